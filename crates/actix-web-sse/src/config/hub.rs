@@ -1,0 +1,87 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Faults;
+
+/// What the hub keeps, and how far a subscriber may fall behind. Section `[hub]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct HubConfig {
+    /// Whether `Last-Event-ID` is answered with what was missed. Default true.
+    pub resume: bool,
+    /// How many events of a topic are kept for replay. Default 1000.
+    pub replay_events: usize,
+    /// How old a replayed event may be. Default 5 min.
+    #[serde(with = "humantime_serde")]
+    pub replay_age: Duration,
+    /// How many bytes of a topic are kept for replay. Default 1 MiB.
+    pub replay_bytes: usize,
+    /// How many events a subscriber may lag before it is a slow consumer. Default 256.
+    pub subscriber_events: usize,
+    /// How many bytes a subscriber may lag before it is a slow consumer. Default 256 KiB.
+    pub subscriber_bytes: usize,
+    /// How large an event may be, in encoded bytes. Default 64 KiB.
+    pub max_event_bytes: usize,
+    /// How many topics there may be at a time. Default 100 000.
+    pub max_topics: usize,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            resume: true,
+            replay_events: 1000,
+            replay_age: Duration::from_secs(300),
+            replay_bytes: 1024 * 1024,
+            subscriber_events: 256,
+            subscriber_bytes: 256 * 1024,
+            max_event_bytes: 64 * 1024,
+            max_topics: 100_000,
+        }
+    }
+}
+
+impl HubConfig {
+    pub(crate) fn check(&self, faults: &mut Faults) {
+        let at_least_one = [
+            ("hub.subscriber_events", self.subscriber_events),
+            ("hub.subscriber_bytes", self.subscriber_bytes),
+            ("hub.max_event_bytes", self.max_event_bytes),
+            ("hub.max_topics", self.max_topics),
+        ];
+        for (key, value) in at_least_one {
+            if value == 0 {
+                faults.add(key, value, "must be at least 1");
+            }
+        }
+        if self.resume {
+            for (key, value) in [
+                ("hub.replay_events", self.replay_events),
+                ("hub.replay_bytes", self.replay_bytes),
+            ] {
+                if value == 0 {
+                    faults.add(key, value, "must be at least 1, or set resume = false");
+                }
+            }
+            if self.replay_age.is_zero() {
+                faults.add(
+                    "hub.replay_age",
+                    self.replay_age,
+                    "must be above 0, or set resume = false",
+                );
+            }
+        }
+        if self.subscriber_bytes < self.max_event_bytes {
+            faults.add(
+                "hub.subscriber_bytes",
+                self.subscriber_bytes,
+                format!(
+                    "must hold the largest event (max_event_bytes = {})",
+                    self.max_event_bytes
+                ),
+            );
+        }
+    }
+}

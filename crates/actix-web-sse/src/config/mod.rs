@@ -1,0 +1,12 @@
+//! What the user says, before it is believed: one file per section, and one error for all faults.
+//!
+//! Every builder of this crate fills one of these forms, and every form is `serde`, so that a
+//! configuration can come from code, TOML, JSON or the environment. Unknown keys are refused.
+
+mod error;
+mod hub;
+mod stream;
+
+pub use error::{ConfigError, Fault};
+pub use hub::HubConfig;
+pub use stream::StreamConfig;

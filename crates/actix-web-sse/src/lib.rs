@@ -1,0 +1,11 @@
+//! Server-sent events for actix-web.
+
+pub mod config;
+mod event;
+mod headers;
+pub mod observe;
+pub mod protect;
+mod subscriber;
+
+pub use event::{Event, EventError, EventId, EventName, Retry};
+pub use subscriber::{Identity, Subscriber, TopicRights};

@@ -1,0 +1,194 @@
+//! Who subscribes: what the guards found out, handed from the middleware to the responder.
+
+use std::{any::Any, fmt, future::Ready, net::IpAddr, sync::Arc, time::Duration};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use tokio::time::Instant;
+
+use crate::{
+    observe::{AuthMethod, CorsVerdict, OriginClass, Visitor},
+    protect::overload::Overload,
+};
+
+/// Which topics an identity may read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TopicRights {
+    /// Every topic.
+    #[default]
+    All,
+    /// These topics only.
+    Only(Vec<Arc<str>>),
+}
+
+impl TopicRights {
+    /// Whether the topic may be read.
+    #[must_use]
+    pub fn allow(&self, topic: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(topics) => topics.iter().any(|allowed| **allowed == *topic),
+        }
+    }
+}
+
+/// Who the client is, as the authenticator says.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The user; `None` for anonymous clients.
+    pub user: Option<Arc<str>>,
+    /// How the client proved it.
+    pub method: AuthMethod,
+    /// When the credentials end, on the monotonic clock: a step of the system clock changes
+    /// nothing.
+    pub deadline: Option<Instant>,
+    /// Which topics may be read.
+    pub topics: TopicRights,
+}
+
+impl Identity {
+    /// A client that was not asked who it is.
+    #[must_use]
+    pub const fn anonymous() -> Self {
+        Self {
+            user: None,
+            method: AuthMethod::None,
+            deadline: None,
+            topics: TopicRights::All,
+        }
+    }
+
+    /// How long the credentials hold from now.
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// The guards' findings about one admitted request. The middleware leaves it in the request's
+/// extensions; the stream takes it out and holds it, the permit included, to its end.
+pub(crate) struct Admission {
+    pub(crate) origin: OriginClass,
+    pub(crate) cors: CorsVerdict,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) identity: Identity,
+    /// How a refusal for want of capacity is to be answered.
+    pub(crate) overload: Overload,
+    /// Frees the slots of the limits when dropped.
+    pub(crate) permit: Option<Box<dyn Any>>,
+    /// A `Policy` is mounted around the handler and sets the CORS headers and `Vary`.
+    pub(crate) guarded: bool,
+}
+
+impl Admission {
+    /// What is known where no `Policy` is mounted.
+    fn unguarded(request: &HttpRequest) -> Self {
+        Self {
+            origin: OriginClass::None,
+            cors: CorsVerdict::NoOrigin,
+            address: request.peer_addr().map(|peer| peer.ip()),
+            identity: Identity::anonymous(),
+            overload: Overload::default(),
+            permit: None,
+            guarded: false,
+        }
+    }
+
+    /// This admission as observers see it.
+    pub(crate) fn visitor<'a>(&'a self, request: &'a HttpRequest, route: &'a str) -> Visitor<'a> {
+        Visitor {
+            origin: &self.origin,
+            cors: self.cors,
+            address: self.address,
+            auth: self.identity.method,
+            user: self.identity.user.as_deref(),
+            token_ttl: self.identity.ttl(),
+            ..Visitor::unknown(request, route)
+        }
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("origin", &self.origin)
+            .field("address", &self.address)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who opens the stream of this request: an extractor, to be handed to
+/// `Hub::subscribe` or an `Sse`.
+///
+/// Behind a `Policy` it carries the identity and the permits; without one it
+/// stands for an anonymous client. It can be extracted once per request: a second extraction
+/// holds no permit.
+#[derive(Debug)]
+pub struct Subscriber {
+    pub(crate) admission: Admission,
+    pub(crate) last_event_id: Option<String>,
+}
+
+impl Subscriber {
+    /// Takes what the guards left in this request.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Self {
+        let admission = request
+            .extensions_mut()
+            .remove::<Admission>()
+            .unwrap_or_else(|| Admission::unguarded(request));
+        Self {
+            admission,
+            last_event_id: last_event_id(request),
+        }
+    }
+
+    /// Who the client is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.admission.identity
+    }
+
+    /// The `Last-Event-ID` that the client sent, if any; the header before the query parameter
+    /// `lastEventId`.
+    #[must_use]
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.last_event_id.as_deref()
+    }
+
+    /// The client's address: the peer's, or what a trusted proxy says.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.admission.address
+    }
+}
+
+impl FromRequest for Subscriber {
+    type Error = std::convert::Infallible;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(Self::of(request)))
+    }
+}
+
+/// The header as text, bytes that are no UTF-8 replaced (such an ID is nobody's, and must not
+/// fail the request); an empty one is none.
+fn last_event_id(request: &HttpRequest) -> Option<String> {
+    if let Some(header) = request.headers().get("last-event-id") {
+        let id = String::from_utf8_lossy(header.as_bytes());
+        return (!id.is_empty()).then(|| id.into_owned());
+    }
+    #[derive(serde::Deserialize)]
+    struct Query {
+        #[serde(rename = "lastEventId", alias = "last_event_id")]
+        id: String,
+    }
+    actix_web::web::Query::<Query>::from_query(request.query_string())
+        .ok()
+        .map(|query| query.into_inner().id)
+        .filter(|id| !id.is_empty())
+}
