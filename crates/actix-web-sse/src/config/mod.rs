@@ -7,6 +7,7 @@ mod error;
 mod hub;
 mod stream;
 
+pub(crate) use error::Faults;
 pub use error::{ConfigError, Fault};
-pub use hub::HubConfig;
+pub use hub::{HubConfig, SlowConsumer};
 pub use stream::StreamConfig;
