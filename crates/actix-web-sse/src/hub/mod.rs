@@ -327,7 +327,9 @@ impl Hub {
 
     /// As [`drain`](Self::drain), within another window; zero ends all streams at once.
     pub async fn drain_within(&self, window: Duration) {
-        self.shared.draining.store(true, Ordering::Release);
+        if !self.shared.draining.swap(true, Ordering::AcqRel) {
+            self.shared.observer.draining();
+        }
         let until = Instant::now() + window;
         self.shared
             .command(&Command::All(CloseReason::Drain, until));
