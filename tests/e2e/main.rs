@@ -8,4 +8,26 @@
     reason = "a test fails by panicking"
 )]
 
+/// Makes two tests of each function that takes a [`BrowserKind`](actix_web_sse_tests::BrowserKind):
+/// `the_function::chromium` and `the_function::firefox`.
+macro_rules! in_each_browser {
+    ($($test:ident),+ $(,)?) => {$(
+        mod $test {
+            use actix_web_sse_tests::BrowserKind;
+
+            #[test]
+            fn chromium() {
+                super::$test(BrowserKind::Chromium);
+            }
+
+            #[test]
+            fn firefox() {
+                super::$test(BrowserKind::Firefox);
+            }
+        }
+    )+};
+}
+pub(crate) use in_each_browser;
+
+mod facts;
 mod tools;

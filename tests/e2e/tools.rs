@@ -32,7 +32,7 @@ fn stream_site(origin: String) -> Site {
 }
 
 fn a_browser_reads_a_stream_and_comes_back_after_a_cut(kind: BrowserKind) {
-    let page_site = Site::page("<!doctype html><title>tools</title>");
+    let page_site = Site::empty();
     let streams = stream_site(page_site.origin());
     let relay = Relay::to(streams.address());
     let browser = Browser::launch(kind);
@@ -61,15 +61,7 @@ fn a_browser_reads_a_stream_and_comes_back_after_a_cut(kind: BrowserKind) {
     });
 }
 
-#[test]
-fn chromium_reads_a_stream_and_comes_back_after_a_cut() {
-    a_browser_reads_a_stream_and_comes_back_after_a_cut(BrowserKind::Chromium);
-}
-
-#[test]
-fn firefox_reads_a_stream_and_comes_back_after_a_cut() {
-    a_browser_reads_a_stream_and_comes_back_after_a_cut(BrowserKind::Firefox);
-}
+crate::in_each_browser!(a_browser_reads_a_stream_and_comes_back_after_a_cut);
 
 #[test]
 fn the_client_reads_a_stream_through_nginx() {

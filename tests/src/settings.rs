@@ -8,7 +8,6 @@ use toml::{Table, Value};
 #[derive(Debug, Clone)]
 pub struct Settings(Table);
 
-/// The key that signs the tokens of the reference set-up.
 const REFERENCE: &str = include_str!("reference.toml");
 
 impl Settings {
@@ -25,6 +24,7 @@ impl Settings {
     #[must_use]
     pub fn open() -> Self {
         Self::reference()
+            .remove("auth")
             .set("auth.required", false)
             .set("policy.limits.per_ip", 1000)
             .set("policy.limits.per_user", 1000)
@@ -69,23 +69,22 @@ impl Settings {
     }
 
     /// A text that stands in the configuration.
-    ///
-    /// # Panics
-    /// If it does not.
     #[must_use]
-    pub fn text(&self, key: &str) -> &str {
+    pub fn text(&self, key: &str) -> Option<&str> {
         let mut value = None;
         let mut table = Some(&self.0);
         for part in key.split('.') {
             value = table.and_then(|table| table.get(part));
             table = value.and_then(Value::as_table);
         }
-        let text = value.and_then(Value::as_str);
-        text.unwrap_or_else(|| panic!("{key} is no text"))
+        value.and_then(Value::as_str)
     }
 
     /// Writes the file.
-    pub(crate) fn write(&self, path: &Path) {
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) {
         fs::write(path, self.0.to_string()).expect("the configuration is written");
     }
 }

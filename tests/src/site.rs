@@ -59,6 +59,12 @@ impl Answer {
         .header("Content-Type", "text/html; charset=utf-8")
     }
 
+    /// A page with an empty body, for scripts to run in.
+    #[must_use]
+    pub fn empty_page() -> Self {
+        Self::page("<!doctype html><title>empty</title>")
+    }
+
     /// A status and nothing else.
     #[must_use]
     pub fn status(status: u16) -> Self {
@@ -81,7 +87,8 @@ impl Answer {
         .header("Cache-Control", "no-store")
     }
 
-    /// With another header line.
+    /// With another header line. Without one of the name `Connection` the connection is announced
+    /// to close; it closes after one answer in any case.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -89,7 +96,11 @@ impl Answer {
     }
 
     fn write(self, socket: &mut TcpStream) -> io::Result<()> {
-        let mut head = format!("HTTP/1.1 {} Answer\r\nConnection: close\r\n", self.status);
+        let mut head = format!("HTTP/1.1 {} Answer\r\n", self.status);
+        let says = |name: &str| self.headers.iter().any(|(line, _)| line == name);
+        if !says("Connection") {
+            head.push_str("Connection: close\r\n");
+        }
         for (name, value) in self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -151,11 +162,10 @@ impl Site {
         site
     }
 
-    /// Serves one page at every path.
+    /// Serves an empty page at every path: an origin for scripts.
     #[must_use]
-    pub fn page(html: &str) -> Self {
-        let html = html.to_owned();
-        Self::serve(move |_| Answer::page(&html))
+    pub fn empty() -> Self {
+        Self::serve(|_| Answer::empty_page())
     }
 
     /// Where it listens.
