@@ -1,5 +1,6 @@
 //! Server-sent events for actix-web.
 
+mod answer;
 pub mod config;
 mod encode;
 mod event;
@@ -12,8 +13,10 @@ mod respond;
 mod server;
 mod sse;
 mod subscriber;
+pub mod test;
 mod watch;
 
+pub use answer::{Answer, AnswerError};
 pub use event::{Event, EventError, EventId, EventName, Retry};
 pub use hub::{
     EventHead, Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Subscription,

@@ -38,7 +38,8 @@ pub(crate) enum Source {
         cursors: Vec<(Cursor, u64)>,
         filter: Option<Filter>,
     },
-    Events(EventSource),
+    /// The application's own; `true`: it has an end of its own, and a drain waits for it.
+    Events(EventSource, bool),
 }
 
 /// A request that is about to become a stream.
@@ -139,7 +140,10 @@ impl<'a> Opening<'a> {
                 stream.follow(cursors, filter);
                 None
             }
-            Source::Events(events) => Some(events),
+            Source::Events(events, whole) => {
+                stream.whole = whole;
+                Some(events)
+            }
         };
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);

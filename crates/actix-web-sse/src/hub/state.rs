@@ -43,6 +43,8 @@ pub(crate) struct Stream {
     pub(crate) config: Arc<StreamConfig>,
     pub(crate) schedule: Schedule,
     pub(crate) heartbeat_due: bool,
+    /// It has an end of its own: a drain lets it go on as long as the window allows.
+    pub(crate) whole: bool,
     /// The reason for which the body shall end, once it is polled.
     pub(crate) ending: Option<CloseReason>,
     pub(crate) user: Option<Arc<str>>,
@@ -85,6 +87,7 @@ impl Stream {
             schedule: Schedule::new(config.heartbeat, now),
             config,
             heartbeat_due: false,
+            whole: false,
             ending: None,
             user,
             waker: None,
@@ -328,9 +331,12 @@ impl State {
                 }
                 Command::All(reason, until) => {
                     let window = until.saturating_duration_since(now);
-                    stream
-                        .schedule
-                        .end_by(now + window.mul_f64(0.75 * fastrand::f64()), *reason);
+                    let share = if stream.whole {
+                        0.9
+                    } else {
+                        0.75 * fastrand::f64()
+                    };
+                    stream.schedule.end_by(now + window.mul_f64(share), *reason);
                     stream.finish_by = Some(*until);
                     stream.next_check = stream.next_check(now);
                     if let Some(key) = stream.key {
