@@ -197,7 +197,11 @@ impl Retry {
     /// The nearest reconnection time within the bounds.
     #[must_use]
     pub fn clamped(after: Duration) -> Self {
-        Self(u32::try_from(after.as_millis()).unwrap_or(u32::MAX).clamp(100, 3_600_000))
+        Self(
+            u32::try_from(after.as_millis())
+                .unwrap_or(u32::MAX)
+                .clamp(100, 3_600_000),
+        )
     }
 
     /// In milliseconds, as it stands on the wire.

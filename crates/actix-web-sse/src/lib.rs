@@ -7,5 +7,7 @@ pub mod observe;
 pub mod protect;
 mod subscriber;
 
+pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, Retry};
+pub use protect::Policy;
 pub use subscriber::{Identity, Subscriber, TopicRights};

@@ -58,7 +58,11 @@ impl StreamConfig {
             faults.add("stream.retry", self.retry, "must be from 100ms to 1h");
         }
         if !(0.0..=1.0).contains(&self.retry_jitter) {
-            faults.add("stream.retry_jitter", self.retry_jitter, "must be from 0 to 1");
+            faults.add(
+                "stream.retry_jitter",
+                self.retry_jitter,
+                "must be from 0 to 1",
+            );
         }
         if self.stall < self.heartbeat {
             faults.add(
@@ -67,8 +71,15 @@ impl StreamConfig {
                 "must not be shorter than the heartbeat: a silent stream would count as stalled",
             );
         }
-        if self.max_lifetime.is_some_and(|life| life < Duration::from_secs(1)) {
-            faults.add("stream.max_lifetime", self.max_lifetime, "must be at least 1s");
+        if self
+            .max_lifetime
+            .is_some_and(|life| life < Duration::from_secs(1))
+        {
+            faults.add(
+                "stream.max_lifetime",
+                self.max_lifetime,
+                "must be at least 1s",
+            );
         }
         if self.drain.is_zero() {
             faults.add("stream.drain", self.drain, "must be above 0");

@@ -56,7 +56,12 @@ impl Overload {
 /// A browser's own `EventSource`: `GET`, credentials in no header, event streams accepted, and
 /// the fetch metadata of a script's request.
 fn is_native_event_source(request: &HttpRequest) -> bool {
-    let header = |name: &str| request.headers().get(name).map(header::HeaderValue::as_bytes);
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .map(header::HeaderValue::as_bytes)
+    };
     request.method() == Method::GET
         && header("authorization").is_none()
         && header("accept").is_some_and(|value| value.eq_ignore_ascii_case(b"text/event-stream"))
