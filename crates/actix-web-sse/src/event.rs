@@ -32,6 +32,11 @@ pub enum EventError {
     Retry(Duration),
     /// The value has no JSON form.
     Json(String),
+    /// An ID or a name on a comment.
+    NoData {
+        /// `id` or `event`.
+        field: &'static str,
+    },
 }
 
 impl fmt::Display for EventError {
@@ -53,6 +58,10 @@ impl fmt::Display for EventError {
                 write!(f, "`retry` of {given:?}; it may be from 100 ms to 1 h")
             }
             Self::Json(why) => write!(f, "`data` has no JSON form: {why}"),
+            Self::NoData { field } => write!(
+                f,
+                "a comment cannot have `{field}`: clients disagree on blocks without data"
+            ),
         }
     }
 }
@@ -220,7 +229,7 @@ impl Retry {
 /// # let _ = (plain, price);
 /// # Ok::<(), EventError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     pub(crate) id: Option<EventId>,
     pub(crate) name: Option<EventName>,
@@ -228,16 +237,28 @@ pub struct Event {
     pub(crate) retry: Option<Retry>,
     pub(crate) comment: Option<Cow<'static, str>>,
     pub(crate) transient: bool,
+    pub(crate) tag: Option<Arc<str>>,
 }
 
 impl Event {
+    /// Not public: a block without any line would end a chunked body.
+    const EMPTY: Self = Self {
+        id: None,
+        name: None,
+        data: None,
+        retry: None,
+        comment: None,
+        transient: false,
+        tag: None,
+    };
+
     /// An event with this data. CR LF, CR and LF all become line ends; nothing else changes on
     /// the way to the client.
     #[must_use]
     pub fn data(data: impl Into<Cow<'static, str>>) -> Self {
         Self {
             data: Some(data.into()),
-            ..Self::default()
+            ..Self::EMPTY
         }
     }
 
@@ -256,34 +277,35 @@ impl Event {
     pub fn comment(text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             comment: Some(text.into()),
-            ..Self::default()
+            ..Self::EMPTY
         }
     }
 
-    /// Sets the ID. A `Hub` numbers its events itself and refuses one with an ID.
+    /// Sets the ID. A [`Hub`](crate::Hub) numbers its events itself and refuses one with an ID.
     ///
     /// # Errors
-    /// As [`EventId::new`].
+    /// As [`EventId::new`]; [`EventError::NoData`] on a comment, for WebKit does not move the last
+    /// event ID on a block without data.
     pub fn id<I>(mut self, id: I) -> Result<Self, EventError>
     where
         I: TryInto<EventId>,
         EventError: From<I::Error>,
     {
         self.id = Some(id.try_into()?);
-        Ok(self)
+        self.must_have_data("id")
     }
 
     /// Sets the event type.
     ///
     /// # Errors
-    /// As [`EventName::new`].
+    /// As [`EventName::new`]; [`EventError::NoData`] on a comment.
     pub fn name<N>(mut self, name: N) -> Result<Self, EventError>
     where
         N: TryInto<EventName>,
         EventError: From<N::Error>,
     {
         self.name = Some(name.try_into()?);
-        Ok(self)
+        self.must_have_data("event")
     }
 
     /// Sets the client's reconnection time from here on.
@@ -299,5 +321,28 @@ impl Event {
     pub fn transient(mut self) -> Self {
         self.transient = true;
         self
+    }
+
+    /// A label for the filters of a hub's subscriptions; never on the wire.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
+        self.tag = Some(tag.into());
+        self
+    }
+
+    /// The length in bytes that the limits of a [`Hub`](crate::Hub) look at: the data as it
+    /// stands on the wire, less the `data: ` of its first line, and the name.
+    pub(crate) fn weight(&self) -> usize {
+        let data = self.data.as_deref().unwrap_or_default();
+        let lines = crate::encode::lines(data).count();
+        data.len() + (lines - 1) * "data: ".len() + self.name.as_ref().map_or(0, |n| n.0.len())
+    }
+
+    fn must_have_data(self, field: &'static str) -> Result<Self, EventError> {
+        if self.data.is_some() {
+            Ok(self)
+        } else {
+            Err(EventError::NoData { field })
+        }
     }
 }

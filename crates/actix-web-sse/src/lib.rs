@@ -1,13 +1,25 @@
 //! Server-sent events for actix-web.
 
 pub mod config;
+mod encode;
 mod event;
 mod headers;
+mod hub;
+mod lane;
 pub mod observe;
 pub mod protect;
+mod respond;
+mod server;
+mod sse;
 mod subscriber;
+mod watch;
 
 pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, Retry};
+pub use hub::{
+    EventHead, Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Subscription,
+};
 pub use protect::Policy;
+pub use server::{ForEventStreams, tune_socket};
+pub use sse::{IntoEvent, Sse};
 pub use subscriber::{Identity, Subscriber, TopicRights};

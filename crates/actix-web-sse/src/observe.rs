@@ -287,6 +287,13 @@ impl<'a> Refused<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub(crate) u64);
 
+impl From<u64> for ConnectionId {
+    /// An identifier of the caller's choice: for testing an observer.
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -305,6 +312,18 @@ pub struct Opened<'a> {
     pub resume: Resume,
 }
 
+impl<'a> Opened<'a> {
+    /// An opened stream as it is reported.
+    #[must_use]
+    pub fn new(visitor: &'a Visitor<'a>, connection: ConnectionId, resume: Resume) -> Self {
+        Self {
+            visitor,
+            connection,
+            resume,
+        }
+    }
+}
+
 /// One write of a stream: what was handed to the connection in one piece.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -319,6 +338,20 @@ pub struct Sent {
     pub lag: Option<Duration>,
     /// Since the request, at the stream's first event; `None` on every later write.
     pub first_event_after: Option<Duration>,
+}
+
+impl Sent {
+    /// A write of so many events and bytes, without times.
+    #[must_use]
+    pub const fn new(kind: SentKind, events: u32, bytes: usize) -> Self {
+        Self {
+            kind,
+            events,
+            bytes,
+            lag: None,
+            first_event_after: None,
+        }
+    }
 }
 
 /// How a stream ended, with its totals.
@@ -339,6 +372,21 @@ pub struct End {
     pub time_to_first_event: Option<Duration>,
 }
 
+impl End {
+    /// The end of a stream that sent nothing.
+    #[must_use]
+    pub const fn new(reason: CloseReason, duration: Duration) -> Self {
+        Self {
+            reason,
+            duration,
+            events: 0,
+            heartbeats: 0,
+            bytes: 0,
+            time_to_first_event: None,
+        }
+    }
+}
+
 /// An event accepted by the hub.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -347,6 +395,44 @@ pub struct Publication<'a> {
     pub topic: &'a str,
     /// Encoded size in bytes.
     pub bytes: usize,
+}
+
+impl<'a> Publication<'a> {
+    /// A publication as it is reported.
+    #[must_use]
+    pub const fn new(topic: &'a str, bytes: usize) -> Self {
+        Self { topic, bytes }
+    }
+}
+
+/// What a policy enforces, told once when it is built: what a recorder shows beside the counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicyInfo {
+    /// The entries of the allow-list; the values that the `origin` label may take.
+    pub origins: Vec<Arc<str>>,
+    /// Whether credentialed requests are allowed.
+    pub credentials: bool,
+    /// Streams per client address.
+    pub per_ip: Option<u64>,
+    /// Streams per user.
+    pub per_user: Option<u64>,
+    /// Streams altogether.
+    pub total: Option<u64>,
+}
+
+impl PolicyInfo {
+    /// A policy without limits.
+    #[must_use]
+    pub const fn new(origins: Vec<Arc<str>>, credentials: bool) -> Self {
+        Self {
+            origins,
+            credentials,
+            per_ip: None,
+            per_user: None,
+            total: None,
+        }
+    }
 }
 
 /// Hears of every request at the guards and of every stream.
@@ -369,6 +455,14 @@ pub trait Observer: Send + Sync + 'static {
     fn published(&self, publication: &Publication<'_>) {
         let _ = publication;
     }
+
+    /// A policy that reports to this observer was built.
+    fn policy(&self, policy: &PolicyInfo) {
+        let _ = policy;
+    }
+
+    /// The process began to drain.
+    fn draining(&self) {}
 }
 
 /// Hears what one stream does. Lives on the worker that serves the stream.
@@ -416,6 +510,16 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.published(publication);
         self.1.published(publication);
     }
+
+    fn policy(&self, policy: &PolicyInfo) {
+        self.0.policy(policy);
+        self.1.policy(policy);
+    }
+
+    fn draining(&self) {
+        self.0.draining();
+        self.1.draining();
+    }
 }
 
 impl StreamObserver for (Box<dyn StreamObserver>, Box<dyn StreamObserver>) {
@@ -451,5 +555,13 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn published(&self, publication: &Publication<'_>) {
         (**self).published(publication);
+    }
+
+    fn policy(&self, policy: &PolicyInfo) {
+        (**self).policy(policy);
+    }
+
+    fn draining(&self) {
+        (**self).draining();
     }
 }

@@ -121,7 +121,7 @@ impl fmt::Debug for Admission {
 }
 
 /// Who opens the stream of this request: an extractor, to be handed to
-/// `Hub::subscribe` or an `Sse`.
+/// [`Hub::subscribe`](crate::Hub::subscribe) or an [`Sse`](crate::Sse).
 ///
 /// Behind a `Policy` it carries the identity and the permits; without one it
 /// stands for an anonymous client. It can be extracted once per request: a second extraction

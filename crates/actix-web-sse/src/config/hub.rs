@@ -4,6 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Faults;
 
+/// What becomes of a subscriber that stays too far behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SlowConsumer {
+    /// Its stream ends; the client resumes by its last event ID, and is told if that is a gap.
+    #[default]
+    End,
+    /// It skips what it could not take, and an `event: lagged` says how many events that were.
+    Skip,
+}
+
 /// What the hub keeps, and how far a subscriber may fall behind. Section `[hub]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,7 +34,12 @@ pub struct HubConfig {
     pub subscriber_events: usize,
     /// How many bytes a subscriber may lag before it is a slow consumer. Default 256 KiB.
     pub subscriber_bytes: usize,
-    /// How large an event may be, in encoded bytes. Default 64 KiB.
+    /// What becomes of a slow consumer: one that stays further behind than that for longer than a
+    /// second, or whose next event is no longer there. Default: its stream ends.
+    pub slow_consumer: SlowConsumer,
+    /// A new subscriber gets the latest event of each topic at once. Default false.
+    pub last_value: bool,
+    /// How large an event may be: its data and its name, in bytes. Default 64 KiB.
     pub max_event_bytes: usize,
     /// How many topics there may be at a time. Default 100 000.
     pub max_topics: usize,
@@ -37,6 +54,8 @@ impl Default for HubConfig {
             replay_bytes: 1024 * 1024,
             subscriber_events: 256,
             subscriber_bytes: 256 * 1024,
+            slow_consumer: SlowConsumer::End,
+            last_value: false,
             max_event_bytes: 64 * 1024,
             max_topics: 100_000,
         }

@@ -11,7 +11,7 @@ mod stream;
 
 pub(crate) use error::Faults;
 pub use error::{ConfigError, Fault};
-pub use hub::HubConfig;
+pub use hub::{HubConfig, SlowConsumer};
 pub use limits::{ForwardedHeader, LimitOverride, LimitsConfig};
 pub use policy::{CandidateConfig, Enforcement, HstsConfig, Methods, OriginsConfig, PolicyConfig};
 pub use stream::StreamConfig;

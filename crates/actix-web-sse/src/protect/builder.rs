@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{ConfigError, Enforcement, Faults, OriginsConfig, PolicyConfig},
-    observe::Observer,
+    observe::{Observer, PolicyInfo},
 };
 
 /// Says what a [`Policy`] is to let through.
@@ -165,6 +165,13 @@ impl PolicyBuilder {
         let cors = cors_rules(&config.origins, origins.is_public(), &mut faults);
         let methods = StreamMethods::of(config.methods);
 
+        let info = PolicyInfo {
+            per_ip: config.limits.per_ip.map(u64::from),
+            per_user: config.limits.per_user.map(u64::from),
+            total: config.limits.total.map(u64::from),
+            ..PolicyInfo::new(origins.entries(), config.origins.credentials)
+        };
+        let observer = Arc::clone(&self.observer);
         let inner = Inner {
             hosts,
             allow: HeaderValue::from_static(methods.allow()),
@@ -178,7 +185,9 @@ impl PolicyBuilder {
             cors,
             observer: self.observer,
         };
-        faults.into_result(Policy(Arc::new(inner)))
+        let policy = faults.into_result(Policy(Arc::new(inner)))?;
+        observer.policy(&info);
+        Ok(policy)
     }
 }
 

@@ -64,10 +64,6 @@ impl CorsRules {
         }
     }
 
-    pub(crate) const fn credentials(&self) -> bool {
-        self.credentials
-    }
-
     /// The preflight rules of a mount with these methods, and further request headers.
     pub(crate) fn preflight_rules(
         &self,

@@ -58,6 +58,7 @@
 pub(crate) mod accept;
 mod builder;
 mod cors;
+mod csp;
 mod exchange;
 mod fetch_metadata;
 mod host;

@@ -14,6 +14,7 @@ use super::{
     accept::{self, AcceptMode},
     builder::PolicyBuilder,
     cors::{CorsRules, PreflightRules, Reflection},
+    csp,
     fetch_metadata::FetchMetadata,
     host::Hosts,
     middleware::ApiPolicy,
@@ -60,6 +61,26 @@ impl Policy {
     #[must_use]
     pub fn api(&self) -> ApiPolicy {
         ApiPolicy::new(self)
+    }
+}
+
+impl Policy {
+    /// The `connect-src` directive (CSP 3 § 6.1.2) that a page needs in its own
+    /// `Content-Security-Policy` to open streams from the configured hosts. Without it the browser
+    /// ends the `EventSource` before it asks, and the server sees nothing.
+    ///
+    /// ```
+    /// # use actix_web_sse::Policy;
+    /// let policy = Policy::builder().host("api.example.com").build()?;
+    /// assert_eq!(
+    ///     policy.connect_src(),
+    ///     "connect-src 'self' https://api.example.com"
+    /// );
+    /// # Ok::<(), actix_web_sse::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn connect_src(&self) -> String {
+        csp::connect_src(&self.0.hosts)
     }
 }
 

@@ -1,11 +1,11 @@
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use actix_web_sse::{
     config::{CandidateConfig, Enforcement, PolicyConfig},
     observe::RefusalMode,
 };
 
-use super::support::{APP, Server, reference, reference_server, streams};
+use super::support::{APP, Server, reference, reference_server, streams, wait_until};
 
 async fn refused(origins: &[&str]) {
     let server = reference_server();
@@ -26,13 +26,7 @@ async fn refused(origins: &[&str]) {
         assert!(matches!(&*heard.origin, "other" | "null"));
         assert_eq!(heard.route, "/events");
     }
-    assert_eq!(
-        server
-            .recording
-            .opened
-            .load(std::sync::atomic::Ordering::SeqCst),
-        0
-    );
+    assert_eq!(server.recording.opened.load(Ordering::SeqCst), 0);
 }
 
 #[actix_rt::test]
@@ -43,6 +37,12 @@ async fn o01_an_allowed_origin_reads_the_stream() {
     reply.assert_readable_by(APP);
     reply.first_byte().await;
     assert!(server.recording.refusals().is_empty());
+
+    drop(reply);
+    wait_until("the stream ends with its client", || {
+        server.recording.active.load(Ordering::SeqCst) == 0
+    })
+    .await;
 }
 
 #[actix_rt::test]

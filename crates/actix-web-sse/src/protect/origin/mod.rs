@@ -53,6 +53,21 @@ impl OriginList {
         self.any.is_some()
     }
 
+    /// Every entry as the configuration has it.
+    pub(crate) fn entries(&self) -> Vec<Arc<str>> {
+        let exact = self.exact.iter().map(|Exact(entry)| entry);
+        let patterns = self.patterns.iter().map(OriginPattern::text);
+        let mut entries: Vec<_> = self
+            .any
+            .iter()
+            .chain(exact)
+            .chain(patterns)
+            .cloned()
+            .collect();
+        entries.sort_unstable();
+        entries
+    }
+
     /// The entry that allows the origin.
     pub(crate) fn find(&self, origin: &[u8]) -> Option<&Arc<str>> {
         if let Some(any) = &self.any {

@@ -1,0 +1,448 @@
+//! What all threads share, under one lock: topics with their logs, and a mailbox per worker.
+//!
+//! One lock for the whole hub, because an ID must place a subscriber of several topics exactly:
+//! positions are handed out and delivered in one order. It is held for a few hundred nanoseconds
+//! at a publication, and once per batch by each worker. The wake protocol is plain data under the
+//! same lock: a publisher that finds a worker already signalled leaves it alone; a worker that
+//! finds nothing leaves its waker. So a publication costs one wake per worker at most, whatever
+//! the number of streams, and no wake can be lost.
+
+use std::{collections::HashMap, sync::Arc, task::Waker};
+
+use slab::Slab;
+use tokio::time::Instant;
+
+use super::{
+    id::Epoch,
+    log::{Frame, Keep, Labels, Log, Place},
+};
+use crate::{
+    encode::Unnumbered,
+    observe::{CloseReason, Resume},
+};
+
+/// Which of its streams a worker is told to end.
+#[derive(Debug, Clone)]
+pub(crate) enum Command {
+    /// Those of this user.
+    User(Arc<str>),
+    /// Those that follow this topic.
+    Topic(usize),
+    /// All, spread until this instant.
+    All(CloseReason, Instant),
+}
+
+/// The bounds of a hub.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) keep: Keep,
+    pub(crate) max_topics: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    epoch: Epoch,
+    limits: Limits,
+    /// The position of the newest event.
+    position: u64,
+    topics: Slab<Topic>,
+    by_name: HashMap<Arc<str>, usize>,
+    /// The newest position that a removed topic took with it.
+    removed: u64,
+    /// Where the sweep goes on.
+    swept: usize,
+    workers: HashMap<u64, Mailbox>,
+    next_worker: u64,
+}
+
+#[derive(Debug)]
+struct Topic {
+    name: Arc<str>,
+    log: Log,
+    followers: Vec<Follower>,
+}
+
+/// A worker with streams of a topic.
+#[derive(Debug)]
+struct Follower {
+    worker: u64,
+    streams: usize,
+    /// Stands in the worker's mailbox.
+    posted: bool,
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    topics: Vec<usize>,
+    commands: Vec<Command>,
+    signalled: bool,
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    fn signal(&mut self, wakes: &mut Vec<Waker>) {
+        if !self.signalled {
+            self.signalled = true;
+            wakes.extend(self.waker.take());
+        }
+    }
+}
+
+/// A stream's place in one topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) topic: usize,
+    /// The ordinal of the frame to come.
+    pub(crate) next: u64,
+    /// Up to here, frames are replayed from the shared log; from here on the worker has them.
+    pub(crate) live_from: u64,
+}
+
+/// Where a new stream starts.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    /// A cursor per topic, each with the topic's byte count so far.
+    pub(crate) cursors: Vec<(Cursor, u64)>,
+    pub(crate) resume: Resume,
+}
+
+/// There are as many topics as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyTopics;
+
+/// What became of a published event.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) id: Option<String>,
+    pub(crate) bytes: usize,
+    /// To be woken when the lock is released.
+    pub(crate) wakes: Vec<Waker>,
+}
+
+/// What a worker found in its mailbox.
+#[derive(Debug, Default)]
+pub(crate) struct Post {
+    pub(crate) commands: Vec<Command>,
+    /// New frames, by topic, each topic's in order.
+    pub(crate) frames: Vec<(usize, Frame)>,
+}
+
+impl Core {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            epoch: Epoch::new(),
+            limits,
+            position: 0,
+            topics: Slab::new(),
+            by_name: HashMap::new(),
+            removed: 0,
+            swept: 0,
+            workers: HashMap::new(),
+            next_worker: 0,
+        }
+    }
+
+    pub(crate) fn publish(
+        &mut self,
+        topic: &str,
+        encoded: Unnumbered,
+        labels: Option<Arc<Labels>>,
+        transient: bool,
+        now: Instant,
+    ) -> Result<Accepted, TooManyTopics> {
+        let index = self.topic(topic, now)?;
+        let Some(topic) = self.topics.get_mut(index) else {
+            return Err(TooManyTopics);
+        };
+        self.position += 1;
+        let id = (!transient).then(|| self.epoch.id(self.position));
+        let bytes = match &id {
+            Some(id) => encoded.number(id),
+            None => encoded.transient(),
+        };
+        let len = bytes.len();
+        topic
+            .log
+            .push(self.position, bytes, id.is_some(), labels, now);
+        topic
+            .log
+            .trim(&self.limits.keep, !topic.followers.is_empty(), now);
+
+        let mut wakes = Vec::new();
+        for follower in topic
+            .followers
+            .iter_mut()
+            .filter(|follower| !follower.posted)
+        {
+            if let Some(mailbox) = self.workers.get_mut(&follower.worker) {
+                follower.posted = true;
+                mailbox.topics.push(index);
+                mailbox.signal(&mut wakes);
+            }
+        }
+        Ok(Accepted {
+            id,
+            bytes: len,
+            wakes,
+        })
+    }
+
+    /// Registers first, then says where to start: whatever is published from here on reaches the
+    /// worker, and whatever was published before is in the log.
+    pub(crate) fn attach(
+        &mut self,
+        worker: u64,
+        topics: &[Arc<str>],
+        last_event_id: Option<&str>,
+        now: Instant,
+    ) -> Result<Attached, TooManyTopics> {
+        let mut indexes = Vec::with_capacity(topics.len());
+        for name in topics {
+            match self.topic(name, now) {
+                Ok(index) if indexes.contains(&index) => {}
+                Ok(index) => {
+                    self.follow(index, worker);
+                    indexes.push(index);
+                }
+                Err(error) => {
+                    for index in indexes {
+                        self.detach(worker, index);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        for index in &indexes {
+            if let Some(topic) = self.topics.get_mut(*index) {
+                topic.log.trim(&self.limits.keep, true, now);
+            }
+        }
+        let (resume, position) = match last_event_id {
+            None => (Resume::Fresh, None),
+            Some(id) => match self.epoch.position(id) {
+                None => (Resume::Unknown, None),
+                Some(position) => self.resume(&indexes, position),
+            },
+        };
+        let last_value = self.limits.keep.last_value;
+        let cursors = indexes
+            .into_iter()
+            .filter_map(|index| {
+                let log = &self.topics.get(index)?.log;
+                let next = match position.map(|position| log.place_after(position)) {
+                    Some(Place::Before(ordinal)) => ordinal,
+                    _ => log.start(last_value),
+                };
+                let cursor = Cursor {
+                    topic: index,
+                    next,
+                    live_from: log.window().next(),
+                };
+                Some((cursor, log.window().end()))
+            })
+            .collect();
+        Ok(Attached { cursors, resume })
+    }
+
+    /// The ID must be one of these topics' own, and none of them may have forgotten what came
+    /// after it.
+    fn resume(&self, indexes: &[usize], position: u64) -> (Resume, Option<u64>) {
+        let logs = || {
+            indexes
+                .iter()
+                .filter_map(|index| Some(&self.topics.get(*index)?.log))
+        };
+        let places = logs().map(|log| log.place(position)).collect::<Vec<_>>();
+        let known = places.iter().any(|place| matches!(place, Place::Before(_)));
+        if known && logs().all(|log| log.place_after(position) != Place::Forgotten) {
+            (Resume::Hit, Some(position))
+        } else if known || places.contains(&Place::Forgotten) {
+            (Resume::Gap, None)
+        } else {
+            (Resume::Unknown, None)
+        }
+    }
+
+    /// A worker's stream no longer follows a topic.
+    pub(crate) fn detach(&mut self, worker: u64, index: usize) {
+        let Some(topic) = self.topics.get_mut(index) else {
+            return;
+        };
+        if let Some(at) = topic.followers.iter().position(|f| f.worker == worker)
+            && let Some(follower) = topic.followers.get_mut(at)
+        {
+            follower.streams = follower.streams.saturating_sub(1);
+            if follower.streams == 0 {
+                topic.followers.swap_remove(at);
+            }
+        }
+        self.remove_if_spent(index);
+    }
+
+    /// The next frames of a stream that catches up, in the order of their positions, up to about
+    /// this many bytes. `None`: the log has dropped some of them meanwhile.
+    pub(crate) fn replay(&self, cursors: &mut [Cursor], max_bytes: usize) -> Option<Vec<Frame>> {
+        let mut frames = Vec::new();
+        let mut bytes = 0;
+        while bytes < max_bytes {
+            let mut oldest: Option<(&Frame, &mut Cursor)> = None;
+            for cursor in cursors.iter_mut().filter(|c| c.next < c.live_from) {
+                let frame = self
+                    .topics
+                    .get(cursor.topic)?
+                    .log
+                    .window()
+                    .get(cursor.next)?;
+                if oldest
+                    .as_ref()
+                    .is_none_or(|(known, _)| frame.position < known.position)
+                {
+                    oldest = Some((frame, cursor));
+                }
+            }
+            let Some((frame, cursor)) = oldest else { break };
+            cursor.next += 1;
+            if frame.replayable {
+                bytes += frame.bytes.len();
+                frames.push(frame.clone());
+            }
+        }
+        Some(frames)
+    }
+
+    pub(crate) fn add_worker(&mut self) -> u64 {
+        let id = self.next_worker;
+        self.next_worker += 1;
+        self.workers.insert(id, Mailbox::default());
+        id
+    }
+
+    /// The worker's runtime is gone, and its streams with it.
+    pub(crate) fn remove_worker(&mut self, worker: u64) {
+        self.workers.remove(&worker);
+        for (_, topic) in &mut self.topics {
+            topic.followers.retain(|follower| follower.worker != worker);
+        }
+    }
+
+    /// Empties a worker's mailbox, or leaves its waker there. `since` says up to which ordinal
+    /// the worker has a topic's frames.
+    pub(crate) fn collect(
+        &mut self,
+        worker: u64,
+        waker: &Waker,
+        mut since: impl FnMut(usize) -> Option<u64>,
+    ) -> Option<Post> {
+        let mailbox = self.workers.get_mut(&worker)?;
+        if !mailbox.signalled {
+            match &mut mailbox.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+            return None;
+        }
+        mailbox.signalled = false;
+        let mut post = Post {
+            commands: std::mem::take(&mut mailbox.commands),
+            frames: Vec::new(),
+        };
+        for index in mailbox.topics.drain(..) {
+            let Some(topic) = self.topics.get_mut(index) else {
+                continue;
+            };
+            for follower in topic.followers.iter_mut().filter(|f| f.worker == worker) {
+                follower.posted = false;
+            }
+            if let Some(from) = since(index) {
+                let frames = topic.log.window().iter_from(from).cloned();
+                post.frames.extend(frames.map(|frame| (index, frame)));
+            }
+        }
+        Some(post)
+    }
+
+    /// Puts a command into every worker's mailbox.
+    pub(crate) fn command(&mut self, command: &Command) -> Vec<Waker> {
+        let mut wakes = Vec::new();
+        for mailbox in self.workers.values_mut() {
+            mailbox.commands.push(command.clone());
+            mailbox.signal(&mut wakes);
+        }
+        wakes
+    }
+
+    pub(crate) fn topic_index(&self, topic: &str) -> Option<usize> {
+        self.by_name.get(topic).copied()
+    }
+
+    /// How many streams follow a topic.
+    pub(crate) fn subscribers(&self, topic: &str) -> usize {
+        self.topic_index(topic)
+            .and_then(|index| self.topics.get(index))
+            .map_or(0, |topic| topic.followers.iter().map(|f| f.streams).sum())
+    }
+
+    pub(crate) fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Looks at a few topics for what has become too old, and removes those without use.
+    pub(crate) fn sweep(&mut self, topics: usize, now: Instant) {
+        for _ in 0..topics.min(self.topics.capacity()) {
+            self.swept = (self.swept + 1) % self.topics.capacity();
+            if let Some(topic) = self.topics.get_mut(self.swept) {
+                topic
+                    .log
+                    .trim(&self.limits.keep, !topic.followers.is_empty(), now);
+                self.remove_if_spent(self.swept);
+            }
+        }
+    }
+
+    /// The topic of this name, made if need be.
+    fn topic(&mut self, name: &str, now: Instant) -> Result<usize, TooManyTopics> {
+        if let Some(index) = self.by_name.get(name) {
+            return Ok(*index);
+        }
+        if self.topics.len() >= self.limits.max_topics {
+            self.sweep(64, now);
+        }
+        if self.topics.len() >= self.limits.max_topics {
+            return Err(TooManyTopics);
+        }
+        let name: Arc<str> = name.into();
+        let index = self.topics.insert(Topic {
+            name: Arc::clone(&name),
+            log: Log::new(self.removed),
+            followers: Vec::new(),
+        });
+        self.by_name.insert(name, index);
+        Ok(index)
+    }
+
+    fn follow(&mut self, index: usize, worker: u64) {
+        let Some(topic) = self.topics.get_mut(index) else {
+            return;
+        };
+        match topic.followers.iter_mut().find(|f| f.worker == worker) {
+            Some(follower) => follower.streams += 1,
+            None => topic.followers.push(Follower {
+                worker,
+                streams: 1,
+                posted: false,
+            }),
+        }
+    }
+
+    fn remove_if_spent(&mut self, index: usize) {
+        let spent = self
+            .topics
+            .get(index)
+            .is_some_and(|topic| topic.followers.is_empty() && topic.log.is_spent());
+        if spent {
+            let topic = self.topics.remove(index);
+            self.by_name.remove(&topic.name);
+            self.removed = self.removed.max(topic.log.last_position().unwrap_or(0));
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! Topics to publish to and to subscribe from.
+//!
+//! A topic is one log; every subscriber is a cursor in it. Publishing encodes the event once,
+//! appends it, and wakes each worker that has subscribers at most once: the cost does not grow
+//! with the number of streams. A subscriber that comes back with a `Last-Event-ID` is a cursor
+//! that starts in the past; replay and live events are the same log, so that nothing is lost or
+//! doubled between them.
+
+pub(crate) mod core;
+mod id;
+mod log;
+pub(crate) mod state;
+pub(crate) mod subscription;
+mod wheel;
+pub(crate) mod worker;
+
+use std::{
+    error::Error,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServerError, web};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+pub use self::subscription::{EventHead, IntoTopics, Subscription};
+use self::{
+    core::{Command, Core, Limits},
+    log::{BURST, Keep, Labels},
+};
+use crate::{
+    config::{ConfigError, Faults, HubConfig, StreamConfig},
+    encode::Unnumbered,
+    event::Event,
+    observe::{CloseReason, Observer, Publication},
+    subscriber::Subscriber,
+};
+
+type KnowsTopic = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// What all clones of a hub, on all threads, share.
+pub(crate) struct Shared {
+    core: Mutex<Core>,
+    pub(crate) config: HubConfig,
+    pub(crate) stream: Arc<StreamConfig>,
+    pub(crate) observer: Box<dyn Observer>,
+    knows: Option<KnowsTopic>,
+    draining: AtomicBool,
+    streams: AtomicUsize,
+    empty: Notify,
+}
+
+impl Shared {
+    /// The shared part, for a few hundred nanoseconds. A panic under the lock is a bug of this
+    /// crate; the data are consistent after each statement, so that a poisoned lock is no reason
+    /// to stop every stream.
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stream_opened(&self) {
+        self.streams.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn stream_closed(&self) {
+        if self.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.empty.notify_waiters();
+        }
+    }
+
+    fn command(&self, command: &Command) {
+        let wakes = self.core().command(command);
+        wakes.into_iter().for_each(std::task::Waker::wake);
+    }
+}
+
+/// Topics, their subscribers, and the events between them. A handle: clones share everything.
+///
+/// ```
+/// use actix_web::{Responder, get};
+/// use actix_web_sse::{Event, Hub, Subscriber};
+///
+/// #[get("/events")]
+/// async fn events(hub: Hub, subscriber: Subscriber) -> impl Responder {
+///     hub.subscribe("prices", subscriber)
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::builder().build()?; // and `.app_data(hub.clone())` in the application
+/// hub.publish("prices", Event::json(&[1.5, 2.5])?.name("price")?)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Hub {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An event that the hub has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// Its ID; `None` for a transient event.
+    pub id: Option<String>,
+}
+
+/// Why an event was not published. Nothing was sent to anybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Larger than `max_event_bytes`.
+    TooLarge {
+        /// Bytes of data and name.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The event has an ID of its own, and the hub's own are what replay rests on.
+    HasId,
+    /// A comment: it has nothing to deliver.
+    NoData,
+    /// Not a topic of this hub ([`HubBuilder::topics`]).
+    UnknownTopic(String),
+    /// There are `max_topics` topics, and all are in use.
+    TooManyTopics(usize),
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { len, max } => write!(
+                f,
+                "the event has {len} bytes; max_event_bytes is {max}: send a reference, or raise it"
+            ),
+            Self::HasId => {
+                f.write_str("the event has an ID; leave it out, the hub numbers its events")
+            }
+            Self::NoData => f.write_str("the event is a comment; publish data"),
+            Self::UnknownTopic(topic) => write!(f, "{topic:?} is not a topic of this hub"),
+            Self::TooManyTopics(max) => write!(
+                f,
+                "there are {max} topics, and all are in use: raise max_topics, or use fewer"
+            ),
+        }
+    }
+}
+
+impl Error for PublishError {}
+
+/// Levels of a hub, read when asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubStats {
+    /// Open streams.
+    pub streams: usize,
+    /// Topics with subscribers or with events to replay.
+    pub topics: usize,
+    /// The hub drains.
+    pub draining: bool,
+}
+
+impl Hub {
+    /// Starts with the defaults of [`HubConfig`] and [`StreamConfig`].
+    pub fn builder() -> HubBuilder {
+        HubBuilder {
+            hub: HubConfig::default(),
+            stream: StreamConfig::default(),
+            observer: Box::new(()),
+            knows: None,
+        }
+    }
+
+    /// The hub of responses whose application has none: no observer, never drained.
+    pub(crate) fn fallback() -> Self {
+        static FALLBACK: OnceLock<Hub> = OnceLock::new();
+        FALLBACK
+            .get_or_init(|| {
+                Self::new(
+                    HubConfig::default(),
+                    StreamConfig::default(),
+                    Box::new(()),
+                    None,
+                )
+            })
+            .clone()
+    }
+
+    /// The hub of the application that serves this request.
+    pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
+        request
+            .app_data::<Self>()
+            .or_else(|| request.app_data::<web::Data<Self>>().map(|data| &***data))
+            .cloned()
+    }
+
+    fn new(
+        config: HubConfig,
+        stream: StreamConfig,
+        observer: Box<dyn Observer>,
+        knows: Option<KnowsTopic>,
+    ) -> Self {
+        let kept = |limit: usize| if config.resume { limit } else { 0 };
+        let keep = Keep {
+            events: kept(config.replay_events),
+            bytes: kept(config.replay_bytes),
+            age: if config.resume {
+                config.replay_age
+            } else {
+                Duration::ZERO
+            },
+            last_value: config.last_value,
+            burst_events: config.subscriber_events.saturating_mul(BURST),
+            burst_bytes: config.subscriber_bytes.saturating_mul(BURST),
+        };
+        let limits = Limits {
+            keep,
+            max_topics: config.max_topics,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                core: Mutex::new(Core::new(limits)),
+                config,
+                stream: Arc::new(stream),
+                observer,
+                knows,
+                draining: AtomicBool::new(false),
+                streams: AtomicUsize::new(0),
+                empty: Notify::new(),
+            }),
+        }
+    }
+
+    /// Publishes an event to everybody who follows the topic. From any thread; never waits for a
+    /// subscriber.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing was sent then.
+    pub fn publish(&self, topic: &str, event: Event) -> Result<Published, PublishError> {
+        let max = self.shared.config.max_event_bytes;
+        let len = event.weight();
+        if len > max {
+            return Err(PublishError::TooLarge { len, max });
+        }
+        if event.id.is_some() {
+            return Err(PublishError::HasId);
+        }
+        if event.data.is_none() {
+            return Err(PublishError::NoData);
+        }
+        if !self.knows(topic) {
+            return Err(PublishError::UnknownTopic(topic.to_owned()));
+        }
+        // The bytes are written before the lock is taken, and under it only the number.
+        let encoded = Unnumbered::new(&event);
+        let Event {
+            name,
+            tag,
+            transient,
+            ..
+        } = event;
+        let labels = (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }));
+        let accepted = self
+            .shared
+            .core()
+            .publish(topic, encoded, labels, transient, Instant::now())
+            .map_err(|_| PublishError::TooManyTopics(self.shared.config.max_topics))?;
+        accepted.wakes.into_iter().for_each(std::task::Waker::wake);
+        self.shared.observer.published(&Publication {
+            topic,
+            bytes: accepted.bytes,
+        });
+        Ok(Published { id: accepted.id })
+    }
+
+    /// The response that follows one topic or several: what was missed, then live events.
+    ///
+    /// One `Last-Event-ID` places the client in all of them: the hub numbers all its events in
+    /// one sequence.
+    pub fn subscribe(&self, topics: impl IntoTopics, subscriber: Subscriber) -> Subscription {
+        Subscription::new(self.clone(), topics.into_topics(), subscriber)
+    }
+
+    /// How many streams follow a topic, on all workers of this process.
+    #[must_use]
+    pub fn subscribers(&self, topic: &str) -> usize {
+        self.shared.core().subscribers(topic)
+    }
+
+    /// Ends all streams of a user, at once: nothing published after this call reaches them.
+    /// Whoever holds valid credentials can open a new one; revoke them first.
+    pub fn disconnect(&self, user: &str) {
+        self.shared.command(&Command::User(user.into()));
+    }
+
+    /// Ends all streams that follow a topic, at once.
+    pub fn disconnect_topic(&self, topic: &str) {
+        let index = self.shared.core().topic_index(topic);
+        if let Some(index) = index {
+            self.shared.command(&Command::Topic(index));
+        }
+    }
+
+    /// Ends every stream cleanly, each with a jittered `retry:`, spread over the window
+    /// `stream.drain`; from now on new streams are refused for a time. Returns when the last one
+    /// has ended, and when the window is over at the latest.
+    ///
+    /// The server itself goes on: stop it after this
+    /// ([`for_event_streams`](crate::ForEventStreams::for_event_streams) does both on SIGTERM).
+    pub async fn drain(&self) {
+        self.drain_within(self.shared.stream.drain).await;
+    }
+
+    /// As [`drain`](Self::drain), within another window; zero ends all streams at once.
+    pub async fn drain_within(&self, window: Duration) {
+        if !self.shared.draining.swap(true, Ordering::AcqRel) {
+            self.shared.observer.draining();
+        }
+        let until = Instant::now() + window;
+        self.shared
+            .command(&Command::All(CloseReason::Drain, until));
+        let ended = async {
+            loop {
+                let empty = self.shared.empty.notified();
+                let mut empty = std::pin::pin!(empty);
+                empty.as_mut().enable();
+                if self.shared.streams.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                empty.await;
+            }
+        };
+        // What is still open then belongs to peers that take nothing; their workers end it.
+        let _ = timeout(window + Duration::from_millis(250), ended).await;
+    }
+
+    /// Whether the hub drains: what a readiness check answers by.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Acquire)
+    }
+
+    /// Levels, read now.
+    #[must_use]
+    pub fn stats(&self) -> HubStats {
+        HubStats {
+            streams: self.shared.streams.load(Ordering::Acquire),
+            topics: self.shared.core().topics(),
+            draining: self.is_draining(),
+        }
+    }
+
+    pub(crate) fn knows(&self, topic: &str) -> bool {
+        !topic.is_empty() && self.shared.knows.as_ref().is_none_or(|knows| knows(topic))
+    }
+}
+
+impl FromRequest for Hub {
+    type Error = actix_web::Error;
+    type Future = std::future::Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Self::of(request).ok_or_else(|| {
+            ErrorInternalServerError("no Hub in the application: add `.app_data(hub.clone())`")
+        }))
+    }
+}
+
+/// Makes a [`Hub`].
+#[must_use = "nothing is made before build()"]
+pub struct HubBuilder {
+    hub: HubConfig,
+    stream: StreamConfig,
+    observer: Box<dyn Observer>,
+    knows: Option<KnowsTopic>,
+}
+
+impl fmt::Debug for HubBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubBuilder")
+            .field("hub", &self.hub)
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HubBuilder {
+    /// What the hub keeps, and how far a subscriber may fall behind.
+    pub fn config(mut self, config: HubConfig) -> Self {
+        self.hub = config;
+        self
+    }
+
+    /// How each stream behaves.
+    pub fn stream(mut self, config: StreamConfig) -> Self {
+        self.stream = config;
+        self
+    }
+
+    /// Who hears of streams and publications. Default: nobody.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Which topics there are. Default: every non-empty name, made on first use. To all others
+    /// nobody can publish, and a subscription is refused as if the right to it were missing.
+    pub fn topics(mut self, knows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.knows = Some(Box::new(knows));
+        self
+    }
+
+    /// Checks everything, then makes the hub.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults at once.
+    pub fn build(self) -> Result<Hub, ConfigError> {
+        let mut faults = Faults::default();
+        self.hub.check(&mut faults);
+        self.stream.check(&mut faults);
+        faults.into_result(())?;
+        Ok(Hub::new(self.hub, self.stream, self.observer, self.knows))
+    }
+}

@@ -1,0 +1,635 @@
+//! One worker's part of a hub: its streams, and its own copy of the frames they are about to
+//! read. No lock inside; the only lock taken from here is the core's, once per batch.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use slab::Slab;
+use tokio::time::Instant;
+
+use super::{
+    Shared,
+    core::{Command, Cursor, Post},
+    log::{BURST, Frame, GRACE, Window},
+    subscription::{EventHead, Filter},
+    wheel::Wheel,
+};
+use crate::{
+    config::{SlowConsumer, StreamConfig},
+    event::EventName,
+    lane::schedule::{Due, Schedule},
+    observe::CloseReason,
+    watch::Watch,
+};
+
+/// How much one read hands over: what actix puts into one write at the most.
+const CHUNK: usize = 32 * 1024;
+
+/// How often streams are looked at that have frames to read.
+const SCAN: Duration = Duration::from_millis(250);
+
+/// An open stream, as its body and its worker both see it.
+pub(crate) struct Stream {
+    pub(crate) watch: Watch,
+    pub(crate) config: Arc<StreamConfig>,
+    pub(crate) schedule: Schedule,
+    pub(crate) heartbeat_due: bool,
+    /// The reason for which the body shall end, once it is polled.
+    pub(crate) ending: Option<CloseReason>,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) waker: Option<Waker>,
+    /// Since when the body has something to write and has not been polled.
+    pub(crate) woken: Option<Instant>,
+    /// If the body is not polled by then, it is ended without.
+    finish_by: Option<Instant>,
+    next_check: Instant,
+    key: Option<usize>,
+    subscription: Option<Following>,
+}
+
+/// A stream's reading position.
+struct Following {
+    cursors: Vec<Cursor>,
+    filter: Option<Filter>,
+    catching_up: bool,
+    behind_since: Option<Instant>,
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("key", &self.key)
+            .field("ending", &self.ending)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(
+        watch: Watch,
+        config: Arc<StreamConfig>,
+        user: Option<Arc<str>>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            watch,
+            schedule: Schedule::new(config.heartbeat, now),
+            config,
+            heartbeat_due: false,
+            ending: None,
+            user,
+            waker: None,
+            woken: None,
+            finish_by: None,
+            next_check: now,
+            key: None,
+            subscription: None,
+        }
+    }
+
+    /// Makes it read topics.
+    pub(crate) fn follow(&mut self, cursors: Vec<Cursor>, filter: Option<Filter>) {
+        self.subscription = Some(Following {
+            catching_up: cursors.iter().any(|cursor| cursor.next < cursor.live_from),
+            cursors,
+            filter,
+            behind_since: None,
+        });
+    }
+
+    /// Has the body polled. The waker is to be called when nothing is borrowed.
+    fn wake(&mut self, now: Instant, wakes: &mut Vec<Waker>) {
+        self.woken.get_or_insert(now);
+        wakes.extend(self.waker.take());
+    }
+
+    fn end(&mut self, reason: CloseReason, now: Instant, wakes: &mut Vec<Waker>) {
+        self.ending.get_or_insert(reason);
+        self.finish_by.get_or_insert(now + self.config.stall);
+        self.wake(now, wakes);
+    }
+
+    fn next_check(&self, now: Instant) -> Instant {
+        let stall = self.woken.map(|since| (since + self.config.stall).max(now));
+        [stall, self.finish_by]
+            .into_iter()
+            .flatten()
+            .fold(self.schedule.next(now), Instant::min)
+    }
+}
+
+/// What a stream found to send.
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// Nothing yet.
+    Pending,
+    /// Events as bytes.
+    Chunk(Chunk),
+    /// So many events were missed; reading goes on after them.
+    Lagged(u64),
+    /// The stream cannot go on.
+    End(CloseReason),
+}
+
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) bytes: Bytes,
+    pub(crate) events: u32,
+    pub(crate) replay: bool,
+    pub(crate) oldest: Instant,
+}
+
+/// The frames of a topic that streams of this worker follow.
+#[derive(Debug)]
+struct View {
+    window: Window,
+    streams: HashSet<usize>,
+    /// The last chunk that was put together: streams that keep pace ask for the same one.
+    batch: Option<(u64, u64, Rc<Chunk>)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    streams: Slab<Rc<RefCell<Stream>>>,
+    views: HashMap<usize, View>,
+    pub(crate) wheel: Wheel,
+    scan_at: Option<Instant>,
+    pub(crate) empty_since: Option<Instant>,
+}
+
+impl State {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            streams: Slab::new(),
+            views: HashMap::new(),
+            wheel: Wheel::new(now),
+            scan_at: None,
+            empty_since: Some(now),
+        }
+    }
+
+    /// When the driver has to look again.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        [self.wheel.next(), self.scan_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(crate) fn insert(&mut self, stream: &Rc<RefCell<Stream>>, ends: &[u64], now: Instant) {
+        let key = self.streams.insert(Rc::clone(stream));
+        self.empty_since = None;
+        let mut stream = stream.borrow_mut();
+        stream.key = Some(key);
+        if let Some(following) = &stream.subscription {
+            for (cursor, end) in following.cursors.iter().zip(ends) {
+                let view = self.views.entry(cursor.topic).or_insert_with(|| View {
+                    window: Window::starting_at(cursor.live_from, *end),
+                    streams: HashSet::new(),
+                    batch: None,
+                });
+                view.streams.insert(key);
+            }
+        }
+        stream.next_check = stream.next_check(now);
+        self.wheel.insert(key, stream.next_check);
+    }
+
+    /// Takes a stream out, if it is still there.
+    pub(crate) fn remove(&mut self, stream: &mut Stream, hub: &Shared, worker: u64, now: Instant) {
+        let Some(key) = stream.key.take() else { return };
+        self.streams.try_remove(key);
+        if self.streams.is_empty() {
+            self.empty_since = Some(now);
+        }
+        let Some(following) = stream.subscription.take() else {
+            return;
+        };
+        for cursor in &following.cursors {
+            if let Some(view) = self.views.get_mut(&cursor.topic) {
+                view.streams.remove(&key);
+                if view.streams.is_empty() {
+                    self.views.remove(&cursor.topic);
+                }
+            }
+        }
+        let mut core = hub.core();
+        for cursor in &following.cursors {
+            core.detach(worker, cursor.topic);
+        }
+    }
+
+    /// Ends a stream whether or not its body is polled.
+    fn finish(
+        &mut self,
+        stream: &mut Stream,
+        reason: CloseReason,
+        hub: &Shared,
+        worker: u64,
+        now: Instant,
+        wakes: &mut Vec<Waker>,
+    ) {
+        let reason = *stream.ending.get_or_insert(reason);
+        self.remove(stream, hub, worker, now);
+        stream.watch.close(reason);
+        stream.wake(now, wakes);
+    }
+
+    /// The ordinal up to which this worker has a topic's frames.
+    pub(crate) fn since(&self, topic: usize) -> Option<u64> {
+        self.views.get(&topic).map(|view| view.window.next())
+    }
+
+    /// Takes in new frames and commands.
+    pub(crate) fn accept(
+        &mut self,
+        post: Post,
+        hub: &Shared,
+        worker: u64,
+        now: Instant,
+        wakes: &mut Vec<Waker>,
+    ) {
+        // Commands first: nothing that was published after a revocation reaches its streams.
+        for command in post.commands {
+            self.obey(&command, hub, worker, now, wakes);
+        }
+        let mut changed = HashSet::new();
+        for (topic, frame) in post.frames {
+            let Some(view) = self.views.get_mut(&topic) else {
+                continue;
+            };
+            let gap = frame.ordinal != view.window.next();
+            if gap {
+                // The log could not wait for this worker: streams find out by their cursors.
+                view.window =
+                    Window::starting_at(frame.ordinal, frame.end - frame.bytes.len() as u64);
+            }
+            view.window.push(frame);
+            if view.window.len() > hub.config.subscriber_events.saturating_mul(BURST) {
+                view.window.pop_front();
+            }
+            changed.insert(topic);
+        }
+        for topic in changed {
+            let Some(view) = self.views.get_mut(&topic) else {
+                continue;
+            };
+            let most = (hub.config.subscriber_bytes as u64).saturating_mul(BURST as u64);
+            while view.window.bytes_from(view.window.first()) > most {
+                view.window.pop_front();
+            }
+            view.batch = None;
+            for key in &view.streams {
+                if let Some(stream) = self.streams.get(*key) {
+                    stream.borrow_mut().wake(now, wakes);
+                }
+            }
+            self.scan_at.get_or_insert(now + SCAN);
+        }
+    }
+
+    fn obey(
+        &mut self,
+        command: &Command,
+        hub: &Shared,
+        worker: u64,
+        now: Instant,
+        wakes: &mut Vec<Waker>,
+    ) {
+        let streams = match command {
+            Command::Topic(topic) => self
+                .views
+                .get(topic)
+                .into_iter()
+                .flat_map(|view| &view.streams)
+                .filter_map(|key| self.streams.get(*key).map(Rc::clone))
+                .collect::<Vec<_>>(),
+            _ => self
+                .streams
+                .iter()
+                .map(|(_, stream)| Rc::clone(stream))
+                .collect(),
+        };
+        for stream in streams {
+            let mut stream = stream.borrow_mut();
+            match command {
+                Command::User(user) if stream.user.as_ref() != Some(user) => {}
+                Command::User(_) | Command::Topic(_) => {
+                    self.finish(&mut stream, CloseReason::Revoked, hub, worker, now, wakes);
+                }
+                Command::All(reason, until) => {
+                    let window = until.saturating_duration_since(now);
+                    stream
+                        .schedule
+                        .end_by(now + window.mul_f64(0.75 * fastrand::f64()), *reason);
+                    stream.finish_by = Some(*until);
+                    stream.next_check = stream.next_check(now);
+                    if let Some(key) = stream.key {
+                        self.wheel.insert(key, stream.next_check);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what the time calls for.
+    pub(crate) fn tick(&mut self, hub: &Shared, worker: u64, now: Instant, wakes: &mut Vec<Waker>) {
+        while let Some(keys) = self.wheel.pop(now) {
+            for key in keys {
+                let Some(stream) = self.streams.get(key).map(Rc::clone) else {
+                    continue;
+                };
+                let mut stream = stream.borrow_mut();
+                if stream.next_check > now {
+                    continue;
+                }
+                self.check(&mut stream, hub, worker, now, wakes);
+                if stream.key.is_some() {
+                    stream.next_check = stream.next_check(now);
+                    self.wheel.insert(key, stream.next_check);
+                }
+            }
+        }
+        if self.scan_at.is_some_and(|at| at <= now) {
+            self.scan(hub, worker, now, wakes);
+        }
+    }
+
+    fn check(
+        &mut self,
+        stream: &mut Stream,
+        hub: &Shared,
+        worker: u64,
+        now: Instant,
+        wakes: &mut Vec<Waker>,
+    ) {
+        let overdue = stream.finish_by.is_some_and(|by| by <= now);
+        if let Some(reason) = stream.ending.filter(|_| overdue) {
+            return self.finish(stream, reason, hub, worker, now, wakes);
+        }
+        let stalled = stream
+            .woken
+            .is_some_and(|since| now.duration_since(since) >= stream.config.stall);
+        if stalled {
+            return self.finish(stream, CloseReason::Stalled, hub, worker, now, wakes);
+        }
+        match stream.schedule.due(now) {
+            Due::End(reason) => stream.end(reason, now, wakes),
+            Due::Heartbeat => {
+                stream.heartbeat_due = true;
+                stream.wake(now, wakes);
+            }
+            Due::Nothing => {}
+        }
+    }
+
+    /// Looks how far each stream is behind: ends those that stay too far behind, forgets what
+    /// everybody has read.
+    fn scan(&mut self, hub: &Shared, worker: u64, now: Instant, wakes: &mut Vec<Waker>) {
+        let mut slow = Vec::new();
+        let mut needed: HashMap<usize, u64> = HashMap::new();
+        for (_, stream) in &self.streams {
+            let mut behind = stream.borrow_mut();
+            let Some(following) = &mut behind.subscription else {
+                continue;
+            };
+            let (mut events, mut bytes) = (0, 0);
+            for cursor in &following.cursors {
+                let Some(view) = self.views.get(&cursor.topic) else {
+                    continue;
+                };
+                let from = cursor.next.max(cursor.live_from);
+                events += view.window.next().saturating_sub(from);
+                bytes += view.window.bytes_from(from);
+                needed
+                    .entry(cursor.topic)
+                    .and_modify(|least| *least = from.min(*least))
+                    .or_insert(from);
+            }
+            if events <= hub.config.subscriber_events as u64
+                && bytes <= hub.config.subscriber_bytes as u64
+            {
+                following.behind_since = None;
+            } else if now.duration_since(*following.behind_since.get_or_insert(now)) >= GRACE {
+                drop(behind);
+                slow.push(Rc::clone(stream));
+            }
+        }
+        for stream in slow {
+            let mut stream = stream.borrow_mut();
+            if hub.config.slow_consumer == SlowConsumer::End {
+                self.finish(
+                    &mut stream,
+                    CloseReason::SlowConsumer,
+                    hub,
+                    worker,
+                    now,
+                    wakes,
+                );
+            } else if let Some(following) = &mut stream.subscription {
+                // What it skips, it is told when it reads again.
+                following.behind_since = None;
+                for cursor in &following.cursors {
+                    let keep = hub.config.subscriber_events as u64;
+                    if let Some(least) = needed.get_mut(&cursor.topic)
+                        && let Some(view) = self.views.get(&cursor.topic)
+                    {
+                        *least = (*least).max(view.window.next().saturating_sub(keep));
+                    }
+                }
+            }
+        }
+        let mut unread = false;
+        for (topic, view) in &mut self.views {
+            let least = needed
+                .get(topic)
+                .copied()
+                .unwrap_or_else(|| view.window.next());
+            view.window.forget_before(least);
+            unread |= view.window.len() > 0;
+        }
+        self.scan_at = unread.then(|| now + SCAN);
+    }
+
+    /// The next frames of a stream.
+    pub(crate) fn read(&mut self, stream: &mut Stream, hub: &Shared) -> Read {
+        let Some(following) = &mut stream.subscription else {
+            return Read::Pending;
+        };
+        while following.catching_up {
+            let Some(frames) = hub.core().replay(&mut following.cursors, CHUNK / 2) else {
+                return Read::End(CloseReason::SlowConsumer);
+            };
+            if frames.is_empty() {
+                following.catching_up = false;
+                break;
+            }
+            match pack(frames.iter(), following.filter.as_ref()) {
+                Some(Some(chunk)) => {
+                    return Read::Chunk(Chunk {
+                        replay: true,
+                        ..chunk
+                    });
+                }
+                Some(None) => {}
+                None => return Read::End(CloseReason::Error),
+            }
+        }
+        let mut missed = 0;
+        for cursor in &mut following.cursors {
+            if let Some(view) = self.views.get(&cursor.topic) {
+                let first = view.window.first();
+                if cursor.next < first {
+                    missed += first - cursor.next;
+                    cursor.next = first;
+                }
+            }
+        }
+        if missed > 0 {
+            return match hub.config.slow_consumer {
+                SlowConsumer::End => Read::End(CloseReason::SlowConsumer),
+                SlowConsumer::Skip => Read::Lagged(missed),
+            };
+        }
+        match following {
+            Following {
+                cursors,
+                filter: None,
+                ..
+            } if cursors.len() == 1 => {
+                let Some((cursor, view)) = cursors.first_mut().and_then(|cursor| {
+                    self.views.get_mut(&cursor.topic).map(|view| (cursor, view))
+                }) else {
+                    return Read::Pending;
+                };
+                view.read(cursor)
+            }
+            Following {
+                cursors, filter, ..
+            } => loop {
+                let frames = merge(cursors, &self.views);
+                if frames.is_empty() {
+                    return Read::Pending;
+                }
+                match pack(frames.iter(), filter.as_ref()) {
+                    Some(Some(chunk)) => return Read::Chunk(chunk),
+                    Some(None) => {}
+                    None => return Read::End(CloseReason::Error),
+                }
+            },
+        }
+    }
+}
+
+impl View {
+    /// The way of nearly all streams: one topic, everything, in pace with the others.
+    fn read(&mut self, cursor: &mut Cursor) -> Read {
+        if cursor.next >= self.window.next() {
+            return Read::Pending;
+        }
+        let known = self
+            .batch
+            .as_ref()
+            .filter(|(from, ..)| *from == cursor.next);
+        let (to, chunk) = if let Some((_, to, chunk)) = known {
+            (*to, Rc::clone(chunk))
+        } else {
+            let mut bytes = 0;
+            let frames = self.window.iter_from(cursor.next).take_while(|frame| {
+                let fits = bytes < CHUNK / 2;
+                bytes += frame.bytes.len();
+                fits
+            });
+            let frames = frames.collect::<Vec<_>>();
+            let to = cursor.next + frames.len() as u64;
+            let Some(Some(chunk)) = pack(frames.into_iter(), None) else {
+                return Read::Pending;
+            };
+            let chunk = Rc::new(chunk);
+            self.batch = Some((cursor.next, to, Rc::clone(&chunk)));
+            (to, chunk)
+        };
+        cursor.next = to;
+        Read::Chunk(Chunk {
+            bytes: chunk.bytes.clone(),
+            ..*chunk
+        })
+    }
+}
+
+/// The next frames of several topics, in the order of their positions, about a chunk's worth.
+fn merge(cursors: &mut [Cursor], views: &HashMap<usize, View>) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let mut bytes = 0;
+    while bytes < CHUNK / 2 {
+        let mut oldest: Option<(&Frame, &mut Cursor)> = None;
+        for cursor in cursors.iter_mut() {
+            let frame = views
+                .get(&cursor.topic)
+                .and_then(|view| view.window.get(cursor.next));
+            if let Some(frame) = frame
+                && oldest
+                    .as_ref()
+                    .is_none_or(|(known, _)| frame.position < known.position)
+            {
+                oldest = Some((frame, cursor));
+            }
+        }
+        let Some((frame, cursor)) = oldest else { break };
+        cursor.next += 1;
+        bytes += frame.bytes.len();
+        frames.push(frame.clone());
+    }
+    frames
+}
+
+/// One piece out of several frames. `Some(None)`: the filter wants none of them. `None`: the
+/// filter panicked.
+fn pack<'a>(
+    frames: impl Iterator<Item = &'a Frame>,
+    filter: Option<&Filter>,
+) -> Option<Option<Chunk>> {
+    let mut wanted = Vec::new();
+    for frame in frames {
+        if let Some(filter) = filter {
+            let labels = frame.labels.as_deref();
+            let head = EventHead {
+                name: labels
+                    .and_then(|labels| labels.name.as_ref())
+                    .map(EventName::as_str),
+                tag: labels.and_then(|labels| labels.tag.as_deref()),
+            };
+            if !catch_unwind(AssertUnwindSafe(|| filter(&head))).ok()? {
+                continue;
+            }
+        }
+        wanted.push(frame);
+    }
+    let Some((first, rest)) = wanted.split_first() else {
+        return Some(None);
+    };
+    let bytes = if rest.is_empty() {
+        first.bytes.clone()
+    } else {
+        let mut all = BytesMut::with_capacity(wanted.iter().map(|frame| frame.bytes.len()).sum());
+        for frame in &wanted {
+            all.extend_from_slice(&frame.bytes);
+        }
+        all.freeze()
+    };
+    Some(Some(Chunk {
+        bytes,
+        events: u32::try_from(wanted.len()).unwrap_or(u32::MAX),
+        replay: false,
+        oldest: first.published,
+    }))
+}

@@ -1,0 +1,293 @@
+//! The body lane: an ordinary response body, for every protocol that actix speaks.
+
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_web::body::{BodySize, MessageBody};
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+
+use super::schedule::jitter;
+use crate::{
+    encode::{self, HEARTBEAT},
+    event::{Event, Retry},
+    hub::{
+        state::{Chunk, Read, Stream},
+        worker::Local,
+    },
+    observe::{CloseReason, Resume, SentKind},
+};
+
+/// An application's own stream of events. `Err(())`: it failed.
+pub(crate) type EventSource = Pin<Box<dyn futures_core::Stream<Item = Result<Event, ()>>>>;
+
+/// How many bytes of an application's stream go out in one piece, if it has them ready.
+const PIECE: usize = 16 * 1024;
+
+/// How many bytes a stream that ends may still hand over of what was published before.
+const FLUSH: usize = 256 * 1024;
+
+/// Where the body stands.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    First(Duration, Resume),
+    Live,
+    /// Hands over what is left, at most so many bytes.
+    Flush(CloseReason, usize),
+    Last(CloseReason),
+    Done(CloseReason),
+}
+
+pub(crate) struct EventBody {
+    local: Rc<Local>,
+    stream: Rc<RefCell<Stream>>,
+    source: Option<EventSource>,
+    phase: Phase,
+}
+
+impl fmt::Debug for EventBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventBody")
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EventBody {
+    pub(crate) fn new(
+        local: Rc<Local>,
+        stream: Rc<RefCell<Stream>>,
+        source: Option<EventSource>,
+        retry: Duration,
+        resume: Resume,
+    ) -> Self {
+        Self {
+            local,
+            stream,
+            source,
+            phase: Phase::First(retry, resume),
+        }
+    }
+
+    /// What the hub, or the application's stream, has ready.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Read {
+        match &mut self.source {
+            None => self.local.read(&mut self.stream.borrow_mut()),
+            Some(source) => read_source(source, cx, now),
+        }
+    }
+
+    /// A piece of the stream's own lines.
+    fn control(&self, bytes: Bytes, now: Instant) -> Bytes {
+        let mut stream = self.stream.borrow_mut();
+        stream.schedule.wrote(now);
+        stream
+            .watch
+            .sent(SentKind::Control, 0, bytes.len(), None, now);
+        bytes
+    }
+
+    fn chunk(&self, chunk: Chunk, now: Instant) -> Bytes {
+        let mut stream = self.stream.borrow_mut();
+        stream.schedule.wrote(now);
+        stream.heartbeat_due = false;
+        let (kind, lag) = if chunk.replay {
+            (SentKind::Replay, None)
+        } else {
+            (
+                SentKind::Event,
+                Some(now.saturating_duration_since(chunk.oldest)),
+            )
+        };
+        stream
+            .watch
+            .sent(kind, chunk.events, chunk.bytes.len(), lag, now);
+        chunk.bytes
+    }
+
+    fn heartbeat(&self, now: Instant) -> Option<Bytes> {
+        let mut stream = self.stream.borrow_mut();
+        if !std::mem::take(&mut stream.heartbeat_due) {
+            return None;
+        }
+        stream.schedule.beat(now);
+        stream
+            .watch
+            .sent(SentKind::Heartbeat, 1, HEARTBEAT.len(), None, now);
+        Some(Bytes::from_static(HEARTBEAT))
+    }
+
+    /// The last lines of a stream that the server ends.
+    fn last(&self, reason: CloseReason) -> Option<Bytes> {
+        let config = &self.stream.borrow().config;
+        let retry = Retry::clamped(jitter(config.retry, config.retry_jitter)).as_millis();
+        match reason {
+            CloseReason::Complete => None,
+            CloseReason::Expired => Some(Bytes::from_static(b"event: auth_expired\ndata: {}\n\n")),
+            _ => Some(encode::closing_block(retry)),
+        }
+    }
+}
+
+impl MessageBody for EventBody {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let now = Instant::now();
+        let ending = {
+            let mut stream = self.stream.borrow_mut();
+            stream.woken = None;
+            match &mut stream.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            stream.ending
+        };
+        loop {
+            match (self.phase, ending) {
+                (Phase::First(retry, resume), _) => {
+                    self.phase = Phase::Live;
+                    let bytes = self.control(first(retry, resume), now);
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+                (Phase::Live, Some(reason)) => {
+                    self.phase = match reason {
+                        CloseReason::Drain | CloseReason::Lifetime => Phase::Flush(reason, FLUSH),
+                        _ => Phase::Last(reason),
+                    };
+                }
+                (Phase::Live, None) => match self.read(cx, now) {
+                    Read::Chunk(chunk) => return Poll::Ready(Some(Ok(self.chunk(chunk, now)))),
+                    Read::Lagged(missed) => {
+                        self.stream.borrow_mut().watch.lagged(missed);
+                        let bytes = format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n");
+                        return Poll::Ready(Some(Ok(self.control(bytes.into(), now))));
+                    }
+                    Read::End(reason) => self.phase = Phase::Last(reason),
+                    Read::Pending => {
+                        return match self.heartbeat(now) {
+                            Some(beat) => Poll::Ready(Some(Ok(beat))),
+                            None => Poll::Pending,
+                        };
+                    }
+                },
+                (Phase::Flush(reason, left), _) => match self.read(cx, now) {
+                    Read::Chunk(chunk) if left > 0 => {
+                        let left = left.saturating_sub(chunk.bytes.len());
+                        self.phase = Phase::Flush(reason, left);
+                        return Poll::Ready(Some(Ok(self.chunk(chunk, now))));
+                    }
+                    _ => self.phase = Phase::Last(reason),
+                },
+                (Phase::Last(reason), _) => {
+                    self.phase = Phase::Done(reason);
+                    // The application's stream is not needed any more: what it holds goes now.
+                    self.source = None;
+                    if let Some(bytes) = self.last(reason) {
+                        return Poll::Ready(Some(Ok(self.control(bytes, now))));
+                    }
+                }
+                (Phase::Done(reason), _) => {
+                    self.local.close(&self.stream, reason);
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for EventBody {
+    /// actix drops a body when it is over, and when the connection is.
+    fn drop(&mut self) {
+        let reason = match self.phase {
+            Phase::Last(reason) | Phase::Flush(reason, _) | Phase::Done(reason) => reason,
+            Phase::First(..) | Phase::Live => {
+                let known = self.stream.borrow().ending;
+                known.unwrap_or(if std::thread::panicking() {
+                    CloseReason::Error
+                } else {
+                    CloseReason::ClientGone
+                })
+            }
+        };
+        self.local.close(&self.stream, reason);
+    }
+}
+
+/// The first block, and the word about what could not be replayed.
+fn first(retry: Duration, resume: Resume) -> Bytes {
+    let block = encode::first_block(Retry::clamped(retry).as_millis());
+    match resume {
+        Resume::Gap | Resume::Unknown => {
+            let mut bytes = BytesMut::from(block);
+            // It names no ID: the one that was asked for may be another tenant's.
+            let reset = format!("event: reset\ndata: {{\"reason\":\"{resume}\"}}\n\n");
+            bytes.extend_from_slice(reset.as_bytes());
+            bytes.freeze()
+        }
+        _ => block,
+    }
+}
+
+/// Everything that the application's stream has ready, up to a piece.
+fn read_source(source: &mut EventSource, cx: &mut Context<'_>, now: Instant) -> Read {
+    let mut events = 0;
+    let mut first: Option<Bytes> = None;
+    let mut all = BytesMut::new();
+    let end = loop {
+        // A panic of the application's must not take the worker's other streams with it.
+        let next = catch_unwind(AssertUnwindSafe(|| source.as_mut().poll_next(cx)));
+        match next {
+            Ok(Poll::Ready(Some(Ok(event)))) => {
+                let bytes = encode::encode(&event);
+                events += 1;
+                match first.take() {
+                    None if all.is_empty() => first = Some(bytes),
+                    known => {
+                        all.extend_from_slice(&known.unwrap_or_default());
+                        all.extend_from_slice(&bytes);
+                    }
+                }
+                if all.len() >= PIECE || first.as_ref().is_some_and(|one| one.len() >= PIECE) {
+                    break None;
+                }
+            }
+            Ok(Poll::Pending) => break None,
+            Ok(Poll::Ready(None)) => break Some(CloseReason::Complete),
+            Ok(Poll::Ready(Some(Err(())))) | Err(_) => break Some(CloseReason::Error),
+        }
+    };
+    if let Some(reason) = end {
+        // Asked again, the stream would panic, or worse.
+        let over = futures_util::stream::once(std::future::ready(Err(())));
+        *source = match reason {
+            CloseReason::Complete => Box::pin(futures_util::stream::empty()),
+            _ => Box::pin(over),
+        };
+    }
+    match (events, end) {
+        (0, None) => Read::Pending,
+        (0, Some(reason)) => Read::End(reason),
+        _ => Read::Chunk(Chunk {
+            bytes: first.unwrap_or_else(|| all.freeze()),
+            events,
+            replay: false,
+            oldest: now,
+        }),
+    }
+}

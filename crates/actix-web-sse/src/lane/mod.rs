@@ -1,0 +1,4 @@
+//! How a stream's bytes reach its connection.
+
+pub(crate) mod body;
+pub(crate) mod schedule;

@@ -1,0 +1,149 @@
+//! When a stream is due for something: a heartbeat, its end. Pure: time comes in as an argument.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::observe::CloseReason;
+
+/// The first silence after which a heartbeat goes out. From there on the gap doubles up to the
+/// configured interval: only a second write makes a client visible that went away right after
+/// opening, and that must not take two whole intervals.
+const FIRST_GAP: Duration = Duration::from_secs(1);
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    Heartbeat,
+    End(CloseReason),
+}
+
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    interval: Duration,
+    /// The silence that calls for the next heartbeat.
+    gap: Duration,
+    last_write: Instant,
+    end: Option<(Instant, CloseReason)>,
+}
+
+impl Schedule {
+    pub(crate) fn new(interval: Duration, now: Instant) -> Self {
+        Self {
+            interval,
+            gap: spread(interval.min(FIRST_GAP)),
+            last_write: now,
+            end: None,
+        }
+    }
+
+    /// Ends the stream at this instant, unless it ends before.
+    pub(crate) fn end_by(&mut self, at: Instant, reason: CloseReason) {
+        if self.end.is_none_or(|(known, _)| at < known) {
+            self.end = Some((at, reason));
+        }
+    }
+
+    /// Something was written that is no heartbeat.
+    pub(crate) fn wrote(&mut self, now: Instant) {
+        self.last_write = now;
+    }
+
+    /// A heartbeat was written.
+    pub(crate) fn beat(&mut self, now: Instant) {
+        self.last_write = now;
+        self.gap = spread((self.gap * 2).min(self.interval));
+    }
+
+    pub(crate) fn due(&self, now: Instant) -> Due {
+        match self.end {
+            Some((at, reason)) if at <= now => Due::End(reason),
+            _ if self.last_write + self.gap <= now => Due::Heartbeat,
+            _ => Due::Nothing,
+        }
+    }
+
+    /// When to look again, after now.
+    pub(crate) fn next(&self, now: Instant) -> Instant {
+        let beat = match self.last_write + self.gap {
+            at if at > now => at,
+            // Due and not yet written: the peer takes nothing.
+            _ => now + self.gap,
+        };
+        match self.end {
+            Some((at, _)) if at > now => beat.min(at),
+            _ => beat,
+        }
+    }
+}
+
+/// From 90 to 100 % of a duration, so that streams that were opened together do not beat
+/// together.
+fn spread(duration: Duration) -> Duration {
+    duration.mul_f64(0.9 + 0.1 * fastrand::f64())
+}
+
+/// From `1 - share` to `1 + share` of a duration.
+pub(crate) fn jitter(duration: Duration, share: f64) -> Duration {
+    duration.mul_f64((1.0 + share * (2.0 * fastrand::f64() - 1.0)).max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(s: u64) -> Duration {
+        Duration::from_secs(s)
+    }
+
+    #[test]
+    fn early_heartbeats_double_their_gap_up_to_the_interval() {
+        let mut now = Instant::now();
+        let mut schedule = Schedule::new(seconds(15), now);
+        for gap in [1, 2, 4, 8, 15, 15] {
+            let next = schedule.next(now);
+            let waited = next.duration_since(now);
+            assert!(
+                waited <= seconds(gap) && waited >= seconds(gap).mul_f64(0.65),
+                "{waited:?} of {gap}"
+            );
+            assert_eq!(schedule.due(next - Duration::from_millis(1)), Due::Nothing);
+            assert_eq!(schedule.due(next), Due::Heartbeat);
+            now = next;
+            schedule.beat(now);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_not_idle_needs_no_heartbeat() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(seconds(1), now);
+        schedule.wrote(now + seconds(5));
+        assert_eq!(schedule.due(now + seconds(5)), Due::Nothing);
+    }
+
+    #[test]
+    fn d21_after_a_pause_one_heartbeat_is_due_and_no_burst() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(seconds(1), now);
+        let later = now + seconds(60);
+        assert_eq!(schedule.due(later), Due::Heartbeat);
+        schedule.beat(later);
+        assert_eq!(schedule.due(later), Due::Nothing);
+        assert!(schedule.next(later) > later);
+    }
+
+    #[test]
+    fn the_earliest_end_counts() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(seconds(15), now);
+        schedule.end_by(now + seconds(9), CloseReason::Lifetime);
+        schedule.end_by(now + seconds(5), CloseReason::Expired);
+        schedule.end_by(now + seconds(7), CloseReason::Drain);
+        assert_eq!(
+            schedule.due(now + seconds(5)),
+            Due::End(CloseReason::Expired)
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! From a request to an open stream: checks, head, first bytes.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{self, BoxBody, MessageBody},
+    http::{Method, Version, header},
+};
+use tokio::time::Instant;
+
+use crate::{
+    config::StreamConfig,
+    headers::set_stream_headers,
+    hub::{Hub, core::Cursor, state::Stream, subscription::Filter, worker::Local},
+    lane::{
+        body::{EventBody, EventSource},
+        schedule::jitter,
+    },
+    observe::{CloseReason, ConnectionId, Opened, RefusalMode, RefusalReason, Refused, Resume},
+    protect::refusal::Refusal,
+    subscriber::Subscriber,
+    watch::Watch,
+};
+
+static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
+
+/// Where a stream's events come from.
+pub(crate) enum Source {
+    Topics {
+        cursors: Vec<(Cursor, u64)>,
+        filter: Option<Filter>,
+    },
+    Events(EventSource),
+}
+
+/// A request that is about to become a stream.
+pub(crate) struct Opening<'a> {
+    request: &'a HttpRequest,
+    route: String,
+    pub(crate) subscriber: Subscriber,
+    pub(crate) local: Rc<Local>,
+    config: Arc<StreamConfig>,
+    since: Instant,
+}
+
+impl<'a> Opening<'a> {
+    /// Refuses while the hub drains, and answers `HEAD`.
+    pub(crate) fn new(
+        request: &'a HttpRequest,
+        subscriber: Subscriber,
+        hub: &Hub,
+    ) -> Result<Self, Box<HttpResponse>> {
+        let opening = Self {
+            request,
+            route: request
+                .match_pattern()
+                .unwrap_or_else(|| "unmatched".to_owned()),
+            subscriber,
+            local: Local::of(&hub.shared),
+            config: Arc::clone(&hub.shared.stream),
+            since: Instant::now(),
+        };
+        if hub.is_draining() {
+            return Err(Box::new(opening.overloaded(RefusalReason::Draining)));
+        }
+        if request.method() == Method::HEAD {
+            return Err(Box::new(opening.head(body::None::new().boxed())));
+        }
+        Ok(opening)
+    }
+
+    /// Takes another configuration than the hub's.
+    pub(crate) fn configure(&mut self, config: Arc<StreamConfig>) {
+        self.config = config;
+    }
+
+    /// A refusal for good.
+    pub(crate) fn refuse(self, reason: RefusalReason) -> HttpResponse {
+        let refusal = Refusal::new(reason);
+        self.report(reason, RefusalMode::Hard, refusal.status().as_u16());
+        refusal.response()
+    }
+
+    /// A refusal for a time, answered by who is asking.
+    pub(crate) fn overloaded(self, reason: RefusalReason) -> HttpResponse {
+        let overload = self.subscriber.admission.overload;
+        let (response, mode) = overload.refuse(self.request, reason, self.config.retry);
+        self.report(reason, mode, response.status().as_u16());
+        response
+    }
+
+    fn report(&self, reason: RefusalReason, mode: RefusalMode, status: u16) {
+        let visitor = self.subscriber.admission.visitor(self.request, &self.route);
+        let refused = Refused::new(&visitor, reason, mode, status);
+        self.local.hub().observer.refused(&refused);
+    }
+
+    /// Opens the stream.
+    pub(crate) fn start(mut self, source: Source, resume: Resume) -> HttpResponse {
+        let hub = Arc::clone(self.local.hub());
+        let connection = ConnectionId(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed));
+        let visitor = self.subscriber.admission.visitor(self.request, &self.route);
+        let observer = hub.observer.opened(&Opened {
+            visitor: &visitor,
+            connection,
+            resume,
+        });
+        let permit = self.subscriber.admission.permit.take();
+        let identity = &self.subscriber.admission.identity;
+        let watch = Watch::new(observer, hub, permit, self.since);
+        let mut stream = Stream::new(
+            watch,
+            Arc::clone(&self.config),
+            identity.user.clone(),
+            self.since,
+        );
+        if let Some(life) = self.config.max_lifetime {
+            let life = life.mul_f64(0.8 + 0.2 * fastrand::f64());
+            stream
+                .schedule
+                .end_by(self.since + life, CloseReason::Lifetime);
+        }
+        if let Some(deadline) = identity.deadline {
+            stream.schedule.end_by(deadline, CloseReason::Expired);
+        }
+        let mut ends = Vec::new();
+        let events = match source {
+            Source::Topics { cursors, filter } => {
+                let (cursors, bytes): (Vec<_>, Vec<_>) = cursors.into_iter().unzip();
+                ends = bytes;
+                stream.follow(cursors, filter);
+                None
+            }
+            Source::Events(events) => Some(events),
+        };
+        let stream = Rc::new(RefCell::new(stream));
+        self.local.insert(&stream, &ends);
+        let retry = jitter(self.config.retry, self.config.retry_jitter);
+        let body = EventBody::new(Rc::clone(&self.local), stream, events, retry, resume);
+        self.head(BoxBody::new(body))
+    }
+
+    fn head(&self, body: BoxBody) -> HttpResponse {
+        let mut response = HttpResponse::Ok().body(body);
+        set_stream_headers(response.headers_mut());
+        if !self.subscriber.admission.guarded {
+            response
+                .headers_mut()
+                .insert(header::VARY, header::HeaderValue::from_static("Origin"));
+        }
+        if self.request.headers().contains_key(header::ACCEPT_ENCODING) {
+            // `middleware::Compress` ignores `no-transform`, but leaves alone what has an encoding.
+            response.headers_mut().insert(
+                header::CONTENT_ENCODING,
+                header::HeaderValue::from_static("identity"),
+            );
+        }
+        if self.request.version() < Version::HTTP_11 {
+            // RFC 9112 § 6.1: no transfer coding in answer to HTTP/1.0; the end of the connection
+            // is the end of the stream.
+            response.head_mut().no_chunking(true);
+            response
+                .head_mut()
+                .set_connection_type(actix_web::http::ConnectionType::Close);
+        }
+        response
+    }
+}

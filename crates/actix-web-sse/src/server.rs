@@ -1,0 +1,146 @@
+//! The server settings that event streams need, in one call.
+
+use std::{any::Any, fmt, time::Duration};
+
+use actix_http::Request;
+use actix_service::{IntoServiceFactory, ServiceFactory};
+use actix_web::{
+    Error, HttpServer,
+    body::MessageBody,
+    dev::{AppConfig, Response, Service},
+};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use crate::hub::Hub;
+
+/// [`HttpServer`] with the settings that event streams need.
+pub trait ForEventStreams: Sized {
+    /// Applies them all; whatever is called on the server afterwards overrides.
+    ///
+    /// | setting | why |
+    /// |---|---|
+    /// | `tcp_nodelay(true)` | actix leaves Nagle's algorithm on; a small event would wait for the acknowledgement of the one before |
+    /// | `h1_allow_half_closed(false)` | by default actix does not notice that the client of an idle stream has closed its connection: a heartbeat later at the best, never at the worst |
+    /// | `h1_write_buffer_size(32 KiB)` | what a stalled reader may hold back in user space |
+    /// | `max_connections(100 000)` per worker, `backlog(4096)` | the defaults of 25 000 and 2048 refuse a crowd that reconnects; the process's limit of open files still counts |
+    /// | `on_connect` with [`tune_socket`] | a peer that takes nothing for `stream.stall` is given up by the kernel: actix does not poll a body that it cannot write |
+    /// | a shutdown signal that drains the hub first | on SIGTERM actix waits `shutdown_timeout` (30 s) for open streams, then cuts them: no last chunk, no END_STREAM |
+    /// | `shutdown_timeout(1)` | when the hub is drained, only requests that are no streams are left, and idle HTTP/2 connections, which actix does not close. Raise it if other requests take longer |
+    ///
+    /// SIGTERM drains over `stream.drain`; SIGINT (Ctrl-C) and SIGQUIT end all streams at once;
+    /// a second signal stops the drain. The signals are handled here, so `disable_signals` does
+    /// not switch this off: set a `shutdown_signal` of your own that calls
+    /// [`Hub::drain`] instead.
+    #[must_use = "the server does not run before run()"]
+    fn for_event_streams(self, hub: &Hub) -> Self;
+}
+
+impl<F, I, S, B> ForEventStreams for HttpServer<F, I, S, B>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    fn for_event_streams(self, hub: &Hub) -> Self {
+        let stall = hub.shared.stream.stall;
+        let hub = hub.clone();
+        self.tcp_nodelay(true)
+            .h1_allow_half_closed(false)
+            .h1_write_buffer_size(32 * 1024)
+            .max_connections(100_000)
+            .backlog(4096)
+            .on_connect(move |io, _| tune_socket(io, stall))
+            .shutdown_timeout(1)
+            .shutdown_signal(async move {
+                tokio::select! {
+                    () = terminated() => {
+                        tokio::select! {
+                            () = hub.drain() => {}
+                            () = terminated() => {}
+                            () = interrupted() => {}
+                        }
+                    }
+                    () = interrupted() => hub.drain_within(Duration::ZERO).await,
+                }
+            })
+    }
+}
+
+/// Sets the socket options that event streams need: for an `on_connect` of your own.
+///
+/// `TCP_USER_TIMEOUT` (Linux and the like): a peer that acknowledges nothing, or keeps its window
+/// shut, for `stall` is given up by the kernel, and actix drops the stream. `TCP_NOTSENT_LOWAT` of
+/// 64 KiB: what a slow reader does not take waits in the hub, which counts it, and not in the
+/// kernel, which does not. Does nothing to a connection that is not TCP, and nothing if the system
+/// refuses.
+pub fn tune_socket(io: &dyn Any, stall: Duration) {
+    let Some(stream) = tcp(io) else { return };
+    let socket = SockRef::from(stream);
+    // An option that the system refuses makes a stalled peer last longer, and nothing else.
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+    let _ = socket.set_tcp_user_timeout(Some(stall));
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket.set_tcp_notsent_lowat(64 * 1024);
+    let _ = (socket, stall);
+}
+
+fn tcp(io: &dyn Any) -> Option<&TcpStream> {
+    if let Some(stream) = io.downcast_ref::<TcpStream>() {
+        return Some(stream);
+    }
+    #[cfg(feature = "rustls")]
+    if let Some(stream) = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()
+    {
+        return Some(stream.get_ref().0);
+    }
+    None
+}
+
+#[cfg(unix)]
+async fn signalled(kinds: &[tokio::signal::unix::SignalKind]) {
+    let signals = kinds
+        .iter()
+        .filter_map(|kind| tokio::signal::unix::signal(*kind).ok());
+    let mut signals = signals.collect::<Vec<_>>();
+    std::future::poll_fn(|cx| {
+        if signals
+            .iter_mut()
+            .any(|signal| signal.poll_recv(cx).is_ready())
+        {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    signalled(&[tokio::signal::unix::SignalKind::terminate()]).await;
+}
+
+#[cfg(unix)]
+async fn interrupted() {
+    use tokio::signal::unix::SignalKind;
+    signalled(&[SignalKind::interrupt(), SignalKind::quit()]).await;
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
+}
+
+#[cfg(not(unix))]
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,121 @@
+//! The one place that reports a stream's end.
+//!
+//! Only a drop is an honest end of a streamed body: actix drops it when the client is gone, when
+//! the connection fails, when the worker stops. Whoever knows better says so first, with
+//! [`Watch::close`]; a watch that is dropped unclosed reports that the client has gone.
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    hub::Shared,
+    observe::{CloseReason, End, Sent, SentKind, StreamObserver},
+};
+
+/// An open stream, from the head of its response to its end, which is reported exactly once.
+pub(crate) struct Watch {
+    open: Option<Open>,
+}
+
+struct Open {
+    observer: Box<dyn StreamObserver>,
+    hub: Arc<Shared>,
+    /// Frees the stream's slots when dropped.
+    _permit: Option<Box<dyn Any>>,
+    since: Instant,
+    events: u64,
+    heartbeats: u64,
+    bytes: u64,
+    first_event: Option<Duration>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch")
+            .field("open", &self.open.is_some())
+            .finish()
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(
+        observer: Box<dyn StreamObserver>,
+        hub: Arc<Shared>,
+        permit: Option<Box<dyn Any>>,
+        since: Instant,
+    ) -> Self {
+        hub.stream_opened();
+        Self {
+            open: Some(Open {
+                observer,
+                hub,
+                _permit: permit,
+                since,
+                events: 0,
+                heartbeats: 0,
+                bytes: 0,
+                first_event: None,
+            }),
+        }
+    }
+
+    /// Bytes go to the connection.
+    pub(crate) fn sent(
+        &mut self,
+        kind: SentKind,
+        events: u32,
+        bytes: usize,
+        lag: Option<Duration>,
+        now: Instant,
+    ) {
+        let Some(open) = &mut self.open else { return };
+        open.bytes += bytes as u64;
+        let mut first_event_after = None;
+        match kind {
+            SentKind::Heartbeat => open.heartbeats += u64::from(events),
+            SentKind::Event | SentKind::Replay => {
+                open.events += u64::from(events);
+                if open.first_event.is_none() {
+                    first_event_after = Some(now.duration_since(open.since));
+                    open.first_event = first_event_after;
+                }
+            }
+            SentKind::Control => {}
+        }
+        open.observer.sent(&Sent {
+            kind,
+            events,
+            bytes,
+            lag,
+            first_event_after,
+        });
+    }
+
+    /// The stream missed events, and the client is told.
+    pub(crate) fn lagged(&mut self, events: u64) {
+        if let Some(open) = &mut self.open {
+            open.observer.lagged(events);
+        }
+    }
+
+    /// Reports the end, frees the slots. Only the first call counts.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        let Some(open) = self.open.take() else { return };
+        open.observer.closed(&End {
+            reason,
+            duration: open.since.elapsed(),
+            events: open.events,
+            heartbeats: open.heartbeats,
+            bytes: open.bytes,
+            time_to_first_event: open.first_event,
+        });
+        open.hub.stream_closed();
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.close(CloseReason::ClientGone);
+    }
+}

@@ -1,0 +1,1 @@
+//! The wire contract over plain sockets: what `cargo test` proves with nothing but Rust.

@@ -1,0 +1,33 @@
+//! End to end: real browsers, a real Prometheus, real proxies. `tests/run` runs it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+/// Makes two tests of each function that takes a [`BrowserKind`](actix_web_sse_tests::BrowserKind):
+/// `the_function::chromium` and `the_function::firefox`.
+macro_rules! in_each_browser {
+    ($($test:ident),+ $(,)?) => {$(
+        mod $test {
+            use actix_web_sse_tests::BrowserKind;
+
+            #[test]
+            fn chromium() {
+                super::$test(BrowserKind::Chromium);
+            }
+
+            #[test]
+            fn firefox() {
+                super::$test(BrowserKind::Firefox);
+            }
+        }
+    )+};
+}
+pub(crate) use in_each_browser;
+
+mod facts;
+mod tools;

@@ -1,0 +1,167 @@
+//! The demo server as a process.
+
+use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
+
+use tempfile::TempDir;
+
+use crate::{
+    Claims, Exposition, LIMIT, Process, Request, Response, Settings, Signal, free_port,
+    port::local, until,
+};
+
+/// A running demo with a configuration of its own.
+#[derive(Debug)]
+pub struct Demo {
+    program: PathBuf,
+    settings: Settings,
+    folder: TempDir,
+    process: Process,
+    /// Where the application listens.
+    pub app: SocketAddr,
+    /// Where `/metrics` is.
+    pub metrics: SocketAddr,
+}
+
+impl Demo {
+    /// Starts the program and waits until it serves.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[must_use]
+    #[track_caller]
+    pub fn start(program: &str, settings: &Settings) -> Self {
+        // Ports that stay the demo's own while it is down, for a restart.
+        let app = local(free_port());
+        let metrics = local(free_port());
+        let settings = settings
+            .clone()
+            .set("server.listen", app.to_string())
+            .set("metrics.listen", metrics.to_string());
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let program = PathBuf::from(program);
+        let process = spawn(&program, &settings, &folder);
+        let demo = Self {
+            program,
+            settings,
+            folder,
+            process,
+            app,
+            metrics,
+        };
+        demo.wait_until_ready();
+        demo
+    }
+
+    /// Starts it again on the same ports, after it has ended.
+    ///
+    /// # Panics
+    /// If it does not serve.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.process = spawn(&self.program, &self.settings, &self.folder);
+        self.wait_until_ready();
+    }
+
+    #[track_caller]
+    fn wait_until_ready(&self) {
+        for (address, path) in [(self.app, "/events"), (self.metrics, "/metrics")] {
+            let url = format!("http://{address}{path}");
+            self.process
+                .wait_for_line(&url, LIMIT, |line| line.contains(&url).then_some(()));
+        }
+        let ready = Request::new("GET", "/readyz").send(self.app);
+        assert_eq!(ready.status(), 200, "/readyz");
+    }
+
+    /// Kills it, as the out-of-memory killer would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Asks it to end, and waits until it has; how long that took.
+    ///
+    /// # Panics
+    /// If it does not end.
+    #[track_caller]
+    pub fn terminate(&mut self) -> Duration {
+        let start = std::time::Instant::now();
+        self.process.signal(Signal::TERM);
+        let status = self.process.wait(LIMIT);
+        assert!(status.success(), "the demo ended with {status}");
+        start.elapsed()
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// The origin of the application.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.app)
+    }
+
+    /// A token that the demo accepts.
+    ///
+    /// # Panics
+    /// If its configuration has no key for tokens.
+    #[must_use]
+    pub fn token(&self, claims: &Claims) -> String {
+        let secret = self.settings.text("auth.jwt_hs256_secret");
+        claims.sign(secret.expect("a demo that takes tokens"))
+    }
+
+    /// Publishes text on a topic.
+    ///
+    /// # Panics
+    /// If the demo refuses.
+    #[track_caller]
+    pub fn publish(&self, topic: &str, data: &str) {
+        let response = self.try_publish(topic, "text/plain", data);
+        let status = response.status();
+        assert!(status < 300, "publish: {status} {}", response.text());
+    }
+
+    /// Publishes on a topic, and hands back whatever the demo answers.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[track_caller]
+    pub fn try_publish(&self, topic: &str, kind: &str, body: &str) -> Response {
+        let mut request = Request::new("POST", &format!("/publish?topic={topic}"));
+        if self.settings.text("auth.jwt_hs256_secret").is_some() {
+            request = request.bearer(&self.token(&Claims::of("publisher").publisher()));
+        }
+        request.body(kind, body).send(self.app)
+    }
+
+    /// A look at its metrics.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[must_use]
+    #[track_caller]
+    pub fn exposition(&self) -> Exposition {
+        Exposition::of(self.metrics)
+    }
+
+    /// Waits until the sum of a metric is this.
+    ///
+    /// # Panics
+    /// If it never is.
+    #[track_caller]
+    pub fn wait_for_metric(&self, name: &str, labels: &[(&str, &str)], expected: f64) {
+        until(&format!("{name} {labels:?} is {expected}"), LIMIT, || {
+            let value = self.exposition().sum_or_zero(name, labels);
+            ((value - expected).abs() < 1e-9).then_some(())
+        });
+    }
+}
+
+fn spawn(program: &PathBuf, settings: &Settings, folder: &TempDir) -> Process {
+    let path = folder.path().join("demo.toml");
+    settings.write(&path);
+    Process::spawn(Command::new(program).arg("--config").arg(path))
+}
