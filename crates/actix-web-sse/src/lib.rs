@@ -17,10 +17,12 @@ pub mod test;
 mod watch;
 
 pub use answer::{Answer, AnswerError};
+pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, Retry};
 pub use hub::{
     EventHead, Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Subscription,
 };
+pub use protect::Policy;
 pub use server::{ForEventStreams, tune_socket};
 pub use sse::{IntoEvent, Sse};
 pub use subscriber::{Identity, Subscriber, TopicRights};

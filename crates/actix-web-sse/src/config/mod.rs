@@ -5,9 +5,13 @@
 
 mod error;
 mod hub;
+mod limits;
+mod policy;
 mod stream;
 
 pub(crate) use error::Faults;
 pub use error::{ConfigError, Fault};
 pub use hub::{HubConfig, SlowConsumer};
+pub use limits::{ForwardedHeader, LimitOverride, LimitsConfig};
+pub use policy::{CandidateConfig, Enforcement, HstsConfig, Methods, OriginsConfig, PolicyConfig};
 pub use stream::StreamConfig;

@@ -4,16 +4,21 @@ use std::time::Duration;
 
 use actix_web::{
     HttpResponse,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
 };
 
+use super::vary;
 use crate::observe::RefusalReason;
 
 /// A decision against a request, with what its answer needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) reason: RefusalReason,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) allow: Option<HeaderValue>,
 }
 
 impl Refusal {
@@ -21,14 +26,16 @@ impl Refusal {
         Self {
             reason,
             retry_after: None,
+            allow: None,
         }
     }
 
-    pub(crate) const fn status(self) -> StatusCode {
+    pub(crate) const fn status(&self) -> StatusCode {
         status(self.reason)
     }
 
-    /// The answer: JSON, never cached, never an event stream.
+    /// The answer: JSON, never cached, never an event stream, and nothing in it that the client
+    /// sent.
     pub(crate) fn response(self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status());
         response
@@ -36,9 +43,40 @@ impl Refusal {
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         if let Some(after) = self.retry_after {
-            response.insert_header((header::RETRY_AFTER, after.as_secs().max(1)));
+            response.insert_header((header::RETRY_AFTER, whole_seconds(after)));
         }
-        response.body(format!(r#"{{"error":"{}"}}"#, self.reason))
+        if let Some(methods) = self.allow {
+            response.insert_header((header::ALLOW, methods));
+        }
+        if let Some(challenge) = challenge(self.reason) {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        let mut response = response.body(format!(r#"{{"error":"{}"}}"#, self.reason));
+        match self.reason {
+            RefusalReason::NotAcceptable => vary::add(response.headers_mut(), "Accept"),
+            RefusalReason::PreflightDenied => vary::add(response.headers_mut(), vary::PREFLIGHT),
+            _ => {}
+        }
+        response
+    }
+}
+
+/// `Retry-After` knows whole seconds only; rounding down would have the client come too early.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_millis().div_ceil(1000).max(1) as u64
+}
+
+/// The challenge of RFC 6750 § 3. No `Basic`: a browser would ask the user for a password. No
+/// error attribute where nothing was presented.
+const fn challenge(reason: RefusalReason) -> Option<&'static str> {
+    match reason {
+        RefusalReason::Unauthorized => Some("Bearer"),
+        RefusalReason::InvalidToken | RefusalReason::InvalidTicket => {
+            Some(r#"Bearer error="invalid_token""#)
+        }
+        RefusalReason::InsufficientScope => Some(r#"Bearer error="insufficient_scope""#),
+        RefusalReason::InvalidRequest => Some(r#"Bearer error="invalid_request""#),
+        _ => None,
     }
 }
 
@@ -64,5 +102,47 @@ const fn status(reason: RefusalReason) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         RefusalReason::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t06_a_challenge_never_makes_a_browser_ask_for_a_password() {
+        for reason in RefusalReason::ALL {
+            let response = Refusal::new(*reason).response();
+            let challenge = response.headers().get(header::WWW_AUTHENTICATE);
+            assert!(
+                response.status() != StatusCode::UNAUTHORIZED || challenge.is_some(),
+                "{reason}"
+            );
+            if let Some(challenge) = challenge {
+                assert!(
+                    challenge.to_str().unwrap().starts_with("Bearer"),
+                    "{reason}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn l04_a_refusal_is_json_and_never_an_event_stream() {
+        for reason in RefusalReason::ALL {
+            let response = Refusal::new(*reason).response();
+            assert_eq!(
+                response.headers().get("content-type").unwrap(),
+                "application/json"
+            );
+            assert_eq!(response.headers().get("cache-control").unwrap(), "no-store");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_rounded_up() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (2500, 3)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
+        }
     }
 }

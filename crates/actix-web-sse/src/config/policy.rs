@@ -1,0 +1,146 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::LimitsConfig;
+use crate::protect::{accept::AcceptMode, overload::Overload};
+
+/// What the guards let through. Section `[policy]`.
+///
+/// The default admits same-origin pages and clients that are no browsers; a list of origins is
+/// all that a cross-origin page needs beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PolicyConfig {
+    /// The names under which the streams are served: `Host`, or `:authority` in HTTP/2. A name
+    /// without a port stands for every port. Default empty: any name. List them wherever a
+    /// browser can reach the server directly: it is the defence against DNS rebinding.
+    pub hosts: Vec<String>,
+    /// The methods that open a stream; `HEAD` goes with `GET`, and `OPTIONS` is always answered.
+    /// Default `GET`.
+    pub methods: Methods,
+    /// What the client must say to be given a stream. Default `explicit`.
+    pub accept: AcceptMode,
+    /// How a want of capacity is answered. Default `auto`.
+    pub overload: Overload,
+    /// Which pages may read the replies.
+    pub origins: OriginsConfig,
+    /// A list of origins that is tried, not enforced: what it would refuse is reported with the
+    /// mode `report_only`, beside what the enforced one does.
+    pub candidate: Option<CandidateConfig>,
+    /// How many streams, and how fast.
+    pub limits: LimitsConfig,
+    /// `Strict-Transport-Security`, sent on https only. Default: not sent.
+    pub hsts: Option<HstsConfig>,
+    /// Headers to be set on every stream, over the library's own: an own
+    /// `content-security-policy`, for example.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// The methods that open a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Methods {
+    /// `GET`: what an `EventSource` sends.
+    #[default]
+    Get,
+    /// `POST`: answers that stream.
+    Post,
+    /// Both.
+    GetAndPost,
+}
+
+/// Which pages may read the replies. Section `[policy.origins]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct OriginsConfig {
+    /// Exact origins (`https://app.example.com`), sub-domain patterns
+    /// (`https://*.example.com`: one or more labels, not the domain itself), loopback origins on
+    /// any port (`http://localhost:*`), or `*` alone and without credentials. Written as browsers
+    /// write them, for they are compared byte by byte. Default empty.
+    pub allow: Vec<String>,
+    /// Whether cookies and HTTP authentication may come along. Default false.
+    pub credentials: bool,
+    /// Which request headers a `fetch` client may set. Default `authorization`, `last-event-id`,
+    /// `cache-control`.
+    pub request_headers: Vec<String>,
+    /// Which response headers a script may read. Default `retry-after`, `x-request-id`.
+    pub expose_headers: Vec<String>,
+    /// For how long a browser may keep the answer to a preflight. Default and maximum 24 h, which
+    /// is the longest that any browser honours.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+    /// Whether a foreign origin is refused. Default `enforce`.
+    pub mode: Enforcement,
+    /// Allows patterns below a public suffix (`https://*.github.io`) with credentials: anybody
+    /// can have a name there.
+    pub dangerous_public_suffixes: bool,
+    /// Allows `http` origins that are not loopback, with credentials: anybody on the way can
+    /// speak for them.
+    pub dangerous_plain_http: bool,
+}
+
+impl Default for OriginsConfig {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Self {
+            allow: Vec::new(),
+            credentials: false,
+            request_headers: names(&["authorization", "last-event-id", "cache-control"]),
+            expose_headers: names(&["retry-after", "x-request-id"]),
+            max_age: Duration::from_secs(86_400),
+            mode: Enforcement::Enforce,
+            dangerous_public_suffixes: false,
+            dangerous_plain_http: false,
+        }
+    }
+}
+
+/// Whether a foreign origin is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Enforcement {
+    /// With 403, before a stream byte.
+    #[default]
+    Enforce,
+    /// Not at all, only reported. The reply still has no CORS headers, so the browser keeps it
+    /// from the page; and cookies from such an origin do not authenticate.
+    ReportOnly,
+}
+
+/// A list of origins on trial. Section `[policy.candidate]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CandidateConfig {
+    /// As [`OriginsConfig::allow`].
+    pub allow: Vec<String>,
+}
+
+/// `Strict-Transport-Security` (RFC 6797). Section `[policy.hsts]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct HstsConfig {
+    /// For how long a browser keeps to https. Default one year.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+    /// Sub-domains too. Default false.
+    pub include_subdomains: bool,
+    /// Consent to the browsers' preload lists. Default false.
+    pub preload: bool,
+}
+
+impl Default for HstsConfig {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(31_536_000),
+            include_subdomains: false,
+            preload: false,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Whether the client asked for an event stream: `Accept` (RFC 9110 § 12.5.1).
+
+use serde::{Deserialize, Serialize};
+
+/// What the client must say to be given a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum AcceptMode {
+    /// It must name `text/event-stream`, as every `EventSource` does. A crawler, a link preview
+    /// or a person who opens the URL gets 406, not an endless download.
+    #[default]
+    Explicit,
+    /// As HTTP has it: `*/*`, `text/*` or no `Accept` at all will do.
+    Negotiate,
+}
+
+/// Whether these `Accept` lines allow `text/event-stream`.
+pub(crate) fn accepts<'a>(lines: impl Iterator<Item = &'a [u8]>, mode: AcceptMode) -> bool {
+    // The weight of the most specific range that matches: exact, then text/*, then */*.
+    let mut best: Option<(Specificity, bool)> = None;
+    let mut empty = true;
+    for range in lines.flat_map(|line| split(line, b',')) {
+        let mut parts = split(range, b';');
+        let media = parts.next().unwrap_or_default().trim_ascii();
+        if media.is_empty() {
+            continue;
+        }
+        empty = false;
+        let Some(specificity) = Specificity::of(media) else {
+            continue;
+        };
+        let Some(wanted) = is_wanted(parts) else {
+            continue;
+        };
+        best = match best {
+            Some((known, _)) if known > specificity => best,
+            Some((known, already)) if known == specificity => Some((known, already || wanted)),
+            _ => Some((specificity, wanted)),
+        };
+    }
+    match (mode, best) {
+        (AcceptMode::Explicit, best) => best == Some((Specificity::Exact, true)),
+        (AcceptMode::Negotiate, Some((_, wanted))) => wanted,
+        (AcceptMode::Negotiate, None) => empty,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Specificity {
+    Any,
+    Text,
+    Exact,
+}
+
+impl Specificity {
+    fn of(media: &[u8]) -> Option<Self> {
+        if media.eq_ignore_ascii_case(b"text/event-stream") {
+            Some(Self::Exact)
+        } else if media.eq_ignore_ascii_case(b"text/*") {
+            Some(Self::Text)
+        } else if media == b"*/*" {
+            Some(Self::Any)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether the weight is above zero; `None` if it is none.
+fn is_wanted<'a>(parameters: impl Iterator<Item = &'a [u8]>) -> Option<bool> {
+    for parameter in parameters {
+        let parameter = parameter.trim_ascii();
+        if let [b'q' | b'Q', b'=', weight @ ..] = parameter {
+            return weigh(weight);
+        }
+    }
+    Some(true)
+}
+
+/// `qvalue` (RFC 9110 § 12.4.2): `0`, `0.ddd`, `1`, `1.000`.
+fn weigh(weight: &[u8]) -> Option<bool> {
+    let (whole, fraction) = match weight {
+        [whole] | [whole, b'.'] => (*whole, [].as_slice()),
+        [whole, b'.', fraction @ ..] if fraction.len() <= 3 => (*whole, fraction),
+        _ => return None,
+    };
+    if !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let has_fraction = fraction.iter().any(|digit| *digit != b'0');
+    match whole {
+        b'0' => Some(has_fraction),
+        b'1' if !has_fraction => Some(true),
+        _ => None,
+    }
+}
+
+/// Splits at a separator outside of quoted strings.
+fn split(bytes: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    bytes.split(move |byte| {
+        if escaped {
+            escaped = false;
+            return false;
+        }
+        match byte {
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        *byte == separator && !quoted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn explicit(lines: &[&str]) -> bool {
+        accepts(
+            lines.iter().map(|line| line.as_bytes()),
+            AcceptMode::Explicit,
+        )
+    }
+
+    fn negotiated(lines: &[&str]) -> bool {
+        accepts(
+            lines.iter().map(|line| line.as_bytes()),
+            AcceptMode::Negotiate,
+        )
+    }
+
+    #[test]
+    fn a01_a04_event_streams_named_with_any_weight_above_zero() {
+        for lines in [
+            &["text/event-stream"] as &[&str],
+            &["text/event-stream;q=0.5, text/html"],
+            &["Text/Event-Stream"],
+            &["text/event-stream; charset=utf-8"],
+            &["application/json", "text/event-stream"],
+            &["application/json, text/event-stream"],
+            &["text/event-stream;q=0.001"],
+            &["text/html;x=\"a,b\", text/event-stream ; Q=1.000"],
+            &["text/event-stream;q=0, text/event-stream;level=1"],
+        ] {
+            assert!(explicit(lines), "{lines:?}");
+            assert!(negotiated(lines), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a01b_ranges_will_do_only_when_negotiated() {
+        for lines in [
+            &[] as &[&str],
+            &["*/*"],
+            &["text/*"],
+            &[""],
+            &["text/html, */*;q=0.1"],
+        ] {
+            assert!(!explicit(lines), "{lines:?}");
+            assert!(negotiated(lines), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a02_other_types_and_refused_weights() {
+        for lines in [
+            &["application/json"] as &[&str],
+            &["text/html"],
+            &["text/event-stream;q=0"],
+            &["text/event-stream;q=0.000, */*"],
+            &["text/*;q=0, */*"],
+            &["text/html;x=\"text/event-stream, text/event-stream\""],
+            &["text/event-stream-x", "xtext/event-stream"],
+        ] {
+            assert!(!explicit(lines), "{lines:?}");
+            assert!(!negotiated(lines), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a05_nonsense_is_not_acceptance() {
+        for line in [
+            ";;;",
+            "text/event-stream;q=abc",
+            "text/event-stream;q=",
+            "text/event-stream;q=2",
+            "text/event-stream;q=1.5",
+            "text/event-stream;q=0.1234",
+            "text/event-stream;q=-1",
+            "\"",
+            "\"text/event-stream",
+        ] {
+            assert!(!explicit(&[line]), "{line}");
+        }
+        assert!(!explicit(&[&"a/b,".repeat(15_000)]));
+    }
+
+    proptest! {
+        #[test]
+        fn a05_any_bytes_are_survived(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..4)) {
+            let explicit = accepts(lines.iter().map(Vec::as_slice), AcceptMode::Explicit);
+            let negotiated = accepts(lines.iter().map(Vec::as_slice), AcceptMode::Negotiate);
+            prop_assert!(negotiated || !explicit, "explicit is the stricter of the two");
+        }
+
+        #[test]
+        fn the_type_is_found_among_others(before in "([a-z]{1,5}/[a-z]{1,5},){0,5}", after in "(,[a-z]{1,5}/[a-z]{1,5}){0,5}") {
+            let line = format!("{before} text/event-stream{after}");
+            prop_assert!(explicit(&[&line]));
+        }
+    }
+}

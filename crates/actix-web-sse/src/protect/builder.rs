@@ -1,0 +1,341 @@
+//! From what the user says to a [`Policy`], or to all that is wrong with it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+
+use super::{
+    Policy,
+    accept::AcceptMode,
+    cors::CorsRules,
+    host::Hosts,
+    origin::{OriginList, OriginPattern},
+    overload::Overload,
+    policy::{Inner, StreamMethods},
+};
+use crate::{
+    config::{ConfigError, Enforcement, Faults, OriginsConfig, PolicyConfig},
+    observe::{Observer, PolicyInfo},
+};
+
+/// Says what a [`Policy`] is to let through.
+pub struct PolicyBuilder {
+    config: PolicyConfig,
+    observer: Arc<dyn Observer>,
+}
+
+impl Default for PolicyBuilder {
+    fn default() -> Self {
+        Self {
+            config: PolicyConfig::default(),
+            observer: Arc::new(()),
+        }
+    }
+}
+
+impl fmt::Debug for PolicyBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PolicyBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PolicyBuilder {
+    /// Takes over a whole section, as deserialized. What was said before is forgotten.
+    #[must_use]
+    pub fn config(mut self, config: PolicyConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Allows an origin or a pattern of origins; see [`OriginsConfig::allow`].
+    #[must_use]
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.config.origins.allow.push(origin.into());
+        self
+    }
+
+    /// Allows several origins or patterns.
+    #[must_use]
+    pub fn allow_origins<S: Into<String>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
+        let origins = origins.into_iter().map(Into::into);
+        self.config.origins.allow.extend(origins);
+        self
+    }
+
+    /// Whether cookies and HTTP authentication may come along. Default false.
+    #[must_use]
+    pub fn credentials(mut self, credentials: bool) -> Self {
+        self.config.origins.credentials = credentials;
+        self
+    }
+
+    /// Adds a name under which the streams are served; see [`PolicyConfig::hosts`].
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.config.hosts.push(host.into());
+        self
+    }
+
+    /// What the client must say to be given a stream. Default explicit.
+    #[must_use]
+    pub fn accept(mut self, mode: AcceptMode) -> Self {
+        self.config.accept = mode;
+        self
+    }
+
+    /// How a want of capacity is answered. Default by who is asking.
+    #[must_use]
+    pub fn overload(mut self, overload: Overload) -> Self {
+        self.config.overload = overload;
+        self
+    }
+
+    /// Streams at a time from one address. Default 100.
+    #[must_use]
+    pub fn streams_per_ip(mut self, limit: u32) -> Self {
+        self.config.limits.per_ip = Some(limit);
+        self
+    }
+
+    /// Streams at a time of one user. Default 20.
+    #[must_use]
+    pub fn streams_per_user(mut self, limit: u32) -> Self {
+        self.config.limits.per_user = Some(limit);
+        self
+    }
+
+    /// Streams at a time altogether. Default 10 000.
+    #[must_use]
+    pub fn streams(mut self, limit: u32) -> Self {
+        self.config.limits.total = Some(limit);
+        self
+    }
+
+    /// Streams opened per second. Default 500.
+    #[must_use]
+    pub fn connects_per_second(mut self, limit: u32) -> Self {
+        self.config.limits.connects_per_second = Some(limit);
+        self
+    }
+
+    /// Trusts a proxy, or a network of them, to say who the client is.
+    #[must_use]
+    pub fn trusted_proxy(mut self, network: impl Into<String>) -> Self {
+        self.config.limits.trusted_proxies.push(network.into());
+        self
+    }
+
+    /// Who is told of each request. Default nobody.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Arc::new(observer);
+        self
+    }
+
+    /// Builds the policy.
+    ///
+    /// # Errors
+    /// Everything that is dangerous, meaningless or contradictory, all at once; nothing is built.
+    pub fn build(self) -> Result<Policy, ConfigError> {
+        let mut faults = Faults::default();
+        let config = &self.config;
+
+        let mut hosts = Hosts::default();
+        for host in &config.hosts {
+            if let Err(message) = hosts.add(host) {
+                faults.add("policy.hosts", host, message);
+            }
+        }
+        let origins = origin_list(
+            "policy.origins.allow",
+            &config.origins.allow,
+            &config.origins,
+            &mut faults,
+        );
+        let candidate = config.candidate.as_ref().map(|candidate| {
+            origin_list(
+                "policy.candidate.allow",
+                &candidate.allow,
+                &config.origins,
+                &mut faults,
+            )
+        });
+        let cors = cors_rules(&config.origins, origins.is_public(), &mut faults);
+        let methods = StreamMethods::of(config.methods);
+
+        let info = PolicyInfo {
+            per_ip: config.limits.per_ip.map(u64::from),
+            per_user: config.limits.per_user.map(u64::from),
+            total: config.limits.total.map(u64::from),
+            ..PolicyInfo::new(origins.entries(), config.origins.credentials)
+        };
+        let observer = Arc::clone(&self.observer);
+        let inner = Inner {
+            hosts,
+            allow: HeaderValue::from_static(methods.allow()),
+            preflight: cors.preflight_rules(methods.cors(), &[]),
+            methods,
+            accept: config.accept,
+            overload: config.overload,
+            enforce: config.origins.mode == Enforcement::Enforce,
+            origins,
+            candidate,
+            cors,
+            observer: self.observer,
+        };
+        let policy = faults.into_result(Policy(Arc::new(inner)))?;
+        observer.policy(&info);
+        Ok(policy)
+    }
+}
+
+fn origin_list(
+    key: &'static str,
+    allow: &[String],
+    config: &OriginsConfig,
+    faults: &mut Faults,
+) -> OriginList {
+    let mut entries = Vec::with_capacity(allow.len());
+    for text in allow {
+        let pattern = match OriginPattern::parse(text) {
+            Ok(pattern) => pattern,
+            Err(message) => {
+                faults.add(key, text, message);
+                continue;
+            }
+        };
+        if pattern.is_any() && config.credentials {
+            faults.add(
+                key,
+                text,
+                "cannot go with credentials = true, for every site could read as the user: list the origins",
+            );
+        }
+        if pattern.is_any() && allow.len() > 1 {
+            faults.add(
+                key,
+                text,
+                "makes the other entries meaningless: it must stand alone",
+            );
+        }
+        if config.credentials && pattern.is_plain_http() && !config.dangerous_plain_http {
+            faults.add(
+                key,
+                text,
+                "with credentials = true lets whoever is on the way read as the user: use https, \
+                 or set dangerous_plain_http = true",
+            );
+        }
+        if let (true, false, Some(suffix)) = (
+            config.credentials,
+            config.dangerous_public_suffixes,
+            pattern.public_suffix(),
+        ) {
+            faults.add(
+                key,
+                text,
+                format!(
+                    "anybody can have a name below the public suffix {suffix}: name your own \
+                     domain, or set dangerous_public_suffixes = true"
+                ),
+            );
+        }
+        entries.push(pattern);
+    }
+    OriginList::new(entries)
+}
+
+/// Request headers that no script can set (WHATWG Fetch § 2.2.2), so that allowing them means
+/// nothing or something else.
+const FORBIDDEN_REQUEST_HEADERS: [&str; 21] = [
+    "accept-charset",
+    "accept-encoding",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "access-control-request-private-network",
+    "connection",
+    "content-length",
+    "cookie",
+    "cookie2",
+    "date",
+    "dnt",
+    "expect",
+    "host",
+    "keep-alive",
+    "origin",
+    "referer",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn cors_rules(config: &OriginsConfig, public: bool, faults: &mut Faults) -> CorsRules {
+    let mut request_headers = Vec::new();
+    for text in &config.request_headers {
+        match HeaderName::from_bytes(text.as_bytes()) {
+            Ok(name) if name == "*" => faults.add(
+                "policy.origins.request_headers",
+                text,
+                "does not cover Authorization, and with credentials means nothing: name the headers",
+            ),
+            Ok(name) if is_forbidden(name.as_str()) => faults.add(
+                "policy.origins.request_headers",
+                text,
+                "is set by the browser, never by a script: leave it out",
+            ),
+            Ok(name) => request_headers.push(name),
+            Err(_) => faults.add(
+                "policy.origins.request_headers",
+                text,
+                "is no name of a header",
+            ),
+        }
+    }
+    let mut expose = Vec::new();
+    for text in &config.expose_headers {
+        match HeaderName::from_bytes(text.as_bytes()) {
+            Ok(name) if name == "*" && config.credentials => faults.add(
+                "policy.origins.expose_headers",
+                text,
+                "is taken by its letter when credentials = true: name the headers",
+            ),
+            Ok(name) if name == "set-cookie" || name == "set-cookie2" => faults.add(
+                "policy.origins.expose_headers",
+                text,
+                "is never shown to a script: leave it out",
+            ),
+            Ok(name) => expose.push(name),
+            Err(_) => faults.add(
+                "policy.origins.expose_headers",
+                text,
+                "is no name of a header",
+            ),
+        }
+    }
+    if config.max_age > Duration::from_secs(86_400) {
+        faults.add(
+            "policy.origins.max_age",
+            config.max_age,
+            "must be at most 24h: no browser keeps a preflight for longer",
+        );
+    }
+    CorsRules::new(
+        config.credentials,
+        public,
+        request_headers,
+        &expose,
+        config.max_age,
+    )
+}
+
+fn is_forbidden(name: &str) -> bool {
+    FORBIDDEN_REQUEST_HEADERS.contains(&name)
+        || name == "via"
+        || name.starts_with("sec-")
+        || name.starts_with("proxy-")
+        || name.starts_with("access-control-")
+}

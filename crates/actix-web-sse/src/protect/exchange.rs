@@ -1,0 +1,267 @@
+//! One request on its way through the guards, and its reply on the way out.
+
+use std::{net::IpAddr, sync::Arc};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{self, BodySize, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderMap},
+    },
+};
+
+use super::{
+    Policy,
+    cors::PreflightRules,
+    policy::{OriginFindings, fetch_metadata, is_preflight},
+    refusal::Refusal,
+    vary,
+};
+use crate::{
+    headers,
+    observe::{RefusalMode, RefusalReason, Refused, Visitor},
+    subscriber::{Admission, Identity},
+};
+
+/// The `route` of requests that no route takes: never the path that the client sent.
+const UNMATCHED: &str = "unmatched";
+
+/// What the policy is mounted around.
+#[derive(Debug, Clone)]
+pub(super) enum Mount {
+    /// Streams.
+    Streams,
+    /// Companions of streams, and what a preflight for them is told.
+    Api(Arc<PreflightRules>),
+}
+
+/// What the guards make of a request.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It goes on to the handler.
+    Admit,
+    /// It has its answer, and nothing was refused: a preflight, a `HEAD`.
+    Answer(HttpResponse),
+    /// It is refused.
+    Refuse(Refusal),
+}
+
+/// One request: what is known of it, kept for the reply.
+pub(super) struct Exchange {
+    policy: Policy,
+    mount: Mount,
+    route: Option<String>,
+    origin: OriginFindings,
+    address: Option<IpAddr>,
+    preflight: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(policy: &Policy, mount: &Mount, request: &ServiceRequest) -> Self {
+        let request = request.request();
+        let scheme = if request.app_config().secure() {
+            "https"
+        } else {
+            "http"
+        };
+        Self {
+            policy: policy.clone(),
+            mount: mount.clone(),
+            route: request.match_pattern(),
+            origin: policy.0.origin(request, scheme),
+            address: request.peer_addr().map(|peer| peer.ip().to_canonical()),
+            preflight: is_preflight(request),
+        }
+    }
+
+    /// Tells the observer that somebody is at the door.
+    pub(super) fn announce(&self, request: &HttpRequest) {
+        let identity = Identity::anonymous();
+        self.policy
+            .0
+            .observer
+            .attempted(&self.visitor(request, &identity));
+    }
+
+    /// Whatever can be decided on the head of the request alone, the cheapest first.
+    pub(super) fn judge(&self, request: &HttpRequest) -> Verdict {
+        self.try_judge(request).unwrap_or_else(Verdict::Refuse)
+    }
+
+    fn try_judge(&self, request: &HttpRequest) -> Result<Verdict, Refusal> {
+        let policy = &self.policy.0;
+        if matches!(self.mount, Mount::Streams) && !self.preflight {
+            policy.check_method(request.method())?;
+        }
+        policy.check_host(request)?;
+        self.check_origin(request)?;
+        if self.preflight {
+            return self.preflight(request).map(Verdict::Answer);
+        }
+        let metadata = fetch_metadata(request);
+        let has_origin = request.headers().contains_key(header::ORIGIN);
+        let allowed = match self.mount {
+            Mount::Streams => metadata.may_open_a_stream(has_origin),
+            Mount::Api(_) => metadata.may_call_the_api(has_origin),
+        };
+        if !allowed {
+            return Err(Refusal::new(RefusalReason::FetchMetadataDenied));
+        }
+        if matches!(self.mount, Mount::Streams) {
+            policy.check_accept(request)?;
+        }
+        Ok(Verdict::Admit)
+    }
+
+    fn check_origin(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        match self.origin.refusal {
+            Some(reason) if self.policy.0.enforce => return Err(Refusal::new(reason)),
+            Some(reason) => self.report_only(request, reason),
+            None if self.origin.candidate_refuses => {
+                self.report_only(request, RefusalReason::OriginDenied);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn preflight(&self, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
+        let policy = &self.policy.0;
+        let rules = match &self.mount {
+            Mount::Streams => &policy.preflight,
+            Mount::Api(rules) => rules,
+        };
+        let lines = |name| {
+            request
+                .headers()
+                .get_all(name)
+                .map(header::HeaderValue::as_bytes)
+        };
+        if !rules.allow(
+            lines(header::ACCESS_CONTROL_REQUEST_METHOD),
+            lines(header::ACCESS_CONTROL_REQUEST_HEADERS),
+        ) {
+            return Err(Refusal::new(RefusalReason::PreflightDenied));
+        }
+        let mut response = HttpResponse::NoContent().finish();
+        policy
+            .cors
+            .dress_preflight(rules, &self.origin.reflection, response.headers_mut());
+        Ok(response)
+    }
+
+    /// A `HEAD` on a stream: the headers of the `GET`, and nothing is subscribed.
+    pub(super) fn head(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        let ours = request.method() == Method::HEAD
+            && matches!(self.mount, Mount::Streams)
+            && self.route.is_some();
+        ours.then(|| {
+            let mut response =
+                HttpResponse::with_body(StatusCode::OK, body::None::new()).map_into_boxed_body();
+            headers::set_stream_headers(response.headers_mut());
+            response
+        })
+    }
+
+    /// Reports a refusal, and makes its answer.
+    pub(super) fn refuse(
+        &self,
+        request: &HttpRequest,
+        refusal: Refusal,
+        identity: &Identity,
+    ) -> HttpResponse {
+        let visitor = self.visitor(request, identity);
+        let status = refusal.status();
+        self.report(&visitor, refusal.reason, RefusalMode::Hard, status);
+        refusal.response()
+    }
+
+    fn report_only(&self, request: &HttpRequest, reason: RefusalReason) {
+        let identity = Identity::anonymous();
+        let visitor = self.visitor(request, &identity);
+        let status = Refusal::new(reason).status();
+        self.report(&visitor, reason, RefusalMode::ReportOnly, status);
+    }
+
+    fn report(
+        &self,
+        visitor: &Visitor<'_>,
+        reason: RefusalReason,
+        mode: RefusalMode,
+        status: StatusCode,
+    ) {
+        let refused = Refused::new(visitor, reason, mode, status.as_u16());
+        self.policy.0.observer.refused(&refused);
+    }
+
+    /// The handler panicked, and took the request with it: what is reported is who asked, of a
+    /// request that stands in for the lost one.
+    pub(super) fn refuse_panicked(&self, identity: &Identity) -> HttpResponse {
+        let stand_in = actix_web::test::TestRequest::default().to_http_request();
+        self.refuse(&stand_in, Refusal::new(RefusalReason::Internal), identity)
+    }
+
+    /// What the handler is to know.
+    pub(super) fn admission(&self) -> Admission {
+        Admission {
+            origin: self.origin.class.clone(),
+            cors: self.origin.cors,
+            address: self.address,
+            identity: Identity::anonymous(),
+            overload: self.policy.0.overload,
+            permit: None,
+            guarded: true,
+        }
+    }
+
+    /// Dresses a reply on its way out.
+    pub(super) fn dress(&self, headers: &mut HeaderMap) {
+        let policy = &self.policy.0;
+        policy.cors.dress(&self.origin.reflection, headers);
+    }
+
+    /// The answer to a preflight has been dressed when it was made; a refused one needs `Vary`.
+    pub(super) fn dress_answer(&self, response: &mut HttpResponse) {
+        if self.preflight && response.status() == StatusCode::NO_CONTENT {
+            return;
+        }
+        self.dress(response.headers_mut());
+        if self.preflight {
+            vary::add(response.headers_mut(), vary::PREFLIGHT);
+        }
+    }
+
+    /// Where no route took the request, the framework's empty 404 becomes one that says so.
+    pub(super) fn name_the_void<B: MessageBody>(
+        &self,
+        response: &ServiceResponse<B>,
+    ) -> Option<HttpResponse> {
+        let void = self.route.is_none()
+            && response.status() == StatusCode::NOT_FOUND
+            && matches!(
+                response.response().body().size(),
+                BodySize::None | BodySize::Sized(0)
+            );
+        void.then(|| {
+            self.refuse(
+                response.request(),
+                Refusal::new(RefusalReason::NotFound),
+                &Identity::anonymous(),
+            )
+        })
+    }
+
+    fn visitor<'a>(&'a self, request: &'a HttpRequest, identity: &'a Identity) -> Visitor<'a> {
+        Visitor {
+            origin: &self.origin.class,
+            cors: self.origin.cors,
+            address: self.address,
+            auth: identity.method,
+            user: identity.user.as_deref(),
+            token_ttl: identity.ttl(),
+            ..Visitor::unknown(request, self.route.as_deref().unwrap_or(UNMATCHED))
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The one middleware for all guards: the plumbing around [`Exchange`].
+
+use std::{
+    any::Any,
+    fmt,
+    future::{Future, Ready, ready},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse, ResponseError,
+    body::{EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    http::{StatusCode, header::CONTENT_TYPE},
+};
+
+use super::{
+    Policy,
+    exchange::{Exchange, Mount, Verdict},
+    refusal::Refusal,
+};
+use crate::{observe::RefusalReason, subscriber::Identity};
+
+/// The part of a [`Policy`] for the companions of streams; see [`Policy::api`].
+#[derive(Debug, Clone)]
+pub struct ApiPolicy {
+    policy: Policy,
+    mount: Mount,
+}
+
+impl ApiPolicy {
+    /// What a preflight may ask for; a route answers other methods with 405 by itself.
+    const METHODS: [&'static str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+    pub(super) fn new(policy: &Policy) -> Self {
+        let rules = policy
+            .0
+            .cors
+            .preflight_rules(&Self::METHODS, &[CONTENT_TYPE]);
+        Self {
+            policy: policy.clone(),
+            mount: Mount::Api(Arc::new(rules)),
+        }
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Policy
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = Guarded<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, Self::InitError>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Guarded {
+            service: Rc::new(service),
+            policy: self.clone(),
+            mount: Mount::Streams,
+        }))
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for ApiPolicy
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = Guarded<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, Self::InitError>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Guarded {
+            service: Rc::new(service),
+            policy: self.policy.clone(),
+            mount: self.mount.clone(),
+        }))
+    }
+}
+
+/// A service behind the guards.
+pub struct Guarded<S> {
+    service: Rc<S>,
+    policy: Policy,
+    mount: Mount,
+}
+
+impl<S> fmt::Debug for Guarded<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded")
+            .field("policy", &self.policy)
+            .field("mount", &self.mount)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for Guarded<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = GuardFuture<B>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let exchange = Exchange::new(&self.policy, &self.mount, &request);
+        exchange.announce(request.request());
+        match exchange.judge(request.request()) {
+            Verdict::Answer(response) => GuardFuture::decided(&exchange, request, response),
+            Verdict::Refuse(refusal) => {
+                let response = exchange.refuse(request.request(), refusal, &Identity::anonymous());
+                GuardFuture::decided(&exchange, request, response)
+            }
+            Verdict::Admit => GuardFuture::Running {
+                running: Box::pin(run(Rc::clone(&self.service), exchange, request)),
+            },
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The reply of a guarded service. A refusal is there at once, and costs no allocation of a
+    /// future.
+    #[project = Project]
+    pub enum GuardFuture<B> {
+        #[doc(hidden)]
+        Decided { response: Option<ServiceResponse<EitherBody<B>>> },
+        #[doc(hidden)]
+        Running { running: Running<B> },
+    }
+}
+
+type Reply<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
+type Running<B> = Pin<Box<dyn Future<Output = Reply<B>>>>;
+
+impl<B> fmt::Debug for GuardFuture<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardFuture").finish_non_exhaustive()
+    }
+}
+
+impl<B> GuardFuture<B> {
+    fn decided(exchange: &Exchange, request: ServiceRequest, mut response: HttpResponse) -> Self {
+        exchange.dress_answer(&mut response);
+        Self::Decided {
+            response: Some(request.into_response(response).map_into_right_body()),
+        }
+    }
+}
+
+impl<B> Future for GuardFuture<B> {
+    type Output = Reply<B>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Project::Decided { response } => match response.take() {
+                Some(response) => Poll::Ready(Ok(response)),
+                None => Poll::Pending,
+            },
+            Project::Running { running } => running.as_mut().poll(cx),
+        }
+    }
+}
+
+async fn run<S, B>(service: Rc<S>, exchange: Exchange, request: ServiceRequest) -> Reply<B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    if let Some(mut response) = exchange.head(request.request()) {
+        exchange.dress(response.headers_mut());
+        return Ok(request.into_response(response).map_into_right_body());
+    }
+    request.extensions_mut().insert(exchange.admission());
+
+    match caught(async { service.call(request).await }).await {
+        Ok(Ok(response)) => {
+            if let Some(mut void) = exchange.name_the_void(&response) {
+                exchange.dress(void.headers_mut());
+                return Ok(response.into_response(void).map_into_right_body());
+            }
+            let mut response = response.map_into_left_body();
+            exchange.dress(response.headers_mut());
+            Ok(response)
+        }
+        Ok(Err(error)) => Err(dressed(exchange, error)),
+        Err(_panic) => {
+            // An error and not a response, for there is no request left to respond to.
+            exchange.refuse_panicked(&Identity::anonymous());
+            Err(dressed(exchange, HandlerPanicked.into()))
+        }
+    }
+}
+
+/// An error is made a response further out; it takes its dress along.
+fn dressed(exchange: Exchange, mut error: Error) -> Error {
+    error.add_response_mapper(move |mut response| {
+        exchange.dress(response.headers_mut());
+        response
+    });
+    error
+}
+
+/// Runs a future to its end or its panic. The panic has been reported by the hook when it is
+/// caught here; what it leaves behind is dropped, as it would be without us.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    std::future::poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
+        },
+    )
+    .await
+}
+
+/// A handler panicked: 500, readable by the page, where the connection would have been cut.
+#[derive(Debug)]
+struct HandlerPanicked;
+
+impl fmt::Display for HandlerPanicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the handler panicked")
+    }
+}
+
+impl ResponseError for HandlerPanicked {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        Refusal::new(RefusalReason::Internal).response()
+    }
+}

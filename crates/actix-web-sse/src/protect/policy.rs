@@ -1,0 +1,288 @@
+//! The guards' one configuration, and their decisions.
+
+use std::{fmt, sync::Arc};
+
+use actix_web::{
+    HttpRequest,
+    http::{
+        Method, Version,
+        header::{self, HeaderValue},
+    },
+};
+
+use super::{
+    accept::{self, AcceptMode},
+    builder::PolicyBuilder,
+    cors::{CorsRules, PreflightRules, Reflection},
+    csp,
+    fetch_metadata::FetchMetadata,
+    host::Hosts,
+    middleware::ApiPolicy,
+    origin::{self, OriginHeader, OriginList},
+    overload::Overload,
+    refusal::Refusal,
+};
+use crate::{
+    config::Methods,
+    observe::{CorsVerdict, Observer, OriginClass, RefusalReason},
+};
+
+/// What may open a stream, and who may read it: middleware for stream routes.
+///
+/// Built once with [`Policy::builder`]; a clone is a reference to the same policy, and all clones
+/// share one count of streams. See the [module](crate::protect) for where to mount it.
+#[derive(Clone)]
+pub struct Policy(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) hosts: Hosts,
+    pub(super) methods: StreamMethods,
+    pub(super) allow: HeaderValue,
+    pub(super) preflight: PreflightRules,
+    pub(super) accept: AcceptMode,
+    pub(super) overload: Overload,
+    pub(super) enforce: bool,
+    pub(super) origins: OriginList,
+    pub(super) candidate: Option<OriginList>,
+    pub(super) cors: CorsRules,
+    pub(super) observer: Arc<dyn Observer>,
+}
+
+impl Policy {
+    /// A policy to be filled in.
+    #[must_use]
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder::default()
+    }
+
+    /// The part of the policy that goes around companions of the streams: endpoints that publish,
+    /// hand out tickets, take reports. Host, origin, CORS and preflight as for the streams; no
+    /// `Accept` check, no limits on streams, methods left to the route.
+    #[must_use]
+    pub fn api(&self) -> ApiPolicy {
+        ApiPolicy::new(self)
+    }
+}
+
+impl Policy {
+    /// The `connect-src` directive (CSP 3 § 6.1.2) that a page needs in its own
+    /// `Content-Security-Policy` to open streams from the configured hosts. Without it the browser
+    /// ends the `EventSource` before it asks, and the server sees nothing.
+    ///
+    /// ```
+    /// # use actix_web_sse::Policy;
+    /// let policy = Policy::builder().host("api.example.com").build()?;
+    /// assert_eq!(
+    ///     policy.connect_src(),
+    ///     "connect-src 'self' https://api.example.com"
+    /// );
+    /// # Ok::<(), actix_web_sse::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn connect_src(&self) -> String {
+        csp::connect_src(&self.0.hosts)
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("hosts", &self.0.hosts)
+            .field("origins", &self.0.origins)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The methods of a stream route.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamMethods(Methods);
+
+impl StreamMethods {
+    pub(super) const fn of(methods: Methods) -> Self {
+        Self(methods)
+    }
+
+    /// The value of `Allow`.
+    pub(super) const fn allow(self) -> &'static str {
+        match self.0 {
+            Methods::Get => "GET, HEAD, OPTIONS",
+            Methods::Post => "POST, OPTIONS",
+            Methods::GetAndPost => "GET, HEAD, POST, OPTIONS",
+        }
+    }
+
+    /// What a preflight may ask for.
+    pub(super) const fn cors(self) -> &'static [&'static str] {
+        match self.0 {
+            Methods::Get => &["GET", "HEAD"],
+            Methods::Post => &["POST"],
+            Methods::GetAndPost => &["GET", "HEAD", "POST"],
+        }
+    }
+
+    fn contain(self, method: &Method) -> bool {
+        self.cors().contains(&method.as_str())
+    }
+}
+
+/// What the policy makes of a request's origin.
+#[derive(Debug)]
+pub(super) struct OriginFindings {
+    pub(super) class: OriginClass,
+    pub(super) cors: CorsVerdict,
+    pub(super) reflection: Reflection,
+    /// Why it is not let through.
+    pub(super) refusal: Option<RefusalReason>,
+    /// The candidate list would have refused it.
+    pub(super) candidate_refuses: bool,
+}
+
+impl Inner {
+    /// Sees whose page is asking.
+    pub(super) fn origin(&self, request: &HttpRequest, scheme: &str) -> OriginFindings {
+        let headers = request.headers();
+        let lines = headers.get_all(header::ORIGIN).map(HeaderValue::as_bytes);
+        let header = OriginHeader::read(lines);
+        let says_same_origin = fetch_metadata(request).says_same_origin();
+        let own = match header {
+            OriginHeader::Absent => says_same_origin == Some(true),
+            OriginHeader::Value(origin) => {
+                origin::is_own(origin, authority(request), scheme, says_same_origin)
+            }
+            OriginHeader::Malformed | OriginHeader::Null => false,
+        };
+        let entry = match header {
+            OriginHeader::Value(origin) => self.origins.find(origin),
+            OriginHeader::Null if self.origins.is_public() => self.origins.find(b"null"),
+            _ => None,
+        };
+        let reflection = match (entry, headers.get(header::ORIGIN)) {
+            _ if self.origins.is_public() && header != OriginHeader::Malformed => Reflection::Any,
+            (Some(_), Some(origin)) => Reflection::Origin(origin.clone()),
+            _ => Reflection::None,
+        };
+        let (class, cors, refusal) = match (entry, header) {
+            (_, OriginHeader::Malformed) => (
+                OriginClass::Other,
+                CorsVerdict::Denied,
+                Some(RefusalReason::OriginMalformed),
+            ),
+            (None, OriginHeader::Absent) if !own => {
+                (OriginClass::None, CorsVerdict::NoOrigin, None)
+            }
+            _ if own => (OriginClass::SameOrigin, CorsVerdict::SameOrigin, None),
+            (Some(entry), _) => (
+                OriginClass::Allowed(Arc::clone(entry)),
+                CorsVerdict::Allowed,
+                None,
+            ),
+            (None, header) => (
+                if header == OriginHeader::Null {
+                    OriginClass::Null
+                } else {
+                    OriginClass::Other
+                },
+                CorsVerdict::Denied,
+                Some(RefusalReason::OriginDenied),
+            ),
+        };
+        let candidate_refuses = self
+            .candidate
+            .as_ref()
+            .is_some_and(|candidate| match header {
+                OriginHeader::Value(origin) => !own && candidate.find(origin).is_none(),
+                OriginHeader::Null => !candidate.is_public(),
+                OriginHeader::Absent | OriginHeader::Malformed => false,
+            });
+        OriginFindings {
+            class,
+            cors,
+            reflection,
+            refusal,
+            candidate_refuses,
+        }
+    }
+
+    /// The guard on the method of a stream route.
+    pub(super) fn check_method(&self, method: &Method) -> Result<(), Refusal> {
+        if self.methods.contain(method) {
+            return Ok(());
+        }
+        Err(Refusal {
+            allow: Some(self.allow.clone()),
+            ..Refusal::new(RefusalReason::MethodNotAllowed)
+        })
+    }
+
+    /// The guard on the names under which we are served.
+    pub(super) fn check_host(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        if self.hosts.is_empty() {
+            return Ok(());
+        }
+        let mut lines = request
+            .headers()
+            .get_all(header::HOST)
+            .map(HeaderValue::as_bytes);
+        let host = (lines.next(), lines.next());
+        let authority = request
+            .uri()
+            .authority()
+            .map(|name| name.as_str().as_bytes());
+        let allowed = match (authority, host) {
+            (_, (Some(_), Some(_))) => false,
+            (Some(authority), (Some(host), None)) => {
+                self.hosts.allow(authority) && self.hosts.allow(host)
+            }
+            (Some(name), (None, _)) | (None, (Some(name), None)) => self.hosts.allow(name),
+            // Only HTTP/1.0 may leave it out, and no browser speaks that.
+            (None, (None, _)) => request.version() < Version::HTTP_11,
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(Refusal::new(RefusalReason::HostDenied))
+        }
+    }
+
+    /// The guard on `Accept`.
+    pub(super) fn check_accept(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        let lines = request
+            .headers()
+            .get_all(header::ACCEPT)
+            .map(HeaderValue::as_bytes);
+        if accept::accepts(lines, self.accept) {
+            Ok(())
+        } else {
+            Err(Refusal::new(RefusalReason::NotAcceptable))
+        }
+    }
+}
+
+/// A preflight (WHATWG Fetch § 3.2.2): any other `OPTIONS` is just a method.
+pub(super) fn is_preflight(request: &HttpRequest) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ORIGIN)
+        && request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+pub(super) fn fetch_metadata(request: &HttpRequest) -> FetchMetadata<'_> {
+    let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
+    FetchMetadata {
+        site: header("sec-fetch-site"),
+        mode: header("sec-fetch-mode"),
+        dest: header("sec-fetch-dest"),
+    }
+}
+
+/// The name that the request went to.
+fn authority(request: &HttpRequest) -> Option<&[u8]> {
+    match request.uri().authority() {
+        Some(authority) => Some(authority.as_str().as_bytes()),
+        None => request
+            .headers()
+            .get(header::HOST)
+            .map(HeaderValue::as_bytes),
+    }
+}

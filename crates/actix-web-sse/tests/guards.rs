@@ -1,0 +1,23 @@
+//! The wire contract's rows about the guards, over raw sockets: a client library would repair
+//! the very input that matters.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "test code: a failure is to be loud"
+)]
+
+#[path = "guards/support.rs"]
+mod support;
+
+#[path = "guards/accept_and_method.rs"]
+mod accept_and_method;
+#[path = "guards/cors.rs"]
+mod cors;
+#[path = "guards/origin.rs"]
+mod origin;
+#[path = "guards/preflight.rs"]
+mod preflight;
