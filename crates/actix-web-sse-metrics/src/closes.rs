@@ -60,9 +60,13 @@ pub struct CloseThresholds {
     /// them and was still read for five seconds is none. Default 16 KiB, with as much again for
     /// what lies in the socket's buffers.
     pub drain_bytes: u64,
-    /// How much later than it happened a close may be seen where only a failing write tells of it
-    /// (HTTP/2, or half-closed connections allowed). Default 2 s: the early heartbeats.
+    /// How much later than it happened an instant close may be seen where only a failing write
+    /// tells of it (HTTP/2), for each write that it takes. Default 1.2 s: the first early
+    /// heartbeat.
     pub detection: Duration,
+    /// The same for the five-second close, which happens on HTTP/1.1 only and so is seen late
+    /// only where connections may be half-closed. Default 10 s.
+    pub drain_detection: Duration,
     /// Whether HTTP/1.1 connections may be half-closed, as actix-web allows by default and
     /// `for_event_streams` does not. Default false.
     pub half_closed: bool,
@@ -74,7 +78,8 @@ impl Default for CloseThresholds {
             instant: Duration::from_secs(1),
             drain: (Duration::from_millis(4500), Duration::from_millis(5500)),
             drain_bytes: 32 * 1024,
-            detection: Duration::from_secs(2),
+            detection: Duration::from_millis(1200),
+            drain_detection: Duration::from_secs(10),
             half_closed: false,
         }
     }
@@ -91,7 +96,7 @@ impl CloseThresholds {
 
     /// After this age no end of the stream can be an immediate close any more.
     pub(crate) fn horizon(&self) -> Duration {
-        (self.instant + self.detection).max(self.drain.1 + self.detection)
+        self.instant.max(self.drain.1)
     }
 
     /// The class of a stream that ended as `departure` says, if it is one.
@@ -99,17 +104,25 @@ impl CloseThresholds {
         if departure.reason != CloseReason::ClientGone {
             return None;
         }
-        let late = match departure.detection {
-            Detection::AtOnce => Duration::ZERO,
-            Detection::OnWrite { .. } => self.detection,
+        let (instant_late, drain_late) = match departure.detection {
+            Detection::AtOnce => (Duration::ZERO, Some(Duration::ZERO)),
+            // Over HTTP/2 Chromium resets the stream at once: there is nothing to drain.
+            Detection::OnWrite { failing: 1 } => (self.detection, None),
+            Detection::OnWrite { failing } => (
+                self.detection * u32::from(failing),
+                Some(self.drain_detection),
+            ),
         };
-        let within = |limit: Duration| {
+        let within = |limit: Duration, late: Duration| {
             departure.seen_alive <= limit && departure.duration <= limit.saturating_add(late)
         };
         let (from, to) = self.drain;
-        if within(self.instant) {
+        if within(self.instant, instant_late) {
             Some(ImmediateClose::Instant)
-        } else if departure.duration >= from && within(to) && departure.bytes <= self.drain_bytes {
+        } else if departure.duration >= from
+            && drain_late.is_some_and(|late| within(to, late))
+            && departure.bytes <= self.drain_bytes
+        {
             Some(ImmediateClose::Drain)
         } else {
             None
@@ -170,6 +183,7 @@ mod tests {
     use super::*;
 
     const HTTP2: Detection = Detection::OnWrite { failing: 1 };
+    const HALF_CLOSED: Detection = Detection::OnWrite { failing: 2 };
 
     fn class(millis: u64, alive: u64, bytes: u64, detection: Detection) -> Option<ImmediateClose> {
         CloseThresholds::default().classify(&Departure {
@@ -183,20 +197,18 @@ mod tests {
 
     #[test]
     fn firefox_and_chromium_over_http2_close_in_an_instant() {
-        assert_eq!(
-            class(4, 0, 20, Detection::AtOnce),
-            Some(ImmediateClose::Instant)
-        );
-        assert_eq!(class(2007, 0, 20, HTTP2), Some(ImmediateClose::Instant));
+        let instant = Some(ImmediateClose::Instant);
+        assert_eq!(class(4, 0, 20, Detection::AtOnce), instant);
+        // Found by the first heartbeat, and on a half-closed connection by the second.
+        assert_eq!(class(1100, 0, 20, HTTP2), instant);
+        assert_eq!(class(3300, 0, 20, HALF_CLOSED), instant);
     }
 
     #[test]
     fn chromium_over_http1_drains_for_five_seconds() {
-        assert_eq!(
-            class(5003, 0, 20, Detection::AtOnce),
-            Some(ImmediateClose::Drain)
-        );
-        assert_eq!(class(6900, 5000, 20, HTTP2), Some(ImmediateClose::Drain));
+        let drain = Some(ImmediateClose::Drain);
+        assert_eq!(class(5003, 0, 20, Detection::AtOnce), drain);
+        assert_eq!(class(15_000, 3000, 20, HALF_CLOSED), drain);
     }
 
     #[test]
@@ -210,14 +222,24 @@ mod tests {
             "more than Chromium drains"
         );
         assert_eq!(
-            class(2500, 2000, 20, HTTP2),
+            class(2000, 1500, 20, HTTP2),
             None,
-            "a write reached it after two seconds"
+            "a write reached it after 1.5 s"
         );
         assert_eq!(
-            class(6900, 6000, 20, HTTP2),
+            class(3000, 1000, 20, HTTP2),
             None,
-            "a write reached it after six seconds"
+            "it went between 1 s and 3 s"
+        );
+        assert_eq!(
+            class(7000, 3000, 20, HTTP2),
+            None,
+            "nothing drains over HTTP/2"
+        );
+        assert_eq!(
+            class(15_000, 7000, 20, HALF_CLOSED),
+            None,
+            "a write reached it after 7 s"
         );
     }
 
@@ -247,8 +269,7 @@ mod tests {
             writes.note(Duration::from_secs(second), horizon);
         }
         assert_eq!(writes.seen_alive(HTTP2), Duration::from_secs(2));
-        let half_closed = Detection::OnWrite { failing: 2 };
-        assert_eq!(writes.seen_alive(half_closed), Duration::from_secs(1));
+        assert_eq!(writes.seen_alive(HALF_CLOSED), Duration::from_secs(1));
     }
 
     #[test]
@@ -261,6 +282,6 @@ mod tests {
             seconds += 1;
             assert!(seconds < 20, "still timed");
         }
-        assert!(writes.seen_alive(HTTP2) > horizon);
+        assert!(writes.seen_alive(HALF_CLOSED) > horizon);
     }
 }

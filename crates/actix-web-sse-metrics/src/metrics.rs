@@ -2,7 +2,6 @@
 
 use std::{fmt, sync::Arc};
 
-use actix_web_sse::config::StreamConfig;
 use prometheus::{Registry, proto::MetricFamily};
 
 use crate::{
@@ -62,7 +61,6 @@ impl Metrics {
 
     /// Metrics that know their routes and origins from the start, so that every series stands at
     /// zero before its first event.
-    #[must_use]
     pub fn builder() -> MetricsBuilder {
         MetricsBuilder::default()
     }
@@ -77,7 +75,6 @@ impl Metrics {
 
     /// A log observer whose records these metrics count. Compose it: `(metrics.observer(),
     /// metrics.log().build())`.
-    #[must_use]
     pub fn log(&self) -> LogBuilder {
         Log::builder()
             .counts(Arc::clone(&self.core.logs))
@@ -220,13 +217,6 @@ impl MetricsBuilder {
     /// What counts as an immediate close.
     pub fn closes(mut self, thresholds: CloseThresholds) -> Self {
         self.settings.closes = thresholds;
-        self
-    }
-
-    /// Takes from the streams' configuration what the classes of closes depend on: how soon a
-    /// write finds out that a client has gone.
-    pub fn stream_config(mut self, config: &StreamConfig) -> Self {
-        self.settings.closes.detection = config.heartbeat.min(self.settings.closes.detection);
         self
     }
 
