@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::{
     config::StreamConfig,
     headers::set_stream_headers,
-    hub::{Hub, core::Cursor, state::Stream, subscription::Filter, worker::Local},
+    hub::{Hub, Slot, core::Cursor, state::Stream, subscription::Filter, worker::Local},
     lane::{
         body::{EventBody, EventSource},
         schedule::jitter,
@@ -50,6 +50,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) local: Rc<Local>,
     config: Arc<StreamConfig>,
     since: Instant,
+    /// Absent only in those that are refused.
+    slot: Option<Slot>,
 }
 
 impl<'a> Opening<'a> {
@@ -59,22 +61,26 @@ impl<'a> Opening<'a> {
         subscriber: Subscriber,
         hub: &Hub,
     ) -> Result<Self, Box<HttpResponse>> {
-        let opening = Self {
+        // The worker first: a drain that begins after this stream was let in finds it.
+        let local = Local::of(&hub.shared);
+        let mut opening = Self {
             request,
             route: request
                 .match_pattern()
                 .unwrap_or_else(|| "unmatched".to_owned()),
             subscriber,
-            local: Local::of(&hub.shared),
+            local,
             config: Arc::clone(&hub.shared.stream),
             since: Instant::now(),
+            slot: None,
         };
-        if hub.is_draining() {
+        let Some(slot) = hub.shared.admit() else {
             return Err(Box::new(opening.overloaded(RefusalReason::Draining)));
-        }
+        };
         if request.method() == Method::HEAD {
             return Err(Box::new(opening.head(body::None::new().boxed())));
         }
+        opening.slot = Some(slot);
         Ok(opening)
     }
 
@@ -116,7 +122,7 @@ impl<'a> Opening<'a> {
         });
         let permit = self.subscriber.admission.permit.take();
         let identity = &self.subscriber.admission.identity;
-        let watch = Watch::new(observer, hub, permit, self.since);
+        let watch = Watch::new(observer, self.slot.take(), permit, self.since);
         let mut stream = Stream::new(
             watch,
             Arc::clone(&self.config),

@@ -4,12 +4,12 @@
 //! the connection fails, when the worker stops. Whoever knows better says so first, with
 //! [`Watch::close`]; a watch that is dropped unclosed reports that the client has gone.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
-    hub::Shared,
+    hub::Slot,
     observe::{CloseReason, End, Sent, SentKind, StreamObserver},
 };
 
@@ -20,7 +20,8 @@ pub(crate) struct Watch {
 
 struct Open {
     observer: Box<dyn StreamObserver>,
-    hub: Arc<Shared>,
+    /// Keeps the stream in the hub's count.
+    _slot: Option<Slot>,
     /// Frees the stream's slots when dropped.
     _permit: Option<Box<dyn Any>>,
     since: Instant,
@@ -41,15 +42,14 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     pub(crate) fn new(
         observer: Box<dyn StreamObserver>,
-        hub: Arc<Shared>,
+        slot: Option<Slot>,
         permit: Option<Box<dyn Any>>,
         since: Instant,
     ) -> Self {
-        hub.stream_opened();
         Self {
             open: Some(Open {
                 observer,
-                hub,
+                _slot: slot,
                 _permit: permit,
                 since,
                 events: 0,
@@ -110,7 +110,6 @@ impl Watch {
             bytes: open.bytes,
             time_to_first_event: open.first_event,
         });
-        open.hub.stream_closed();
     }
 }
 

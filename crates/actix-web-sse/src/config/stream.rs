@@ -32,6 +32,9 @@ pub struct StreamConfig {
     pub drain: Duration,
 }
 
+/// Longer times are slips of the pen, and the longest overflow the clock.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 impl Default for StreamConfig {
     fn default() -> Self {
         Self {
@@ -78,18 +81,25 @@ impl StreamConfig {
                 "must not be shorter than the heartbeat: a silent stream would count as stalled",
             );
         }
+        if self.stall > DAY {
+            faults.add("stream.stall", self.stall, "must be at most 1 day");
+        }
         if self
             .max_lifetime
-            .is_some_and(|life| life < Duration::from_secs(1))
+            .is_some_and(|life| life < Duration::from_secs(1) || life > 365 * DAY)
         {
             faults.add(
                 "stream.max_lifetime",
                 self.max_lifetime,
-                "must be at least 1s",
+                "must be from 1s to 365 days",
             );
         }
-        if self.drain.is_zero() {
-            faults.add("stream.drain", self.drain, "must be above 0");
+        if self.drain.is_zero() || self.drain > DAY {
+            faults.add(
+                "stream.drain",
+                self.drain,
+                "must be above 0 and at most 1 day",
+            );
         }
     }
 }

@@ -7,7 +7,11 @@
 //! finds nothing leaves its waker. So a publication costs one wake per worker at most, whatever
 //! the number of streams, and no wake can be lost.
 
-use std::{collections::HashMap, sync::Arc, task::Waker};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    task::Waker,
+};
 
 use slab::Slab;
 use tokio::time::Instant;
@@ -26,8 +30,9 @@ use crate::{
 pub(crate) enum Command {
     /// Those of this user.
     User(Arc<str>),
-    /// Those that follow this topic.
-    Topic(usize),
+    /// Those that follow this topic: its index, and when it was made, since an index is used
+    /// again.
+    Topic(usize, u64),
     /// All, spread until this instant.
     All(CloseReason, Instant),
 }
@@ -51,13 +56,17 @@ pub(crate) struct Core {
     removed: u64,
     /// Where the sweep goes on.
     swept: usize,
-    workers: HashMap<u64, Mailbox>,
+    workers: BTreeMap<u64, Mailbox>,
     next_worker: u64,
+    next_topic: u64,
+    draining: bool,
 }
 
 #[derive(Debug)]
 struct Topic {
     name: Arc<str>,
+    /// Counts the topics of the hub: unlike its index, no other topic ever has it.
+    serial: u64,
     log: Log,
     followers: Vec<Follower>,
 }
@@ -92,6 +101,8 @@ impl Mailbox {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cursor {
     pub(crate) topic: usize,
+    /// Which of the topics with this index it is.
+    pub(crate) serial: u64,
     /// The ordinal of the frame to come.
     pub(crate) next: u64,
     /// Up to here, frames are replayed from the shared log; from here on the worker has them.
@@ -125,6 +136,9 @@ pub(crate) struct Post {
     pub(crate) commands: Vec<Command>,
     /// New frames, by topic, each topic's in order.
     pub(crate) frames: Vec<(usize, Frame)>,
+    /// How far these topics are, in ordinals and bytes: the log may have dropped what was not
+    /// collected in time.
+    pub(crate) heads: Vec<(usize, u64, u64)>,
 }
 
 impl Core {
@@ -137,8 +151,10 @@ impl Core {
             by_name: HashMap::new(),
             removed: 0,
             swept: 0,
-            workers: HashMap::new(),
+            workers: BTreeMap::new(),
             next_worker: 0,
+            next_topic: 0,
+            draining: false,
         }
     }
 
@@ -228,13 +244,14 @@ impl Core {
         let cursors = indexes
             .into_iter()
             .filter_map(|index| {
-                let log = &self.topics.get(index)?.log;
+                let Topic { serial, log, .. } = self.topics.get(index)?;
                 let next = match position.map(|position| log.place_after(position)) {
                     Some(Place::Before(ordinal)) => ordinal,
                     _ => log.start(last_value),
                 };
                 let cursor = Cursor {
                     topic: index,
+                    serial: *serial,
                     next,
                     live_from: log.window().next(),
                 };
@@ -344,21 +361,46 @@ impl Core {
         mailbox.signalled = false;
         let mut post = Post {
             commands: std::mem::take(&mut mailbox.commands),
-            frames: Vec::new(),
+            ..Post::default()
         };
         for index in mailbox.topics.drain(..) {
             let Some(topic) = self.topics.get_mut(index) else {
                 continue;
             };
-            for follower in topic.followers.iter_mut().filter(|f| f.worker == worker) {
-                follower.posted = false;
-            }
-            if let Some(from) = since(index) {
-                let frames = topic.log.window().iter_from(from).cloned();
+            let posted = topic
+                .followers
+                .iter_mut()
+                .find(|follower| follower.worker == worker)
+                .is_some_and(|follower| std::mem::take(&mut follower.posted));
+            // Else a follower that has left posted it, or the topic stands in the mailbox twice.
+            if posted && let Some(from) = since(index) {
+                let window = topic.log.window();
+                let frames = window.iter_from(from).cloned();
                 post.frames.extend(frames.map(|frame| (index, frame)));
+                post.heads.push((index, window.next(), window.end()));
             }
         }
         Some(post)
+    }
+
+    /// Has all streams that follow a topic ended.
+    pub(crate) fn disconnect_topic(&mut self, topic: &str) -> Vec<Waker> {
+        let Some(index) = self.topic_index(topic) else {
+            return Vec::new();
+        };
+        let serial = self.topics.get(index).map(|topic| topic.serial);
+        serial.map_or_else(Vec::new, |serial| {
+            self.command(&Command::Topic(index, serial))
+        })
+    }
+
+    /// From here on nobody is let in; says whether this is the first call.
+    pub(crate) fn drain(&mut self) -> bool {
+        !std::mem::replace(&mut self.draining, true)
+    }
+
+    pub(crate) const fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// Puts a command into every worker's mailbox.
@@ -371,7 +413,7 @@ impl Core {
         wakes
     }
 
-    pub(crate) fn topic_index(&self, topic: &str) -> Option<usize> {
+    fn topic_index(&self, topic: &str) -> Option<usize> {
         self.by_name.get(topic).copied()
     }
 
@@ -404,15 +446,17 @@ impl Core {
         if let Some(index) = self.by_name.get(name) {
             return Ok(*index);
         }
-        if self.topics.len() >= self.limits.max_topics {
-            self.sweep(64, now);
-        }
+        // Whoever makes topics looks after old ones: there need not be a worker that does.
+        let full = self.topics.len() >= self.limits.max_topics;
+        self.sweep(if full { 64 } else { 4 }, now);
         if self.topics.len() >= self.limits.max_topics {
             return Err(TooManyTopics);
         }
         let name: Arc<str> = name.into();
+        self.next_topic += 1;
         let index = self.topics.insert(Topic {
             name: Arc::clone(&name),
+            serial: self.next_topic,
             log: Log::new(self.removed),
             followers: Vec::new(),
         });

@@ -11,6 +11,8 @@ mod id;
 mod log;
 pub(crate) mod state;
 pub(crate) mod subscription;
+#[cfg(all(test, not(sse_loom)))]
+mod tests;
 mod wheel;
 pub(crate) mod worker;
 
@@ -19,7 +21,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -52,9 +54,19 @@ pub(crate) struct Shared {
     pub(crate) stream: Arc<StreamConfig>,
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
-    draining: AtomicBool,
     streams: AtomicUsize,
     empty: Notify,
+}
+
+/// A stream's place in the count of its hub, from the decision to open it to its end.
+pub(crate) struct Slot(Arc<Shared>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.0.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.empty.notify_waiters();
+        }
+    }
 }
 
 impl Shared {
@@ -65,14 +77,16 @@ impl Shared {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn stream_opened(&self) {
-        self.streams.fetch_add(1, Ordering::AcqRel);
-    }
-
-    pub(crate) fn stream_closed(&self) {
-        if self.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.empty.notify_waiters();
+    /// Lets a stream in, unless the hub drains. Counted under the lock: a drain either refuses a
+    /// stream or waits for it.
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<Slot> {
+        let core = self.core();
+        if core.is_draining() {
+            return None;
         }
+        self.streams.fetch_add(1, Ordering::AcqRel);
+        drop(core);
+        Some(Slot(Arc::clone(self)))
     }
 
     fn command(&self, command: &Command) {
@@ -238,7 +252,6 @@ impl Hub {
                 stream: Arc::new(stream),
                 observer,
                 knows,
-                draining: AtomicBool::new(false),
                 streams: AtomicUsize::new(0),
                 empty: Notify::new(),
             }),
@@ -309,10 +322,8 @@ impl Hub {
 
     /// Ends all streams that follow a topic, at once.
     pub fn disconnect_topic(&self, topic: &str) {
-        let index = self.shared.core().topic_index(topic);
-        if let Some(index) = index {
-            self.shared.command(&Command::Topic(index));
-        }
+        let wakes = self.shared.core().disconnect_topic(topic);
+        wakes.into_iter().for_each(std::task::Waker::wake);
     }
 
     /// Ends every stream cleanly, each with a jittered `retry:`, spread over the window
@@ -327,7 +338,10 @@ impl Hub {
 
     /// As [`drain`](Self::drain), within another window; zero ends all streams at once.
     pub async fn drain_within(&self, window: Duration) {
-        if !self.shared.draining.swap(true, Ordering::AcqRel) {
+        // No longer than a timer of tokio's can be.
+        let window = window.min(Duration::from_secs(365 * 24 * 3600));
+        let first = self.shared.core().drain();
+        if first {
             self.shared.observer.draining();
         }
         let until = Instant::now() + window;
@@ -351,16 +365,17 @@ impl Hub {
     /// Whether the hub drains: what a readiness check answers by.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.shared.draining.load(Ordering::Acquire)
+        self.shared.core().is_draining()
     }
 
     /// Levels, read now.
     #[must_use]
     pub fn stats(&self) -> HubStats {
+        let core = self.shared.core();
         HubStats {
             streams: self.shared.streams.load(Ordering::Acquire),
-            topics: self.shared.core().topics(),
-            draining: self.is_draining(),
+            topics: core.topics(),
+            draining: core.is_draining(),
         }
     }
 

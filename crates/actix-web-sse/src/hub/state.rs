@@ -37,6 +37,9 @@ const CHUNK: usize = 32 * 1024;
 /// How often streams are looked at that have frames to read.
 const SCAN: Duration = Duration::from_millis(250);
 
+/// How long a stream that looks stalled has to prove that only the worker was.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+
 /// An open stream, as its body and its worker both see it.
 pub(crate) struct Stream {
     pub(crate) watch: Watch,
@@ -51,6 +54,8 @@ pub(crate) struct Stream {
     pub(crate) waker: Option<Waker>,
     /// Since when the body has something to write and has not been polled.
     pub(crate) woken: Option<Instant>,
+    /// It was found stalled once: after a pause of the whole worker every stream looks so.
+    suspect: bool,
     /// If the body is not polled by then, it is ended without.
     finish_by: Option<Instant>,
     next_check: Instant,
@@ -92,6 +97,7 @@ impl Stream {
             user,
             waker: None,
             woken: None,
+            suspect: false,
             finish_by: None,
             next_check: now,
             key: None,
@@ -109,6 +115,24 @@ impl Stream {
         });
     }
 
+    /// The body is being polled; says why it shall end, if it shall.
+    pub(crate) fn polled(&mut self, waker: &Waker, now: Instant) -> Option<CloseReason> {
+        self.woken = None;
+        self.suspect = false;
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        // The driver looks every 50 ms; not one event goes out after a deadline.
+        if self.ending.is_none()
+            && let Due::End(reason) = self.schedule.due(now)
+        {
+            self.ending = Some(reason);
+            self.finish_by.get_or_insert(now + self.config.stall);
+        }
+        self.ending
+    }
+
     /// Has the body polled. The waker is to be called when nothing is borrowed.
     fn wake(&mut self, now: Instant, wakes: &mut Vec<Waker>) {
         self.woken.get_or_insert(now);
@@ -121,12 +145,22 @@ impl Stream {
         self.wake(now, wakes);
     }
 
+    /// When to look at it next, after now.
     fn next_check(&self, now: Instant) -> Instant {
-        let stall = self.woken.map(|since| (since + self.config.stall).max(now));
-        [stall, self.finish_by]
+        let stall = match self.woken {
+            Some(_) if self.suspect => Some(now + SECOND_LOOK),
+            Some(since) => Some(since + self.config.stall),
+            None => None,
+        };
+        // Once it is ending, its deadlines are behind it.
+        let schedule = self.ending.is_none().then(|| self.schedule.next(now));
+        let finish = self.ending.and(self.finish_by);
+        [stall, schedule, finish]
             .into_iter()
             .flatten()
-            .fold(self.schedule.next(now), Instant::min)
+            .min()
+            .unwrap_or_else(|| now + self.config.stall)
+            .max(now + Duration::from_millis(1))
     }
 }
 
@@ -154,6 +188,8 @@ pub(crate) struct Chunk {
 /// The frames of a topic that streams of this worker follow.
 #[derive(Debug)]
 struct View {
+    /// Which of the topics with its index it shows.
+    serial: u64,
     window: Window,
     streams: HashSet<usize>,
     /// The last chunk that was put together: streams that keep pace ask for the same one.
@@ -196,6 +232,7 @@ impl State {
         if let Some(following) = &stream.subscription {
             for (cursor, end) in following.cursors.iter().zip(ends) {
                 let view = self.views.entry(cursor.topic).or_insert_with(|| View {
+                    serial: cursor.serial,
                     window: Window::starting_at(cursor.live_from, *end),
                     streams: HashSet::new(),
                     batch: None,
@@ -247,6 +284,16 @@ impl State {
         stream.wake(now, wakes);
     }
 
+    /// Has every body end: nobody drives this worker any more.
+    pub(crate) fn abandon(&self, wakes: &mut Vec<Waker>) {
+        for (_, stream) in &self.streams {
+            if let Ok(mut stream) = stream.try_borrow_mut() {
+                stream.ending.get_or_insert(CloseReason::Error);
+                wakes.extend(stream.waker.take());
+            }
+        }
+    }
+
     /// The ordinal up to which this worker has a topic's frames.
     pub(crate) fn since(&self, topic: usize) -> Option<u64> {
         self.views.get(&topic).map(|view| view.window.next())
@@ -282,6 +329,15 @@ impl State {
             }
             changed.insert(topic);
         }
+        for (topic, next, end) in post.heads {
+            if let Some(view) = self.views.get_mut(&topic)
+                && view.window.next() < next
+            {
+                // Not even the newest frame was kept long enough.
+                view.window = Window::starting_at(next, end);
+                changed.insert(topic);
+            }
+        }
         for topic in changed {
             let Some(view) = self.views.get_mut(&topic) else {
                 continue;
@@ -309,9 +365,10 @@ impl State {
         wakes: &mut Vec<Waker>,
     ) {
         let streams = match command {
-            Command::Topic(topic) => self
+            Command::Topic(topic, serial) => self
                 .views
                 .get(topic)
+                .filter(|view| view.serial == *serial)
                 .into_iter()
                 .flat_map(|view| &view.streams)
                 .filter_map(|key| self.streams.get(*key).map(Rc::clone))
@@ -326,7 +383,7 @@ impl State {
             let mut stream = stream.borrow_mut();
             match command {
                 Command::User(user) if stream.user.as_ref() != Some(user) => {}
-                Command::User(_) | Command::Topic(_) => {
+                Command::User(_) | Command::Topic(..) => {
                     self.finish(&mut stream, CloseReason::Revoked, hub, worker, now, wakes);
                 }
                 Command::All(reason, until) => {
@@ -337,7 +394,7 @@ impl State {
                         0.75 * fastrand::f64()
                     };
                     stream.schedule.end_by(now + window.mul_f64(share), *reason);
-                    stream.finish_by = Some(*until);
+                    stream.finish_by = Some(stream.finish_by.map_or(*until, |by| by.min(*until)));
                     stream.next_check = stream.next_check(now);
                     if let Some(key) = stream.key {
                         self.wheel.insert(key, stream.next_check);
@@ -385,8 +442,15 @@ impl State {
         let stalled = stream
             .woken
             .is_some_and(|since| now.duration_since(since) >= stream.config.stall);
+        if stalled && !stream.suspect {
+            stream.suspect = true;
+            return;
+        }
         if stalled {
             return self.finish(stream, CloseReason::Stalled, hub, worker, now, wakes);
+        }
+        if stream.ending.is_some() {
+            return;
         }
         match stream.schedule.due(now) {
             Due::End(reason) => stream.end(reason, now, wakes),
@@ -401,6 +465,12 @@ impl State {
     /// Looks how far each stream is behind: ends those that stay too far behind, forgets what
     /// everybody has read.
     fn scan(&mut self, hub: &Shared, worker: u64, now: Instant, wakes: &mut Vec<Waker>) {
+        // After a pause of the whole worker every stream is behind, and none is slow.
+        let late = self
+            .scan_at
+            .map(|at| now.duration_since(at))
+            .filter(|late| *late > SCAN)
+            .unwrap_or_default();
         let mut slow = Vec::new();
         let mut needed: HashMap<usize, u64> = HashMap::new();
         for (_, stream) in &self.streams {
@@ -425,7 +495,11 @@ impl State {
                 && bytes <= hub.config.subscriber_bytes as u64
             {
                 following.behind_since = None;
-            } else if now.duration_since(*following.behind_since.get_or_insert(now)) >= GRACE {
+                continue;
+            }
+            let since = following.behind_since.map_or(now, |since| since + late);
+            following.behind_since = Some(since);
+            if now.duration_since(since) >= GRACE {
                 drop(behind);
                 slow.push(Rc::clone(stream));
             }

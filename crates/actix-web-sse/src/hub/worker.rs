@@ -57,23 +57,31 @@ impl Local {
                 .find(|local| Arc::ptr_eq(&local.hub, hub))
         });
         known.unwrap_or_else(|| {
-            let local = Rc::new(Self {
-                hub: Arc::clone(hub),
-                worker: hub.core().add_worker(),
-                state: RefCell::new(State::new(Instant::now())),
-                driver: RefCell::new(None),
-            });
+            let (local, driver) = Self::start(hub);
             LOCALS.with_borrow_mut(|locals| {
                 locals.retain(|local| local.strong_count() > 0);
                 locals.push(Rc::downgrade(&local));
             });
-            actix_web::rt::spawn(Driver {
-                local: Rc::clone(&local),
-                sleep: None,
-                swept: Instant::now(),
-            });
+            actix_web::rt::spawn(driver);
             local
         })
+    }
+
+    /// A new worker, and the task that it needs.
+    fn start(hub: &Arc<Shared>) -> (Rc<Self>, Driver) {
+        let local = Rc::new(Self {
+            hub: Arc::clone(hub),
+            worker: hub.core().add_worker(),
+            state: RefCell::new(State::new(Instant::now())),
+            driver: RefCell::new(None),
+        });
+        let driver = Driver {
+            local: Rc::clone(&local),
+            sleep: None,
+            swept: Instant::now(),
+            turning: false,
+        };
+        (local, driver)
     }
 
     pub(crate) fn hub(&self) -> &Arc<Shared> {
@@ -123,11 +131,24 @@ struct Driver {
     local: Rc<Local>,
     sleep: Option<Pin<Box<Sleep>>>,
     swept: Instant,
+    /// A turn began and did not end.
+    turning: bool,
+}
+
+/// What a turn of the driver came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// There was post, and there may be more: the mailbox does not have the waker.
+    Busy,
+    /// The mailbox was empty, and has the waker.
+    Idle,
+    /// The worker is not needed any more.
+    Over,
 }
 
 impl Driver {
-    /// Does everything that is to be done now; says whether the worker is still needed.
-    fn turn(&mut self, waker: &Waker, wakes: &mut Vec<Waker>) -> bool {
+    /// Does everything that is to be done now.
+    fn turn(&mut self, waker: &Waker, wakes: &mut Vec<Waker>) -> Turn {
         let local = &*self.local;
         let mut state = local.state.borrow_mut();
         let now = Instant::now();
@@ -144,9 +165,14 @@ impl Driver {
             self.swept = now;
             local.hub.core().sweep(SWEEP.1, now);
         }
-        busy || state
+        let spent = state
             .empty_since
-            .is_none_or(|since| now.duration_since(since) < LINGER)
+            .is_some_and(|since| now.duration_since(since) >= LINGER);
+        match (busy, spent) {
+            (true, _) => Turn::Busy,
+            (false, false) => Turn::Idle,
+            (false, true) => Turn::Over,
+        }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -164,17 +190,23 @@ impl Future for Driver {
         self.local.driver.replace(Some(cx.waker().clone()));
         loop {
             let mut wakes = Vec::new();
-            let needed = self.turn(cx.waker(), &mut wakes);
+            self.turning = true;
+            let turn = self.turn(cx.waker(), &mut wakes);
+            self.turning = false;
             // Nothing is borrowed here: a waker may run or drop anything.
-            let busy = !wakes.is_empty();
+            let woke = !wakes.is_empty();
             wakes.into_iter().for_each(Waker::wake);
-            if !needed {
-                return Poll::Ready(());
-            }
-            if busy {
-                // The streams first; what comes meanwhile goes out with the next turn.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+            match turn {
+                Turn::Over => return Poll::Ready(()),
+                // Only an empty mailbox takes the waker: to sleep before that would be to sleep
+                // through the next publication.
+                Turn::Busy if !woke => continue,
+                Turn::Busy => {
+                    // The streams first; what comes meanwhile goes out with the next turn.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Turn::Idle => {}
             }
             let due = self.next_due().unwrap_or_else(|| Instant::now() + LINGER);
             let sleep = match &mut self.sleep {
@@ -196,6 +228,15 @@ impl Future for Driver {
 impl Drop for Driver {
     /// The task is over, or its runtime is: the next stream on this thread makes a new worker.
     fn drop(&mut self) {
+        if self.turning {
+            // An observer panicked. Without a driver the worker's streams would stay open and
+            // silent for ever.
+            let mut wakes = Vec::new();
+            if let Ok(state) = self.local.state.try_borrow() {
+                state.abandon(&mut wakes);
+            }
+            wakes.into_iter().for_each(Waker::wake);
+        }
         self.local.hub.core().remove_worker(self.local.worker);
         let _ = LOCALS.try_with(|locals| {
             if let Ok(mut locals) = locals.try_borrow_mut() {

@@ -149,15 +149,7 @@ impl MessageBody for EventBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
         let now = Instant::now();
-        let ending = {
-            let mut stream = self.stream.borrow_mut();
-            stream.woken = None;
-            match &mut stream.waker {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-            stream.ending
-        };
+        let ending = self.stream.borrow_mut().polled(cx.waker(), now);
         loop {
             match (self.phase, ending) {
                 (Phase::First(retry, resume), _) => {

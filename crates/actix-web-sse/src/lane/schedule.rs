@@ -72,8 +72,8 @@ impl Schedule {
             _ => now + self.gap,
         };
         match self.end {
-            Some((at, _)) if at > now => beat.min(at),
-            _ => beat,
+            Some((at, _)) => beat.min(at.max(now)),
+            None => beat,
         }
     }
 }

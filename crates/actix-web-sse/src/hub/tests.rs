@@ -1,0 +1,300 @@
+//! Streams whose bodies are polled by hand, on a clock that stands still until somebody waits.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_web::{Responder, body::BoxBody, body::MessageBody, rt, test::TestRequest, web::Bytes};
+use tokio::time::{self, Instant, advance, timeout};
+
+use super::Hub;
+use crate::{
+    Event, Subscriber,
+    config::{HubConfig, StreamConfig},
+    observe::{CloseReason, End, Observer, Opened, StreamObserver},
+};
+
+const EVENT: &[u8] = b"data: x\n\n";
+
+/// Keeps the reasons of all ends; panics at one of them, if told to.
+#[derive(Debug, Default, Clone)]
+struct Ends {
+    seen: Arc<Mutex<Vec<CloseReason>>>,
+    panic_at: Option<CloseReason>,
+}
+
+impl Observer for Ends {
+    fn opened(&self, _: &Opened<'_>) -> Box<dyn StreamObserver> {
+        Box::new(self.clone())
+    }
+}
+
+impl StreamObserver for Ends {
+    fn closed(self: Box<Self>, end: &End) {
+        self.seen.lock().unwrap().push(end.reason);
+        assert_ne!(self.panic_at, Some(end.reason), "as the test wants it");
+    }
+}
+
+fn hub(ends: &Ends) -> Hub {
+    let config = HubConfig {
+        resume: false,
+        ..HubConfig::default()
+    };
+    Hub::builder()
+        .config(config)
+        .observer(ends.clone())
+        .build()
+        .unwrap()
+}
+
+struct Client(Pin<Box<BoxBody>>);
+
+impl Client {
+    fn open(hub: &Hub, topic: &str, user: Option<&str>, deadline: Option<Instant>) -> Self {
+        let request = TestRequest::get().to_http_request();
+        let mut subscriber = Subscriber::of(&request);
+        subscriber.admission.identity.user = user.map(Arc::from);
+        subscriber.admission.identity.deadline = deadline;
+        let response = hub.subscribe(topic, subscriber).respond_to(&request);
+        assert_eq!(response.status(), 200);
+        Self(Box::pin(response.into_body()))
+    }
+
+    /// One that has its first block and waits for events.
+    async fn waiting(hub: &Hub, topic: &str, user: Option<&str>) -> Self {
+        let mut client = Self::open(hub, topic, user, None);
+        assert!(client.next().await.unwrap().starts_with(b":\nretry: "));
+        client.is_pending().await;
+        client
+    }
+
+    /// The next piece; `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        let piece = poll_fn(|cx| self.0.as_mut().poll_next(cx));
+        let piece = timeout(Duration::from_secs(100), piece).await;
+        piece.expect("the stream is not silent").map(Result::unwrap)
+    }
+
+    async fn is_pending(&mut self) {
+        let pending = poll_fn(|cx| self.0.as_mut().poll_next(cx).map(drop));
+        // No longer than the first heartbeat takes.
+        let pending = timeout(Duration::from_millis(1), pending).await;
+        assert!(pending.is_err(), "there is nothing to read yet");
+    }
+
+    /// Whether the server ends the stream, without another event.
+    async fn is_ended(&mut self) {
+        while let Some(piece) = self.next().await {
+            let text = String::from_utf8_lossy(&piece);
+            assert!(text.starts_with("retry: ") || text == ":\n", "{text}");
+        }
+    }
+}
+
+fn publish(hub: &Hub, topic: &str) {
+    hub.publish(topic, Event::data("x").transient()).unwrap();
+}
+
+#[actix_rt::test]
+async fn post_that_wakes_nobody_does_not_delay_the_next_event() {
+    time::pause();
+    let hub = hub(&Ends::default());
+    let mut client = Client::waiting(&hub, "t", None).await;
+    hub.disconnect("somebody else");
+    client.is_pending().await;
+    let published = Instant::now();
+    publish(&hub, "t");
+    assert_eq!(client.next().await.unwrap(), EVENT);
+    assert_eq!(published.elapsed(), Duration::ZERO);
+}
+
+#[actix_rt::test]
+async fn a_reader_that_does_not_read_does_not_delay_another_topic() {
+    time::pause();
+    let hub = hub(&Ends::default());
+    let _stalled = Client::waiting(&hub, "busy", None).await;
+    let mut client = Client::waiting(&hub, "t", None).await;
+    for _ in 0..3 {
+        publish(&hub, "busy");
+        client.is_pending().await;
+    }
+    let published = Instant::now();
+    publish(&hub, "t");
+    assert_eq!(client.next().await.unwrap(), EVENT);
+    assert_eq!(published.elapsed(), Duration::ZERO);
+}
+
+#[actix_rt::test]
+async fn disconnecting_a_topic_spares_the_one_that_takes_its_place() {
+    time::pause();
+    let hub = hub(&Ends::default());
+    let old = Client::waiting(&hub, "old", None).await;
+    hub.disconnect_topic("old");
+    drop(old);
+    let mut new = Client::open(&hub, "new", None, None);
+    assert_eq!(hub.stats().topics, 1, "the place of the old topic is free");
+    new.next().await;
+    new.is_pending().await;
+    publish(&hub, "new");
+    assert_eq!(new.next().await.unwrap(), EVENT);
+}
+
+#[actix_rt::test]
+async fn an_event_that_the_log_could_not_keep_ends_the_stream_and_is_not_forgotten() {
+    time::pause();
+    let ends = Ends::default();
+    let hub = hub(&ends);
+    let mut client = Client::waiting(&hub, "t", None).await;
+    publish(&hub, "t");
+    // As another worker does, while this one is busy for too long.
+    let later = Instant::now() + Duration::from_secs(2);
+    hub.shared.core().sweep(64, later);
+    client.is_ended().await;
+    assert_eq!(*ends.seen.lock().unwrap(), [CloseReason::SlowConsumer]);
+}
+
+#[actix_rt::test]
+async fn t13_nothing_is_sent_after_the_deadline() {
+    time::pause();
+    let ends = Ends::default();
+    let hub = hub(&ends);
+    let deadline = Instant::now() + Duration::from_millis(101);
+    let mut client = Client::open(&hub, "t", None, Some(deadline));
+    client.next().await;
+    client.is_pending().await;
+    advance(deadline - Instant::now()).await;
+    publish(&hub, "t");
+    assert_eq!(
+        client.next().await.unwrap(),
+        "event: auth_expired\ndata: {}\n\n"
+    );
+    assert_eq!(client.next().await, None);
+    assert_eq!(*ends.seen.lock().unwrap(), [CloseReason::Expired]);
+}
+
+#[actix_rt::test]
+async fn t15_a_deadline_in_the_past_ends_the_stream_at_once() {
+    time::pause();
+    let hub = hub(&Ends::default());
+    let mut client = Client::open(&hub, "t", None, Some(Instant::now()));
+    let opened = Instant::now();
+    client.next().await;
+    assert_eq!(
+        client.next().await.unwrap(),
+        "event: auth_expired\ndata: {}\n\n"
+    );
+    assert_eq!(opened.elapsed(), Duration::ZERO);
+}
+
+#[actix_rt::test]
+async fn d21_a_pause_of_the_worker_makes_no_stream_stalled() {
+    time::pause();
+    let ends = Ends::default();
+    let hub = hub(&ends);
+    let stall = hub.shared.stream.stall;
+    let mut client = Client::waiting(&hub, "t", None).await;
+    publish(&hub, "t");
+    // The worker wakes the body, and then nothing runs for long.
+    rt::task::yield_now().await;
+    advance(stall * 2).await;
+    assert_eq!(client.next().await.unwrap(), EVENT);
+    assert_eq!(*ends.seen.lock().unwrap(), []);
+}
+
+#[actix_rt::test]
+async fn a_body_that_is_not_polled_is_stalled() {
+    time::pause();
+    let ends = Ends::default();
+    let hub = hub(&ends);
+    let stall = hub.shared.stream.stall;
+    let _client = Client::waiting(&hub, "t", None).await;
+    publish(&hub, "t");
+    time::sleep(stall + hub.shared.stream.heartbeat + Duration::from_secs(1)).await;
+    assert_eq!(*ends.seen.lock().unwrap(), [CloseReason::Stalled]);
+    assert_eq!(hub.stats().streams, 0);
+    assert_eq!(hub.subscribers("t"), 0);
+}
+
+#[actix_rt::test]
+async fn an_observer_that_panics_leaves_no_stream_silent() {
+    time::pause();
+    let ends = Ends {
+        panic_at: Some(CloseReason::Revoked),
+        ..Ends::default()
+    };
+    let hub = hub(&ends);
+    let _revoked = Client::waiting(&hub, "t", Some("mallory")).await;
+    let mut other = Client::waiting(&hub, "t", None).await;
+    hub.disconnect("mallory");
+    other.is_ended().await;
+    assert_eq!(
+        *ends.seen.lock().unwrap(),
+        [CloseReason::Revoked, CloseReason::Error]
+    );
+    // The next stream gets a new worker.
+    let mut next = Client::waiting(&hub, "t", None).await;
+    publish(&hub, "t");
+    assert_eq!(next.next().await.unwrap(), EVENT);
+}
+
+#[actix_rt::test]
+async fn a_drain_waits_for_a_stream_that_is_about_to_open() {
+    time::pause();
+    let hub = hub(&Ends::default());
+    let slot = hub.shared.admit().unwrap();
+    let start = Instant::now();
+    let drained = rt::spawn({
+        let hub = hub.clone();
+        async move { hub.drain_within(Duration::from_secs(9)).await }
+    });
+    time::sleep(Duration::from_secs(5)).await;
+    assert!(!drained.is_finished());
+    assert!(hub.shared.admit().is_none(), "and lets no other in");
+    drop(slot);
+    drained.await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(6));
+}
+
+#[actix_rt::test]
+async fn a_drain_without_bound_ends() {
+    time::pause();
+    let hub = hub(&Ends::default());
+    hub.drain_within(Duration::MAX).await;
+    assert!(hub.is_draining());
+}
+
+#[actix_rt::test]
+async fn topics_grow_old_without_a_worker() {
+    time::pause();
+    let hub = Hub::builder().build().unwrap();
+    for topic in 0..100 {
+        hub.publish(&format!("old {topic}"), Event::data("x"))
+            .unwrap();
+    }
+    advance(Duration::from_secs(3600)).await;
+    for topic in 0..100 {
+        hub.publish(&format!("new {topic}"), Event::data("x"))
+            .unwrap();
+    }
+    assert!(hub.stats().topics <= 101, "{:?}", hub.stats());
+}
+
+#[actix_rt::test]
+async fn times_that_overflow_the_clock_are_refused() {
+    time::pause();
+    let config = StreamConfig {
+        max_lifetime: Some(Duration::MAX),
+        stall: Duration::MAX,
+        drain: Duration::MAX,
+        ..StreamConfig::default()
+    };
+    let error = Hub::builder().stream(config).build().unwrap_err();
+    let error = error.to_string();
+    for key in ["stream.max_lifetime", "stream.stall", "stream.drain"] {
+        assert!(error.contains(key), "{error}");
+    }
+}
