@@ -13,6 +13,7 @@ mod respond;
 mod server;
 mod sse;
 mod subscriber;
+mod sync;
 pub mod test;
 mod watch;
 

@@ -60,6 +60,10 @@ pub(crate) struct Core {
     next_worker: u64,
     next_topic: u64,
     draining: bool,
+    /// Open streams, and those that are about to open.
+    streams: usize,
+    /// Who waits until there is none.
+    awaiting_none: Vec<Waker>,
 }
 
 #[derive(Debug)]
@@ -155,6 +159,8 @@ impl Core {
             next_worker: 0,
             next_topic: 0,
             draining: false,
+            streams: 0,
+            awaiting_none: Vec::new(),
         }
     }
 
@@ -401,6 +407,34 @@ impl Core {
 
     pub(crate) const fn is_draining(&self) -> bool {
         self.draining
+    }
+
+    pub(crate) const fn streams(&self) -> usize {
+        self.streams
+    }
+
+    /// Counts a stream in, unless the hub drains.
+    pub(crate) fn admit(&mut self) -> bool {
+        self.streams += usize::from(!self.draining);
+        !self.draining
+    }
+
+    /// Counts a stream out; to be woken is who waits for the last one.
+    pub(crate) fn leave(&mut self) -> Vec<Waker> {
+        self.streams = self.streams.saturating_sub(1);
+        match self.streams {
+            0 => std::mem::take(&mut self.awaiting_none),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether no stream is left; else the waker is called when it is so.
+    pub(crate) fn is_empty(&mut self, waker: &Waker) -> bool {
+        let known = |one: &Waker| one.will_wake(waker);
+        if self.streams > 0 && !self.awaiting_none.iter().any(known) {
+            self.awaiting_none.push(waker.clone());
+        }
+        self.streams == 0
     }
 
     /// Puts a command into every worker's mailbox.

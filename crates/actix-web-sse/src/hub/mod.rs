@@ -9,6 +9,8 @@
 pub(crate) mod core;
 mod id;
 mod log;
+#[cfg(all(test, sse_loom))]
+mod loom;
 pub(crate) mod state;
 pub(crate) mod subscription;
 #[cfg(all(test, not(sse_loom)))]
@@ -19,18 +21,14 @@ pub(crate) mod worker;
 use std::{
     error::Error,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    future::poll_fn,
+    sync::{Arc, OnceLock, PoisonError},
+    task::{Poll, Waker},
     time::Duration,
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServerError, web};
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 pub use self::subscription::{EventHead, IntoTopics, Subscription};
 use self::{
@@ -43,6 +41,7 @@ use crate::{
     event::Event,
     observe::{CloseReason, Observer, Publication},
     subscriber::Subscriber,
+    sync::{Mutex, MutexGuard},
 };
 
 type KnowsTopic = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -54,8 +53,6 @@ pub(crate) struct Shared {
     pub(crate) stream: Arc<StreamConfig>,
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
-    streams: AtomicUsize,
-    empty: Notify,
 }
 
 /// A stream's place in the count of its hub, from the decision to open it to its end.
@@ -63,9 +60,8 @@ pub(crate) struct Slot(Arc<Shared>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if self.0.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.empty.notify_waiters();
-        }
+        let wakes = self.0.core().leave();
+        wakes.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -80,18 +76,13 @@ impl Shared {
     /// Lets a stream in, unless the hub drains. Counted under the lock: a drain either refuses a
     /// stream or waits for it.
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Slot> {
-        let core = self.core();
-        if core.is_draining() {
-            return None;
-        }
-        self.streams.fetch_add(1, Ordering::AcqRel);
-        drop(core);
-        Some(Slot(Arc::clone(self)))
+        let admitted = self.core().admit();
+        admitted.then(|| Slot(Arc::clone(self)))
     }
 
     fn command(&self, command: &Command) {
         let wakes = self.core().command(command);
-        wakes.into_iter().for_each(std::task::Waker::wake);
+        wakes.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -252,8 +243,6 @@ impl Hub {
                 stream: Arc::new(stream),
                 observer,
                 knows,
-                streams: AtomicUsize::new(0),
-                empty: Notify::new(),
             }),
         }
     }
@@ -292,7 +281,7 @@ impl Hub {
             .core()
             .publish(topic, encoded, labels, transient, Instant::now())
             .map_err(|_| PublishError::TooManyTopics(self.shared.config.max_topics))?;
-        accepted.wakes.into_iter().for_each(std::task::Waker::wake);
+        accepted.wakes.into_iter().for_each(Waker::wake);
         self.shared.observer.published(&Publication {
             topic,
             bytes: accepted.bytes,
@@ -323,7 +312,7 @@ impl Hub {
     /// Ends all streams that follow a topic, at once.
     pub fn disconnect_topic(&self, topic: &str) {
         let wakes = self.shared.core().disconnect_topic(topic);
-        wakes.into_iter().for_each(std::task::Waker::wake);
+        wakes.into_iter().for_each(Waker::wake);
     }
 
     /// Ends every stream cleanly, each with a jittered `retry:`, spread over the window
@@ -347,17 +336,10 @@ impl Hub {
         let until = Instant::now() + window;
         self.shared
             .command(&Command::All(CloseReason::Drain, until));
-        let ended = async {
-            loop {
-                let empty = self.shared.empty.notified();
-                let mut empty = std::pin::pin!(empty);
-                empty.as_mut().enable();
-                if self.shared.streams.load(Ordering::Acquire) == 0 {
-                    return;
-                }
-                empty.await;
-            }
-        };
+        let ended = poll_fn(|cx| match self.shared.core().is_empty(cx.waker()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
         // What is still open then belongs to peers that take nothing; their workers end it.
         let _ = timeout(window + Duration::from_millis(250), ended).await;
     }
@@ -373,7 +355,7 @@ impl Hub {
     pub fn stats(&self) -> HubStats {
         let core = self.shared.core();
         HubStats {
-            streams: self.shared.streams.load(Ordering::Acquire),
+            streams: core.streams(),
             topics: core.topics(),
             draining: core.is_draining(),
         }

@@ -1,5 +1,11 @@
 //! Streams whose bodies are polled by hand, on a clock that stands still until somebody waits.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "test helpers: a failure here is the test's failure"
+)]
+
 use std::{
     future::poll_fn,
     pin::Pin,

@@ -68,7 +68,7 @@ impl Local {
     }
 
     /// A new worker, and the task that it needs.
-    fn start(hub: &Arc<Shared>) -> (Rc<Self>, Driver) {
+    pub(super) fn start(hub: &Arc<Shared>) -> (Rc<Self>, Driver) {
         let local = Rc::new(Self {
             hub: Arc::clone(hub),
             worker: hub.core().add_worker(),
@@ -127,7 +127,7 @@ impl Local {
 }
 
 /// The task that moves frames from the core to this worker, and time to its streams.
-struct Driver {
+pub(super) struct Driver {
     local: Rc<Local>,
     sleep: Option<Pin<Box<Sleep>>>,
     swept: Instant,
