@@ -20,7 +20,8 @@ pub use answer::{Answer, AnswerError};
 pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, Retry};
 pub use hub::{
-    EventHead, Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Subscription,
+    Backplane, BackplaneError, BackplaneFuture, EventHead, History, Hub, HubBuilder, HubStats,
+    IntoTopics, PublishError, Published, Revocation, Sink, Subscription,
 };
 pub use protect::Policy;
 pub use server::{ForEventStreams, tune_socket};
