@@ -46,6 +46,9 @@ impl Demo {
         };
         let metrics = Metrics::builder()
             .route(EVENTS)
+            // /publish and /ticket; the allow-list.
+            .max_learned_routes(2)
+            .max_learned_origins(config.policy.origins.allow.len())
             // A page is there to see its origin counted by name, at once.
             .rejected_origins(20, 1)
             .ipv6_prefix(config.policy.limits.ipv6_prefix)
