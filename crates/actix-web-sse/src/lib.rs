@@ -44,7 +44,7 @@
 //! - [`ForEventStreams`] sets up the server: without it actix does not notice that idle clients
 //!   have gone, and a stop waits 30 s for open streams and then cuts them.
 //! - [`observe`] is what recorders implement; `actix-web-sse-metrics` is one.
-//! - [`test`] reads streams in an application's own tests.
+//! - [`mod@test`] reads streams in an application's own tests.
 //!
 //! # What the client sees
 //!
