@@ -159,6 +159,11 @@ impl EventName {
         Ok(Self(name))
     }
 
+    /// A name of this crate's own.
+    pub(crate) const fn from_static(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -336,6 +341,11 @@ impl Event {
         let data = self.data.as_deref().unwrap_or_default();
         let lines = crate::encode::lines(data).count();
         data.len() + (lines - 1) * "data: ".len() + self.name.as_ref().map_or(0, |n| n.0.len())
+    }
+
+    pub(crate) fn with_name(mut self, name: EventName) -> Self {
+        self.name = Some(name);
+        self
     }
 
     fn must_have_data(self, field: &'static str) -> Result<Self, EventError> {

@@ -22,6 +22,7 @@ use crate::{
     hub::{Hub, core::Cursor, state::Stream, subscription::Filter, worker::Local},
     lane::{
         body::{EventBody, EventSource},
+        missed::Missed,
         schedule::jitter,
     },
     observe::{CloseReason, ConnectionId, Opened, RefusalMode, RefusalReason, Refused, Resume},
@@ -37,8 +38,10 @@ pub(crate) enum Source {
     Topics {
         cursors: Vec<(Cursor, u64)>,
         filter: Option<Filter>,
+        missed: Option<Missed>,
     },
-    Events(EventSource),
+    /// The application's own; `true`: it has an end of its own, and a drain waits for it.
+    Events(EventSource, bool),
 }
 
 /// A request that is about to become a stream.
@@ -132,19 +135,38 @@ impl<'a> Opening<'a> {
             stream.schedule.end_by(deadline, CloseReason::Expired);
         }
         let mut ends = Vec::new();
+        let mut missed = None;
         let events = match source {
-            Source::Topics { cursors, filter } => {
+            Source::Topics {
+                cursors,
+                filter,
+                missed: behind,
+            } => {
                 let (cursors, bytes): (Vec<_>, Vec<_>) = cursors.into_iter().unzip();
                 ends = bytes;
                 stream.follow(cursors, filter);
+                if behind.is_some() {
+                    stream.wait();
+                }
+                missed = behind;
                 None
             }
-            Source::Events(events) => Some(events),
+            Source::Events(events, whole) => {
+                stream.whole = whole;
+                Some(events)
+            }
         };
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
         let retry = jitter(self.config.retry, self.config.retry_jitter);
-        let body = EventBody::new(Rc::clone(&self.local), stream, events, retry, resume);
+        let body = EventBody::new(
+            Rc::clone(&self.local),
+            stream,
+            events,
+            missed,
+            retry,
+            resume,
+        );
         self.head(BoxBody::new(body))
     }
 

@@ -7,7 +7,7 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 
 use crate::{
-    config::{ConfigError, Faults, StreamConfig},
+    config::{ConfigError, StreamConfig},
     event::Event,
     hub::Hub,
     lane::body::EventSource,
@@ -61,6 +61,7 @@ pub struct Sse {
     source: EventSource,
     subscriber: Subscriber,
     config: Option<Arc<StreamConfig>>,
+    whole: bool,
 }
 
 impl fmt::Debug for Sse {
@@ -82,7 +83,15 @@ impl Sse {
             source: Box::pin(stream.map(|item| item.into_event().ok_or(()))),
             subscriber,
             config: None,
+            whole: false,
         }
+    }
+
+    /// It has an end of its own: a drain lets it go on as long as it can.
+    pub(crate) fn whole(mut self, config: Option<Arc<StreamConfig>>) -> Self {
+        self.whole = true;
+        self.config = config;
+        self
     }
 
     /// Another configuration than the hub's.
@@ -90,9 +99,7 @@ impl Sse {
     /// # Errors
     /// [`ConfigError`] with all faults at once.
     pub fn config(mut self, config: StreamConfig) -> Result<Self, ConfigError> {
-        let mut faults = Faults::default();
-        config.check(&mut faults);
-        faults.into_result(())?;
+        config.validate()?;
         self.config = Some(Arc::new(config));
         Ok(self)
     }
@@ -108,7 +115,7 @@ impl Responder for Sse {
                 if let Some(config) = self.config {
                     opening.configure(config);
                 }
-                opening.start(Source::Events(self.source), Resume::Fresh)
+                opening.start(Source::Events(self.source, self.whole), Resume::Fresh)
             }
             Err(answer) => *answer,
         }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Faults;
+use super::error::{ConfigError, Faults};
 
 /// How one stream behaves, whatever its source. Section `[stream]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,13 @@ impl Default for StreamConfig {
 }
 
 impl StreamConfig {
+    /// Checks it alone, for a stream with a configuration of its own.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let mut faults = Faults::default();
+        self.check(&mut faults);
+        faults.into_result(())
+    }
+
     pub(crate) fn check(&self, faults: &mut Faults) {
         if self.heartbeat.is_zero() || self.heartbeat > Duration::from_secs(55) {
             faults.add(

@@ -6,9 +6,10 @@
 //! that starts in the past; replay and live events are the same log, so that nothing is lost or
 //! doubled between them.
 
+mod backplane;
 pub(crate) mod core;
 mod id;
-mod log;
+pub(crate) mod log;
 pub(crate) mod state;
 pub(crate) mod subscription;
 mod wheel;
@@ -30,6 +31,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
 pub use self::subscription::{EventHead, IntoTopics, Subscription};
 use self::{
     core::{Command, Core, Limits},
@@ -52,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) stream: Arc<StreamConfig>,
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
+    pub(crate) backplane: Option<Box<dyn Backplane>>,
     draining: AtomicBool,
     streams: AtomicUsize,
     empty: Notify,
@@ -72,6 +75,13 @@ impl Shared {
     pub(crate) fn stream_closed(&self) {
         if self.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.empty.notify_waiters();
+        }
+    }
+
+    /// Tells the backplane that topics were made or removed.
+    pub(crate) fn tell_interest(&self) {
+        if let Some(backplane) = &self.backplane {
+            backplane.interest();
         }
     }
 
@@ -138,6 +148,10 @@ pub enum PublishError {
     UnknownTopic(String),
     /// There are `max_topics` topics, and all are in use.
     TooManyTopics(usize),
+    /// The hub has a backplane: only [`Hub::publish_shared`] reaches all nodes.
+    Shared,
+    /// The backplane's engine did not take it.
+    Backplane(BackplaneError),
 }
 
 impl fmt::Display for PublishError {
@@ -152,6 +166,8 @@ impl fmt::Display for PublishError {
             }
             Self::NoData => f.write_str("the event is a comment; publish data"),
             Self::UnknownTopic(topic) => write!(f, "{topic:?} is not a topic of this hub"),
+            Self::Shared => f.write_str("the hub has a backplane; call publish_shared"),
+            Self::Backplane(error) => write!(f, "the backplane did not take the event: {error}"),
             Self::TooManyTopics(max) => write!(
                 f,
                 "there are {max} topics, and all are in use: raise max_topics, or use fewer"
@@ -182,6 +198,7 @@ impl Hub {
             stream: StreamConfig::default(),
             observer: Box::new(()),
             knows: None,
+            backplane: None,
         }
     }
 
@@ -194,6 +211,7 @@ impl Hub {
                     HubConfig::default(),
                     StreamConfig::default(),
                     Box::new(()),
+                    None,
                     None,
                 )
             })
@@ -213,6 +231,7 @@ impl Hub {
         stream: StreamConfig,
         observer: Box<dyn Observer>,
         knows: Option<KnowsTopic>,
+        backplane: Option<Box<dyn Backplane>>,
     ) -> Self {
         let kept = |limit: usize| if config.resume { limit } else { 0 };
         let keep = Keep {
@@ -231,18 +250,27 @@ impl Hub {
             keep,
             max_topics: config.max_topics,
         };
-        Self {
+        let mut core = Core::new(limits);
+        if backplane.is_some() {
+            core.keep_changes();
+        }
+        let hub = Self {
             shared: Arc::new(Shared {
-                core: Mutex::new(Core::new(limits)),
+                core: Mutex::new(core),
                 config,
                 stream: Arc::new(stream),
                 observer,
                 knows,
+                backplane,
                 draining: AtomicBool::new(false),
                 streams: AtomicUsize::new(0),
                 empty: Notify::new(),
             }),
+        };
+        if let Some(backplane) = &hub.shared.backplane {
+            backplane.start(Sink::new(&hub.shared));
         }
+        hub
     }
 
     /// Publishes an event to everybody who follows the topic. From any thread; never waits for a
@@ -251,6 +279,54 @@ impl Hub {
     /// # Errors
     /// [`PublishError`]; nothing was sent then.
     pub fn publish(&self, topic: &str, event: Event) -> Result<Published, PublishError> {
+        if self.shared.backplane.is_some() {
+            return Err(PublishError::Shared);
+        }
+        self.check(topic, &event)?;
+        // The bytes are written before the lock is taken, and under it only the number.
+        let encoded = Unnumbered::new(&event);
+        let (labels, transient) = labels(event);
+        let accepted = self
+            .shared
+            .core()
+            .publish(topic, encoded, labels, transient, Instant::now())
+            .map_err(|_| PublishError::TooManyTopics(self.shared.config.max_topics))?;
+        accepted.wakes.into_iter().for_each(std::task::Waker::wake);
+        self.shared.observer.published(&Publication {
+            topic,
+            bytes: accepted.bytes,
+        });
+        Ok(Published { id: accepted.id })
+    }
+
+    /// Publishes to every node of a hub with a [`Backplane`]; without one it is
+    /// [`publish`](Self::publish) and ready at once.
+    ///
+    /// # Errors
+    /// As `publish`, and [`PublishError::Backplane`] when the engine did not take the event: then
+    /// nobody can count on it, although the engine may have it.
+    pub async fn publish_shared(
+        &self,
+        topic: &str,
+        event: Event,
+    ) -> Result<Published, PublishError> {
+        let Some(backplane) = &self.shared.backplane else {
+            return self.publish(topic, event);
+        };
+        self.check(topic, &event)?;
+        let (bytes, transient) = (event.weight(), event.transient);
+        let number = backplane
+            .publish(topic, event)
+            .await
+            .map_err(PublishError::Backplane)?;
+        self.shared
+            .observer
+            .published(&Publication { topic, bytes });
+        let id = (!transient).then(|| self.shared.core().id(number));
+        Ok(Published { id })
+    }
+
+    fn check(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
         let max = self.shared.config.max_event_bytes;
         let len = event.weight();
         if len > max {
@@ -265,26 +341,7 @@ impl Hub {
         if !self.knows(topic) {
             return Err(PublishError::UnknownTopic(topic.to_owned()));
         }
-        // The bytes are written before the lock is taken, and under it only the number.
-        let encoded = Unnumbered::new(&event);
-        let Event {
-            name,
-            tag,
-            transient,
-            ..
-        } = event;
-        let labels = (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }));
-        let accepted = self
-            .shared
-            .core()
-            .publish(topic, encoded, labels, transient, Instant::now())
-            .map_err(|_| PublishError::TooManyTopics(self.shared.config.max_topics))?;
-        accepted.wakes.into_iter().for_each(std::task::Waker::wake);
-        self.shared.observer.published(&Publication {
-            topic,
-            bytes: accepted.bytes,
-        });
-        Ok(Published { id: accepted.id })
+        Ok(())
     }
 
     /// The response that follows one topic or several: what was missed, then live events.
@@ -304,14 +361,19 @@ impl Hub {
     /// Ends all streams of a user, at once: nothing published after this call reaches them.
     /// Whoever holds valid credentials can open a new one; revoke them first.
     pub fn disconnect(&self, user: &str) {
-        self.shared.command(&Command::User(user.into()));
+        self.revoke(Revocation::User(user.into()));
     }
 
     /// Ends all streams that follow a topic, at once.
     pub fn disconnect_topic(&self, topic: &str) {
-        let index = self.shared.core().topic_index(topic);
-        if let Some(index) = index {
-            self.shared.command(&Command::Topic(index));
+        self.revoke(Revocation::Topic(topic.into()));
+    }
+
+    /// Here at once, and on the other nodes as soon as the backplane has told them.
+    fn revoke(&self, revocation: Revocation) {
+        self.shared.revoke(&revocation);
+        if let Some(backplane) = &self.shared.backplane {
+            backplane.revoke(revocation);
         }
     }
 
@@ -387,6 +449,7 @@ pub struct HubBuilder {
     stream: StreamConfig,
     observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
+    backplane: Option<Box<dyn Backplane>>,
 }
 
 impl fmt::Debug for HubBuilder {
@@ -424,6 +487,12 @@ impl HubBuilder {
         self
     }
 
+    /// Shares topics with the hubs of other processes.
+    pub fn backplane(mut self, backplane: impl Backplane) -> Self {
+        self.backplane = Some(Box::new(backplane));
+        self
+    }
+
     /// Checks everything, then makes the hub.
     ///
     /// # Errors
@@ -433,6 +502,24 @@ impl HubBuilder {
         self.hub.check(&mut faults);
         self.stream.check(&mut faults);
         faults.into_result(())?;
-        Ok(Hub::new(self.hub, self.stream, self.observer, self.knows))
+        Ok(Hub::new(
+            self.hub,
+            self.stream,
+            self.observer,
+            self.knows,
+            self.backplane,
+        ))
     }
+}
+
+/// What filters look at, and whether the event is transient.
+pub(crate) fn labels(event: Event) -> (Option<Arc<Labels>>, bool) {
+    let Event {
+        name,
+        tag,
+        transient,
+        ..
+    } = event;
+    let labels = (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }));
+    (labels, transient)
 }

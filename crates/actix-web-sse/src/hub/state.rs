@@ -43,6 +43,8 @@ pub(crate) struct Stream {
     pub(crate) config: Arc<StreamConfig>,
     pub(crate) schedule: Schedule,
     pub(crate) heartbeat_due: bool,
+    /// It has an end of its own: a drain lets it go on as long as the window allows.
+    pub(crate) whole: bool,
     /// The reason for which the body shall end, once it is polled.
     pub(crate) ending: Option<CloseReason>,
     pub(crate) user: Option<Arc<str>>,
@@ -61,6 +63,8 @@ struct Following {
     cursors: Vec<Cursor>,
     filter: Option<Filter>,
     catching_up: bool,
+    /// What was missed is on its way from elsewhere; live events wait for it.
+    waiting: bool,
     behind_since: Option<Instant>,
 }
 
@@ -85,6 +89,7 @@ impl Stream {
             schedule: Schedule::new(config.heartbeat, now),
             config,
             heartbeat_due: false,
+            whole: false,
             ending: None,
             user,
             waker: None,
@@ -102,8 +107,16 @@ impl Stream {
             catching_up: cursors.iter().any(|cursor| cursor.next < cursor.live_from),
             cursors,
             filter,
+            waiting: false,
             behind_since: None,
         });
+    }
+
+    /// Holds live events back until [`State::caught_up`].
+    pub(crate) fn wait(&mut self) {
+        if let Some(following) = &mut self.subscription {
+            following.waiting = true;
+        }
     }
 
     /// Has the body polled. The waker is to be called when nothing is borrowed.
@@ -134,6 +147,8 @@ pub(crate) enum Read {
     Pending,
     /// Events as bytes.
     Chunk(Chunk),
+    /// What was missed is no longer to be had.
+    Gap,
     /// So many events were missed; reading goes on after them.
     Lagged(u64),
     /// The stream cannot go on.
@@ -226,6 +241,8 @@ impl State {
         for cursor in &following.cursors {
             core.detach(worker, cursor.topic);
         }
+        drop(core);
+        hub.tell_interest();
     }
 
     /// Ends a stream whether or not its body is polled.
@@ -306,7 +323,7 @@ impl State {
         wakes: &mut Vec<Waker>,
     ) {
         let streams = match command {
-            Command::Topic(topic) => self
+            Command::Topic(topic, _) => self
                 .views
                 .get(topic)
                 .into_iter()
@@ -323,14 +340,20 @@ impl State {
             let mut stream = stream.borrow_mut();
             match command {
                 Command::User(user) if stream.user.as_ref() != Some(user) => {}
-                Command::User(_) | Command::Topic(_) => {
+                Command::User(_) => {
                     self.finish(&mut stream, CloseReason::Revoked, hub, worker, now, wakes);
+                }
+                Command::Topic(_, reason) => {
+                    self.finish(&mut stream, *reason, hub, worker, now, wakes);
                 }
                 Command::All(reason, until) => {
                     let window = until.saturating_duration_since(now);
-                    stream
-                        .schedule
-                        .end_by(now + window.mul_f64(0.75 * fastrand::f64()), *reason);
+                    let share = if stream.whole {
+                        0.9
+                    } else {
+                        0.75 * fastrand::f64()
+                    };
+                    stream.schedule.end_by(now + window.mul_f64(share), *reason);
                     stream.finish_by = Some(*until);
                     stream.next_check = stream.next_check(now);
                     if let Some(key) = stream.key {
@@ -415,8 +438,9 @@ impl State {
                     .and_modify(|least| *least = from.min(*least))
                     .or_insert(from);
             }
-            if events <= hub.config.subscriber_events as u64
-                && bytes <= hub.config.subscriber_bytes as u64
+            if following.waiting
+                || events <= hub.config.subscriber_events as u64
+                    && bytes <= hub.config.subscriber_bytes as u64
             {
                 following.behind_since = None;
             } else if now.duration_since(*following.behind_since.get_or_insert(now)) >= GRACE {
@@ -460,11 +484,43 @@ impl State {
         self.scan_at = unread.then(|| now + SCAN);
     }
 
+    /// A stream that waited has everything up to this position; it goes on after it.
+    pub(crate) fn caught_up(&mut self, stream: &mut Stream, position: u64) {
+        let Some(following) = &mut stream.subscription else {
+            return;
+        };
+        following.waiting = false;
+        for cursor in &mut following.cursors {
+            if let Some(view) = self.views.get(&cursor.topic) {
+                cursor.next = cursor.next.max(view.window.ordinal_after(position));
+            }
+        }
+    }
+
+    /// Packs events from elsewhere, as the filter wants them.
+    pub(crate) fn pack(stream: &Stream, frames: &[Frame]) -> Read {
+        let filter = stream
+            .subscription
+            .as_ref()
+            .and_then(|following| following.filter.as_ref());
+        match pack(frames.iter(), filter) {
+            Some(Some(chunk)) => Read::Chunk(Chunk {
+                replay: true,
+                ..chunk
+            }),
+            Some(None) => Read::Pending,
+            None => Read::End(CloseReason::Error),
+        }
+    }
+
     /// The next frames of a stream.
     pub(crate) fn read(&mut self, stream: &mut Stream, hub: &Shared) -> Read {
         let Some(following) = &mut stream.subscription else {
             return Read::Pending;
         };
+        if following.waiting {
+            return Read::Pending;
+        }
         while following.catching_up {
             let Some(frames) = hub.core().replay(&mut following.cursors, CHUNK / 2) else {
                 return Read::End(CloseReason::SlowConsumer);

@@ -1,0 +1,257 @@
+//! The one table of everything that is exported: names, help, types, labels and bounds.
+//!
+//! The collector builds its families from these rows; tests hold the documents, dashboards and
+//! rules against them.
+
+use std::fmt;
+
+/// What kind of metric a row is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Only ever rises, until the process restarts.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Counts observations in cumulative buckets with these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        })
+    }
+}
+
+/// What the values of a label come from, and so how many there can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Values {
+    /// The routes: those told to the builder and the first few others, then `other`.
+    Routes,
+    /// The entries of the allow-list, `same_origin`, `none`, `null`, `other`.
+    Origins,
+    /// The first K rejected origins that passed the threshold, and `other`.
+    RejectedOrigins,
+    /// A closed list in code.
+    Closed(usize),
+    /// One value for each policy of the process, of which the first few are shown.
+    Policies,
+    /// Fixed by another label of the same row.
+    Dependent,
+}
+
+/// A label and where its values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Label {
+    /// The label's name.
+    pub name: &'static str,
+    /// Where its values come from.
+    pub values: Values,
+}
+
+/// One row of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Metric {
+    /// The name on `/metrics`.
+    pub name: &'static str,
+    /// The help text on `/metrics`.
+    pub help: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// The labels, in the order in which the recorder gives their values.
+    pub labels: &'static [Label],
+}
+
+/// How many values the open label sets may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) routes: usize,
+    pub(crate) origins: usize,
+    pub(crate) rejected_origins: usize,
+}
+
+/// How many policies of one process are shown.
+pub(crate) const MAX_POLICIES: usize = 8;
+
+impl Metric {
+    /// The most series this row can ever have.
+    pub(crate) fn series(&self, bounds: &Bounds) -> usize {
+        let per_set = match self.kind {
+            Kind::Histogram(buckets) => buckets.len() + 3,
+            Kind::Counter | Kind::Gauge => 1,
+        };
+        self.labels
+            .iter()
+            .map(|label| match label.values {
+                Values::Routes => bounds.routes,
+                Values::Origins => bounds.origins,
+                Values::RejectedOrigins => bounds.rejected_origins + 1,
+                Values::Closed(count) => count,
+                Values::Policies => MAX_POLICIES,
+                Values::Dependent => 1,
+            })
+            .product::<usize>()
+            * per_set
+    }
+}
+
+const fn label(name: &'static str, values: Values) -> Label {
+    Label { name, values }
+}
+
+const ROUTE: Label = label("route", Values::Routes);
+const ORIGIN: Label = label("origin", Values::Origins);
+
+const DURATION: &[f64] = &[
+    0.05, 0.25, 1.0, 2.5, 4.5, 5.5, 7.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0,
+    86400.0,
+];
+const FIRST_EVENT: &[f64] = &[
+    0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+];
+const LAG: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+const STREAMS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 20.0, 50.0];
+const TTL: &[f64] = &[
+    10.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0,
+];
+
+macro_rules! catalogue {
+    ($($id:ident: $name:literal, $kind:expr, [$($label:expr),*], $help:literal;)+) => {
+        $(pub(crate) const $id: Metric = Metric {
+            name: $name,
+            help: $help,
+            kind: $kind,
+            labels: &[$($label),*],
+        };)+
+
+        /// Every metric that this crate exports, the process's own included.
+        pub const CATALOGUE: &[Metric] = &[$($id,)+];
+    };
+}
+
+catalogue! {
+    BUILD_INFO: "sse_build_info", Kind::Gauge, [label("version", Values::Closed(1))],
+        "Always 1; the label tells the version of the library.";
+    ATTEMPTS: "sse_connection_attempts_total", Kind::Counter, [ROUTE],
+        "Requests that reached the guards of a stream.";
+    REJECTED: "sse_connections_rejected_total", Kind::Counter,
+        [ROUTE, label("reason", Values::Closed(20)), label("mode", Values::Closed(3))],
+        "Requests that were refused, or would have been in report-only mode, by error code.";
+    OPENED: "sse_connections_opened_total", Kind::Counter,
+        [ROUTE, ORIGIN, label("auth_method", Values::Closed(5))],
+        "Streams opened.";
+    OPENED_CORS: "sse_connections_opened_cors_total", Kind::Counter,
+        [ROUTE, label("verdict", Values::Closed(4))],
+        "Streams opened, by what a browser makes of the reply; denied: it will refuse it.";
+    CLOSED: "sse_connections_closed_total", Kind::Counter,
+        [ROUTE, label("reason", Values::Closed(9))],
+        "Streams ended, by reason.";
+    ACTIVE: "sse_connections_active", Kind::Gauge, [ROUTE],
+        "Streams open now: always opened minus closed.";
+    LIMIT: "sse_connections_limit", Kind::Gauge, [label("scope", Values::Closed(3))],
+        "The most streams that the policy allows, per address, per user and altogether.";
+    IMMEDIATE_CLOSE: "sse_connections_immediate_close_total", Kind::Counter,
+        [ROUTE, ORIGIN, label("class", Values::Closed(2))],
+        "Streams closed by the client before it can have used them; what a stream that the browser's CORS check blocked looks like from here.";
+    DURATION_SECONDS: "sse_connection_duration_seconds", Kind::Histogram(DURATION), [ROUTE],
+        "From the request to the stream's end.";
+    AGE_MAX: "sse_connection_age_seconds_max", Kind::Gauge, [ROUTE],
+        "Age of the oldest open stream.";
+    TIME_TO_FIRST_EVENT: "sse_time_to_first_event_seconds", Kind::Histogram(FIRST_EVENT), [ROUTE],
+        "From the request to the stream's first event, heartbeats not counted.";
+    DELIVERY_LAG: "sse_delivery_lag_seconds", Kind::Histogram(LAG), [ROUTE],
+        "From the publication of an event to handing it to the socket; of several in one write, the oldest.";
+    EVENTS_SENT: "sse_events_sent_total", Kind::Counter,
+        [ROUTE, label("kind", Values::Closed(3))],
+        "Events, replayed events and heartbeats handed to sockets.";
+    SENT_BYTES: "sse_sent_bytes_total", Kind::Counter, [ROUTE],
+        "Body bytes handed to sockets.";
+    DROPPED: "sse_events_dropped_total", Kind::Counter,
+        [ROUTE, label("policy", Values::Closed(1))],
+        "Events that a subscriber missed and was told about.";
+    PUBLISHED: "sse_events_published_total", Kind::Counter, [],
+        "Events that the hub accepted.";
+    RESUMES: "sse_resumes_total", Kind::Counter, [ROUTE, label("result", Values::Closed(3))],
+        "Streams opened with a Last-Event-ID, by what became of it.";
+    CLIENT_STREAMS: "sse_client_streams", Kind::Histogram(STREAMS), [],
+        "Streams held by the same client address at the moment one opens, that one included.";
+    CLIENT_STREAMS_MAX: "sse_client_streams_max", Kind::Gauge, [],
+        "Streams of the client address that has the most, now.";
+    CLIENTS: "sse_clients", Kind::Gauge, [],
+        "Distinct client addresses with an open stream, now.";
+    REJECTED_ORIGINS: "sse_rejected_origins_total", Kind::Counter,
+        [label("origin", Values::RejectedOrigins)],
+        "Requests refused for their origin; the first frequent origins keep a label, the rest are other.";
+    REJECTED_ORIGINS_DISTINCT: "sse_rejected_origins_distinct", Kind::Gauge, [],
+        "Distinct rejected origins since the start, estimated to within a few per cent.";
+    TOKEN_TTL: "sse_auth_token_ttl_seconds", Kind::Histogram(TTL), [],
+        "Remaining life of the credentials when a stream opens.";
+    AUTH_REQUIRED: "sse_route_auth_required", Kind::Gauge, [ROUTE],
+        "1 where the operator declared that every stream must be authenticated, else 0.";
+    POLICY_INFO: "sse_cors_policy_info", Kind::Gauge,
+        [
+            label("policy_hash", Values::Policies),
+            label("credentials", Values::Dependent),
+            label("wildcard", Values::Dependent)
+        ],
+        "Always 1; the labels tell which CORS policy this process enforces.";
+    CLIENT_REPORTS: "sse_client_reports_total", Kind::Counter,
+        [label("diagnosis", Values::Closed(6))],
+        "Reports by browsers whose EventSource gave up; dropped: reports that were not believed.";
+    DRAINING: "sse_draining", Kind::Gauge, [],
+        "1 while the process drains, else 0.";
+    LABEL_OVERFLOW: "sse_label_overflow_total", Kind::Counter,
+        [label("metric", Values::Closed(3))],
+        "Label values folded into other because the bound on series was reached.";
+    LOG_RECORDS: "sse_log_records_total", Kind::Counter, [label("event", Values::Closed(3))],
+        "Log records written.";
+    LOG_SUPPRESSED: "sse_log_records_suppressed_total", Kind::Counter,
+        [label("event", Values::Closed(3))],
+        "Log records left out by the rate limit.";
+    SCRAPE_DURATION: "sse_scrape_duration_seconds", Kind::Gauge, [],
+        "How long it took to gather the library's metrics for this scrape.";
+}
+
+/// Every metric of the process that is exported on Linux.
+pub const PROCESS_CATALOGUE: &[Metric] = &[
+    PROCESS_CPU,
+    PROCESS_OPEN_FDS,
+    PROCESS_MAX_FDS,
+    PROCESS_RESIDENT,
+    PROCESS_VIRTUAL,
+    PROCESS_START,
+    PROCESS_THREADS,
+];
+
+macro_rules! process {
+    ($($id:ident: $name:literal, $kind:expr, $help:literal;)+) => {
+        $(pub(crate) const $id: Metric = Metric {
+            name: $name,
+            help: $help,
+            kind: $kind,
+            labels: &[],
+        };)+
+    };
+}
+
+process! {
+    PROCESS_CPU: "process_cpu_seconds_total", Kind::Counter,
+        "Total user and system CPU time spent in seconds.";
+    PROCESS_OPEN_FDS: "process_open_fds", Kind::Gauge, "Number of open file descriptors.";
+    PROCESS_MAX_FDS: "process_max_fds", Kind::Gauge, "Maximum number of open file descriptors.";
+    PROCESS_RESIDENT: "process_resident_memory_bytes", Kind::Gauge,
+        "Resident memory size in bytes.";
+    PROCESS_VIRTUAL: "process_virtual_memory_bytes", Kind::Gauge, "Virtual memory size in bytes.";
+    PROCESS_START: "process_start_time_seconds", Kind::Gauge,
+        "Start time of the process since unix epoch in seconds.";
+    PROCESS_THREADS: "process_threads", Kind::Gauge, "Number of OS threads in the process.";
+}

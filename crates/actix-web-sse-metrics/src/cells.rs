@@ -1,0 +1,147 @@
+//! Counters and histograms, shared and single-writer.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// A counter that any thread may raise.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn inc(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn add(&self, count: u64) {
+        // Release, paired with the Acquire of `get`: whoever sees a stream's close counted also
+        // sees its opening counted, so the difference is never negative.
+        self.0.fetch_add(count, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A counter that one thread raises and others read: a plain load and store instead of a locked
+/// instruction, on a cache line that no other worker writes.
+#[derive(Debug, Default)]
+pub(crate) struct Cell(AtomicU64);
+
+impl Cell {
+    pub(crate) fn add(&self, count: u64) {
+        let sum = self.0.load(Ordering::Relaxed).wrapping_add(count);
+        self.0.store(sum, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a histogram has counted, not cumulative; the last bucket is that above all bounds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Snapshot {
+    pub(crate) counts: Vec<u64>,
+    /// In millionths of the unit.
+    pub(crate) sum: u64,
+}
+
+impl Snapshot {
+    pub(crate) fn empty(bounds: &[f64]) -> Self {
+        Self {
+            counts: vec![0; bounds.len() + 1],
+            sum: 0,
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+}
+
+/// The bounds of a histogram in millionths, so that an observation compares integers.
+fn micro_bounds(bounds: &[f64]) -> Box<[u64]> {
+    // The catalogue's bounds are positive and small; the cast is exact for them.
+    bounds
+        .iter()
+        .map(|bound| (bound * 1e6).round() as u64)
+        .collect()
+}
+
+/// Millionths of a second, rounded to the nearest.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from((duration.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
+}
+
+macro_rules! histogram {
+    ($(#[$meta:meta])* $name:ident of $cell:ident) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        pub(crate) struct $name {
+            bounds: Box<[u64]>,
+            counts: Box<[$cell]>,
+            sum: $cell,
+        }
+
+        impl $name {
+            pub(crate) fn new(bounds: &[f64]) -> Self {
+                Self {
+                    bounds: micro_bounds(bounds),
+                    counts: (0..=bounds.len()).map(|_| $cell::default()).collect(),
+                    sum: $cell::default(),
+                }
+            }
+
+            /// Counts a value given in millionths of the unit.
+            pub(crate) fn observe(&self, micros: u64) {
+                let bucket = self.bounds.partition_point(|bound| *bound < micros);
+                if let Some(count) = self.counts.get(bucket) {
+                    count.add(1);
+                }
+                self.sum.add(micros);
+            }
+
+            pub(crate) fn snapshot(&self) -> Snapshot {
+                Snapshot {
+                    counts: self.counts.iter().map($cell::get).collect(),
+                    sum: self.sum.get(),
+                }
+            }
+        }
+    };
+}
+
+histogram! {
+    /// A histogram that any thread may feed.
+    Histogram of Counter
+}
+histogram! {
+    /// A histogram that one thread feeds.
+    CellHistogram of Cell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_observation_on_a_bound_belongs_to_that_bucket() {
+        let histogram = Histogram::new(&[0.25, 1.0]);
+        for micros in [250_000, 250_001, 1_000_000, 9_000_000] {
+            histogram.observe(micros);
+        }
+        let snapshot = histogram.snapshot();
+        assert_eq!(snapshot.counts, [1, 2, 1]);
+        assert_eq!(snapshot.sum, 10_500_001);
+    }
+}

@@ -1,0 +1,99 @@
+//! `/metrics`: mounted in an application, or on a listener of its own.
+
+mod text;
+
+use std::{io, net::TcpListener};
+
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer,
+    dev::{AppService, HttpServiceFactory, Server},
+    http::{Method, StatusCode, header},
+    web,
+};
+use prometheus::proto::MetricFamily;
+
+use crate::Metrics;
+
+/// An exposition format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Prometheus's text format 0.0.4.
+    Text,
+}
+
+impl Format {
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// These families in this format.
+pub(crate) fn render(families: &[MetricFamily], format: Format) -> String {
+    match format {
+        Format::Text => text::encode(families),
+    }
+}
+
+/// The metrics at a path of an application. Made by [`Metrics::endpoint`].
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    metrics: Metrics,
+    path: String,
+}
+
+impl Endpoint {
+    pub(crate) fn new(metrics: Metrics, path: &str) -> Self {
+        Self {
+            metrics,
+            path: path.to_owned(),
+        }
+    }
+}
+
+impl HttpServiceFactory for Endpoint {
+    fn register(self, config: &mut AppService) {
+        web::resource(self.path)
+            .app_data(web::Data::new(self.metrics))
+            .default_service(web::to(answer))
+            .register(config);
+    }
+}
+
+async fn answer(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::OK);
+    response
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return response
+            .status(StatusCode::METHOD_NOT_ALLOWED)
+            .insert_header((header::ALLOW, "GET, HEAD"))
+            .finish();
+    }
+    let format = Format::Text;
+    // actix leaves out the body of an answer to HEAD and keeps its length.
+    response
+        .insert_header((header::CONTENT_TYPE, format.content_type()))
+        .body(render(&metrics.gather(), format))
+}
+
+impl Metrics {
+    /// A server for `/metrics` alone, on a listener of its own: what is not on the public
+    /// listener cannot be opened to the public by mistake. One worker; the caller runs it beside
+    /// the application's server, or spawns it.
+    ///
+    /// It handles no signals: stop it by its handle, or let the process end.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub fn serve(&self, listener: TcpListener) -> io::Result<Server> {
+        let metrics = self.clone();
+        let server = HttpServer::new(move || App::new().service(metrics.endpoint("/metrics")))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)?;
+        Ok(server.run())
+    }
+}

@@ -1,0 +1,193 @@
+//! Levels that the configuration sets and the scrape reads.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use actix_web_sse::observe::PolicyInfo;
+
+use crate::catalogue::MAX_POLICIES;
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LimitScope {
+    /// Streams of one client address.
+    Ip,
+    /// Streams of one user.
+    User,
+    /// Streams of the process.
+    Total,
+}
+
+impl LimitScope {
+    /// The value of the `scope` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::User => "user",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// One policy as `sse_cors_policy_info` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PolicyLabels {
+    pub(crate) hash: String,
+    pub(crate) credentials: bool,
+    pub(crate) wildcard: bool,
+}
+
+impl PolicyLabels {
+    /// The labels of a policy: its allow-list in any order, and whether it allows credentials.
+    fn of(policy: &PolicyInfo) -> Self {
+        let mut origins: Vec<&str> = policy.origins.iter().map(|origin| &**origin).collect();
+        origins.sort_unstable();
+        let wildcard = origins.iter().any(|origin| origin.contains('*'));
+        let mut hash = Fnv::default();
+        for origin in origins {
+            hash.write(origin.as_bytes());
+            hash.write(b"\n");
+        }
+        hash.write(&[u8::from(policy.credentials)]);
+        Self {
+            hash: hash.to_string(),
+            credentials: policy.credentials,
+            wildcard,
+        }
+    }
+}
+
+/// FNV-1a: the same in every process, version and build, which the standard hasher is not, so
+/// that instances can be compared. It guards against nothing and need not.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+impl fmt::Display for Fnv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+type Probe = Box<dyn Fn() -> bool + Send + Sync>;
+
+#[derive(Default)]
+pub(crate) struct Levels {
+    limits: Mutex<BTreeMap<LimitScope, u64>>,
+    policies: Mutex<Vec<PolicyLabels>>,
+    draining: AtomicBool,
+    draining_probe: Mutex<Option<Probe>>,
+}
+
+impl Levels {
+    pub(crate) fn limit(&self, scope: LimitScope, streams: u64) {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.insert(scope, streams);
+    }
+
+    pub(crate) fn limits(&self) -> BTreeMap<LimitScope, u64> {
+        self.limits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn policy(&self, policy: &PolicyInfo) {
+        for (scope, limit) in [
+            (LimitScope::Ip, policy.per_ip),
+            (LimitScope::User, policy.per_user),
+            (LimitScope::Total, policy.total),
+        ] {
+            if let Some(limit) = limit {
+                self.limit(scope, limit);
+            }
+        }
+        let labels = PolicyLabels::of(policy);
+        let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        if !policies.contains(&labels) && policies.len() < MAX_POLICIES {
+            policies.push(labels);
+            policies.sort_unstable();
+        }
+    }
+
+    pub(crate) fn policies(&self) -> Vec<PolicyLabels> {
+        self.policies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn draining_when(&self, probe: Probe) {
+        *self
+            .draining_probe
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(probe);
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        let probe = self
+            .draining_probe
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.draining.load(Ordering::Relaxed) || probe.as_ref().is_some_and(|probe| probe())
+    }
+}
+
+impl fmt::Debug for Levels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Levels")
+            .field("limits", &self.limits())
+            .field("policies", &self.policies())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(origins: &[&str], credentials: bool) -> PolicyLabels {
+        let origins = origins.iter().map(|origin| (*origin).into()).collect();
+        PolicyLabels::of(&PolicyInfo::new(origins, credentials))
+    }
+
+    #[test]
+    fn the_hash_tells_policies_apart_and_ignores_the_order() {
+        let ours = policy(&["https://a.example", "https://b.example"], true);
+        assert_eq!(
+            ours,
+            policy(&["https://b.example", "https://a.example"], true)
+        );
+        assert_ne!(ours, policy(&["https://a.example"], true));
+        assert_ne!(
+            ours.hash,
+            policy(&["https://a.example", "https://b.example"], false).hash
+        );
+        assert_eq!(ours.hash, "8462a61d9c51133d", "the same in every build");
+        assert!(policy(&["https://*.example"], true).wildcard);
+    }
+}

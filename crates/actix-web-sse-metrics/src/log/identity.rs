@@ -1,0 +1,74 @@
+//! Who a record is about, kept from connect to close.
+
+use std::{net::IpAddr, sync::Arc};
+
+use actix_web::{
+    HttpMessage,
+    http::{Version, header},
+};
+use actix_web_sse::observe::{AuthMethod, ConnectionId, CorsVerdict, Visitor};
+use tracing_actix_web::RequestId;
+
+use super::{escape::client_value, intern::Interner};
+
+/// The fields that all records of a stream have in common.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) user: Option<Box<str>>,
+    pub(crate) origin: Option<Arc<str>>,
+    pub(crate) cors_allowed: bool,
+    pub(crate) auth: AuthMethod,
+    /// In seconds.
+    pub(crate) token_ttl: Option<u64>,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) user_agent: Option<Arc<str>>,
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) request: Option<RequestId>,
+    pub(crate) route: Arc<str>,
+    pub(crate) http_version: &'static str,
+    pub(crate) last_event_id: bool,
+}
+
+impl Identity {
+    pub(crate) fn of(visitor: &Visitor<'_>, interner: &Interner) -> Self {
+        let headers = visitor.request.headers();
+        let escaped = |name: header::HeaderName| {
+            let value = headers.get(name)?;
+            Some(interner.get(&client_value(value.as_bytes())))
+        };
+        Self {
+            // The authenticator's word, but what it says may be what a token's maker wrote.
+            user: visitor
+                .user
+                .map(|user| client_value(user.as_bytes()).into()),
+            origin: escaped(header::ORIGIN),
+            cors_allowed: visitor.cors != CorsVerdict::Denied,
+            auth: visitor.auth,
+            token_ttl: visitor.token_ttl.map(|ttl| ttl.as_secs()),
+            address: visitor.address,
+            user_agent: escaped(header::USER_AGENT),
+            connection: None,
+            request: visitor.request.extensions().get::<RequestId>().copied(),
+            route: interner.get(visitor.route),
+            http_version: http_version(visitor.request.version()),
+            last_event_id: headers
+                .get("last-event-id")
+                .is_some_and(|id| !id.is_empty()),
+        }
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http_version == "2"
+    }
+}
+
+/// As OpenTelemetry's `network.protocol.version` writes it.
+pub(crate) fn http_version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_11 => "1.1",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "0.9",
+    }
+}

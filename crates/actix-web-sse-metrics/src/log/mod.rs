@@ -1,0 +1,252 @@
+//! Connect, close and reject records, through [`tracing`].
+//!
+//! [`Log`] observes streams and emits one flat event for each connect, close and refusal, at level
+//! `INFO` and target [`TARGET`]. With [`json_layer`] each becomes one JSON line of exactly the
+//! documented keys; any other subscriber gets the same fields in its own form.
+//!
+//! ```
+//! use actix_web_sse_metrics::log;
+//! use tracing_subscriber::{filter::LevelFilter, prelude::*};
+//!
+//! let subscriber = tracing_subscriber::registry()
+//!     .with(log::json_layer().with_filter(LevelFilter::INFO));
+//! # drop(subscriber);
+//! ```
+//!
+//! What a client sent is cut at 256 bytes and escaped before it reaches any subscriber. Query
+//! strings, tokens, cookies and tickets are never read. Refusals and evictions are limited to a
+//! few lines a second for each reason; what was left out is told in an `sse_suppressed` record
+//! and counted in `sse_log_records_suppressed_total`.
+//!
+//! Wrap the application in `TracingLogger::<RedactedRootSpan>::new()` to have a request id in the
+//! records, and request spans without secrets.
+
+mod address;
+mod counts;
+pub(crate) mod escape;
+mod identity;
+mod intern;
+mod json;
+mod rate;
+mod record;
+mod span;
+
+use std::{sync::Arc, time::Instant};
+
+use actix_web_sse::observe::{
+    CloseReason, End, Observer, Opened, RefusalReason, Refused, Sent, StreamObserver, Visitor,
+};
+use tracing::Level;
+
+pub(crate) use self::counts::LogCounts;
+pub use self::{
+    address::AddressMode,
+    counts::LogEvent,
+    json::{JsonLayer, json_layer, json_layer_with},
+    record::{FieldNames, TARGET},
+    span::RedactedRootSpan,
+};
+use self::{identity::Identity, intern::Interner, rate::Rates};
+use crate::{
+    clock::Clock,
+    closes::{CloseThresholds, Departure, Detection, ImmediateClose, Writes},
+};
+
+/// The observer that logs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Log {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    addresses: AddressMode,
+    names: FieldNames,
+    closes: CloseThresholds,
+    counts: Arc<LogCounts>,
+    rates: Rates,
+    clock: Clock,
+    interner: Interner,
+}
+
+/// Configures a [`Log`].
+#[derive(Debug)]
+#[must_use = "nothing is logged before `build`"]
+pub struct LogBuilder {
+    addresses: AddressMode,
+    names: FieldNames,
+    closes: CloseThresholds,
+    counts: Arc<LogCounts>,
+    clock: Clock,
+}
+
+impl LogBuilder {
+    /// What becomes of client addresses. Default [`AddressMode::Full`].
+    pub fn addresses(mut self, mode: AddressMode) -> Self {
+        self.addresses = mode;
+        self
+    }
+
+    /// How the fields are called. Default [`FieldNames::Camel`].
+    pub fn names(mut self, names: FieldNames) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// What counts as an immediate close.
+    pub fn closes(mut self, thresholds: CloseThresholds) -> Self {
+        self.closes = thresholds;
+        self
+    }
+
+    pub(crate) fn counts(mut self, counts: Arc<LogCounts>) -> Self {
+        self.counts = counts;
+        self
+    }
+
+    /// The observer.
+    #[must_use]
+    pub fn build(self) -> Log {
+        Log {
+            shared: Arc::new(Shared {
+                addresses: self.addresses,
+                names: self.names,
+                closes: self.closes,
+                counts: self.counts,
+                rates: Rates::default(),
+                clock: self.clock,
+                interner: Interner::default(),
+            }),
+        }
+    }
+}
+
+impl Log {
+    /// A log with every default that nobody counts. To have its records counted, make it by
+    /// [`Metrics::log`](crate::Metrics::log).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Configures a log that nobody counts.
+    pub fn builder() -> LogBuilder {
+        LogBuilder {
+            addresses: AddressMode::Full,
+            names: FieldNames::Camel,
+            closes: CloseThresholds::default(),
+            counts: Arc::default(),
+            clock: Clock::start(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Shared {
+    fn identity(&self, visitor: &Visitor<'_>) -> Identity {
+        Identity::of(visitor, &self.interner)
+    }
+
+    fn enabled() -> bool {
+        tracing::enabled!(target: TARGET, Level::INFO)
+    }
+
+    /// Tells of what the rate limit left out, once it has something to tell.
+    fn tell_suppressed(&self) {
+        for suppressed in self.rates.take_suppressed(self.clock.now()) {
+            record::suppressed(&suppressed);
+        }
+    }
+}
+
+impl Observer for Log {
+    fn refused(&self, refused: &Refused<'_>) {
+        if !Shared::enabled() {
+            return;
+        }
+        let shared = &self.shared;
+        if shared.rates.reject(refused.reason, shared.clock.now()) {
+            shared.counts.write(LogEvent::Reject);
+            let identity = shared.identity(refused.visitor);
+            record::reject(shared.names, &identity, &shared.addresses, refused);
+        } else {
+            shared.counts.suppress(LogEvent::Reject);
+        }
+        shared.tell_suppressed();
+    }
+
+    fn opened(&self, opened: &Opened<'_>) -> Box<dyn StreamObserver> {
+        if !Shared::enabled() {
+            return Box::new(());
+        }
+        let shared = &self.shared;
+        let mut identity = shared.identity(opened.visitor);
+        identity.connection = Some(opened.connection);
+        record::connect(shared.names, &identity, &shared.addresses);
+        shared.counts.write(LogEvent::Connect);
+        shared.tell_suppressed();
+        Box::new(LoggedStream {
+            detection: shared.closes.detection(identity.is_http2()),
+            identity,
+            opened: Instant::now(),
+            writes: Writes::default(),
+            shared: Arc::clone(shared),
+        })
+    }
+}
+
+/// One open stream, and who opened it.
+struct LoggedStream {
+    shared: Arc<Shared>,
+    identity: Identity,
+    opened: Instant,
+    writes: Writes,
+    detection: Detection,
+}
+
+impl StreamObserver for LoggedStream {
+    fn sent(&mut self, _: &Sent) {
+        if self.writes.wanted() {
+            self.writes
+                .note(self.opened.elapsed(), self.shared.closes.horizon());
+        }
+    }
+
+    fn closed(self: Box<Self>, end: &End) {
+        let shared = &self.shared;
+        if shared.rates.close(end.reason, shared.clock.now()) {
+            let class = self.class(end);
+            record::close(shared.names, &self.identity, &shared.addresses, end, class);
+            shared.counts.write(LogEvent::Close);
+        } else {
+            shared.counts.suppress(LogEvent::Close);
+        }
+        shared.tell_suppressed();
+    }
+}
+
+impl LoggedStream {
+    fn class(&self, end: &End) -> Option<ImmediateClose> {
+        self.shared.closes.classify(&Departure {
+            reason: end.reason,
+            duration: end.duration,
+            seen_alive: self.writes.seen_alive(self.detection),
+            bytes: end.bytes,
+            detection: self.detection,
+        })
+    }
+}
+
+/// The ends that one side inflicts on many streams at a time, and so are limited.
+const fn is_eviction(reason: CloseReason) -> bool {
+    matches!(reason, CloseReason::SlowConsumer | CloseReason::Stalled)
+}
+
+/// How many kinds of refusal and of end there are.
+const REFUSALS: usize = RefusalReason::ALL.len();
+const ENDS: usize = CloseReason::ALL.len();

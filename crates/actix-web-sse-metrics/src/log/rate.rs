@@ -1,0 +1,173 @@
+//! A few lines a second for each kind of refusal and eviction.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use actix_web_sse::observe::{CloseReason, RefusalReason};
+
+use super::{ENDS, LogEvent, REFUSALS, is_eviction};
+
+/// So many at once, and so many a second after that: together with the record that tells of the
+/// rest, no more than ten lines in any second.
+const BURST: f64 = 4.0;
+const PER_SECOND: f64 = 4.0;
+/// How often the suppressed counts are told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    tokens: f64,
+    at: Duration,
+    suppressed: u64,
+}
+
+impl Bucket {
+    const FULL: Self = Self {
+        tokens: BURST,
+        at: Duration::ZERO,
+        suppressed: 0,
+    };
+
+    fn take(&mut self, now: Duration) -> bool {
+        let since = now.saturating_sub(self.at).as_secs_f64();
+        self.tokens = since.mul_add(PER_SECOND, self.tokens).min(BURST);
+        self.at = now;
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            true
+        } else {
+            self.suppressed += 1;
+            false
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Buckets {
+    refusals: [Bucket; REFUSALS],
+    ends: [Bucket; ENDS],
+    told: Duration,
+    untold: bool,
+}
+
+/// The buckets of one log.
+#[derive(Debug)]
+pub(crate) struct Rates(Mutex<Buckets>);
+
+/// Records that were left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Suppressed {
+    pub(crate) event: LogEvent,
+    pub(crate) reason: &'static str,
+    pub(crate) count: u64,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self(Mutex::new(Buckets {
+            refusals: [Bucket::FULL; REFUSALS],
+            ends: [Bucket::FULL; ENDS],
+            told: Duration::ZERO,
+            untold: false,
+        }))
+    }
+}
+
+impl Rates {
+    /// Whether a refusal may be logged.
+    pub(crate) fn reject(&self, reason: RefusalReason, now: Duration) -> bool {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = RefusalReason::ALL.iter().position(|known| *known == reason);
+        let bucket = index.and_then(|index| buckets.refusals.get_mut(index));
+        let admitted = bucket.is_none_or(|bucket| bucket.take(now));
+        buckets.untold |= !admitted;
+        admitted
+    }
+
+    /// Whether an end may be logged. Those that clients choose always may.
+    pub(crate) fn close(&self, reason: CloseReason, now: Duration) -> bool {
+        if !is_eviction(reason) {
+            return true;
+        }
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = CloseReason::ALL.iter().position(|known| *known == reason);
+        let bucket = index.and_then(|index| buckets.ends.get_mut(index));
+        let admitted = bucket.is_none_or(|bucket| bucket.take(now));
+        buckets.untold |= !admitted;
+        admitted
+    }
+
+    /// What was left out since the last call that told of something.
+    pub(crate) fn take_suppressed(&self, now: Duration) -> Vec<Suppressed> {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !buckets.untold || now.saturating_sub(buckets.told) < TELL_EVERY {
+            return Vec::new();
+        }
+        buckets.told = now;
+        buckets.untold = false;
+        let Buckets { refusals, ends, .. } = &mut *buckets;
+        let refusals = RefusalReason::ALL
+            .iter()
+            .zip(refusals)
+            .map(|(reason, bucket)| (LogEvent::Reject, reason.as_str(), bucket));
+        let ends = CloseReason::ALL
+            .iter()
+            .zip(ends)
+            .map(|(reason, bucket)| (LogEvent::Close, reason.as_str(), bucket));
+        refusals
+            .chain(ends)
+            .map(|(event, reason, bucket)| Suppressed {
+                event,
+                reason,
+                count: std::mem::take(&mut bucket.suppressed),
+            })
+            .filter(|suppressed| suppressed.count > 0)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m10_ten_thousand_evictions_in_a_second_are_at_most_ten_lines() {
+        let rates = Rates::default();
+        let (mut lines, mut told) = (0, 0);
+        for n in 0..10_000 {
+            let now = Duration::from_micros(n * 100);
+            lines += u32::from(rates.close(CloseReason::SlowConsumer, now));
+            for suppressed in rates.take_suppressed(now) {
+                lines += 1;
+                told += suppressed.count;
+            }
+        }
+        assert!((1..=10).contains(&lines), "{lines} lines");
+        let rest = rates.take_suppressed(Duration::from_secs(5));
+        let rest: u64 = rest.iter().map(|suppressed| suppressed.count).sum();
+        assert_eq!(
+            u64::from(lines) + told + rest,
+            10_000,
+            "every one is written or counted"
+        );
+    }
+
+    #[test]
+    fn one_reason_does_not_silence_another() {
+        let rates = Rates::default();
+        for _ in 0..100 {
+            rates.reject(RefusalReason::IpLimit, Duration::ZERO);
+        }
+        assert!(rates.reject(RefusalReason::OriginDenied, Duration::ZERO));
+        assert!(!rates.reject(RefusalReason::IpLimit, Duration::ZERO));
+    }
+
+    #[test]
+    fn what_clients_choose_is_always_logged() {
+        let rates = Rates::default();
+        assert!((0..1000).all(|_| rates.close(CloseReason::ClientGone, Duration::ZERO)));
+    }
+}

@@ -1,0 +1,134 @@
+//! The records themselves: which fields, under which names, in which order.
+
+use std::time::{Duration, SystemTime};
+
+use actix_web_sse::observe::{End, Refused};
+use tracing::{Level, event};
+
+use super::{address::AddressMode, identity::Identity, rate::Suppressed};
+use crate::closes::ImmediateClose;
+
+/// The target of every record.
+pub const TARGET: &str = "sse";
+
+/// How the fields of records are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum FieldNames {
+    /// `userId`, `remoteAddr`, `userAgent`, `route`, `httpVersion`.
+    #[default]
+    Camel,
+    /// `user.id`, `client.address`, `user_agent.original`, `http.route` and
+    /// `network.protocol.version`, as OpenTelemetry's semantic conventions call them; what they
+    /// have no name for keeps ours.
+    OpenTelemetry,
+}
+
+/// Emits a record: the common fields, and those of its kind. The names are part of a `tracing`
+/// callsite and must be literals, hence a macro, and hence one callsite for each set of names.
+macro_rules! record {
+    ($names:expr, $event:literal, $id:expr, $addresses:expr, { $($extra:tt)* }) => {{
+        let (id, address) = ($id, $addresses.show($id.address));
+        let user = id.user.as_deref();
+        let origin = id.origin.as_deref();
+        let auth = id.auth.as_str();
+        let agent = id.user_agent.as_deref();
+        let timestamp = timestamp(SystemTime::now());
+        let connection = id.connection.map(|connection| connection.to_string());
+        let request = id.request.map(|request| request.to_string());
+        match $names {
+            FieldNames::Camel => event!(
+                target: TARGET, Level::INFO,
+                event = $event,
+                userId = user,
+                origin = origin,
+                corsAllowed = id.cors_allowed,
+                authMethod = auth,
+                tokenTTL = id.token_ttl,
+                remoteAddr = address.as_deref(),
+                userAgent = agent,
+                timestamp = timestamp.as_str(),
+                connectionId = connection.as_deref(),
+                requestId = request.as_deref(),
+                route = &*id.route,
+                httpVersion = id.http_version,
+                lastEventId = id.last_event_id,
+                $($extra)*
+            ),
+            FieldNames::OpenTelemetry => event!(
+                target: TARGET, Level::INFO,
+                event = $event,
+                "user.id" = user,
+                origin = origin,
+                corsAllowed = id.cors_allowed,
+                authMethod = auth,
+                tokenTTL = id.token_ttl,
+                "client.address" = address.as_deref(),
+                "user_agent.original" = agent,
+                timestamp = timestamp.as_str(),
+                connectionId = connection.as_deref(),
+                requestId = request.as_deref(),
+                "http.route" = &*id.route,
+                "network.protocol.version" = id.http_version,
+                lastEventId = id.last_event_id,
+                $($extra)*
+            ),
+        }
+    }};
+}
+
+pub(crate) fn connect(names: FieldNames, identity: &Identity, addresses: &AddressMode) {
+    record!(names, "sse_connect", identity, addresses, {});
+}
+
+pub(crate) fn close(
+    names: FieldNames,
+    identity: &Identity,
+    addresses: &AddressMode,
+    end: &End,
+    class: Option<ImmediateClose>,
+) {
+    record!(names, "sse_close", identity, addresses, {
+        reason = end.reason.as_str(),
+        durationMs = millis(end.duration),
+        eventsSent = end.events,
+        bytesSent = end.bytes,
+        heartbeatsSent = end.heartbeats,
+        timeToFirstEventMs = end.time_to_first_event.map(millis),
+        immediateClose = class.map(ImmediateClose::as_str),
+    });
+}
+
+pub(crate) fn reject(
+    names: FieldNames,
+    identity: &Identity,
+    addresses: &AddressMode,
+    refused: &Refused<'_>,
+) {
+    record!(names, "sse_reject", identity, addresses, {
+        reason = refused.reason.as_str(),
+        status = u64::from(refused.status),
+        mode = refused.mode.as_str(),
+    });
+}
+
+/// Tells of records that the rate limit left out.
+pub(crate) fn suppressed(suppressed: &Suppressed) {
+    event!(
+        target: TARGET, Level::INFO,
+        event = "sse_suppressed",
+        suppressedEvent = suppressed.event.as_str(),
+        reason = suppressed.reason,
+        count = suppressed.count,
+        timestamp = timestamp(SystemTime::now()).as_str(),
+    );
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// RFC 3339, UTC, to the millisecond.
+pub(crate) fn timestamp(at: SystemTime) -> String {
+    humantime::format_rfc3339_millis(at).to_string()
+}

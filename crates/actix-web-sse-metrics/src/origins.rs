@@ -1,0 +1,276 @@
+//! Rejected origins: counted by name as far as a bound allows, whatever clients send.
+//!
+//! An origin gets a label of its own when it has been rejected often enough; the first K that do
+//! keep it for good, so that a counter never disappears. Candidates live in a table of fixed size
+//! in which the rarest makes room (after Space-Saving, Metwally et al., 2005), so a flood of random
+//! origins cannot push out one that keeps coming.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use actix_web_sse::observe::{RefusalMode, RefusalReason};
+
+use crate::{cells::Counter, distinct::Distinct, log::escape};
+
+/// How many origins can wait for their label.
+const CANDIDATES: usize = 256;
+/// How long an origin with a label may be.
+const MAX_LENGTH: usize = 100;
+/// How many rejections the operators' endpoint remembers.
+const LATEST: usize = 50;
+
+/// A rejection as operators see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Rejection {
+    pub(crate) at: SystemTime,
+    /// Escaped and cut.
+    pub(crate) origin: String,
+    pub(crate) reason: RefusalReason,
+    pub(crate) mode: RefusalMode,
+}
+
+#[derive(Debug)]
+pub(crate) struct RejectedOrigins {
+    labels: usize,
+    threshold: u32,
+    state: Mutex<State>,
+    pub(crate) overflow: Counter,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    labelled: HashMap<Box<str>, u64>,
+    other: u64,
+    candidates: HashMap<Box<str>, u32>,
+    distinct: Distinct,
+    latest: VecDeque<Rejection>,
+}
+
+/// What is exported.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Counts {
+    pub(crate) labelled: Vec<(Box<str>, u64)>,
+    pub(crate) other: u64,
+    pub(crate) distinct: f64,
+}
+
+impl RejectedOrigins {
+    /// At most `labels` origins with a name, each after `threshold` rejections.
+    pub(crate) fn new(labels: usize, threshold: u32) -> Self {
+        Self {
+            labels,
+            threshold: threshold.max(1),
+            state: Mutex::default(),
+            overflow: Counter::default(),
+        }
+    }
+
+    /// Counts a rejection of these header bytes.
+    pub(crate) fn reject(&self, raw: &[u8], reason: RefusalReason, mode: RefusalMode) {
+        let rejection = Rejection {
+            at: SystemTime::now(),
+            origin: escape::client_value(raw),
+            reason,
+            mode,
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.latest.len() == LATEST {
+            state.latest.pop_front();
+        }
+        state.latest.push_back(rejection);
+        // What was only reported was not rejected.
+        if mode == RefusalMode::ReportOnly {
+            return;
+        }
+        state.distinct.insert(raw);
+        match label(raw) {
+            Some(origin) => state.count(origin, self),
+            None => state.other += 1,
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut labelled: Vec<_> = state
+            .labelled
+            .iter()
+            .map(|(origin, count)| (origin.clone(), *count))
+            .collect();
+        labelled.sort_unstable();
+        Counts {
+            labelled,
+            other: state.other,
+            distinct: state.distinct.estimate(),
+        }
+    }
+
+    /// The latest rejections, the latest first.
+    pub(crate) fn latest(&self) -> Vec<Rejection> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.latest.iter().rev().cloned().collect()
+    }
+
+    /// How many labels there can be besides `other`.
+    pub(crate) const fn max(&self) -> usize {
+        self.labels
+    }
+}
+
+impl State {
+    fn count(&mut self, origin: &str, bounds: &RejectedOrigins) {
+        if let Some(count) = self.labelled.get_mut(origin) {
+            *count += 1;
+            return;
+        }
+        self.other += 1;
+        if self.labelled.len() >= bounds.labels {
+            bounds.overflow.inc();
+            // Nobody will get a label any more.
+            self.candidates = HashMap::new();
+            return;
+        }
+        let seen = match self.candidates.get_mut(origin) {
+            Some(seen) => {
+                *seen += 1;
+                *seen
+            }
+            None => self.admit(origin),
+        };
+        if seen >= bounds.threshold {
+            self.candidates.remove(origin);
+            // From zero: this one was counted as `other`, and a counter that appears with a
+            // value above zero hides its first increase from Prometheus.
+            self.labelled.insert(origin.into(), 0);
+        }
+    }
+
+    /// A place among the candidates, the rarest's if there is none left. Its count is not handed
+    /// over, as Space-Saving does: with it a flood of ever new origins would reach the threshold.
+    fn admit(&mut self, origin: &str) -> u32 {
+        if self.candidates.len() >= CANDIDATES {
+            let rarest = self.candidates.iter().min_by_key(|(_, seen)| **seen);
+            if let Some(rarest) = rarest.map(|(rarest, _)| rarest.clone()) {
+                self.candidates.remove(&rarest);
+            }
+        }
+        self.candidates.insert(origin.into(), 1);
+        1
+    }
+}
+
+/// The origin, if it may stand in a label: what a browser serialises (`scheme://host[:port]`), in
+/// its own alphabet and of bounded length, or `null`.
+fn label(raw: &[u8]) -> Option<&str> {
+    let origin = std::str::from_utf8(raw).ok()?;
+    if origin == "null" {
+        return Some(origin);
+    }
+    let (scheme, authority) = origin.split_once("://")?;
+    let scheme_ok = !scheme.is_empty()
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+    let authority_ok = !authority.is_empty()
+        && authority
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_:[]".contains(&b));
+    (origin.len() <= MAX_LENGTH && scheme_ok && authority_ok).then_some(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reject(origins: &RejectedOrigins, origin: &str) {
+        origins.reject(
+            origin.as_bytes(),
+            RefusalReason::OriginDenied,
+            RefusalMode::Hard,
+        );
+    }
+
+    #[test]
+    fn a_frequent_origin_earns_its_label_and_no_rejection_is_lost() {
+        let origins = RejectedOrigins::new(2, 3);
+        for _ in 0..5 {
+            reject(&origins, "https://staging.example.com");
+        }
+        reject(&origins, "https://once.example.com");
+        let counts = origins.counts();
+        assert_eq!(counts.labelled, [("https://staging.example.com".into(), 2)]);
+        assert_eq!(counts.other, 4);
+        assert!((counts.distinct - 2.0).abs() < 0.5);
+    }
+
+    #[test]
+    fn labels_are_for_good_and_never_more_than_k() {
+        let origins = RejectedOrigins::new(2, 2);
+        for n in 0..10 {
+            (0..5).for_each(|_| reject(&origins, &format!("https://{n}.example")));
+        }
+        let counts = origins.counts();
+        assert_eq!(counts.labelled.len(), 2);
+        assert_eq!(
+            counts.other + counts.labelled.iter().map(|(_, n)| n).sum::<u64>(),
+            50
+        );
+        assert!(origins.overflow.get() > 0);
+    }
+
+    #[test]
+    fn a_flood_of_random_origins_does_not_hide_one_that_keeps_coming() {
+        let origins = RejectedOrigins::new(5, 10);
+        for n in 0..10_000 {
+            reject(&origins, &format!("https://{n}.attack.example"));
+            if n % 20 == 0 {
+                reject(&origins, "https://new-frontend.example.com");
+            }
+        }
+        let counts = origins.counts();
+        assert_eq!(counts.labelled.len(), 1, "{:?}", counts.labelled);
+        assert_eq!(&*counts.labelled[0].0, "https://new-frontend.example.com");
+    }
+
+    #[test]
+    fn m04_only_what_a_browser_serialises_becomes_a_label() {
+        for origin in [
+            "https://a.example:8443",
+            "http://[::1]:5173",
+            "null",
+            "app://-",
+        ] {
+            assert_eq!(label(origin.as_bytes()), Some(origin));
+        }
+        let long = format!("https://{}.example", "a".repeat(100));
+        for origin in [
+            "",
+            "https://",
+            "://a",
+            "https://A.example",
+            "https://a/",
+            "a b://c",
+            "x\"y",
+            "https://a\n",
+            "https://a, https://b",
+            long.as_str(),
+        ] {
+            assert_eq!(label(origin.as_bytes()), None, "{origin}");
+        }
+        assert_eq!(label(b"https://\xff"), None);
+    }
+
+    #[test]
+    fn what_is_only_reported_is_remembered_and_not_counted() {
+        let origins = RejectedOrigins::new(5, 1);
+        origins.reject(
+            b"https://a.example",
+            RefusalReason::OriginDenied,
+            RefusalMode::ReportOnly,
+        );
+        assert_eq!(origins.counts().other, 0);
+        assert_eq!(origins.latest()[0].origin, "https://a.example");
+    }
+}

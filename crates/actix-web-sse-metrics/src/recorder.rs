@@ -1,0 +1,177 @@
+//! The observer that counts.
+
+use std::{rc::Rc, sync::Arc};
+
+use actix_web::http::{Version, header};
+use actix_web_sse::observe::{
+    AuthMethod, CloseReason, CorsVerdict, End, Observer, Opened, OriginClass, PolicyInfo,
+    Publication, RefusalReason, Refused, Sent, StreamObserver, Visitor,
+};
+
+use crate::{
+    cells::micros,
+    clients::Client,
+    closes::{Departure, Detection, ImmediateClose, Writes},
+    core::Core,
+    route::{RESUMES, Route, Streams},
+    worker::Local,
+};
+
+/// Feeds the metrics. Made by [`Metrics::observer`](crate::Metrics::observer); cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    pub(crate) core: Arc<Core>,
+}
+
+impl Observer for Recorder {
+    fn attempted(&self, visitor: &Visitor<'_>) {
+        self.core.route(visitor.route).attempts.inc();
+    }
+
+    fn refused(&self, refused: &Refused<'_>) {
+        let visitor = refused.visitor;
+        self.core
+            .route(visitor.route)
+            .reject(refused.reason, refused.mode);
+        if matches!(
+            refused.reason,
+            RefusalReason::OriginDenied | RefusalReason::OriginMalformed
+        ) {
+            let origin = visitor.request.headers().get(header::ORIGIN);
+            let raw = origin.map_or(&b""[..], |origin| origin.as_bytes());
+            self.core.rejected.reject(raw, refused.reason, refused.mode);
+        }
+    }
+
+    fn opened(&self, opened: &Opened<'_>) -> Box<dyn StreamObserver> {
+        let (core, visitor) = (&self.core, opened.visitor);
+        let route = core.route(visitor.route);
+        let streams = route.streams(core.origins.max());
+        let origin = core.origin(visitor.origin);
+        if let Some(per_origin) = streams.per_origin.get(origin)
+            && let Some(count) = per_origin.opened.at(AuthMethod::ALL, &visitor.auth)
+        {
+            count.inc();
+        }
+        if let Some(count) = streams.verdicts.at(CorsVerdict::ALL, &visitor.cors) {
+            count.inc();
+        }
+        if let Some(count) = streams.resumes.at(RESUMES, &opened.resume) {
+            count.inc();
+        }
+        if let Some(ttl) = visitor.token_ttl {
+            core.token_ttl.observe(micros(ttl));
+        }
+        let client = Client::of(visitor.address, core.ipv6_prefix);
+        let held = core.clients.open(client);
+        core.client_streams
+            .observe((held as u64).saturating_mul(1_000_000));
+
+        let now = core.clock.now();
+        let local = Local::of(&streams.threads);
+        Box::new(Stream {
+            age: local.open(now),
+            opened_millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            writes: Writes::default(),
+            detection: core
+                .closes
+                .detection(visitor.request.version() == Version::HTTP_2),
+            core: Arc::clone(core),
+            origin,
+            client,
+            route,
+            local,
+            ended: false,
+        })
+    }
+
+    fn published(&self, _: &Publication<'_>) {
+        self.core.published.inc();
+    }
+
+    fn policy(&self, policy: &PolicyInfo) {
+        // The allow-list's entries stand at zero before the first stream of theirs opens.
+        for origin in &policy.origins {
+            self.core.origin(&OriginClass::Allowed(Arc::clone(origin)));
+        }
+        self.core.levels.policy(policy);
+    }
+
+    fn draining(&self) {
+        self.core.levels.drain();
+    }
+}
+
+/// One open stream.
+struct Stream {
+    core: Arc<Core>,
+    route: Arc<Route>,
+    local: Rc<Local>,
+    client: Client,
+    origin: usize,
+    age: u64,
+    opened_millis: u64,
+    writes: Writes,
+    detection: Detection,
+    ended: bool,
+}
+
+impl StreamObserver for Stream {
+    fn sent(&mut self, sent: &Sent) {
+        self.local.cells.sent(sent);
+        if self.writes.wanted() {
+            let opened = std::time::Duration::from_millis(self.opened_millis);
+            let age = self.core.clock.now().saturating_sub(opened);
+            self.writes.note(age, self.core.closes.horizon());
+        }
+    }
+
+    fn lagged(&mut self, events: u64) {
+        self.local.cells.lagged(events);
+    }
+
+    fn closed(mut self: Box<Self>, end: &End) {
+        self.end(end);
+    }
+}
+
+impl Stream {
+    fn end(&mut self, end: &End) {
+        self.ended = true;
+        let streams: &Streams = self.route.streams(self.core.origins.max());
+        streams.duration.observe(micros(end.duration));
+        if let Some(class) = self.core.closes.classify(&self.departure(end))
+            && let Some(per_origin) = streams.per_origin.get(self.origin)
+            && let Some(count) = per_origin.immediate.at(ImmediateClose::ALL, &class)
+        {
+            count.inc();
+        }
+        self.local.close(self.age);
+        self.core.clients.close(self.client);
+        if let Some(count) = streams.closed.at(CloseReason::ALL, &end.reason) {
+            count.inc();
+        }
+    }
+
+    fn departure(&self, end: &End) -> Departure {
+        Departure {
+            reason: end.reason,
+            duration: end.duration,
+            seen_alive: self.writes.seen_alive(self.detection),
+            bytes: end.bytes,
+            detection: self.detection,
+        }
+    }
+}
+
+impl Drop for Stream {
+    /// Whoever lost the stream without telling its end, by a panic say, made an error; the level
+    /// of open streams must not stay up for it.
+    fn drop(&mut self) {
+        if !self.ended {
+            let opened = std::time::Duration::from_millis(self.opened_millis);
+            let duration = self.core.clock.now().saturating_sub(opened);
+            self.end(&End::new(CloseReason::Error, duration));
+        }
+    }
+}
