@@ -1,1 +1,28 @@
-//! The wire contract over plain sockets: what `cargo test` proves with nothing but Rust.
+//! The wire contract over plain sockets, row by row: what `cargo test` proves with nothing but
+//! Rust. The rows assume the reference set-up, `tests/src/reference.toml`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod accept;
+mod cors;
+mod dependencies;
+mod expect;
+mod lifecycle;
+mod metrics;
+mod origin;
+mod preflight;
+mod resume;
+mod start;
+mod wire;
+
+/// The demo, as a program.
+const DEMO: &str = env!("CARGO_BIN_EXE_demo-under-test");
+
+/// An origin that the reference set-up allows.
+const APP: &str = "https://app.example.com";

@@ -29,5 +29,11 @@ macro_rules! in_each_browser {
 }
 pub(crate) use in_each_browser;
 
+mod counts;
 mod facts;
+mod reconnect;
 mod tools;
+mod watched_page;
+
+/// The demo, as a program.
+const DEMO: &str = env!("CARGO_BIN_EXE_demo-under-test");

@@ -79,7 +79,6 @@ fn the_client_reads_a_stream_through_nginx() {
             id: Some("1".to_owned()),
             event: None,
             data: Some("number 1".to_owned()),
-            retry: None,
         }
     );
 }

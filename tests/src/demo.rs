@@ -32,11 +32,12 @@ impl Demo {
     pub fn start(program: &str, settings: &Settings) -> Self {
         // Ports that stay the demo's own while it is down, for a restart.
         let app = local(free_port());
-        let metrics = local(free_port());
-        let settings = settings
-            .clone()
-            .set("server.listen", app.to_string())
-            .set("metrics.listen", metrics.to_string());
+        let mut settings = settings.clone().set("server.listen", app.to_string());
+        let mut metrics = app;
+        if settings.text("metrics.listen").is_some() {
+            metrics = local(free_port());
+            settings = settings.set("metrics.listen", metrics.to_string());
+        }
         let folder = tempfile::tempdir().expect("a temporary folder");
         let program = PathBuf::from(program);
         let process = spawn(&program, &settings, &folder);

@@ -13,7 +13,10 @@ use crate::{Connection, LIMIT, Response};
 pub enum Block {
     /// A line that begins with a colon, without it.
     Comment(String),
-    /// The fields up to a blank line.
+    /// A `retry:` field, in milliseconds. It takes effect at the end of its line, whatever block it
+    /// stands in (WHATWG HTML § 9.2.6), so it is told by itself.
+    Retry(u64),
+    /// The other fields up to a blank line.
     Event {
         /// The `id:` field.
         id: Option<String>,
@@ -21,8 +24,6 @@ pub enum Block {
         event: Option<String>,
         /// The `data:` fields, joined by line ends.
         data: Option<String>,
-        /// The `retry:` field.
-        retry: Option<u64>,
     },
 }
 
@@ -32,7 +33,7 @@ impl Block {
     pub fn data(&self) -> Option<&str> {
         match self {
             Self::Event { data, .. } => data.as_deref(),
-            Self::Comment(_) => None,
+            Self::Comment(_) | Self::Retry(_) => None,
         }
     }
 
@@ -41,7 +42,7 @@ impl Block {
     pub fn event(&self) -> Option<&str> {
         match self {
             Self::Event { event, .. } => event.as_deref(),
-            Self::Comment(_) => None,
+            Self::Comment(_) | Self::Retry(_) => None,
         }
     }
 
@@ -50,16 +51,16 @@ impl Block {
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::Event { id, .. } => id.as_deref(),
-            Self::Comment(_) => None,
+            Self::Comment(_) | Self::Retry(_) => None,
         }
     }
 
-    /// The `retry` of a block, in milliseconds.
+    /// A reconnection time, in milliseconds.
     #[must_use]
     pub fn retry(&self) -> Option<u64> {
         match self {
-            Self::Event { retry, .. } => *retry,
-            Self::Comment(_) => None,
+            Self::Retry(retry) => Some(*retry),
+            Self::Event { .. } | Self::Comment(_) => None,
         }
     }
 
@@ -69,8 +70,7 @@ impl Block {
             Self::Event {
                 id: None,
                 event: None,
-                data: None,
-                retry: None
+                data: None
             }
         )
     }
@@ -89,7 +89,6 @@ const BLANK: Block = Block::Event {
     id: None,
     event: None,
     data: None,
-    retry: None,
 };
 
 impl EventStream {
@@ -149,13 +148,7 @@ impl EventStream {
         }
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
-        let Block::Event {
-            id,
-            event,
-            data,
-            retry,
-        } = &mut self.fields
-        else {
+        let Block::Event { id, event, data } = &mut self.fields else {
             unreachable!("the fields are those of an event");
         };
         match name {
@@ -168,7 +161,10 @@ impl EventStream {
                 }
                 None => *data = Some(value.to_owned()),
             },
-            "retry" => *retry = Some(value.parse().expect("retry is a number")),
+            "retry" => {
+                let retry = value.parse().expect("retry is a number");
+                return Some(Block::Retry(retry));
+            }
             other => panic!("unknown field {other:?}"),
         }
         None
@@ -203,7 +199,7 @@ impl EventStream {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.block(left) {
                 Ok(Some(Block::Comment(text))) => return text,
-                Ok(Some(Block::Event { .. })) => {}
+                Ok(Some(_)) => {}
                 Ok(None) => panic!("the stream ended; so far: {}", self.so_far()),
                 Err(error) => panic!("{error}; so far: {}", self.so_far()),
             }

@@ -53,3 +53,8 @@ pub use settings::Settings;
 pub use site::{Answer, Site, Visit};
 pub use token::Claims;
 pub use wait::{LIMIT, until};
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

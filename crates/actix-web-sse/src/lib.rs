@@ -1,4 +1,84 @@
-//! Server-sent events for actix-web.
+//! Server-sent events for actix-web: a hub with topics and replay, and the guards in front of it.
+//!
+//! ```no_run
+//! use actix_web::{App, HttpServer, Responder, get, web};
+//! use actix_web_sse::{ForEventStreams, Hub, Policy, Subscriber};
+//!
+//! #[get("/events")]
+//! async fn events(hub: Hub, subscriber: Subscriber) -> impl Responder {
+//!     hub.subscribe("prices", subscriber)
+//! }
+//!
+//! #[actix_web::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let hub = Hub::builder().build()?;
+//!     let policy = Policy::builder().allow_origin("https://app.example.com").build()?;
+//!     let streams = hub.clone();
+//!     HttpServer::new(move || {
+//!         App::new()
+//!             .app_data(streams.clone())
+//!             .service(web::scope("").wrap(policy.clone()).service(events))
+//!     })
+//!     .for_event_streams(&hub)
+//!     .bind("127.0.0.1:8080")?
+//!     .run()
+//!     .await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! ```text
+//! request ──► Policy ──────────► responder ─────► body ──► connection
+//!             host, origin,      head and first   ▲ frames, heartbeats, an end
+//!             Accept, limits,    block at once    │
+//!             authentication                     Hub ◄── publish ◄── application
+//!               │ refused          │ opened       │ sent, closed
+//!               └──────────────────┴──────────────┴──► dyn Observer
+//! ```
+//!
+//! - [`Policy`] decides who may open a stream, before anything is subscribed.
+//! - [`Hub`] holds topics. [`Hub::subscribe`] answers a request with what the client missed, by
+//!   its `Last-Event-ID`, and with what comes.
+//! - [`Sse`] is an event stream from any [`Stream`](futures_core::Stream) of events, [`Answer`]
+//!   the answer to a `POST`, piece by piece.
+//! - [`ForEventStreams`] sets up the server: without it actix does not notice that idle clients
+//!   have gone, and a stop waits 30 s for open streams and then cuts them.
+//! - [`observe`] is what recorders implement; `actix-web-sse-metrics` is one.
+//! - [`mod@test`] reads streams in an application's own tests.
+//!
+//! # What the client sees
+//!
+//! The head and a first block with `retry:` leave at once. Heartbeats are comments without a blank
+//! line. A few events are the library's own:
+//!
+//! | `event:` | `data:` | when |
+//! |---|---|---|
+//! | `reset` | `{"reason":"gap"}` or `{"reason":"unknown"}` | the `Last-Event-ID` is too old, or none of this topic's (another topic's, or from before a restart): what was missed cannot be had; load anew, live events follow |
+//! | `lagged` | `{"missed":17}` | the client was too slow and skipped events ([`SlowConsumer::Skip`](config::SlowConsumer::Skip)) |
+//! | `auth_expired` | `{}` | the credentials have expired; the stream ends |
+//!
+//! A stream that the server ends closes with a `retry:` of its own, so that clients do not come
+//! back together.
+//!
+//! # When it goes wrong
+//!
+//! - **The client goes away.** Over HTTP/1 with [`ForEventStreams`]: noticed at once. Over HTTP/2,
+//!   and behind a proxy that keeps its connection to us: at the next heartbeat or event that
+//!   cannot be written; heartbeats come early after opening for that reason.
+//! - **The client reads too slowly.** It costs no memory of its own: it is a cursor in a shared
+//!   log. When it stays too far behind, its stream ends, and it resumes by its ID.
+//! - **The client reads nothing.** actix does not ask a body for bytes that it cannot write, so
+//!   the stream cannot even be ended in order: after `stream.stall` it is closed as far as the hub,
+//!   its limits and its observers go, and the kernel gives up the connection.
+//! - **The application fails.** A source that returns an error or panics ends its own stream.
+//! - **The process stops.** SIGTERM drains: see [`Hub::drain`].
+//!
+//! # Behind a proxy
+//!
+//! The response says in every known way that it is not to be buffered, cached or transformed, and
+//! HTTP/2 between browser and proxy lifts the limit of six connections per host. What a proxy
+//! needs besides is a read time-out above the heartbeat, and no compression of
+//! `text/event-stream`.
 
 mod answer;
 pub mod config;
@@ -21,7 +101,8 @@ pub use answer::{Answer, AnswerError};
 pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, Retry};
 pub use hub::{
-    EventHead, Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Subscription,
+    Backplane, BackplaneError, BackplaneFuture, EventHead, History, Hub, HubBuilder, HubStats,
+    IntoTopics, PublishError, Published, Revocation, Sink, Subscription,
 };
 pub use protect::Policy;
 pub use server::{ForEventStreams, tune_socket};

@@ -477,6 +477,12 @@ pub trait StreamObserver: 'static {
         let _ = events;
     }
 
+    /// What became of the `Last-Event-ID` is known only now, from a backplane; `Opened` said
+    /// [`Resume::Fresh`].
+    fn resumed(&mut self, resume: Resume) {
+        let _ = resume;
+    }
+
     /// The stream ended.
     fn closed(self: Box<Self>, end: &End);
 }
@@ -531,6 +537,11 @@ impl StreamObserver for (Box<dyn StreamObserver>, Box<dyn StreamObserver>) {
     fn lagged(&mut self, events: u64) {
         self.0.lagged(events);
         self.1.lagged(events);
+    }
+
+    fn resumed(&mut self, resume: Resume) {
+        self.0.resumed(resume);
+        self.1.resumed(resume);
     }
 
     fn closed(self: Box<Self>, end: &End) {

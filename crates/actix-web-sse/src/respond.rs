@@ -22,6 +22,7 @@ use crate::{
     hub::{Hub, Slot, core::Cursor, state::Stream, subscription::Filter, worker::Local},
     lane::{
         body::{EventBody, EventSource},
+        missed::Missed,
         schedule::jitter,
     },
     observe::{CloseReason, ConnectionId, Opened, RefusalMode, RefusalReason, Refused, Resume},
@@ -37,6 +38,7 @@ pub(crate) enum Source {
     Topics {
         cursors: Vec<(Cursor, u64)>,
         filter: Option<Filter>,
+        missed: Option<Missed>,
     },
     /// The application's own; `true`: it has an end of its own, and a drain waits for it.
     Events(EventSource, bool),
@@ -139,11 +141,20 @@ impl<'a> Opening<'a> {
             stream.schedule.end_by(deadline, CloseReason::Expired);
         }
         let mut ends = Vec::new();
+        let mut missed = None;
         let events = match source {
-            Source::Topics { cursors, filter } => {
+            Source::Topics {
+                cursors,
+                filter,
+                missed: behind,
+            } => {
                 let (cursors, bytes): (Vec<_>, Vec<_>) = cursors.into_iter().unzip();
                 ends = bytes;
                 stream.follow(cursors, filter);
+                if behind.is_some() {
+                    stream.wait();
+                }
+                missed = behind;
                 None
             }
             Source::Events(events, whole) => {
@@ -154,7 +165,14 @@ impl<'a> Opening<'a> {
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
         let retry = jitter(self.config.retry, self.config.retry_jitter);
-        let body = EventBody::new(Rc::clone(&self.local), stream, events, retry, resume);
+        let body = EventBody::new(
+            Rc::clone(&self.local),
+            stream,
+            events,
+            missed,
+            retry,
+            resume,
+        );
         self.head(BoxBody::new(body))
     }
 

@@ -1,6 +1,13 @@
 //! Who subscribes: what the guards found out, handed from the middleware to the responder.
 
-use std::{any::Any, fmt, future::Ready, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    future::Ready,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use tokio::time::Instant;
@@ -32,6 +39,9 @@ impl TopicRights {
     }
 }
 
+/// Ten years: longer than any process runs, and far from the end of any clock.
+const FAR_AHEAD: Duration = Duration::from_secs(10 * 366 * 86_400);
+
 /// Who the client is, as the authenticator says.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -45,6 +55,8 @@ pub struct Identity {
     pub deadline: Option<Instant>,
     /// Which topics may be read.
     pub topics: TopicRights,
+    /// Whether events may be published, where the application asks for that right.
+    pub publish: bool,
 }
 
 impl Identity {
@@ -56,7 +68,55 @@ impl Identity {
             method: AuthMethod::None,
             deadline: None,
             topics: TopicRights::All,
+            publish: false,
         }
+    }
+
+    /// A user who may read every topic, for as long as the stream lives.
+    #[must_use]
+    pub fn user(user: impl Into<Arc<str>>) -> Self {
+        Self {
+            user: Some(user.into()),
+            method: AuthMethod::Custom,
+            ..Self::anonymous()
+        }
+    }
+
+    /// Ends with the credentials. What lies further ahead than the clock reaches is as good as
+    /// never.
+    #[must_use]
+    pub fn expiring_in(mut self, ttl: Duration) -> Self {
+        self.deadline = Instant::now().checked_add(ttl.min(FAR_AHEAD));
+        self
+    }
+
+    /// Ends at a time of day, as credentials say it. It is turned into a time on the monotonic
+    /// clock now, so that a later step of the system clock changes nothing.
+    #[must_use]
+    pub fn expiring_at(self, end: SystemTime) -> Self {
+        let ttl = end.duration_since(SystemTime::now()).unwrap_or_default();
+        self.expiring_in(ttl)
+    }
+
+    /// May read these topics only.
+    #[must_use]
+    pub fn reading<T: Into<Arc<str>>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
+        self.topics = TopicRights::Only(topics.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Whether it may publish.
+    #[must_use]
+    pub const fn publishing(mut self, publish: bool) -> Self {
+        self.publish = publish;
+        self
+    }
+
+    /// Whether the credentials have ended.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// How long the credentials hold from now.
@@ -117,6 +177,28 @@ impl fmt::Debug for Admission {
             .field("address", &self.address)
             .field("identity", &self.identity)
             .finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Who asks, as the guards around this handler found out; anonymous where there are none.
+    /// For companions of the streams: a handler that publishes looks at
+    /// [`publish`](Self::publish).
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Self {
+        request
+            .extensions()
+            .get::<Admission>()
+            .map_or_else(Self::anonymous, |admission| admission.identity.clone())
+    }
+}
+
+impl FromRequest for Identity {
+    type Error = std::convert::Infallible;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(Self::of(request)))
     }
 }
 

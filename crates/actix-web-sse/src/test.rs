@@ -1,4 +1,4 @@
-//! For the tests of applications: reads a stream of an [`actix_web::test`] application, with a
+//! For the tests of applications: reads a stream of an [`actix_web::test`](mod@actix_web::test) application, with a
 //! bound on time and events, and checks its head in one call.
 //!
 //! ```

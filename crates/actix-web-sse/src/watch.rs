@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     hub::Slot,
-    observe::{CloseReason, End, Sent, SentKind, StreamObserver},
+    observe::{CloseReason, End, Resume, Sent, SentKind, StreamObserver},
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
@@ -96,6 +96,13 @@ impl Watch {
     pub(crate) fn lagged(&mut self, events: u64) {
         if let Some(open) = &mut self.open {
             open.observer.lagged(events);
+        }
+    }
+
+    /// A backplane has said what became of the last event ID.
+    pub(crate) fn resumed(&mut self, resume: Resume) {
+        if let Some(open) = &mut self.open {
+            open.observer.resumed(resume);
         }
     }
 

@@ -15,9 +15,17 @@ mod support;
 
 #[path = "guards/accept_and_method.rs"]
 mod accept_and_method;
+#[path = "guards/auth.rs"]
+mod auth;
 #[path = "guards/cors.rs"]
 mod cors;
+#[path = "guards/limits.rs"]
+mod limits;
 #[path = "guards/origin.rs"]
 mod origin;
+#[path = "guards/outbound.rs"]
+mod outbound;
 #[path = "guards/preflight.rs"]
 mod preflight;
+#[path = "guards/tickets.rs"]
+mod tickets;

@@ -1,1 +1,69 @@
-//! To come.
+//! The whole of `actix-web-sse` in one configurable server, with a page to look at.
+//!
+//! ```text
+//! cargo run --release -p demo                     # then look at http://localhost:8080
+//! cargo run --release -p demo -- --config FILE    # TOML; --print-config shows the defaults
+//! ```
+//!
+//! It prints where to look, one place a line, and `ready`. Log records go to standard error as
+//! JSON lines. What is wrong with the configuration, or in the way of a listener, is told in one
+//! line each, and the exit code is 2. SIGTERM and SIGINT end every stream cleanly, then the
+//! process.
+
+mod announce;
+mod cli;
+mod config;
+mod failure;
+mod listeners;
+mod logs;
+mod page;
+mod routes;
+mod serve;
+mod ticker;
+mod tls;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{cli::Cli, config::Config, failure::Failure, serve::Demo};
+
+/// Nothing runs: the arguments, the configuration or the machine are in the way.
+const CANNOT_START: u8 = 2;
+
+/// The program: reads the arguments, serves, and says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // --help and --version come here too, and are no errors.
+            let code = if told.use_stderr() { CANNOT_START } else { 0 };
+            let _ = told.print();
+            return ExitCode::from(code);
+        }
+    };
+    if cli.print_config {
+        print!("{}", config::DEFAULTS);
+        return ExitCode::SUCCESS;
+    }
+    logs::start();
+    match prepare(&cli) {
+        Ok(demo) => match actix_web::rt::System::new().block_on(demo.run()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("demo: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(failure) => {
+            eprint!("{failure}");
+            ExitCode::from(CANNOT_START)
+        }
+    }
+}
+
+fn prepare(cli: &Cli) -> Result<Demo, Failure> {
+    let (source, text) = cli.source()?;
+    Demo::build(&source, Config::parse(&source, &text)?)
+}

@@ -70,6 +70,15 @@ impl Faults {
         });
     }
 
+    /// Notes a fault whose value must not be shown.
+    pub(crate) fn add_secret(&mut self, key: &'static str, message: impl Into<String>) {
+        self.0.push(Fault {
+            key,
+            value: String::new(),
+            message: message.into(),
+        });
+    }
+
     /// Ends the check: `built` if nothing was noted, or all that was.
     ///
     /// # Errors

@@ -3,15 +3,19 @@
 //! Every builder of this crate fills one of these forms, and every form is `serde`, so that a
 //! configuration can come from code, TOML, JSON or the environment. Unknown keys are refused.
 
+mod auth;
 mod error;
 mod hub;
 mod limits;
 mod policy;
+mod secret;
 mod stream;
 
+pub use auth::{AuthConfig, CacheConfig, TicketConfig, TicketMode};
 pub(crate) use error::Faults;
 pub use error::{ConfigError, Fault};
 pub use hub::{HubConfig, SlowConsumer};
 pub use limits::{ForwardedHeader, LimitOverride, LimitsConfig};
 pub use policy::{CandidateConfig, Enforcement, HstsConfig, Methods, OriginsConfig, PolicyConfig};
+pub use secret::Secret;
 pub use stream::StreamConfig;

@@ -13,6 +13,7 @@ use std::{
     task::Waker,
 };
 
+use bytes::Bytes;
 use slab::Slab;
 use tokio::time::Instant;
 
@@ -32,7 +33,7 @@ pub(crate) enum Command {
     User(Arc<str>),
     /// Those that follow this topic: its index, and when it was made, since an index is used
     /// again.
-    Topic(usize, u64),
+    Topic(usize, u64, CloseReason),
     /// All, spread until this instant.
     All(CloseReason, Instant),
 }
@@ -64,6 +65,8 @@ pub(crate) struct Core {
     streams: usize,
     /// Who waits until there is none.
     awaiting_none: Vec<Waker>,
+    /// Topics made (`true`) and removed since a backplane last asked; `None` without one.
+    changes: Option<Vec<(Arc<str>, bool)>>,
 }
 
 #[derive(Debug)]
@@ -119,6 +122,9 @@ pub(crate) struct Attached {
     /// A cursor per topic, each with the topic's byte count so far.
     pub(crate) cursors: Vec<(Cursor, u64)>,
     pub(crate) resume: Resume,
+    /// The number in the last event ID, if it is one of this epoch's that the logs here do not
+    /// know: an engine may.
+    pub(crate) elsewhere: Option<u64>,
 }
 
 /// There are as many topics as there may be.
@@ -161,6 +167,7 @@ impl Core {
             draining: false,
             streams: 0,
             awaiting_none: Vec::new(),
+            changes: None,
         }
     }
 
@@ -173,9 +180,6 @@ impl Core {
         now: Instant,
     ) -> Result<Accepted, TooManyTopics> {
         let index = self.topic(topic, now)?;
-        let Some(topic) = self.topics.get_mut(index) else {
-            return Err(TooManyTopics);
-        };
         self.position += 1;
         let id = (!transient).then(|| self.epoch.id(self.position));
         let bytes = match &id {
@@ -183,9 +187,58 @@ impl Core {
             None => encoded.transient(),
         };
         let len = bytes.len();
+        let wakes = self.append(index, bytes, labels, transient, now);
+        Ok(Accepted {
+            id,
+            bytes: len,
+            wakes,
+        })
+    }
+
+    /// Takes an event that an engine has numbered, for a topic that is followed.
+    pub(crate) fn deliver(
+        &mut self,
+        topic: &str,
+        number: u64,
+        encoded: Unnumbered,
+        labels: Option<Arc<Labels>>,
+        transient: bool,
+        now: Instant,
+    ) -> Vec<Waker> {
+        let Some(index) = self.topic_index(topic) else {
+            return Vec::new();
+        };
+        let newest = self
+            .topics
+            .get(index)
+            .and_then(|topic| topic.log.last_position());
+        if newest.is_some_and(|newest| newest >= number) {
+            return Vec::new();
+        }
+        self.position = number;
+        let bytes = if transient {
+            encoded.transient()
+        } else {
+            encoded.number(&self.epoch.id(number))
+        };
+        self.append(index, bytes, labels, transient, now)
+    }
+
+    /// Appends a frame at the current position, and says who is to be woken.
+    fn append(
+        &mut self,
+        index: usize,
+        bytes: Bytes,
+        labels: Option<Arc<Labels>>,
+        transient: bool,
+        now: Instant,
+    ) -> Vec<Waker> {
+        let Some(topic) = self.topics.get_mut(index) else {
+            return Vec::new();
+        };
         topic
             .log
-            .push(self.position, bytes, id.is_some(), labels, now);
+            .push(self.position, bytes, !transient, labels, now);
         topic
             .log
             .trim(&self.limits.keep, !topic.followers.is_empty(), now);
@@ -202,11 +255,7 @@ impl Core {
                 mailbox.signal(&mut wakes);
             }
         }
-        Ok(Accepted {
-            id,
-            bytes: len,
-            wakes,
-        })
+        wakes
     }
 
     /// Registers first, then says where to start: whatever is published from here on reaches the
@@ -239,13 +288,13 @@ impl Core {
                 topic.log.trim(&self.limits.keep, true, now);
             }
         }
-        let (resume, position) = match last_event_id {
-            None => (Resume::Fresh, None),
-            Some(id) => match self.epoch.position(id) {
-                None => (Resume::Unknown, None),
-                Some(position) => self.resume(&indexes, position),
-            },
+        let asked = last_event_id.and_then(|id| self.epoch.position(id));
+        let (resume, position) = match (last_event_id, asked) {
+            (None, _) => (Resume::Fresh, None),
+            (Some(_), None) => (Resume::Unknown, None),
+            (Some(_), Some(position)) => self.resume(&indexes, position),
         };
+        let elsewhere = asked.filter(|_| resume != Resume::Hit);
         let last_value = self.limits.keep.last_value;
         let cursors = indexes
             .into_iter()
@@ -264,7 +313,11 @@ impl Core {
                 Some((cursor, log.window().end()))
             })
             .collect();
-        Ok(Attached { cursors, resume })
+        Ok(Attached {
+            cursors,
+            resume,
+            elsewhere,
+        })
     }
 
     /// The ID must be one of these topics' own, and none of them may have forgotten what came
@@ -390,13 +443,12 @@ impl Core {
     }
 
     /// Has all streams that follow a topic ended.
-    pub(crate) fn disconnect_topic(&mut self, topic: &str) -> Vec<Waker> {
-        let Some(index) = self.topic_index(topic) else {
-            return Vec::new();
-        };
-        let serial = self.topics.get(index).map(|topic| topic.serial);
-        serial.map_or_else(Vec::new, |serial| {
-            self.command(&Command::Topic(index, serial))
+    pub(crate) fn end_topic(&mut self, topic: &str, reason: CloseReason) -> Vec<Waker> {
+        let topic = self
+            .topic_index(topic)
+            .and_then(|index| Some((index, self.topics.get(index)?.serial)));
+        topic.map_or_else(Vec::new, |(index, serial)| {
+            self.command(&Command::Topic(index, serial, reason))
         })
     }
 
@@ -462,6 +514,63 @@ impl Core {
         self.topics.len()
     }
 
+    /// Keeps account of the topics made and removed, for a backplane.
+    pub(crate) fn keep_changes(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// What has become of the topics since the last call.
+    pub(crate) fn take_changes(&mut self) -> Vec<(Arc<str>, bool)> {
+        self.changes
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// Takes another's numbering. `None`: the name is no epoch. If it is a new one, all topics
+    /// forget what they have, and their streams end.
+    pub(crate) fn set_epoch(&mut self, name: &str) -> Option<Vec<Waker>> {
+        let epoch = Epoch::named(name)?;
+        let mut wakes = Vec::new();
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.position = 0;
+            self.removed = 0;
+            let names = self.by_name.keys().cloned().collect::<Vec<_>>();
+            for name in names {
+                wakes.extend(self.forget(&name));
+            }
+        }
+        Some(wakes)
+    }
+
+    /// A topic's log is complete after this position.
+    pub(crate) fn followed(&mut self, name: &str, position: u64) {
+        if let Some(topic) = self
+            .topic_index(name)
+            .and_then(|index| self.topics.get_mut(index))
+        {
+            topic.log.complete_after(position);
+        }
+    }
+
+    /// The ID of a position, for an event that was kept elsewhere.
+    pub(crate) fn id(&self, position: u64) -> String {
+        self.epoch.id(position)
+    }
+
+    /// Forgets what a topic has, and ends its streams: what comes next does not follow on.
+    pub(crate) fn forget(&mut self, name: &str) -> Vec<Waker> {
+        let Some(index) = self.topic_index(name) else {
+            return Vec::new();
+        };
+        if let Some(topic) = self.topics.get_mut(index) {
+            topic.log.forget();
+            topic.log.complete_after(u64::MAX);
+        }
+        self.end_topic(name, CloseReason::SlowConsumer)
+    }
+
     /// Looks at a few topics for what has become too old, and removes those without use.
     pub(crate) fn sweep(&mut self, topics: usize, now: Instant) {
         for _ in 0..topics.min(self.topics.capacity()) {
@@ -487,13 +596,23 @@ impl Core {
             return Err(TooManyTopics);
         }
         let name: Arc<str> = name.into();
+        // Behind a backplane a log says nothing of the past until the engine has said from where
+        // on it is followed.
+        let created_at = if self.changes.is_some() {
+            u64::MAX
+        } else {
+            self.removed
+        };
         self.next_topic += 1;
         let index = self.topics.insert(Topic {
             name: Arc::clone(&name),
             serial: self.next_topic,
-            log: Log::new(self.removed),
+            log: Log::new(created_at),
             followers: Vec::new(),
         });
+        if let Some(changes) = &mut self.changes {
+            changes.push((Arc::clone(&name), true));
+        }
         self.by_name.insert(name, index);
         Ok(index)
     }
@@ -520,6 +639,9 @@ impl Core {
         if spent {
             let topic = self.topics.remove(index);
             self.by_name.remove(&topic.name);
+            if let Some(changes) = &mut self.changes {
+                changes.push((Arc::clone(&topic.name), false));
+            }
             self.removed = self.removed.max(topic.log.last_position().unwrap_or(0));
         }
     }

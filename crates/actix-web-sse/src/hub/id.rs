@@ -22,6 +22,12 @@ impl Epoch {
         Self::from_number((seconds << 20) ^ fastrand::u64(..))
     }
 
+    /// An epoch that somebody else has named: eight of `0-9` and `a-z`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let fits = name.len() == 8 && name.bytes().all(|byte| Self::DIGITS.contains(&byte));
+        fits.then(|| Self(name.to_owned()))
+    }
+
     fn from_number(mut number: u64) -> Self {
         let digits = (0..8).map(|_| {
             let digit = usize::try_from(number % 36).unwrap_or_default();

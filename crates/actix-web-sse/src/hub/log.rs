@@ -118,7 +118,7 @@ impl Window {
     }
 
     /// The ordinal of the first frame after this position.
-    fn ordinal_after(&self, position: u64) -> u64 {
+    pub(crate) fn ordinal_after(&self, position: u64) -> u64 {
         self.first()
             + self
                 .frames
@@ -160,7 +160,7 @@ pub(crate) struct Log {
     forgotten: Option<u64>,
     /// The position of the newest frame ever.
     newest: Option<u64>,
-    /// When the topic was made: what is older is not its own.
+    /// The log is complete after this position: what is older was never in it.
     created_at: u64,
 }
 
@@ -229,6 +229,19 @@ impl Log {
             }
             self.window.pop_front();
         }
+    }
+
+    /// Forgets everything, with a gap before what comes.
+    pub(crate) fn forget(&mut self) {
+        self.window = Window::starting_at(self.window.next + 1, self.window.end);
+        self.replay_from = self.window.next;
+        self.forgotten = None;
+        self.newest = None;
+    }
+
+    /// Everything after this position has been or will be pushed.
+    pub(crate) fn complete_after(&mut self, position: u64) {
+        self.created_at = position;
     }
 
     /// Nothing is left that anybody could ask for.

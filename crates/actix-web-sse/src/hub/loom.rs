@@ -112,7 +112,7 @@ impl Worker {
         let stream = Rc::new(RefCell::new(stream));
         local.insert(&stream, &ends);
         let retry = Duration::from_secs(3);
-        let body = EventBody::new(local, stream, None, retry, attached.resume);
+        let body = EventBody::new(local, stream, None, None, retry, attached.resume);
         Some(Self {
             driver: Box::pin(driver),
             body: Box::pin(body),

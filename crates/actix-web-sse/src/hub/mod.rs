@@ -6,9 +6,10 @@
 //! that starts in the past; replay and live events are the same log, so that nothing is lost or
 //! doubled between them.
 
+mod backplane;
 pub(crate) mod core;
 mod id;
-mod log;
+pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
 mod loom;
 pub(crate) mod state;
@@ -30,6 +31,7 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServerError, web};
 use tokio::time::{Instant, timeout};
 
+pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
 pub use self::subscription::{EventHead, IntoTopics, Subscription};
 use self::{
     core::{Command, Core, Limits},
@@ -53,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) stream: Arc<StreamConfig>,
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
+    pub(crate) backplane: Option<Box<dyn Backplane>>,
 }
 
 /// A stream's place in the count of its hub, from the decision to open it to its end.
@@ -78,6 +81,13 @@ impl Shared {
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Slot> {
         let admitted = self.core().admit();
         admitted.then(|| Slot(Arc::clone(self)))
+    }
+
+    /// Tells the backplane that topics were made or removed.
+    pub(crate) fn tell_interest(&self) {
+        if let Some(backplane) = &self.backplane {
+            backplane.interest();
+        }
     }
 
     fn command(&self, command: &Command) {
@@ -143,6 +153,10 @@ pub enum PublishError {
     UnknownTopic(String),
     /// There are `max_topics` topics, and all are in use.
     TooManyTopics(usize),
+    /// The hub has a backplane: only [`Hub::publish_shared`] reaches all nodes.
+    Shared,
+    /// The backplane's engine did not take it.
+    Backplane(BackplaneError),
 }
 
 impl fmt::Display for PublishError {
@@ -157,6 +171,8 @@ impl fmt::Display for PublishError {
             }
             Self::NoData => f.write_str("the event is a comment; publish data"),
             Self::UnknownTopic(topic) => write!(f, "{topic:?} is not a topic of this hub"),
+            Self::Shared => f.write_str("the hub has a backplane; call publish_shared"),
+            Self::Backplane(error) => write!(f, "the backplane did not take the event: {error}"),
             Self::TooManyTopics(max) => write!(
                 f,
                 "there are {max} topics, and all are in use: raise max_topics, or use fewer"
@@ -187,6 +203,7 @@ impl Hub {
             stream: StreamConfig::default(),
             observer: Box::new(()),
             knows: None,
+            backplane: None,
         }
     }
 
@@ -199,6 +216,7 @@ impl Hub {
                     HubConfig::default(),
                     StreamConfig::default(),
                     Box::new(()),
+                    None,
                     None,
                 )
             })
@@ -218,6 +236,7 @@ impl Hub {
         stream: StreamConfig,
         observer: Box<dyn Observer>,
         knows: Option<KnowsTopic>,
+        backplane: Option<Box<dyn Backplane>>,
     ) -> Self {
         let kept = |limit: usize| if config.resume { limit } else { 0 };
         let keep = Keep {
@@ -236,15 +255,24 @@ impl Hub {
             keep,
             max_topics: config.max_topics,
         };
-        Self {
+        let mut core = Core::new(limits);
+        if backplane.is_some() {
+            core.keep_changes();
+        }
+        let hub = Self {
             shared: Arc::new(Shared {
-                core: Mutex::new(Core::new(limits)),
+                core: Mutex::new(core),
                 config,
                 stream: Arc::new(stream),
                 observer,
                 knows,
+                backplane,
             }),
+        };
+        if let Some(backplane) = &hub.shared.backplane {
+            backplane.start(Sink::new(&hub.shared));
         }
+        hub
     }
 
     /// Publishes an event to everybody who follows the topic. From any thread; never waits for a
@@ -253,6 +281,54 @@ impl Hub {
     /// # Errors
     /// [`PublishError`]; nothing was sent then.
     pub fn publish(&self, topic: &str, event: Event) -> Result<Published, PublishError> {
+        if self.shared.backplane.is_some() {
+            return Err(PublishError::Shared);
+        }
+        self.check(topic, &event)?;
+        // The bytes are written before the lock is taken, and under it only the number.
+        let encoded = Unnumbered::new(&event);
+        let (labels, transient) = labels(event);
+        let accepted = self
+            .shared
+            .core()
+            .publish(topic, encoded, labels, transient, Instant::now())
+            .map_err(|_| PublishError::TooManyTopics(self.shared.config.max_topics))?;
+        accepted.wakes.into_iter().for_each(std::task::Waker::wake);
+        self.shared.observer.published(&Publication {
+            topic,
+            bytes: accepted.bytes,
+        });
+        Ok(Published { id: accepted.id })
+    }
+
+    /// Publishes to every node of a hub with a [`Backplane`]; without one it is
+    /// [`publish`](Self::publish) and ready at once.
+    ///
+    /// # Errors
+    /// As `publish`, and [`PublishError::Backplane`] when the engine did not take the event: then
+    /// nobody can count on it, although the engine may have it.
+    pub async fn publish_shared(
+        &self,
+        topic: &str,
+        event: Event,
+    ) -> Result<Published, PublishError> {
+        let Some(backplane) = &self.shared.backplane else {
+            return self.publish(topic, event);
+        };
+        self.check(topic, &event)?;
+        let (bytes, transient) = (event.weight(), event.transient);
+        let number = backplane
+            .publish(topic, event)
+            .await
+            .map_err(PublishError::Backplane)?;
+        self.shared
+            .observer
+            .published(&Publication { topic, bytes });
+        let id = (!transient).then(|| self.shared.core().id(number));
+        Ok(Published { id })
+    }
+
+    fn check(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
         let max = self.shared.config.max_event_bytes;
         let len = event.weight();
         if len > max {
@@ -267,26 +343,7 @@ impl Hub {
         if !self.knows(topic) {
             return Err(PublishError::UnknownTopic(topic.to_owned()));
         }
-        // The bytes are written before the lock is taken, and under it only the number.
-        let encoded = Unnumbered::new(&event);
-        let Event {
-            name,
-            tag,
-            transient,
-            ..
-        } = event;
-        let labels = (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }));
-        let accepted = self
-            .shared
-            .core()
-            .publish(topic, encoded, labels, transient, Instant::now())
-            .map_err(|_| PublishError::TooManyTopics(self.shared.config.max_topics))?;
-        accepted.wakes.into_iter().for_each(Waker::wake);
-        self.shared.observer.published(&Publication {
-            topic,
-            bytes: accepted.bytes,
-        });
-        Ok(Published { id: accepted.id })
+        Ok(())
     }
 
     /// The response that follows one topic or several: what was missed, then live events.
@@ -306,13 +363,20 @@ impl Hub {
     /// Ends all streams of a user, at once: nothing published after this call reaches them.
     /// Whoever holds valid credentials can open a new one; revoke them first.
     pub fn disconnect(&self, user: &str) {
-        self.shared.command(&Command::User(user.into()));
+        self.revoke(Revocation::User(user.into()));
     }
 
     /// Ends all streams that follow a topic, at once.
     pub fn disconnect_topic(&self, topic: &str) {
-        let wakes = self.shared.core().disconnect_topic(topic);
-        wakes.into_iter().for_each(Waker::wake);
+        self.revoke(Revocation::Topic(topic.into()));
+    }
+
+    /// Here at once, and on the other nodes as soon as the backplane has told them.
+    fn revoke(&self, revocation: Revocation) {
+        self.shared.revoke(&revocation);
+        if let Some(backplane) = &self.shared.backplane {
+            backplane.revoke(revocation);
+        }
     }
 
     /// Ends every stream cleanly, each with a jittered `retry:`, spread over the window
@@ -384,6 +448,7 @@ pub struct HubBuilder {
     stream: StreamConfig,
     observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
+    backplane: Option<Box<dyn Backplane>>,
 }
 
 impl fmt::Debug for HubBuilder {
@@ -421,6 +486,12 @@ impl HubBuilder {
         self
     }
 
+    /// Shares topics with the hubs of other processes.
+    pub fn backplane(mut self, backplane: impl Backplane) -> Self {
+        self.backplane = Some(Box::new(backplane));
+        self
+    }
+
     /// Checks everything, then makes the hub.
     ///
     /// # Errors
@@ -430,6 +501,24 @@ impl HubBuilder {
         self.hub.check(&mut faults);
         self.stream.check(&mut faults);
         faults.into_result(())?;
-        Ok(Hub::new(self.hub, self.stream, self.observer, self.knows))
+        Ok(Hub::new(
+            self.hub,
+            self.stream,
+            self.observer,
+            self.knows,
+            self.backplane,
+        ))
     }
+}
+
+/// What filters look at, and whether the event is transient.
+pub(crate) fn labels(event: Event) -> (Option<Arc<Labels>>, bool) {
+    let Event {
+        name,
+        tag,
+        transient,
+        ..
+    } = event;
+    let labels = (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }));
+    (labels, transient)
 }

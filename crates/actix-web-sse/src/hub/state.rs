@@ -68,6 +68,8 @@ struct Following {
     cursors: Vec<Cursor>,
     filter: Option<Filter>,
     catching_up: bool,
+    /// What was missed is on its way from elsewhere; live events wait for it.
+    waiting: bool,
     behind_since: Option<Instant>,
 }
 
@@ -111,6 +113,7 @@ impl Stream {
             catching_up: cursors.iter().any(|cursor| cursor.next < cursor.live_from),
             cursors,
             filter,
+            waiting: false,
             behind_since: None,
         });
     }
@@ -131,6 +134,13 @@ impl Stream {
             self.finish_by.get_or_insert(now + self.config.stall);
         }
         self.ending
+    }
+
+    /// Holds live events back until [`State::caught_up`].
+    pub(crate) fn wait(&mut self) {
+        if let Some(following) = &mut self.subscription {
+            following.waiting = true;
+        }
     }
 
     /// Has the body polled. The waker is to be called when nothing is borrowed.
@@ -171,6 +181,8 @@ pub(crate) enum Read {
     Pending,
     /// Events as bytes.
     Chunk(Chunk),
+    /// What was missed is no longer to be had.
+    Gap,
     /// So many events were missed; reading goes on after them.
     Lagged(u64),
     /// The stream cannot go on.
@@ -266,6 +278,8 @@ impl State {
         for cursor in &following.cursors {
             core.detach(worker, cursor.topic);
         }
+        drop(core);
+        hub.tell_interest();
     }
 
     /// Ends a stream whether or not its body is polled.
@@ -365,7 +379,7 @@ impl State {
         wakes: &mut Vec<Waker>,
     ) {
         let streams = match command {
-            Command::Topic(topic, serial) => self
+            Command::Topic(topic, serial, _) => self
                 .views
                 .get(topic)
                 .filter(|view| view.serial == *serial)
@@ -383,8 +397,11 @@ impl State {
             let mut stream = stream.borrow_mut();
             match command {
                 Command::User(user) if stream.user.as_ref() != Some(user) => {}
-                Command::User(_) | Command::Topic(..) => {
+                Command::User(_) => {
                     self.finish(&mut stream, CloseReason::Revoked, hub, worker, now, wakes);
+                }
+                Command::Topic(.., reason) => {
+                    self.finish(&mut stream, *reason, hub, worker, now, wakes);
                 }
                 Command::All(reason, until) => {
                     let window = until.saturating_duration_since(now);
@@ -491,8 +508,9 @@ impl State {
                     .and_modify(|least| *least = from.min(*least))
                     .or_insert(from);
             }
-            if events <= hub.config.subscriber_events as u64
-                && bytes <= hub.config.subscriber_bytes as u64
+            if following.waiting
+                || events <= hub.config.subscriber_events as u64
+                    && bytes <= hub.config.subscriber_bytes as u64
             {
                 following.behind_since = None;
                 continue;
@@ -540,11 +558,43 @@ impl State {
         self.scan_at = unread.then(|| now + SCAN);
     }
 
+    /// A stream that waited has everything up to this position; it goes on after it.
+    pub(crate) fn caught_up(&mut self, stream: &mut Stream, position: u64) {
+        let Some(following) = &mut stream.subscription else {
+            return;
+        };
+        following.waiting = false;
+        for cursor in &mut following.cursors {
+            if let Some(view) = self.views.get(&cursor.topic) {
+                cursor.next = cursor.next.max(view.window.ordinal_after(position));
+            }
+        }
+    }
+
+    /// Packs events from elsewhere, as the filter wants them.
+    pub(crate) fn pack(stream: &Stream, frames: &[Frame]) -> Read {
+        let filter = stream
+            .subscription
+            .as_ref()
+            .and_then(|following| following.filter.as_ref());
+        match pack(frames.iter(), filter) {
+            Some(Some(chunk)) => Read::Chunk(Chunk {
+                replay: true,
+                ..chunk
+            }),
+            Some(None) => Read::Pending,
+            None => Read::End(CloseReason::Error),
+        }
+    }
+
     /// The next frames of a stream.
     pub(crate) fn read(&mut self, stream: &mut Stream, hub: &Shared) -> Read {
         let Some(following) = &mut stream.subscription else {
             return Read::Pending;
         };
+        if following.waiting {
+            return Read::Pending;
+        }
         while following.catching_up {
             let Some(frames) = hub.core().replay(&mut following.cursors, CHUNK / 2) else {
                 return Read::End(CloseReason::SlowConsumer);

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
 
 use super::Hub;
 use crate::{
+    lane::missed::Missed,
     observe::{RefusalReason, Resume},
     respond::{Opening, Source},
     subscriber::Subscriber,
@@ -121,14 +122,23 @@ impl Responder for Subscription {
         else {
             return opening.overloaded(RefusalReason::Capacity);
         };
+        let backplane = self.hub.shared.backplane.as_ref();
+        let history = backplane
+            .zip(attached.elsewhere)
+            .map(|(backplane, after)| Missed {
+                after,
+                history: backplane.history(self.topics, after),
+            });
         let resume = match last_event_id {
             Some(_) if !resumable => Resume::Gap,
+            Some(_) if history.is_some() => Resume::Fresh,
             _ => attached.resume,
         };
         opening.start(
             Source::Topics {
                 cursors: attached.cursors,
                 filter: self.filter,
+                missed: history,
             },
             resume,
         )

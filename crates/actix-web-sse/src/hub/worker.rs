@@ -94,9 +94,16 @@ impl Local {
         topics: &[Arc<str>],
         last_event_id: Option<&str>,
     ) -> Result<Attached, TooManyTopics> {
-        self.hub
+        let attached = self
+            .hub
             .core()
-            .attach(self.worker, topics, last_event_id, Instant::now())
+            .attach(self.worker, topics, last_event_id, Instant::now());
+        self.hub.tell_interest();
+        attached
+    }
+
+    pub(crate) fn caught_up(&self, stream: &mut Stream, position: u64) {
+        self.state.borrow_mut().caught_up(stream, position);
     }
 
     /// Gives a stream its place among this worker's. `ends` are the byte counts that stood beside
@@ -164,6 +171,7 @@ impl Driver {
         if now.duration_since(self.swept) >= SWEEP.0 {
             self.swept = now;
             local.hub.core().sweep(SWEEP.1, now);
+            local.hub.tell_interest();
         }
         let spent = state
             .empty_since

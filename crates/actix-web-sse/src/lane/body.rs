@@ -15,7 +15,7 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::schedule::jitter;
+use super::{missed::Missed, schedule::jitter};
 use crate::{
     encode::{self, HEARTBEAT},
     event::{Event, Retry},
@@ -50,6 +50,7 @@ pub(crate) struct EventBody {
     local: Rc<Local>,
     stream: Rc<RefCell<Stream>>,
     source: Option<EventSource>,
+    missed: Option<Missed>,
     phase: Phase,
 }
 
@@ -66,6 +67,7 @@ impl EventBody {
         local: Rc<Local>,
         stream: Rc<RefCell<Stream>>,
         source: Option<EventSource>,
+        missed: Option<Missed>,
         retry: Duration,
         resume: Resume,
     ) -> Self {
@@ -73,12 +75,26 @@ impl EventBody {
             local,
             stream,
             source,
+            missed,
             phase: Phase::First(retry, resume),
         }
     }
 
     /// What the hub, or the application's stream, has ready.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Read {
+        if let Some(missed) = &mut self.missed {
+            let found = missed.poll(&self.local, &mut self.stream.borrow_mut(), cx, now);
+            let Poll::Ready((resume, read)) = found else {
+                return Read::Pending;
+            };
+            self.missed = None;
+            if resume == Resume::Gap {
+                return Read::Gap;
+            }
+            if !matches!(read, Read::Pending) {
+                return read;
+            }
+        }
         match &mut self.source {
             None => self.local.read(&mut self.stream.borrow_mut()),
             Some(source) => read_source(source, cx, now),
@@ -170,6 +186,9 @@ impl MessageBody for EventBody {
                         let bytes = format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n");
                         return Poll::Ready(Some(Ok(self.control(bytes.into(), now))));
                     }
+                    Read::Gap => {
+                        return Poll::Ready(Some(Ok(self.control(reset(Resume::Gap), now))));
+                    }
                     Read::End(reason) => self.phase = Phase::Last(reason),
                     Read::Pending => {
                         return match self.heartbeat(now) {
@@ -227,13 +246,17 @@ fn first(retry: Duration, resume: Resume) -> Bytes {
     match resume {
         Resume::Gap | Resume::Unknown => {
             let mut bytes = BytesMut::from(block);
-            // It names no ID: the one that was asked for may be another tenant's.
-            let reset = format!("event: reset\ndata: {{\"reason\":\"{resume}\"}}\n\n");
-            bytes.extend_from_slice(reset.as_bytes());
+            bytes.extend_from_slice(&reset(resume));
             bytes.freeze()
         }
         _ => block,
     }
+}
+
+/// The word about what could not be replayed. It names no ID: the one that was asked for may be
+/// another tenant's.
+fn reset(why: Resume) -> Bytes {
+    Bytes::from(format!("event: reset\ndata: {{\"reason\":\"{why}\"}}\n\n"))
 }
 
 /// Everything that the application's stream has ready, up to a piece.

@@ -1,4 +1,5 @@
 //! How a stream's bytes reach its connection.
 
 pub(crate) mod body;
+pub(crate) mod missed;
 pub(crate) mod schedule;

@@ -2,25 +2,39 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{
+    HttpRequest,
+    http::header::{HeaderName, HeaderValue},
+};
 
 use super::{
     Policy,
     accept::AcceptMode,
+    auth::{Auth, Authenticator},
     cors::CorsRules,
     host::Hosts,
+    limit::Limits,
     origin::{OriginList, OriginPattern},
+    outbound::Outbound,
     overload::Overload,
-    policy::{Inner, StreamMethods},
+    policy::{Inner, StreamMethods, TopicOf},
+    ticket::{TicketStore, Tickets},
 };
 use crate::{
-    config::{ConfigError, Enforcement, Faults, OriginsConfig, PolicyConfig},
+    config::{
+        AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig, OriginsConfig,
+        PolicyConfig, TicketConfig,
+    },
     observe::{Observer, PolicyInfo},
 };
 
 /// Says what a [`Policy`] is to let through.
 pub struct PolicyBuilder {
     config: PolicyConfig,
+    auth: AuthConfig,
+    authenticator: Option<Arc<dyn Authenticator>>,
+    ticket_store: Option<Arc<dyn TicketStore>>,
+    topic: Option<TopicOf>,
     observer: Arc<dyn Observer>,
 }
 
@@ -28,6 +42,10 @@ impl Default for PolicyBuilder {
     fn default() -> Self {
         Self {
             config: PolicyConfig::default(),
+            auth: AuthConfig::default(),
+            authenticator: None,
+            ticket_store: None,
+            topic: None,
             observer: Arc::new(()),
         }
     }
@@ -37,6 +55,7 @@ impl fmt::Debug for PolicyBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PolicyBuilder")
             .field("config", &self.config)
+            .field("auth", &self.auth)
             .finish_non_exhaustive()
     }
 }
@@ -127,6 +146,85 @@ impl PolicyBuilder {
         self
     }
 
+    /// Takes over the section `[auth]`, as deserialized. What was said before is forgotten.
+    #[must_use]
+    pub fn auth(mut self, auth: AuthConfig) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Who checks tokens. Instead of the ready one for [`AuthConfig::jwt_hs256_secret`].
+    #[must_use]
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticator = Some(Arc::new(authenticator));
+        self
+    }
+
+    /// Whether a client without credentials is refused. Default false.
+    #[must_use]
+    pub fn require_auth(mut self, required: bool) -> Self {
+        self.auth.required = required;
+        self
+    }
+
+    /// The cookie that holds a token. Default none.
+    #[must_use]
+    pub fn auth_cookie(mut self, name: impl Into<String>) -> Self {
+        self.auth.cookie = Some(name.into());
+        self
+    }
+
+    /// Takes tickets, and issues them: [`Policy::ticket`]. Default not.
+    #[must_use]
+    pub fn tickets(mut self, config: TicketConfig) -> Self {
+        self.auth.ticket = Some(config);
+        self
+    }
+
+    /// Where used tickets are remembered. Default in this process, which does for one node.
+    #[must_use]
+    pub fn ticket_store(mut self, store: impl TicketStore) -> Self {
+        self.ticket_store = Some(Arc::new(store));
+        self
+    }
+
+    /// How to tell which topic a request is about. Then the guards refuse a client that may not
+    /// read it, and a ticket for another, before a ticket is used up. Without it the handler's
+    /// subscription refuses, when the ticket is spent.
+    #[must_use]
+    pub fn topic(
+        mut self,
+        topic: impl Fn(&HttpRequest) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.topic = Some(Box::new(topic));
+        self
+    }
+
+    /// Tries a list of origins without enforcing it; see [`PolicyConfig::candidate`].
+    #[must_use]
+    pub fn candidate_origins<S: Into<String>>(
+        mut self,
+        origins: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let allow = origins.into_iter().map(Into::into).collect();
+        self.config.candidate = Some(CandidateConfig { allow });
+        self
+    }
+
+    /// Sets a header on every stream, over the library's own.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config.headers.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sends `Strict-Transport-Security` on https.
+    #[must_use]
+    pub fn hsts(mut self, hsts: HstsConfig) -> Self {
+        self.config.hsts = Some(hsts);
+        self
+    }
+
     /// Who is told of each request. Default nobody.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
@@ -163,6 +261,13 @@ impl PolicyBuilder {
             )
         });
         let cors = cors_rules(&config.origins, origins.is_public(), &mut faults);
+        let (limits, proxies) = Limits::new(&config.limits, &mut faults);
+        self.auth.check(self.authenticator.is_some(), &mut faults);
+        let tickets =
+            self.auth.ticket.as_ref().and_then(|ticket| {
+                Tickets::new(ticket, config.limits.ipv6_prefix, self.ticket_store)
+            });
+        let outbound = Outbound::new(&config.headers, config.hsts.as_ref(), &mut faults);
         let methods = StreamMethods::of(config.methods);
 
         let info = PolicyInfo {
@@ -183,6 +288,12 @@ impl PolicyBuilder {
             origins,
             candidate,
             cors,
+            outbound,
+            auth: Auth::new(&self.auth, self.authenticator),
+            tickets,
+            topic: self.topic,
+            limits,
+            proxies,
             observer: self.observer,
         };
         let policy = faults.into_result(Policy(Arc::new(inner)))?;

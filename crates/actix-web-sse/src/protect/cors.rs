@@ -64,6 +64,11 @@ impl CorsRules {
         }
     }
 
+    /// Whether cookies may come along.
+    pub(crate) const fn credentials(&self) -> bool {
+        self.credentials
+    }
+
     /// The preflight rules of a mount with these methods, and further request headers.
     pub(crate) fn preflight_rules(
         &self,

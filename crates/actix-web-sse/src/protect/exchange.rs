@@ -1,6 +1,6 @@
 //! One request on its way through the guards, and its reply on the way out.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{any::Any, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -8,20 +8,24 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
-        header::{self, HeaderMap},
+        header::{self, HeaderMap, HeaderValue},
     },
 };
 
 use super::{
     Policy,
+    auth::credentials::{self, Contradiction, Places, Presented},
     cors::PreflightRules,
-    policy::{OriginFindings, fetch_metadata, is_preflight},
+    limit::Permit,
+    panic::caught,
+    policy::{OriginFindings, Source, fetch_metadata, is_preflight},
     refusal::Refusal,
+    ticket::TicketClaim,
     vary,
 };
 use crate::{
     headers,
-    observe::{RefusalMode, RefusalReason, Refused, Visitor},
+    observe::{CorsVerdict, RefusalMode, RefusalReason, Refused, Visitor},
     subscriber::{Admission, Identity},
 };
 
@@ -35,17 +39,27 @@ pub(super) enum Mount {
     Streams,
     /// Companions of streams, and what a preflight for them is told.
     Api(Arc<PreflightRules>),
+    /// The same, where nobody is asked who they are.
+    Open(Arc<PreflightRules>),
 }
 
 /// What the guards make of a request.
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// It goes on to the handler.
-    Admit,
-    /// It has its answer, and nothing was refused: a preflight, a `HEAD`.
+    Admit(Permit),
+    /// It has its answer, and nothing was refused: a preflight.
     Answer(HttpResponse),
     /// It is refused.
     Refuse(Refusal),
+}
+
+/// What becomes of a request that had to wait for its credentials.
+pub(super) enum Admitted {
+    /// It goes on to the handler, which is to know this.
+    Goes(Admission),
+    /// It has its answer.
+    Ends(HttpResponse),
 }
 
 /// One request: what is known of it, kept for the reply.
@@ -54,24 +68,28 @@ pub(super) struct Exchange {
     mount: Mount,
     route: Option<String>,
     origin: OriginFindings,
-    address: Option<IpAddr>,
+    source: Source,
     preflight: bool,
+}
+
+/// The answer to a `HEAD` on a stream: the headers of the `GET`, and nothing is subscribed.
+fn stream_head() -> HttpResponse {
+    let mut response =
+        HttpResponse::with_body(StatusCode::OK, body::None::new()).map_into_boxed_body();
+    headers::set_stream_headers(response.headers_mut());
+    response
 }
 
 impl Exchange {
     pub(super) fn new(policy: &Policy, mount: &Mount, request: &ServiceRequest) -> Self {
         let request = request.request();
-        let scheme = if request.app_config().secure() {
-            "https"
-        } else {
-            "http"
-        };
+        let source = policy.0.source(request);
         Self {
             policy: policy.clone(),
             mount: mount.clone(),
             route: request.match_pattern(),
-            origin: policy.0.origin(request, scheme),
-            address: request.peer_addr().map(|peer| peer.ip().to_canonical()),
+            origin: policy.0.origin(request, source.scheme()),
+            source,
             preflight: is_preflight(request),
         }
     }
@@ -104,7 +122,7 @@ impl Exchange {
         let has_origin = request.headers().contains_key(header::ORIGIN);
         let allowed = match self.mount {
             Mount::Streams => metadata.may_open_a_stream(has_origin),
-            Mount::Api(_) => metadata.may_call_the_api(has_origin),
+            Mount::Api(_) | Mount::Open(_) => metadata.may_call_the_api(has_origin),
         };
         if !allowed {
             return Err(Refusal::new(RefusalReason::FetchMetadataDenied));
@@ -112,7 +130,18 @@ impl Exchange {
         if matches!(self.mount, Mount::Streams) {
             policy.check_accept(request)?;
         }
-        Ok(Verdict::Admit)
+        self.take_slots().map(Verdict::Admit)
+    }
+
+    /// The limits count streams, so they hold nothing for the others.
+    fn take_slots(&self) -> Result<Permit, Refusal> {
+        match self.mount {
+            Mount::Streams => {
+                let permit = self.policy.0.limits.admit(self.source.address);
+                permit.map_err(Refusal::from)
+            }
+            Mount::Api(_) | Mount::Open(_) => Ok(Permit::default()),
+        }
     }
 
     fn check_origin(&self, request: &HttpRequest) -> Result<(), Refusal> {
@@ -131,14 +160,9 @@ impl Exchange {
         let policy = &self.policy.0;
         let rules = match &self.mount {
             Mount::Streams => &policy.preflight,
-            Mount::Api(rules) => rules,
+            Mount::Api(rules) | Mount::Open(rules) => rules,
         };
-        let lines = |name| {
-            request
-                .headers()
-                .get_all(name)
-                .map(header::HeaderValue::as_bytes)
-        };
+        let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
         if !rules.allow(
             lines(header::ACCESS_CONTROL_REQUEST_METHOD),
             lines(header::ACCESS_CONTROL_REQUEST_HEADERS),
@@ -152,17 +176,109 @@ impl Exchange {
         Ok(response)
     }
 
-    /// A `HEAD` on a stream: the headers of the `GET`, and nothing is subscribed.
-    pub(super) fn head(&self, request: &HttpRequest) -> Option<HttpResponse> {
-        let ours = request.method() == Method::HEAD
-            && matches!(self.mount, Mount::Streams)
-            && self.route.is_some();
-        ours.then(|| {
-            let mut response =
-                HttpResponse::with_body(StatusCode::OK, body::None::new()).map_into_boxed_body();
-            headers::set_stream_headers(response.headers_mut());
-            response
-        })
+    /// Whatever takes time: who it is, and what only then can be decided.
+    pub(super) async fn admit(&self, request: &HttpRequest, permit: Permit) -> Admitted {
+        let (identity, claim) = match self.identify(request).await {
+            Ok(identified) => identified,
+            Err(reason) => {
+                let nobody = Identity::anonymous();
+                return Admitted::Ends(self.refuse(request, reason.into(), &nobody));
+            }
+        };
+        match self
+            .admit_identified(request, permit, &identity, claim)
+            .await
+        {
+            Ok(Some(permit)) => Admitted::Goes(self.admission(permit, identity)),
+            Ok(None) => Admitted::Ends(stream_head()),
+            Err(reason) => Admitted::Ends(self.refuse(request, reason.into(), &identity)),
+        }
+    }
+
+    /// Who it is; with a ticket that is yet to be claimed, if it came with one.
+    async fn identify(
+        &self,
+        request: &HttpRequest,
+    ) -> Result<(Identity, Option<TicketClaim>), RefusalReason> {
+        let policy = &self.policy.0;
+        let tickets = match self.mount {
+            Mount::Streams => policy.tickets.as_ref(),
+            Mount::Api(_) => None,
+            Mount::Open(_) => return Ok((Identity::anonymous(), None)),
+        };
+        let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
+        let places = Places {
+            bearer: policy.auth.checks_tokens(),
+            cookie: policy.auth.cookie().filter(|_| self.cookies_count()),
+            ticket: tickets.is_some(),
+        };
+        let presented = if places.are_none() {
+            Presented::Nothing
+        } else {
+            credentials::present(
+                places,
+                lines(header::AUTHORIZATION),
+                lines(header::COOKIE),
+                request.query_string(),
+            )
+            .map_err(|Contradiction| RefusalReason::InvalidRequest)?
+        };
+        if let (Presented::Ticket(text), Some(tickets)) = (&presented, tickets) {
+            let topic = policy.topic_of(request);
+            let binding = policy.binding(&self.origin, self.source, request);
+            let (identity, claim) = tickets.check(text, topic.as_deref(), binding)?;
+            return Ok((identity, Some(claim)));
+        }
+        let identity = policy
+            .auth
+            .identify(&presented, self.source.address, request);
+        Ok((identity.await?, None))
+    }
+
+    /// A cookie goes wherever the browser is sent. It counts only where the page that sends it
+    /// may read the answer as its user.
+    fn cookies_count(&self) -> bool {
+        match self.origin.cors {
+            CorsVerdict::SameOrigin | CorsVerdict::NoOrigin => true,
+            CorsVerdict::Allowed => self.policy.0.cors.credentials(),
+            CorsVerdict::Denied => false,
+        }
+    }
+
+    /// The checks that need a name, the ticket last: it is used up only if nothing else is in the
+    /// way. `None` for a `HEAD`, which has its answer.
+    async fn admit_identified(
+        &self,
+        request: &HttpRequest,
+        mut permit: Permit,
+        identity: &Identity,
+        claim: Option<TicketClaim>,
+    ) -> Result<Option<Box<dyn Any>>, RefusalReason> {
+        let policy = &self.policy.0;
+        if !matches!(self.mount, Mount::Streams) {
+            return Ok(Some(Box::new(permit)));
+        }
+        if let Some(topic) = policy.topic_of(request)
+            && !identity.topics.allow(&topic)
+        {
+            return Err(RefusalReason::InsufficientScope);
+        }
+        policy
+            .limits
+            .admit_user(&mut permit, identity.user.as_ref())?;
+        if request.method() == Method::HEAD && self.route.is_some() {
+            return Ok(None);
+        }
+        match (claim, &policy.tickets) {
+            (Some(claim), Some(tickets)) => {
+                let claiming = caught(tickets.claim(claim));
+                match tokio::time::timeout(policy.auth.timeout(), claiming).await {
+                    Ok(Ok(lease)) => Ok(Some(Box::new((permit, lease?)))),
+                    Ok(Err(_)) | Err(_) => Err(RefusalReason::AuthUnavailable),
+                }
+            }
+            _ => Ok(Some(Box::new(permit))),
+        }
     }
 
     /// Reports a refusal, and makes its answer.
@@ -173,9 +289,13 @@ impl Exchange {
         identity: &Identity,
     ) -> HttpResponse {
         let visitor = self.visitor(request, identity);
-        let status = refusal.status();
-        self.report(&visitor, refusal.reason, RefusalMode::Hard, status);
-        refusal.response()
+        let reason = refusal.reason;
+        let (response, mode) = match (refusal.retry_after, &self.mount) {
+            (Some(retry), Mount::Streams) => self.policy.0.overload.refuse(request, reason, retry),
+            _ => (refusal.response(), RefusalMode::Hard),
+        };
+        self.report(&visitor, reason, mode, response.status());
+        response
     }
 
     fn report_only(&self, request: &HttpRequest, reason: RefusalReason) {
@@ -204,14 +324,14 @@ impl Exchange {
     }
 
     /// What the handler is to know.
-    pub(super) fn admission(&self) -> Admission {
+    fn admission(&self, permit: Box<dyn Any>, identity: Identity) -> Admission {
         Admission {
             origin: self.origin.class.clone(),
             cors: self.origin.cors,
-            address: self.address,
-            identity: Identity::anonymous(),
+            address: self.source.address,
+            identity,
             overload: self.policy.0.overload,
-            permit: None,
+            permit: Some(permit),
             guarded: true,
         }
     }
@@ -220,6 +340,7 @@ impl Exchange {
     pub(super) fn dress(&self, headers: &mut HeaderMap) {
         let policy = &self.policy.0;
         policy.cors.dress(&self.origin.reflection, headers);
+        policy.outbound.dress(headers, self.source.secure);
     }
 
     /// The answer to a preflight has been dressed when it was made; a refused one needs `Vary`.
@@ -237,6 +358,7 @@ impl Exchange {
     pub(super) fn name_the_void<B: MessageBody>(
         &self,
         response: &ServiceResponse<B>,
+        identity: &Identity,
     ) -> Option<HttpResponse> {
         let void = self.route.is_none()
             && response.status() == StatusCode::NOT_FOUND
@@ -248,7 +370,7 @@ impl Exchange {
             self.refuse(
                 response.request(),
                 Refusal::new(RefusalReason::NotFound),
-                &Identity::anonymous(),
+                identity,
             )
         })
     }
@@ -257,7 +379,7 @@ impl Exchange {
         Visitor {
             origin: &self.origin.class,
             cors: self.origin.cors,
-            address: self.address,
+            address: self.source.address,
             auth: identity.method,
             user: identity.user.as_deref(),
             token_ttl: identity.ttl(),

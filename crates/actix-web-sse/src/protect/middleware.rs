@@ -1,11 +1,9 @@
 //! The one middleware for all guards: the plumbing around [`Exchange`].
 
 use std::{
-    any::Any,
     fmt,
     future::{Future, Ready, ready},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -20,7 +18,9 @@ use actix_web::{
 
 use super::{
     Policy,
-    exchange::{Exchange, Mount, Verdict},
+    exchange::{Admitted, Exchange, Mount, Verdict},
+    limit::Permit,
+    panic::caught,
     refusal::Refusal,
 };
 use crate::{observe::RefusalReason, subscriber::Identity};
@@ -30,6 +30,17 @@ use crate::{observe::RefusalReason, subscriber::Identity};
 pub struct ApiPolicy {
     policy: Policy,
     mount: Mount,
+}
+
+impl ApiPolicy {
+    /// Asks nobody who they are: for endpoints that are there to sign in, or that take reports.
+    #[must_use]
+    pub fn without_auth(mut self) -> Self {
+        if let Mount::Api(rules) = self.mount {
+            self.mount = Mount::Open(rules);
+        }
+        self
+    }
 }
 
 impl ApiPolicy {
@@ -126,8 +137,8 @@ where
                 let response = exchange.refuse(request.request(), refusal, &Identity::anonymous());
                 GuardFuture::decided(&exchange, request, response)
             }
-            Verdict::Admit => GuardFuture::Running {
-                running: Box::pin(run(Rc::clone(&self.service), exchange, request)),
+            Verdict::Admit(permit) => GuardFuture::Running {
+                running: Box::pin(run(Rc::clone(&self.service), exchange, request, permit)),
             },
         }
     }
@@ -177,20 +188,29 @@ impl<B> Future for GuardFuture<B> {
     }
 }
 
-async fn run<S, B>(service: Rc<S>, exchange: Exchange, request: ServiceRequest) -> Reply<B>
+async fn run<S, B>(
+    service: Rc<S>,
+    exchange: Exchange,
+    request: ServiceRequest,
+    permit: Permit,
+) -> Reply<B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    if let Some(mut response) = exchange.head(request.request()) {
-        exchange.dress(response.headers_mut());
-        return Ok(request.into_response(response).map_into_right_body());
-    }
-    request.extensions_mut().insert(exchange.admission());
+    let admission = match exchange.admit(request.request(), permit).await {
+        Admitted::Goes(admission) => admission,
+        Admitted::Ends(mut response) => {
+            exchange.dress(response.headers_mut());
+            return Ok(request.into_response(response).map_into_right_body());
+        }
+    };
+    let identity = admission.identity.clone();
+    request.extensions_mut().insert(admission);
 
     match caught(async { service.call(request).await }).await {
         Ok(Ok(response)) => {
-            if let Some(mut void) = exchange.name_the_void(&response) {
+            if let Some(mut void) = exchange.name_the_void(&response, &identity) {
                 exchange.dress(void.headers_mut());
                 return Ok(response.into_response(void).map_into_right_body());
             }
@@ -201,7 +221,7 @@ where
         Ok(Err(error)) => Err(dressed(exchange, error)),
         Err(_panic) => {
             // An error and not a response, for there is no request left to respond to.
-            exchange.refuse_panicked(&Identity::anonymous());
+            exchange.refuse_panicked(&identity);
             Err(dressed(exchange, HandlerPanicked.into()))
         }
     }
@@ -214,20 +234,6 @@ fn dressed(exchange: Exchange, mut error: Error) -> Error {
         response
     });
     error
-}
-
-/// Runs a future to its end or its panic. The panic has been reported by the hook when it is
-/// caught here; what it leaves behind is dropped, as it would be without us.
-async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
-    let mut future = pin!(future);
-    std::future::poll_fn(
-        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(panic) => Poll::Ready(Err(panic)),
-        },
-    )
-    .await
 }
 
 /// A handler panicked: 500, readable by the page, where the connection would have been cut.

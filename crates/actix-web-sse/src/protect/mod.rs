@@ -1,9 +1,9 @@
 //! The guards in front of a stream: decided before anything is subscribed, the cheapest first.
 //!
 //! A [`Policy`] is built once and mounted as middleware around the stream routes. Each request
-//! passes, in this order: method, host, origin and fetch metadata, `Accept`; what is refused is
-//! answered with a JSON error, reported to the [`Observer`](crate::observe::Observer), and never
-//! reaches the handler.
+//! passes, in this order: method, host, origin and fetch metadata, `Accept`, limits; what is
+//! refused is answered with a JSON error, reported to the
+//! [`Observer`](crate::observe::Observer), and never reaches the handler.
 //!
 //! ```
 //! use actix_web::{App, HttpResponse, web};
@@ -56,21 +56,28 @@
 //! policy's. Best leave it off the streams.
 
 pub(crate) mod accept;
+pub(crate) mod auth;
 mod builder;
 mod cors;
 mod csp;
 mod exchange;
 mod fetch_metadata;
 mod host;
+pub(crate) mod limit;
 mod middleware;
 pub(crate) mod origin;
+mod outbound;
 pub(crate) mod overload;
+mod panic;
 mod policy;
 pub(crate) mod refusal;
+pub(crate) mod ticket;
 mod vary;
 
 pub use accept::AcceptMode;
+pub use auth::{Attempt, AuthError, AuthFuture, Authenticator, Token};
 pub use builder::PolicyBuilder;
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};
 pub use overload::Overload;
 pub use policy::Policy;
+pub use ticket::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavailable};

@@ -1,9 +1,9 @@
 //! The guards' one configuration, and their decisions.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use actix_web::{
-    HttpRequest,
+    HttpRequest, HttpResponse,
     http::{
         Method, Version,
         header::{self, HeaderValue},
@@ -12,19 +12,30 @@ use actix_web::{
 
 use super::{
     accept::{self, AcceptMode},
+    auth::Auth,
     builder::PolicyBuilder,
     cors::{CorsRules, PreflightRules, Reflection},
     csp,
     fetch_metadata::FetchMetadata,
     host::Hosts,
+    limit::{
+        Limits,
+        address::{Proxies, forwarded_https},
+    },
     middleware::ApiPolicy,
     origin::{self, OriginHeader, OriginList},
+    outbound::Outbound,
     overload::Overload,
     refusal::Refusal,
+    ticket::{Binding, Tickets},
 };
 use crate::{
-    config::Methods,
-    observe::{CorsVerdict, Observer, OriginClass, RefusalReason},
+    config::{ForwardedHeader, Methods},
+    observe::{
+        AuthMethod, CorsVerdict, Observer, OriginClass, RefusalMode, RefusalReason, Refused,
+        Visitor,
+    },
+    subscriber::Identity,
 };
 
 /// What may open a stream, and who may read it: middleware for stream routes.
@@ -33,6 +44,9 @@ use crate::{
 /// share one count of streams. See the [module](crate::protect) for where to mount it.
 #[derive(Clone)]
 pub struct Policy(pub(super) Arc<Inner>);
+
+/// Which topic a request is about.
+pub(super) type TopicOf = Box<dyn Fn(&HttpRequest) -> Option<String> + Send + Sync>;
 
 pub(super) struct Inner {
     pub(super) hosts: Hosts,
@@ -45,6 +59,12 @@ pub(super) struct Inner {
     pub(super) origins: OriginList,
     pub(super) candidate: Option<OriginList>,
     pub(super) cors: CorsRules,
+    pub(super) outbound: Outbound,
+    pub(super) auth: Auth,
+    pub(super) tickets: Option<Tickets>,
+    pub(super) topic: Option<TopicOf>,
+    pub(super) limits: Limits,
+    pub(super) proxies: Proxies,
     pub(super) observer: Arc<dyn Observer>,
 }
 
@@ -81,6 +101,40 @@ impl Policy {
     #[must_use]
     pub fn connect_src(&self) -> String {
         csp::connect_src(&self.0.hosts)
+    }
+}
+
+impl Policy {
+    /// Answers a request for a ticket, in a handler behind [`Policy::api`]:
+    /// `{"ticket": "…", "expires_in": 60}`. The ticket stands for the client's identity and opens
+    /// streams of this topic, from the page that asked, as `?ticket=…`.
+    ///
+    /// Refused are: a client that did not authenticate, or with another ticket (401), one that
+    /// may not read the topic (403), and everybody where no tickets are configured (404).
+    ///
+    /// ```
+    /// use actix_web::{HttpRequest, HttpResponse, web};
+    /// use actix_web_sse::Policy;
+    ///
+    /// async fn ticket(request: HttpRequest, policy: web::Data<Policy>) -> HttpResponse {
+    ///     policy.ticket(&request, "prices")
+    /// }
+    /// ```
+    #[must_use]
+    pub fn ticket(&self, request: &HttpRequest, topic: &str) -> HttpResponse {
+        let identity = Identity::of(request);
+        let answer = self.0.issue(request, topic, &identity);
+        answer.unwrap_or_else(|reason| self.0.refuse_in_handler(request, reason, &identity))
+    }
+
+    /// Takes back what this policy has handed out or remembers of a user: their remembered tokens
+    /// are checked again, and their tickets of this process up to now hold no more. Streams that
+    /// are open are ended by `Hub::disconnect`, which goes together with this.
+    pub fn revoke(&self, user: &str) {
+        self.0.auth.forget(user);
+        if let Some(tickets) = &self.0.tickets {
+            tickets.revoke(user);
+        }
     }
 }
 
@@ -137,7 +191,59 @@ pub(super) struct OriginFindings {
     pub(super) candidate_refuses: bool,
 }
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source {
+    pub(super) address: Option<IpAddr>,
+    /// The client came by https, to us or to a proxy that is trusted.
+    pub(super) secure: bool,
+}
+
+impl Source {
+    pub(super) const fn scheme(self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+}
+
 impl Inner {
+    /// Sees where the request comes from.
+    pub(super) fn source(&self, request: &HttpRequest) -> Source {
+        let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+        let secure = request.app_config().secure();
+        let Some(header) = self.proxies.header_for(peer) else {
+            return Source {
+                address: peer,
+                secure,
+            };
+        };
+        // Only two ends of this iterator are public; the lines are few.
+        let lines = |name| -> Vec<_> {
+            let lines = request.headers().get_all(name);
+            lines.map(HeaderValue::as_bytes).collect()
+        };
+        let (name, says_https) = match header {
+            ForwardedHeader::XForwardedFor => {
+                let proto = lines(header::X_FORWARDED_PROTO);
+                let last = proto
+                    .last()
+                    .and_then(|line| line.rsplit(|byte| *byte == b',').next());
+                (
+                    header::X_FORWARDED_FOR,
+                    last.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https")),
+                )
+            }
+            ForwardedHeader::Forwarded => {
+                let last = lines(header::FORWARDED);
+                let says = last.last().is_some_and(|line| forwarded_https(line));
+                (header::FORWARDED, says)
+            }
+        };
+        Source {
+            address: self.proxies.client(header, peer, lines(name).into_iter()),
+            secure: secure || says_https,
+        }
+    }
+
     /// Sees whose page is asking.
     pub(super) fn origin(&self, request: &HttpRequest, scheme: &str) -> OriginFindings {
         let headers = request.headers();
@@ -201,6 +307,86 @@ impl Inner {
             refusal,
             candidate_refuses,
         }
+    }
+
+    /// Which topic the request is about, where the application has said how to tell.
+    pub(super) fn topic_of(&self, request: &HttpRequest) -> Option<String> {
+        self.topic.as_ref().and_then(|topic| topic(request))
+    }
+
+    /// What a ticket for this request is bound to.
+    pub(super) fn binding<'a>(
+        &self,
+        origin: &OriginFindings,
+        source: Source,
+        request: &'a HttpRequest,
+    ) -> Binding<'a> {
+        let header = request.headers().get(header::ORIGIN);
+        Binding {
+            origin: match origin.cors {
+                CorsVerdict::SameOrigin | CorsVerdict::NoOrigin => b"",
+                CorsVerdict::Allowed | CorsVerdict::Denied => {
+                    header.map_or(b"", HeaderValue::as_bytes)
+                }
+            },
+            address: source.address,
+        }
+    }
+
+    fn issue(
+        &self,
+        request: &HttpRequest,
+        topic: &str,
+        identity: &Identity,
+    ) -> Result<HttpResponse, RefusalReason> {
+        let tickets = self.tickets.as_ref().ok_or(RefusalReason::NotFound)?;
+        if matches!(identity.method, AuthMethod::None | AuthMethod::Ticket) {
+            return Err(RefusalReason::Unauthorized);
+        }
+        if !identity.topics.allow(topic) {
+            return Err(RefusalReason::InsufficientScope);
+        }
+        let source = self.source(request);
+        let origin = self.origin(request, source.scheme());
+        let binding = self.binding(&origin, source, request);
+        let ticket = tickets
+            .issue(identity, topic, binding)
+            .ok_or(RefusalReason::InvalidRequest)?;
+        let body = serde_json::json!({
+            "ticket": ticket,
+            "expires_in": tickets.ttl().as_secs(),
+        });
+        Ok(HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, "application/json"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .body(body.to_string()))
+    }
+
+    /// A refusal from within a handler, reported as those of the guards are.
+    fn refuse_in_handler(
+        &self,
+        request: &HttpRequest,
+        reason: RefusalReason,
+        identity: &Identity,
+    ) -> HttpResponse {
+        let source = self.source(request);
+        let origin = self.origin(request, source.scheme());
+        let route = request.match_pattern();
+        let visitor = Visitor {
+            origin: &origin.class,
+            cors: origin.cors,
+            address: source.address,
+            auth: identity.method,
+            user: identity.user.as_deref(),
+            token_ttl: identity.ttl(),
+            ..Visitor::unknown(request, route.as_deref().unwrap_or("unmatched"))
+        };
+        let refusal = Refusal::from(reason);
+        let status = refusal.status().as_u16();
+        let refused = Refused::new(&visitor, reason, RefusalMode::Hard, status);
+        self.observer.refused(&refused);
+        refusal.response()
     }
 
     /// The guard on the method of a stream route.

@@ -10,7 +10,7 @@ use actix_web::{
     },
 };
 
-use super::vary;
+use super::{limit::RETRY, vary};
 use crate::observe::RefusalReason;
 
 /// A decision against a request, with what its answer needs.
@@ -58,6 +58,19 @@ impl Refusal {
             _ => {}
         }
         response
+    }
+}
+
+impl From<RefusalReason> for Refusal {
+    /// For a time where the reason is one that passes.
+    fn from(reason: RefusalReason) -> Self {
+        match status(reason) {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Self {
+                retry_after: Some(RETRY),
+                ..Self::new(reason)
+            },
+            _ => Self::new(reason),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -24,7 +24,7 @@ use actix_web_sse::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -190,7 +190,23 @@ impl Server {
 
     /// Sends bytes as they are, on a connection of their own.
     pub async fn raw(&self, request: impl AsRef<[u8]>) -> Reply {
+        self.raw_from("127.0.0.1", request).await
+    }
+
+    /// Sends bytes, and waits for nothing.
+    pub async fn send(&self, request: &str) -> TcpStream {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        socket
+    }
+
+    /// The same from another loopback address.
+    pub async fn raw_from(&self, source: &str, request: impl AsRef<[u8]>) -> Reply {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket
+            .bind((source.parse::<IpAddr>().unwrap(), 0).into())
+            .unwrap();
+        let mut socket = socket.connect(self.address).await.unwrap();
         socket.write_all(request.as_ref()).await.unwrap();
         Reply::read(socket).await
     }
@@ -374,8 +390,16 @@ pub async fn wait_until(what: &str, condition: impl Fn() -> bool) {
     assert!(timeout(LIMIT, waiting).await.is_ok(), "{what}");
 }
 
-/// The `[policy]` of the contract's reference set-up, observed.
+/// The `[policy]` of the contract's reference set-up, observed, with the limits out of the way:
+/// the end of a stream is noticed a little later, and most rows open several in a row.
 pub fn reference(recording: &Arc<Recording>) -> actix_web_sse::protect::PolicyBuilder {
+    limited_reference(recording)
+        .streams_per_ip(1000)
+        .connects_per_second(10_000)
+}
+
+/// The `[policy]` of the contract's reference set-up, observed.
+pub fn limited_reference(recording: &Arc<Recording>) -> actix_web_sse::protect::PolicyBuilder {
     let config = toml::from_str(
         r#"
         hosts = ["api.example.com", "127.0.0.1", "localhost"]

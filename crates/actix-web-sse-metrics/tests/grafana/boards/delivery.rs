@@ -1,0 +1,161 @@
+use super::PLAIN;
+use crate::board::{Board, lines, stat};
+
+pub fn board() -> Board {
+    Board {
+        uid: "sse-delivery",
+        title: "Event streams / Delivery and slow consumers",
+        description: "How fast events reach the sockets, and who does not keep up.",
+        anchor: "sse_build_info",
+        panels: vec![
+            stat(
+                "Published",
+                "ops",
+                PLAIN,
+                "sum(rate(sse_events_published_total{%}[~]))",
+                "Events that the hub accepted per second.",
+            ),
+            stat(
+                "Delivered",
+                "ops",
+                PLAIN,
+                r#"sum(rate(sse_events_sent_total{%,kind="event"}[~]))"#,
+                "Events handed to sockets per second.",
+            ),
+            stat(
+                "Delivery lag, 99 %",
+                "s",
+                (0.5, 1.0),
+                "histogram_quantile(0.99, sum by (le) (rate(sse_delivery_lag_seconds_bucket{%}[~])))",
+                "From the publication of an event to handing it to the socket.",
+            ),
+            stat(
+                "Slow consumers",
+                "cps",
+                (0.01, 1.0),
+                r#"sum(rate(sse_connections_closed_total{%,reason=~"slow_consumer|stalled"}[~]))"#,
+                "Streams per second ended because the client did not keep up.",
+            ),
+            stat(
+                "Missed events",
+                "ops",
+                (0.01, 1.0),
+                "sum(rate(sse_events_dropped_total{%}[~]))",
+                "Events per second that a subscriber missed and was told about.",
+            ),
+            stat(
+                "Replayed",
+                "ops",
+                PLAIN,
+                r#"sum(rate(sse_events_sent_total{%,kind="replay"}[~]))"#,
+                "Events per second sent again to clients that came back.",
+            ),
+            lines(
+                "Delivery lag",
+                "s",
+                &[
+                    (
+                        "median",
+                        "histogram_quantile(0.5, sum by (le) (rate(sse_delivery_lag_seconds_bucket{%}[~])))",
+                    ),
+                    (
+                        "90 %",
+                        "histogram_quantile(0.9, sum by (le) (rate(sse_delivery_lag_seconds_bucket{%}[~])))",
+                    ),
+                    (
+                        "99 %",
+                        "histogram_quantile(0.99, sum by (le) (rate(sse_delivery_lag_seconds_bucket{%}[~])))",
+                    ),
+                ],
+                "From the publication of an event to handing it to the socket; of several in one write, the oldest.",
+            ),
+            lines(
+                "Delivery lag by route, 99 %",
+                "s",
+                &[(
+                    "{{route}}",
+                    "histogram_quantile(0.99, sum by (le, route) (rate(sse_delivery_lag_seconds_bucket{%}[~])))",
+                )],
+                "A route that lags alone has slow consumers; all at once, the process is short of CPU.",
+            ),
+            lines(
+                "Events sent",
+                "ops",
+                &[(
+                    "{{kind}}",
+                    "sum by (kind) (rate(sse_events_sent_total{%}[~]))",
+                )],
+                "Events, replayed events and heartbeats handed to sockets per second.",
+            ),
+            lines(
+                "Published",
+                "ops",
+                &[(
+                    "{{instance}}",
+                    "sum by (instance) (rate(sse_events_published_total{%}[~]))",
+                )],
+                "Events that the hub accepted per second.",
+            ),
+            lines(
+                "Sockets per event",
+                "short",
+                &[(
+                    "{{instance}}",
+                    r#"sum by (instance) (rate(sse_events_sent_total{%,kind="event"}[~])) / sum by (instance) (rate(sse_events_published_total{%}[~]))"#,
+                )],
+                "How many sockets each published event was handed to.",
+            ),
+            lines(
+                "Sent",
+                "Bps",
+                &[(
+                    "{{route}}",
+                    "sum by (route) (rate(sse_sent_bytes_total{%}[~]))",
+                )],
+                "Body bytes handed to sockets per second.",
+            ),
+            lines(
+                "Ended for want of pace",
+                "cps",
+                &[(
+                    "{{reason}} {{route}}",
+                    r#"sum by (reason, route) (rate(sse_connections_closed_total{%,reason=~"slow_consumer|stalled"}[~]))"#,
+                )],
+                "slow_consumer: it fell further behind than the hub allows. stalled: it took no byte for the stall time.",
+            ),
+            lines(
+                "Missed events by route",
+                "ops",
+                &[(
+                    "{{route}}",
+                    "sum by (route) (rate(sse_events_dropped_total{%}[~]))",
+                )],
+                "Events that subscribers missed and were told about.",
+            ),
+            lines(
+                "Time to the first event",
+                "s",
+                &[
+                    (
+                        "median",
+                        "histogram_quantile(0.5, sum by (le) (rate(sse_time_to_first_event_seconds_bucket{%}[~])))",
+                    ),
+                    (
+                        "90 %",
+                        "histogram_quantile(0.9, sum by (le) (rate(sse_time_to_first_event_seconds_bucket{%}[~])))",
+                    ),
+                ],
+                "From the request to the stream's first event. On a quiet topic this is the time between events.",
+            ),
+            lines(
+                "Bytes per stream",
+                "Bps",
+                &[(
+                    "{{route}}",
+                    "sum by (route) (rate(sse_sent_bytes_total{%}[~])) / sum by (route) (sse_connections_active{%})",
+                )],
+                "Body bytes per second and open stream. At zero the streams are silent: not even heartbeats go out.",
+            ),
+        ],
+    }
+}

@@ -1,0 +1,142 @@
+use super::PLAIN;
+use crate::board::{Board, lines, stack, stat};
+
+pub fn board() -> Board {
+    Board {
+        uid: "sse-overview",
+        title: "Event streams / Overview",
+        description: "Who is connected, what is refused, what is delivered.",
+        anchor: "sse_build_info",
+        panels: vec![
+            stat(
+                "Open streams",
+                "short",
+                PLAIN,
+                "sum(sse_connections_active{%})",
+                "Streams open now, over all routes and instances.",
+            ),
+            stat(
+                "Opened",
+                "cps",
+                PLAIN,
+                "sum(rate(sse_connections_opened_total{%}[~]))",
+                "Streams opened per second.",
+            ),
+            stat(
+                "Refused",
+                "reqps",
+                (1.0, 10.0),
+                r#"sum(rate(sse_connections_rejected_total{%,mode!="report_only"}[~]))"#,
+                "Requests refused per second, whatever the reason.",
+            ),
+            stat(
+                "Closed at once",
+                "percentunit",
+                (0.1, 0.3),
+                r#"sum(rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin"}[~])) / sum(rate(sse_connections_opened_total{%,origin!~"none|same_origin"}[~]))"#,
+                "The share of cross-origin streams that the client closed before it can have used them. A browser that blocks a stream for its CORS headers looks like this from the server.",
+            ),
+            stat(
+                "Client addresses",
+                "short",
+                PLAIN,
+                "sum(sse_clients{%})",
+                "Distinct client addresses with an open stream.",
+            ),
+            stat(
+                "Most streams of one address",
+                "short",
+                PLAIN,
+                "max(sse_client_streams_max{%})",
+                "How many streams the busiest client address holds on one instance.",
+            ),
+            stack(
+                "Open streams by route",
+                "short",
+                &[("{{route}}", "sum by (route) (sse_connections_active{%})")],
+                "Streams open now.",
+            ),
+            lines(
+                "Opened by origin",
+                "cps",
+                &[(
+                    "{{origin}}",
+                    "sum by (origin) (rate(sse_connections_opened_total{%}[~]))",
+                )],
+                "Streams opened per second, by entry of the allow-list; none: no browser, or a same-origin request of one; other: not on the list.",
+            ),
+            lines(
+                "Closed by reason",
+                "cps",
+                &[(
+                    "{{reason}}",
+                    "sum by (reason) (rate(sse_connections_closed_total{%}[~]))",
+                )],
+                "Streams ended per second. Every stream ends with exactly one reason.",
+            ),
+            lines(
+                "Refused by reason",
+                "reqps",
+                &[(
+                    "{{reason}}",
+                    r#"sum by (reason) (rate(sse_connections_rejected_total{%,mode!="report_only"}[~])) > 0 or sum(rate(sse_connections_rejected_total{%,mode!="report_only"}[~]))"#,
+                )],
+                "Requests refused per second, by error code; the line without a name is their sum.",
+            ),
+            lines(
+                "Events sent",
+                "ops",
+                &[(
+                    "{{kind}}",
+                    "sum by (kind) (rate(sse_events_sent_total{%}[~]))",
+                )],
+                "Events, replayed events and heartbeats handed to sockets per second.",
+            ),
+            lines(
+                "Delivery lag",
+                "s",
+                &[
+                    (
+                        "median",
+                        "histogram_quantile(0.5, sum by (le) (rate(sse_delivery_lag_seconds_bucket{%}[~])))",
+                    ),
+                    (
+                        "99 %",
+                        "histogram_quantile(0.99, sum by (le) (rate(sse_delivery_lag_seconds_bucket{%}[~])))",
+                    ),
+                ],
+                "From the publication of an event to handing it to the socket.",
+            ),
+            lines(
+                "Sent",
+                "Bps",
+                &[(
+                    "{{route}}",
+                    "sum by (route) (rate(sse_sent_bytes_total{%}[~]))",
+                )],
+                "Body bytes handed to sockets per second.",
+            ),
+            lines(
+                "Memory",
+                "bytes",
+                &[("{{instance}}", "process_resident_memory_bytes{%}")],
+                "Resident memory of the process.",
+            ),
+            lines(
+                "CPU",
+                "short",
+                &[("{{instance}}", "rate(process_cpu_seconds_total{%}[~])")],
+                "Cores in use.",
+            ),
+            lines(
+                "File descriptors",
+                "short",
+                &[
+                    ("{{instance}} open", "process_open_fds{%}"),
+                    ("{{instance}} limit", "process_max_fds{%}"),
+                ],
+                "Each HTTP/1.1 stream holds one. At the limit nobody can connect any more.",
+            ),
+        ],
+    }
+}

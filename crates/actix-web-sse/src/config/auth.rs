@@ -1,0 +1,207 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Faults, secret::Secret};
+
+/// Who the client is, and how it proves it. Section `[auth]`.
+///
+/// It is no part of [`PolicyConfig`](super::PolicyConfig), because it holds secrets, which may
+/// come from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AuthConfig {
+    /// Whether a client without credentials is refused. Default false. Credentials that do not
+    /// hold are refused in any case: nobody goes on as anonymous after a token has expired.
+    pub required: bool,
+    /// The key of JSON Web Tokens signed with HS256; needs the feature `jwt`.
+    pub jwt_hs256_secret: Option<Secret>,
+    /// Which `aud` a token may have, one of them. Default empty: a token that names an audience
+    /// is refused (RFC 7519 § 4.1.3).
+    pub jwt_audience: Vec<String>,
+    /// Which `iss` a token must have, one of them. Default empty: any or none.
+    pub jwt_issuer: Vec<String>,
+    /// The cookie that holds a token. Default none.
+    pub cookie: Option<String>,
+    /// Stream tickets. Default none.
+    pub ticket: Option<TicketConfig>,
+    /// How long the authenticator may take before the request is refused with 503. Default 3 s.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Whether validated tokens are remembered. Default not: a check of a signature costs less
+    /// than the memory. For authenticators that ask somebody else.
+    pub cache: Option<CacheConfig>,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            required: false,
+            jwt_hs256_secret: None,
+            jwt_audience: Vec::new(),
+            jwt_issuer: Vec::new(),
+            cookie: None,
+            ticket: None,
+            timeout: Duration::from_secs(3),
+            cache: None,
+        }
+    }
+}
+
+/// Remembered tokens. Section `[auth.cache]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CacheConfig {
+    /// How many. Default 10 000.
+    pub entries: usize,
+    /// For how long, and never for longer than the token holds. Default 30 s, which is also how
+    /// long a token may outlive its revocation elsewhere.
+    #[serde(with = "humantime_serde")]
+    pub ttl: Duration,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            entries: 10_000,
+            ttl: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Tickets for the URL of a stream. Section `[auth.ticket]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TicketConfig {
+    /// The key that signs them; the same on every node. At least 32 bytes.
+    pub secret: Secret,
+    /// How long after its issue a ticket opens a stream. Default 60 s, at most 5 min.
+    #[serde(with = "humantime_serde", default = "default_ttl")]
+    pub ttl: Duration,
+    /// How often it does. Default `single-use`.
+    #[serde(default)]
+    pub mode: TicketMode,
+    /// Whether it holds only from the address (or IPv6 prefix) that fetched it. Default false: a
+    /// mobile client changes its address, and dual-stack clients have two.
+    #[serde(default)]
+    pub bind_address: bool,
+}
+
+impl TicketConfig {
+    /// Single-use tickets for a minute.
+    #[must_use]
+    pub fn new(secret: impl Into<Secret>) -> Self {
+        Self {
+            secret: secret.into(),
+            ttl: default_ttl(),
+            mode: TicketMode::default(),
+            bind_address: false,
+        }
+    }
+}
+
+const fn default_ttl() -> Duration {
+    Duration::from_secs(60)
+}
+
+/// How often a ticket opens a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TicketMode {
+    /// Once. An `EventSource` that reconnects by itself is refused with 401, which ends it for
+    /// good: the page has to fetch a new ticket and make a new `EventSource`.
+    #[default]
+    SingleUse,
+    /// Again and again while its stream is open, and for `ttl` after the end: an `EventSource`
+    /// reconnects by itself, and a URL from an old log opens nothing.
+    Resumable,
+}
+
+impl AuthConfig {
+    pub(crate) fn check(&self, has_authenticator: bool, faults: &mut Faults) {
+        if let Some(secret) = &self.jwt_hs256_secret {
+            secret.check("auth.jwt_hs256_secret", faults);
+            if cfg!(not(feature = "jwt")) {
+                faults.add_secret(
+                    "auth.jwt_hs256_secret",
+                    "needs the feature `jwt` of actix-web-sse",
+                );
+            }
+            if has_authenticator {
+                faults.add_secret(
+                    "auth.jwt_hs256_secret",
+                    "stands beside an authenticator of your own: leave one of them out",
+                );
+            }
+        }
+        for (key, names) in [
+            ("auth.jwt_audience", &self.jwt_audience),
+            ("auth.jwt_issuer", &self.jwt_issuer),
+        ] {
+            if !names.is_empty() && self.jwt_hs256_secret.is_none() {
+                faults.add(key, names, "means nothing without jwt_hs256_secret");
+            }
+        }
+        let checks_tokens = has_authenticator || self.jwt_hs256_secret.is_some();
+        if self.required && !checks_tokens && self.ticket.is_none() {
+            faults.add(
+                "auth.required",
+                true,
+                "lets nobody in without a way to authenticate: set jwt_hs256_secret, or give an authenticator",
+            );
+        }
+        if let Some(cookie) = &self.cookie {
+            let is_token = !cookie.is_empty()
+                && cookie
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte));
+            if !is_token {
+                faults.add("auth.cookie", cookie, "is no name of a cookie");
+            }
+            if !checks_tokens {
+                faults.add(
+                    "auth.cookie",
+                    cookie,
+                    "holds a token that nobody checks: set jwt_hs256_secret, or give an authenticator",
+                );
+            }
+        }
+        if self.timeout.is_zero() || self.timeout > Duration::from_secs(60) {
+            faults.add(
+                "auth.timeout",
+                self.timeout,
+                "must be above 0 and at most 60s",
+            );
+        }
+        if let Some(cache) = &self.cache {
+            if cache.entries == 0 {
+                faults.add(
+                    "auth.cache.entries",
+                    0,
+                    "must be at least 1, or leave auth.cache out",
+                );
+            }
+            if cache.ttl.is_zero() || cache.ttl > Duration::from_secs(3600) {
+                faults.add(
+                    "auth.cache.ttl",
+                    cache.ttl,
+                    "must be above 0 and at most 1h",
+                );
+            }
+        }
+        if let Some(ticket) = &self.ticket {
+            ticket.secret.check("auth.ticket.secret", faults);
+            if ticket.ttl < Duration::from_secs(1) || ticket.ttl > Duration::from_secs(300) {
+                faults.add(
+                    "auth.ticket.ttl",
+                    ticket.ttl,
+                    "must be from 1s to 5min: what stands in a URL is soon in a log",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a stream missed and another node's engine has kept.
+
+use std::task::{Context, Poll};
+
+use crate::{
+    encode::Unnumbered,
+    hub::{
+        BackplaneFuture, History,
+        log::Frame,
+        state::{Read, State, Stream},
+        worker::Local,
+    },
+    observe::{CloseReason, Resume},
+};
+use tokio::time::Instant;
+
+/// A question to a backplane that is under way.
+pub(crate) struct Missed {
+    pub(crate) after: u64,
+    pub(crate) history: BackplaneFuture<History>,
+}
+
+impl Missed {
+    /// What there is to send when the answer has come; the stream then goes on with live events.
+    pub(crate) fn poll(
+        &mut self,
+        local: &Local,
+        stream: &mut Stream,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Poll<(Resume, Read)> {
+        let Poll::Ready(answer) = self.history.as_mut().poll(cx) else {
+            return Poll::Pending;
+        };
+        let Ok(history) = answer else {
+            // Nobody knows what was missed: the client comes back later, with the same ID.
+            return Poll::Ready((Resume::Fresh, Read::End(CloseReason::Error)));
+        };
+        if !history.complete {
+            local.caught_up(stream, self.after);
+            stream.watch.resumed(Resume::Gap);
+            return Poll::Ready((Resume::Gap, Read::Pending));
+        }
+        let last = history
+            .events
+            .last()
+            .map_or(self.after, |(_, number, _)| *number);
+        local.caught_up(stream, last);
+        stream.watch.resumed(Resume::Hit);
+        let frames = history.events.into_iter().map(|(_, number, event)| {
+            let bytes = Unnumbered::new(&event).number(&local.hub().core().id(number));
+            let (labels, _) = crate::hub::labels(event);
+            Frame {
+                position: number,
+                ordinal: 0,
+                end: 0,
+                published: now,
+                replayable: true,
+                bytes,
+                labels,
+            }
+        });
+        Poll::Ready((
+            Resume::Hit,
+            State::pack(stream, &frames.collect::<Vec<_>>()),
+        ))
+    }
+}

@@ -1,0 +1,274 @@
+//! What a request presents: one token, one ticket, or nothing; never two that may disagree.
+
+use std::borrow::Cow;
+
+use super::Token;
+use crate::observe::AuthMethod;
+
+/// Longer than any sensible token, and short enough to be checked in microseconds.
+const MAX_TOKEN: usize = 8192;
+
+/// The query parameter that holds a ticket.
+const TICKET: &[u8] = b"ticket";
+
+/// What a request presents.
+#[derive(Debug)]
+pub(crate) enum Presented<'a> {
+    /// Nothing that we look at.
+    Nothing,
+    /// A bearer token, or one from the cookie.
+    Token(Token<'a>),
+    /// A ticket.
+    Ticket(Cow<'a, [u8]>),
+    /// A token that is none: no text, or too long.
+    Unreadable,
+}
+
+/// Credentials that contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contradiction;
+
+/// Where to look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places<'a> {
+    /// Tokens in the `Authorization` header.
+    pub(crate) bearer: bool,
+    /// The cookie that holds a token.
+    pub(crate) cookie: Option<&'a str>,
+    /// The query parameter `ticket`.
+    pub(crate) ticket: bool,
+}
+
+impl Places<'_> {
+    /// There is nowhere to look.
+    pub(crate) const fn are_none(self) -> bool {
+        !self.bearer && self.cookie.is_none() && !self.ticket
+    }
+}
+
+/// Reads what is presented. What was put there on purpose (header, ticket) goes before what the
+/// browser sends by itself (cookie).
+///
+/// # Errors
+/// Two headers, two tickets, a token and a ticket, or two cookies of one name that differ.
+pub(crate) fn present<'a>(
+    places: Places<'_>,
+    mut authorization: impl Iterator<Item = &'a [u8]>,
+    cookies: impl Iterator<Item = &'a [u8]>,
+    query: &'a str,
+) -> Result<Presented<'a>, Contradiction> {
+    let bearer = match (authorization.next(), authorization.next()) {
+        (_, Some(_)) => return Err(Contradiction),
+        (Some(line), None) if places.bearer || places.ticket => bearer(line),
+        _ => None,
+    };
+    let ticket = if places.ticket { ticket(query)? } else { None };
+    match (bearer, ticket) {
+        (Some(_), Some(_)) => Err(Contradiction),
+        (Some(token), None) if places.bearer => Ok(token_of(token, AuthMethod::Bearer)),
+        (Some(_), None) => Ok(Presented::Unreadable),
+        (None, Some(ticket)) => Ok(Presented::Ticket(ticket)),
+        (None, None) => match places.cookie {
+            Some(name) => Ok(cookie(name, cookies)?.map_or(Presented::Nothing, |token| {
+                token_of(token, AuthMethod::Cookie)
+            })),
+            None => Ok(Presented::Nothing),
+        },
+    }
+}
+
+fn token_of(token: &[u8], method: AuthMethod) -> Presented<'_> {
+    match std::str::from_utf8(token) {
+        Ok(text) if (1..=MAX_TOKEN).contains(&text.len()) => {
+            Presented::Token(Token { text, method })
+        }
+        _ => Presented::Unreadable,
+    }
+}
+
+/// The token of an `Authorization: Bearer` line (RFC 6750 § 2.1). Another scheme is somebody
+/// else's business, a proxy's for example.
+fn bearer(line: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = line.split_at_checked(6)?;
+    let separated = token.is_empty() || token.starts_with(b" ");
+    (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| token.trim_ascii())
+}
+
+/// The value of a cookie (RFC 6265 § 5.4). Two of the same name come from different domains or
+/// paths, and one of them may be an attacker's.
+fn cookie<'a>(
+    name: &str,
+    lines: impl Iterator<Item = &'a [u8]>,
+) -> Result<Option<&'a [u8]>, Contradiction> {
+    let mut found = None;
+    for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')) {
+        let Some(equals) = pair.iter().position(|byte| *byte == b'=') else {
+            continue;
+        };
+        let (key, value) = pair.split_at(equals);
+        if key.trim_ascii() != name.as_bytes() {
+            continue;
+        }
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        match found {
+            Some(known) if known != value => return Err(Contradiction),
+            _ => found = Some(value),
+        }
+    }
+    Ok(found)
+}
+
+/// The ticket of a query, whatever way its name and value are encoded.
+fn ticket(query: &str) -> Result<Option<Cow<'_, [u8]>>, Contradiction> {
+    let mut found = None;
+    for pair in query.as_bytes().split(|byte| *byte == b'&') {
+        let equals = pair.iter().position(|byte| *byte == b'=');
+        let (key, value) = pair.split_at(equals.unwrap_or(pair.len()));
+        if *decoded(key) != *TICKET {
+            continue;
+        }
+        if found.is_some() {
+            return Err(Contradiction);
+        }
+        found = Some(decoded(value.get(1..).unwrap_or_default()));
+    }
+    Ok(found)
+}
+
+/// Percent-decoding (WHATWG URL § 5.1); allocates only if there is something to decode.
+fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !bytes.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(bytes);
+    }
+    let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match first {
+            b'+' => out.push(b' '),
+            b'%' => match (hex(tail.first()), hex(tail.get(1))) {
+                (Some(high), Some(low)) => {
+                    out.push((high * 16 + low) as u8);
+                    rest = tail.get(2..).unwrap_or_default();
+                }
+                _ => out.push(b'%'),
+            },
+            byte => out.push(*byte),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EVERYWHERE: Places<'_> = Places {
+        bearer: true,
+        cookie: Some("__Host-sid"),
+        ticket: true,
+    };
+
+    fn read(authorization: &[&str], cookies: &[&str], query: &str) -> String {
+        let presented = present(
+            EVERYWHERE,
+            authorization.iter().map(|line| line.as_bytes()),
+            cookies.iter().map(|line| line.as_bytes()),
+            query,
+        );
+        match presented {
+            Err(Contradiction) => "contradiction".into(),
+            Ok(Presented::Nothing) => "nothing".into(),
+            Ok(Presented::Unreadable) => "unreadable".into(),
+            Ok(Presented::Token(token)) => format!("{} {}", token.method, token.text),
+            Ok(Presented::Ticket(ticket)) => format!("ticket {}", String::from_utf8_lossy(&ticket)),
+        }
+    }
+
+    #[test]
+    fn one_credential_is_found_wherever_it_is() {
+        assert_eq!(read(&[], &[], ""), "nothing");
+        assert_eq!(read(&["Bearer a.b.c"], &[], ""), "bearer a.b.c");
+        assert_eq!(read(&["bearer  a.b.c "], &[], ""), "bearer a.b.c");
+        assert_eq!(
+            read(&[], &["x=1; __Host-sid=a.b.c; y=2"], ""),
+            "cookie a.b.c"
+        );
+        assert_eq!(read(&[], &["x=1", "__Host-sid=a=b"], ""), "cookie a=b");
+        assert_eq!(read(&[], &["x__Host-sid=1; __host-sid=2"], ""), "nothing");
+        assert_eq!(read(&[], &[], "topic=t&ticket=abc"), "ticket abc");
+        assert_eq!(read(&[], &[], "%74icke%74=a%62c"), "ticket abc");
+        assert_eq!(read(&[], &[], "TICKET=abc&ticket2=x"), "nothing");
+        assert_eq!(read(&[], &[], "ticket"), "ticket ");
+        assert_eq!(read(&["Basic eA=="], &["__Host-sid=a"], ""), "cookie a");
+        assert_eq!(read(&["Basic eA=="], &[], ""), "nothing");
+    }
+
+    #[test]
+    fn what_is_put_there_on_purpose_goes_before_the_cookie() {
+        assert_eq!(read(&["Bearer a"], &["__Host-sid=b"], ""), "bearer a");
+        assert_eq!(read(&[], &["__Host-sid=b"], "ticket=t"), "ticket t");
+    }
+
+    #[test]
+    fn t05_credentials_that_may_disagree() {
+        assert_eq!(read(&["Bearer a", "Bearer a"], &[], ""), "contradiction");
+        assert_eq!(read(&["Bearer a"], &[], "ticket=t"), "contradiction");
+        assert_eq!(read(&[], &[], "ticket=a&ticket=b"), "contradiction");
+        assert_eq!(read(&[], &[], "ticket=a&%74icket=a"), "contradiction");
+        assert_eq!(
+            read(&[], &["__Host-sid=a; __Host-sid=b"], ""),
+            "contradiction"
+        );
+        assert_eq!(read(&[], &["__Host-sid=a", "__Host-sid=a"], ""), "cookie a");
+    }
+
+    #[test]
+    fn a_token_that_is_none() {
+        assert_eq!(read(&["Bearer"], &[], ""), "unreadable");
+        assert_eq!(read(&["Bearer "], &[], ""), "unreadable");
+        assert_eq!(read(&[], &["__Host-sid="], ""), "unreadable");
+        assert_eq!(
+            read(&[&format!("Bearer {}", "a".repeat(8193))], &[], ""),
+            "unreadable"
+        );
+        assert_eq!(read(&["Bearerx"], &[], ""), "nothing");
+    }
+
+    #[test]
+    fn nobody_looks_where_nothing_is_checked() {
+        let nowhere = Places {
+            bearer: false,
+            cookie: None,
+            ticket: false,
+        };
+        let line = b"Bearer a".as_slice();
+        let presented = present(nowhere, [line].into_iter(), [line].into_iter(), "ticket=t");
+        assert!(matches!(presented, Ok(Presented::Nothing)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(
+            authorization in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..3),
+            cookie in prop::collection::vec(any::<u8>(), 0..80),
+            query in "[ -~]{0,80}",
+        ) {
+            let _ = present(
+                EVERYWHERE,
+                authorization.iter().map(Vec::as_slice),
+                std::iter::once(cookie.as_slice()),
+                &query,
+            );
+        }
+
+        #[test]
+        fn decoding_undoes_encoding(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let encoded: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+            prop_assert_eq!(&*decoded(encoded.as_bytes()), bytes.as_slice());
+        }
+    }
+}

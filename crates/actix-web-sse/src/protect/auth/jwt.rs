@@ -1,0 +1,214 @@
+//! JSON Web Tokens signed with HS256 (RFC 7519).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, crypto::rust_crypto, decode};
+use serde::Deserialize;
+
+use super::{Attempt, AuthError, AuthFuture, Authenticator};
+use crate::{config::AuthConfig, subscriber::Identity};
+
+/// The claims that are read beside the registered ones.
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    /// A date may have a fraction (RFC 7519 § 2), and may be absurd.
+    exp: f64,
+    topics: Option<Vec<String>>,
+    #[serde(default)]
+    publish: bool,
+}
+
+/// Checks tokens with one shared key.
+pub(crate) struct JwtHs256 {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+impl JwtHs256 {
+    /// The authenticator of the configuration, if it has the key for one.
+    pub(crate) fn of(config: &AuthConfig) -> Option<Self> {
+        let secret = config.jwt_hs256_secret.as_ref()?;
+        // Fails when there is one already, which is as good.
+        let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
+        // Only HS256, so that a token cannot choose `none` or the public key of another.
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_required_spec_claims(&["exp", "sub"]);
+        validation.validate_nbf = true;
+        // A stream ends at `exp`, so none may open after it.
+        validation.leeway = 0;
+        if !config.jwt_audience.is_empty() {
+            validation.set_audience(&config.jwt_audience);
+        }
+        if !config.jwt_issuer.is_empty() {
+            validation.set_issuer(&config.jwt_issuer);
+            validation.required_spec_claims.insert("iss".to_owned());
+        }
+        Some(Self {
+            key: DecodingKey::from_secret(secret.expose()),
+            validation,
+        })
+    }
+
+    fn check(&self, token: &str, now: SystemTime) -> Result<Identity, AuthError> {
+        let claims = decode::<Claims>(token, &self.key, &self.validation)
+            .map_err(|_| AuthError::Invalid)?
+            .claims;
+        let now = now
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        if claims.sub.is_empty() || claims.exp <= now {
+            return Err(AuthError::Invalid);
+        }
+        // Beyond what a clock can hold, a token never expires; the lifetime of a stream has its
+        // own limit.
+        let ttl = Duration::try_from_secs_f64(claims.exp - now).unwrap_or(Duration::MAX);
+        let mut identity = Identity::user(claims.sub)
+            .expiring_in(ttl)
+            .publishing(claims.publish);
+        if let Some(topics) = claims.topics {
+            identity = identity.reading(topics);
+        }
+        Ok(identity)
+    }
+}
+
+impl Authenticator for JwtHs256 {
+    fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a> {
+        let answer = attempt
+            .token
+            .ok_or(AuthError::Missing)
+            .and_then(|token| self.check(token.text, SystemTime::now()));
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const SECRET: &str = "reference-secret-of-at-least-32-bytes!";
+
+    fn check(change: impl FnOnce(&mut AuthConfig), token: &str) -> Result<Identity, AuthError> {
+        let mut config = AuthConfig {
+            jwt_hs256_secret: Some(SECRET.into()),
+            ..AuthConfig::default()
+        };
+        change(&mut config);
+        JwtHs256::of(&config)
+            .unwrap()
+            .check(token, SystemTime::now())
+    }
+
+    fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        encode(&Header::new(algorithm), claims, &key).unwrap()
+    }
+
+    fn token(claims: &Value) -> String {
+        signed(Algorithm::HS256, SECRET, claims)
+    }
+
+    fn now() -> u64 {
+        jsonwebtoken::get_current_timestamp()
+    }
+
+    #[test]
+    fn a_token_says_who_it_is_what_it_may_and_for_how_long() {
+        let claims = json!({"sub": "u", "exp": now() + 100, "topics": ["a"], "publish": true});
+        let identity = check(|_| {}, &token(&claims)).unwrap();
+        assert_eq!(identity.user.as_deref(), Some("u"));
+        assert!(identity.topics.allow("a") && !identity.topics.allow("b"));
+        assert!(identity.publish);
+        let ttl = identity.ttl().unwrap();
+        assert!((98..=100).contains(&ttl.as_secs()), "{ttl:?}");
+
+        let identity = check(|_| {}, &token(&json!({"sub": "u", "exp": now() + 100}))).unwrap();
+        assert!(identity.topics.allow("whatever") && !identity.publish);
+    }
+
+    #[test]
+    fn t02_what_does_not_hold() {
+        let good = json!({"sub": "u", "exp": now() + 100});
+        let parts = token(&good);
+        let (message, _) = parts.rsplit_once('.').unwrap();
+        // {"alg":"none"}
+        let (_, payload) = message.split_once('.').unwrap();
+        for token in [
+            String::new(),
+            "x".into(),
+            "a.b.c".into(),
+            format!("{message}."),
+            format!("{message}.AAAA"),
+            format!("eyJhbGciOiJub25lIn0.{payload}."),
+            signed(Algorithm::HS384, SECRET, &good),
+            signed(
+                Algorithm::HS256,
+                "another-secret-of-at-least-32-bytes!!!",
+                &good,
+            ),
+            token(&json!({"sub": "u"})),
+            token(&json!({"exp": now() + 100})),
+            token(&json!({"sub": "", "exp": now() + 100})),
+            token(&json!({"sub": 5, "exp": now() + 100})),
+            token(&json!({"sub": "u", "exp": now() + 100, "aud": "somebody"})),
+            token(&json!({"sub": "u", "exp": "soon"})),
+            token(&json!({"sub": "u", "exp": now() + 100, "topics": "all"})),
+        ] {
+            assert_eq!(
+                check(|_| {}, &token).unwrap_err(),
+                AuthError::Invalid,
+                "{token}"
+            );
+        }
+    }
+
+    #[test]
+    fn t15_dates_at_the_edges() {
+        for exp in [
+            json!(u64::MAX),
+            json!(9_223_372_036_854_775_807_u64),
+            json!(1e300),
+        ] {
+            let token = token(&json!({"sub": "u", "exp": exp}));
+            match check(|_| {}, &token) {
+                Ok(identity) => assert!(!identity.is_expired(), "{exp}"),
+                Err(error) => assert_eq!((error, exp), (AuthError::Invalid, json!(1e300))),
+            }
+        }
+        for claims in [
+            json!({"sub": "u", "exp": now()}),
+            json!({"sub": "u", "exp": now() - 1}),
+            json!({"sub": "u", "exp": 0}),
+            json!({"sub": "u", "exp": -1}),
+            json!({"sub": "u", "exp": now() + 100, "nbf": now() + 50}),
+        ] {
+            assert_eq!(
+                check(|_| {}, &token(&claims)).unwrap_err(),
+                AuthError::Invalid,
+                "{claims}"
+            );
+        }
+        let claims = json!({"sub": "u", "exp": now() + 100, "nbf": now() - 5});
+        assert!(check(|_| {}, &token(&claims)).is_ok());
+    }
+
+    #[test]
+    fn audience_and_issuer_when_they_are_configured() {
+        let ours = |config: &mut AuthConfig| {
+            config.jwt_audience = vec!["streams".into()];
+            config.jwt_issuer = vec!["login".into()];
+        };
+        let claims = |aud: &str, iss: &str| {
+            token(&json!({"sub": "u", "exp": now() + 100, "aud": aud, "iss": iss}))
+        };
+        assert!(check(ours, &claims("streams", "login")).is_ok());
+        assert!(check(ours, &claims("other", "login")).is_err());
+        assert!(check(ours, &claims("streams", "other")).is_err());
+        assert!(check(ours, &token(&json!({"sub": "u", "exp": now() + 100}))).is_err());
+    }
+}

@@ -1,0 +1,259 @@
+//! Who the client is: credentials out of the request, to an [`Authenticator`], back as an
+//! [`Identity`].
+
+mod cache;
+pub(crate) mod credentials;
+#[cfg(feature = "jwt")]
+pub(crate) mod jwt;
+
+use std::{fmt, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+
+use actix_web::HttpRequest;
+
+use self::{cache::Cache, credentials::Presented};
+use super::panic::caught;
+use crate::{
+    config::AuthConfig,
+    observe::{AuthMethod, RefusalReason},
+    subscriber::Identity,
+};
+
+/// A token as it was presented.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Token<'a> {
+    /// The token itself.
+    pub text: &'a str,
+    /// Where it was: `bearer` or `cookie`.
+    pub method: AuthMethod,
+}
+
+impl fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that is to be authenticated.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Attempt<'a> {
+    /// The token, if one was presented.
+    pub token: Option<Token<'a>>,
+    /// The client's address: the peer's, or what a trusted proxy says.
+    pub address: Option<IpAddr>,
+    /// The request.
+    pub request: &'a HttpRequest,
+}
+
+/// Why a client was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// Nothing was presented: 401 without an error code.
+    Missing,
+    /// What was presented does not hold, whatever the reason: 401 `invalid_token`. All reasons
+    /// look alike, so that nobody learns from the difference.
+    Invalid,
+    /// It holds, and does not suffice: 403 `insufficient_scope`.
+    Forbidden,
+    /// It could not be checked: 503. Nobody is let in unchecked.
+    Unavailable,
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "no credentials",
+            Self::Invalid => "credentials that do not hold",
+            Self::Forbidden => "credentials that do not suffice",
+            Self::Unavailable => "the credentials could not be checked",
+        })
+    }
+}
+
+impl std::error::Error for AuthError {}
+
+impl From<AuthError> for RefusalReason {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Missing => Self::Unauthorized,
+            AuthError::Invalid => Self::InvalidToken,
+            AuthError::Forbidden => Self::InsufficientScope,
+            AuthError::Unavailable => Self::AuthUnavailable,
+        }
+    }
+}
+
+/// What an [`Authenticator`] returns.
+pub type AuthFuture<'a> = Pin<Box<dyn Future<Output = Result<Identity, AuthError>> + 'a>>;
+
+/// Finds out who a token belongs to.
+///
+/// It runs after every check that is cheaper, limits included, so that nobody can make it work
+/// for nothing. It is given [`AuthConfig::timeout`]; when it takes longer or panics, the request
+/// is refused with 503. When the client goes away, its future is dropped.
+///
+/// ```
+/// use actix_web_sse::{
+///     Identity,
+///     protect::{Attempt, AuthError, AuthFuture, Authenticator},
+/// };
+///
+/// struct Sessions; // a pool of connections to where the sessions are
+///
+/// impl Sessions {
+///     async fn user_of(&self, token: &str) -> Result<Option<String>, std::io::Error> {
+///         Ok((token == "s3cr3t").then(|| "alice".to_owned()))
+///     }
+/// }
+///
+/// impl Authenticator for Sessions {
+///     fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a> {
+///         Box::pin(async move {
+///             let token = attempt.token.ok_or(AuthError::Missing)?;
+///             let user = self.user_of(token.text).await.map_err(|_| AuthError::Unavailable)?;
+///             user.map(Identity::user).ok_or(AuthError::Invalid)
+///         })
+///     }
+/// }
+/// ```
+pub trait Authenticator: Send + Sync + 'static {
+    /// Says who it is, or why it is not let in. The method of the returned identity is replaced
+    /// by the token's, if there was one.
+    fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a>;
+
+    /// Whether it looks at nothing but tokens. Then requests without one never reach it: they
+    /// are anonymous, or refused if authentication is required. Default true; false for what
+    /// looks at client certificates or headers of its own.
+    fn needs_token(&self) -> bool {
+        true
+    }
+}
+
+/// Checks credentials, as configured.
+pub(crate) struct Auth {
+    authenticator: Option<Arc<dyn Authenticator>>,
+    cache: Option<Cache>,
+    required: bool,
+    timeout: Duration,
+    cookie: Option<Box<str>>,
+}
+
+impl Auth {
+    pub(crate) fn new(config: &AuthConfig, authenticator: Option<Arc<dyn Authenticator>>) -> Self {
+        #[cfg(feature = "jwt")]
+        let authenticator = authenticator.or_else(|| {
+            jwt::JwtHs256::of(config).map(|jwt| Arc::new(jwt) as Arc<dyn Authenticator>)
+        });
+        Self {
+            authenticator,
+            cache: config.cache.as_ref().map(Cache::new),
+            required: config.required,
+            timeout: config.timeout,
+            cookie: config.cookie.as_deref().map(Into::into),
+        }
+    }
+
+    /// Whether anybody looks at tokens.
+    pub(crate) const fn checks_tokens(&self) -> bool {
+        self.authenticator.is_some()
+    }
+
+    /// How long finding out who somebody is may take.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
+    }
+
+    /// Forgets what is remembered of a user's tokens.
+    pub(crate) fn forget(&self, user: &str) {
+        if let Some(cache) = &self.cache {
+            cache.forget(user);
+        }
+    }
+
+    /// Who presents this, tickets aside.
+    pub(crate) async fn identify(
+        &self,
+        presented: &Presented<'_>,
+        address: Option<IpAddr>,
+        request: &HttpRequest,
+    ) -> Result<Identity, RefusalReason> {
+        let token = match presented {
+            Presented::Token(token) => Some(*token),
+            Presented::Unreadable => return Err(RefusalReason::InvalidToken),
+            Presented::Ticket(_) | Presented::Nothing => None,
+        };
+        let asked = match (&self.authenticator, token) {
+            (Some(authenticator), Some(_)) => Some(authenticator),
+            (Some(authenticator), None) if !authenticator.needs_token() => Some(authenticator),
+            _ => None,
+        };
+        let identity = match asked {
+            None if self.required => return Err(RefusalReason::Unauthorized),
+            None => return Ok(Identity::anonymous()),
+            Some(authenticator) => {
+                let attempt = Attempt {
+                    token,
+                    address,
+                    request,
+                };
+                match self.ask(authenticator.as_ref(), attempt).await {
+                    Err(AuthError::Missing) if token.is_none() && !self.required => {
+                        return Ok(Identity::anonymous());
+                    }
+                    answer => answer?,
+                }
+            }
+        };
+        if identity.is_expired() {
+            return Err(RefusalReason::InvalidToken);
+        }
+        Ok(identity)
+    }
+
+    async fn ask(
+        &self,
+        authenticator: &dyn Authenticator,
+        attempt: Attempt<'_>,
+    ) -> Result<Identity, AuthError> {
+        let remembered = self.cache.as_ref().zip(attempt.token);
+        let remembered = remembered.map(|(cache, token)| (cache, Cache::key(token)));
+        if let Some((cache, key)) = &remembered
+            && let Some(identity) = cache.get(key)
+        {
+            return Ok(identity);
+        }
+        // Inside the future, so that a panic before the first await is caught too.
+        let asking = caught(async { authenticator.authenticate(attempt).await });
+        let answer = tokio::time::timeout(self.timeout, asking).await;
+        let Ok(Ok(answer)) = answer else {
+            return Err(AuthError::Unavailable);
+        };
+        let mut identity = answer?;
+        if let Some(token) = attempt.token {
+            identity.method = token.method;
+        } else if identity.method == AuthMethod::None {
+            identity.method = AuthMethod::Custom;
+        }
+        if let Some((cache, key)) = remembered {
+            cache.put(key, &identity);
+        }
+        Ok(identity)
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("required", &self.required)
+            .field("cookie", &self.cookie)
+            .finish_non_exhaustive()
+    }
+}

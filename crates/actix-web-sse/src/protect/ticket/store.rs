@@ -1,0 +1,244 @@
+//! Which tickets have been used: in this process, or wherever the application says.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::{Future, ready},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::MAX_SKEW;
+use crate::config::TicketMode;
+
+/// What is remembered at most. Only tickets that we signed get here, so a flood has a name.
+const MAX_REMEMBERED: usize = 1_000_000;
+/// Below this many entries nobody looks for stale ones.
+const SMALL: usize = 1024;
+
+/// A ticket that is about to open a stream. Its signature, age and bindings have been checked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TicketClaim {
+    /// Which ticket: 128 random bits.
+    pub id: [u8; 16],
+    /// Whom it stands for.
+    pub user: Option<Arc<str>>,
+    /// How often it may be used.
+    pub mode: TicketMode,
+    /// It was issued no longer than `ttl` ago. A single-use ticket that is not never gets here.
+    pub fresh: bool,
+    /// How long a ticket holds.
+    pub ttl: Duration,
+}
+
+/// The store could not be asked. The stream is refused with 503.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TicketStoreUnavailable;
+
+impl fmt::Display for TicketStoreUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store of tickets could not be asked")
+    }
+}
+
+impl std::error::Error for TicketStoreUnavailable {}
+
+/// What a [`TicketStore`] returns.
+pub type TicketFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<bool, TicketStoreUnavailable>> + 'a>>;
+
+/// Remembers which tickets have been used, so that none is used twice. The default keeps them
+/// in this process; several nodes need one that they share.
+pub trait TicketStore: Send + Sync + 'static {
+    /// Says whether the ticket may open a stream, and notes that it did, in one step.
+    ///
+    /// [`TicketMode::SingleUse`]: yes if it was never claimed; to be remembered for `ttl` and a
+    /// minute, for the clocks of nodes differ.
+    ///
+    /// [`TicketMode::Resumable`]: yes if a stream of it is open, or the last one ended less than
+    /// `ttl` ago, or if it is `fresh` and was never claimed.
+    ///
+    /// It is given the time-out of authentication; a panic is a failure.
+    fn claim<'a>(&'a self, claim: &'a TicketClaim) -> TicketFuture<'a>;
+
+    /// A stream of a resumable ticket has ended. Must not block.
+    fn release(&self, claim: &TicketClaim) {
+        let _ = claim;
+    }
+}
+
+/// The tickets used in this process.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<Used>);
+
+#[derive(Debug, Default)]
+struct Used {
+    tickets: HashMap<[u8; 16], Use>,
+    /// At how many entries stale ones are looked for next: each look halves the work ahead, so
+    /// that a claim costs the same on average.
+    sweep_at: usize,
+}
+
+#[derive(Debug)]
+struct Use {
+    open: u32,
+    until: Instant,
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Used> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claim_now(&self, claim: &TicketClaim) -> Result<bool, TicketStoreUnavailable> {
+        let now = Instant::now();
+        let mut used = self.lock();
+        used.sweep(now);
+        let full = used.tickets.len() >= MAX_REMEMBERED;
+        match used.tickets.get_mut(&claim.id) {
+            Some(_) if claim.mode == TicketMode::SingleUse => Ok(false),
+            Some(known) if known.open > 0 || known.until > now => {
+                known.open += 1;
+                Ok(true)
+            }
+            Some(_) => Ok(false),
+            None if !claim.fresh => Ok(false),
+            None if full => Err(TicketStoreUnavailable),
+            None => {
+                let open = u32::from(claim.mode == TicketMode::Resumable);
+                // As long as any node's clock may hold it to be fresh.
+                let until = match claim.mode {
+                    TicketMode::SingleUse => now + claim.ttl + MAX_SKEW * 2,
+                    TicketMode::Resumable => now + claim.ttl,
+                };
+                used.tickets.insert(claim.id, Use { open, until });
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl Used {
+    fn sweep(&mut self, now: Instant) {
+        if self.tickets.len() < self.sweep_at.max(SMALL) {
+            return;
+        }
+        self.tickets
+            .retain(|_, used| used.open > 0 || used.until > now);
+        self.sweep_at = self.tickets.len() * 2;
+        self.tickets.shrink_to(self.sweep_at);
+    }
+}
+
+impl TicketStore for Memory {
+    fn claim<'a>(&'a self, claim: &'a TicketClaim) -> TicketFuture<'a> {
+        Box::pin(ready(self.claim_now(claim)))
+    }
+
+    fn release(&self, claim: &TicketClaim) {
+        if let Some(known) = self.lock().tickets.get_mut(&claim.id) {
+            known.open = known.open.saturating_sub(1);
+            known.until = Instant::now() + claim.ttl;
+        }
+    }
+}
+
+/// Users whose tickets up to some time do not hold any more.
+#[derive(Debug, Default)]
+pub(super) struct Revocations(Mutex<HashMap<Box<str>, Revocation>>);
+
+#[derive(Debug)]
+struct Revocation {
+    issued_until: u64,
+    forget_at: Instant,
+}
+
+impl Revocations {
+    pub(super) fn add(&self, user: &str, issued_until: u64, remember: Duration) {
+        let now = Instant::now();
+        let mut revoked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        revoked.retain(|_, revocation| revocation.forget_at > now);
+        let revocation = Revocation {
+            issued_until,
+            forget_at: now + remember,
+        };
+        revoked.insert(user.into(), revocation);
+    }
+
+    /// Whether a ticket of this user, issued then, is revoked.
+    pub(super) fn cover(&self, user: &str, issued: u64) -> bool {
+        let revoked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        revoked
+            .get(user)
+            .is_some_and(|revocation| issued <= revocation.issued_until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(id: u32, mode: TicketMode, fresh: bool) -> TicketClaim {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&id.to_be_bytes());
+        TicketClaim {
+            id: bytes,
+            user: None,
+            mode,
+            fresh,
+            ttl: Duration::from_secs(60),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t12_a_resumable_ticket_ends_a_while_after_its_stream() {
+        let store = Memory::default();
+        let fresh = claim(1, TicketMode::Resumable, true);
+        let stale = claim(1, TicketMode::Resumable, false);
+        assert_eq!(store.claim_now(&stale), Ok(false), "never seen");
+        assert_eq!(store.claim_now(&fresh), Ok(true));
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(store.claim_now(&stale), Ok(true), "its stream is open");
+        store.release(&stale);
+        store.release(&stale);
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert_eq!(
+            store.claim_now(&stale),
+            Ok(true),
+            "its stream has just ended"
+        );
+        store.release(&stale);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(store.claim_now(&stale), Ok(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn used_tickets_are_forgotten_when_they_would_not_hold_anyway() {
+        let store = Memory::default();
+        for round in 0..20 {
+            for id in 0..1000 {
+                let claim = claim(round * 1000 + id, TicketMode::SingleUse, true);
+                assert_eq!(store.claim_now(&claim), Ok(true));
+                assert_eq!(store.claim_now(&claim), Ok(false));
+            }
+            tokio::time::advance(Duration::from_secs(121)).await;
+        }
+        assert!(store.lock().tickets.len() <= 2 * SMALL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revocation_covers_the_past_only_and_is_forgotten() {
+        let revocations = Revocations::default();
+        revocations.add("u", 1000, Duration::from_secs(60));
+        assert!(revocations.cover("u", 1000));
+        assert!(!revocations.cover("u", 1001));
+        assert!(!revocations.cover("v", 1000));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        revocations.add("v", 1000, Duration::from_secs(60));
+        assert!(!revocations.cover("u", 1000));
+    }
+}

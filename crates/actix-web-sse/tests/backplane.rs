@@ -1,0 +1,205 @@
+//! The seam for a hub that spans several processes, with an engine in memory.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_web::{
+    App, Responder,
+    dev::ServiceResponse,
+    test::{TestRequest, call_service, init_service},
+    web,
+};
+use actix_web_sse::{
+    Backplane, BackplaneError, BackplaneFuture, Event, History, Hub, PublishError, Revocation,
+    Sink, Subscriber,
+    test::{Reading, read_events},
+};
+
+/// Numbers events and keeps them, for all nodes.
+#[derive(Default)]
+struct Engine(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    number: u64,
+    trimmed: u64,
+    down: bool,
+    events: Vec<(Arc<str>, u64, Event)>,
+    nodes: Vec<Sink>,
+}
+
+#[derive(Clone)]
+struct Node(Arc<Engine>, usize);
+
+impl Backplane for Node {
+    fn start(&self, sink: Sink) {
+        sink.epoch("engine00").unwrap();
+        self.0.0.lock().unwrap().nodes.push(sink);
+    }
+
+    fn publish(&self, topic: &str, event: Event) -> BackplaneFuture<u64> {
+        let mut kept = self.0.0.lock().unwrap();
+        if kept.down {
+            return Box::pin(async { Err(BackplaneError::new("down")) });
+        }
+        kept.number += 1;
+        let number = kept.number;
+        kept.events.push((topic.into(), number, event.clone()));
+        for node in &kept.nodes {
+            node.deliver(topic, number, event.clone());
+        }
+        Box::pin(async move { Ok(number) })
+    }
+
+    fn interest(&self) {
+        let kept = self.0.0.lock().unwrap();
+        if let Some(sink) = kept.nodes.get(self.1) {
+            for (topic, followed) in sink.changes() {
+                if followed {
+                    sink.followed(&topic, kept.number);
+                }
+            }
+        }
+    }
+
+    fn history(&self, topics: Vec<Arc<str>>, after: u64) -> BackplaneFuture<History> {
+        let kept = self.0.0.lock().unwrap();
+        let events = kept.events.iter().filter(|(topic, number, _)| {
+            topics.contains(topic) && *number > after.max(kept.trimmed)
+        });
+        let history = History {
+            events: events.cloned().collect(),
+            complete: after >= kept.trimmed,
+        };
+        Box::pin(async move { Ok(history) })
+    }
+
+    fn revoke(&self, revocation: Revocation) {
+        let kept = self.0.0.lock().unwrap();
+        for (_, sink) in kept
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(node, _)| *node != self.1)
+        {
+            sink.revoke(&revocation);
+        }
+    }
+}
+
+fn nodes() -> (Arc<Engine>, Hub, Hub) {
+    let engine = Arc::new(Engine::default());
+    let hub = |node| {
+        let plane = Node(Arc::clone(&engine), node);
+        Hub::builder().backplane(plane).build().unwrap()
+    };
+    let (a, b) = (hub(0), hub(1));
+    (engine, a, b)
+}
+
+async fn open(hub: &Hub, last_event_id: Option<&str>) -> ServiceResponse {
+    async fn topic(hub: Hub, subscriber: Subscriber) -> impl Responder {
+        hub.subscribe("t", subscriber)
+    }
+    let app = App::new()
+        .app_data(hub.clone())
+        .route("/", web::get().to(topic));
+    let app = init_service(app).await;
+    let mut request = TestRequest::get();
+    if let Some(id) = last_event_id {
+        request = request.insert_header(("last-event-id", id));
+    }
+    call_service(&app, request.to_request()).await
+}
+
+async fn publish(hub: &Hub, data: &'static str) -> String {
+    let published = hub.publish_shared("t", Event::data(data)).await.unwrap();
+    published.id.unwrap()
+}
+
+async fn read(response: ServiceResponse, events: usize) -> Reading {
+    read_events(response, events, Duration::from_secs(10)).await
+}
+
+fn data(reading: &Reading) -> Vec<&str> {
+    reading
+        .events
+        .iter()
+        .map(|event| event.data.as_str())
+        .collect()
+}
+
+#[actix_web::test]
+async fn an_event_reaches_the_streams_of_every_node_with_the_same_id() {
+    let (_, a, b) = nodes();
+    let (on_a, on_b) = (open(&a, None).await, open(&b, None).await);
+    let id = publish(&a, "x").await;
+    for response in [on_a, on_b] {
+        let reading = read(response, 1).await;
+        assert_eq!(data(&reading), ["x"]);
+        assert_eq!(reading.events[0].last_event_id, id);
+    }
+}
+
+#[actix_web::test]
+async fn a_last_event_id_holds_on_a_node_that_never_followed_the_topic() {
+    let (_, a, b) = nodes();
+    let first = publish(&a, "1").await;
+    publish(&a, "2").await;
+    publish(&a, "3").await;
+    let response = open(&b, Some(&first)).await;
+    publish(&a, "4").await;
+    assert_eq!(data(&read(response, 3).await), ["2", "3", "4"]);
+}
+
+#[actix_web::test]
+async fn what_the_engine_has_trimmed_is_a_gap_and_the_client_is_told() {
+    let (engine, a, b) = nodes();
+    let first = publish(&a, "1").await;
+    publish(&a, "2").await;
+    engine.0.lock().unwrap().trimmed = 2;
+    let response = open(&b, Some(&first)).await;
+    publish(&a, "3").await;
+    let reading = read(response, 2).await;
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#, "3"]);
+    assert_eq!(reading.events[0].event, "reset");
+}
+
+#[actix_web::test]
+async fn an_engine_that_lost_its_history_sends_every_client_back() {
+    let (engine, a, _) = nodes();
+    let old = publish(&a, "1").await;
+    let response = open(&a, None).await;
+    engine.0.lock().unwrap().nodes[0].epoch("engine01").unwrap();
+    assert!(read(response, 1).await.ended);
+    let reading = read(open(&a, Some(&old)).await, 1).await;
+    assert_eq!(data(&reading), [r#"{"reason":"unknown"}"#]);
+}
+
+#[actix_web::test]
+async fn a_publication_that_the_engine_did_not_take_is_an_error() {
+    let (engine, a, _) = nodes();
+    engine.0.lock().unwrap().down = true;
+    let refused = a.publish_shared("t", Event::data("x")).await;
+    assert!(
+        matches!(refused, Err(PublishError::Backplane(_))),
+        "{refused:?}"
+    );
+    assert_eq!(a.publish("t", Event::data("x")), Err(PublishError::Shared));
+}
+
+#[actix_web::test]
+async fn a_disconnected_topic_ends_on_every_node() {
+    let (_, a, b) = nodes();
+    let on_b = open(&b, None).await;
+    a.disconnect_topic("t");
+    assert!(read(on_b, 1).await.ended);
+}

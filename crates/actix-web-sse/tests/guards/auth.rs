@@ -1,0 +1,344 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web_sse::{
+    Identity, Policy,
+    config::AuthConfig,
+    protect::{Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder},
+};
+use tokio::time::Instant;
+
+use super::support::{APP, Ear, Recording, Reply, Server, reference, streams, wait_until};
+
+/// Understands tokens that say what is to happen.
+#[derive(Default)]
+struct Obedient {
+    asked: Arc<AtomicUsize>,
+}
+
+impl Authenticator for Obedient {
+    fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let token = attempt.token.map_or("", |token| token.text);
+        assert_ne!(token, "panic-now", "provoked");
+        Box::pin(async move {
+            match token {
+                "alice" => Ok(Identity::user("alice")),
+                "bob" => Ok(Identity::user("bob").reading(["other"])),
+                "ending" => Ok(Identity::user("ending").expiring_in(Duration::from_secs(1))),
+                "ended" => Ok(Identity::user("ended").expiring_in(Duration::ZERO)),
+                "slow" => {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    Ok(Identity::user("slow"))
+                }
+                "panic" => panic!("provoked"),
+                "broken" => Err(AuthError::Unavailable),
+                "forbidden" => Err(AuthError::Forbidden),
+                _ => Err(AuthError::Invalid),
+            }
+        })
+    }
+}
+
+fn auth(change: impl FnOnce(&mut AuthConfig)) -> AuthConfig {
+    let mut auth = AuthConfig::default();
+    auth.required = true;
+    auth.cookie = Some("__Host-sid".into());
+    auth.timeout = Duration::from_millis(200);
+    change(&mut auth);
+    auth
+}
+
+fn serve(change: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> (Server, Arc<AtomicUsize>) {
+    let recording: Arc<Recording> = Arc::default();
+    let authenticator = Obedient::default();
+    let asked = Arc::clone(&authenticator.asked);
+    let builder = reference(&recording)
+        .auth(auth(|_| {}))
+        .authenticator(authenticator);
+    let policy = change(builder).build().unwrap();
+    (Server::start(&recording, streams(policy)), asked)
+}
+
+async fn bearer(server: &Server, token: &str) -> Reply {
+    server
+        .get(&format!(
+            "Origin: {APP}\r\nAuthorization: Bearer {token}\r\n"
+        ))
+        .await
+}
+
+#[actix_rt::test]
+async fn t01_without_credentials_nothing_is_said_about_errors() {
+    let (server, asked) = serve(|builder| builder);
+    let mut reply = server.get(&format!("Origin: {APP}\r\n")).await;
+    reply.assert_err(401);
+    reply.assert_readable_by(APP);
+    assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(reply.body().await, br#"{"error":"unauthorized"}"#);
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    assert_eq!(server.recording.opened.load(Ordering::SeqCst), 0);
+}
+
+#[actix_rt::test]
+async fn t02_credentials_that_do_not_hold_look_alike() {
+    let (server, _) = serve(|builder| builder);
+    let long = "x".repeat(9000);
+    for token in ["nonsense", "ended", "", &long] {
+        let mut reply = bearer(&server, token).await;
+        reply.assert_err(401);
+        reply.assert_readable_by(APP);
+        assert_eq!(
+            reply.header("www-authenticate"),
+            Some(r#"Bearer error="invalid_token""#)
+        );
+        assert_eq!(reply.body().await, br#"{"error":"invalid_token"}"#);
+    }
+}
+
+#[actix_rt::test]
+async fn a_token_or_a_cookie_opens_the_stream() {
+    let (server, _) = serve(|builder| builder);
+    bearer(&server, "alice").await.assert_ok();
+    let reply = server
+        .get(&format!(
+            "Origin: {APP}\r\nCookie: x=1; __Host-sid=alice\r\n"
+        ))
+        .await;
+    reply.assert_ok();
+    let reply = server.get("Cookie: __Host-sid=alice\r\n").await;
+    reply.assert_ok();
+}
+
+#[actix_rt::test]
+async fn t03_the_right_to_another_topic_does_not_suffice() {
+    let (server, _) = serve(|builder| builder.topic(|_| Some("demo".into())));
+    for token in ["bob", "forbidden"] {
+        let mut reply = bearer(&server, token).await;
+        reply.assert_err(403);
+        assert_eq!(
+            reply.header("www-authenticate"),
+            Some(r#"Bearer error="insufficient_scope""#)
+        );
+        assert_eq!(reply.body().await, br#"{"error":"insufficient_scope"}"#);
+    }
+    bearer(&server, "alice").await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn t05_credentials_that_may_disagree_are_refused() {
+    let (server, asked) = serve(|builder| builder);
+    for lines in [
+        "Authorization: Bearer alice\r\nAuthorization: Bearer bob\r\n",
+        "Cookie: __Host-sid=alice; __Host-sid=bob\r\n",
+    ] {
+        let mut reply = server.get(lines).await;
+        reply.assert_err(400);
+        assert_eq!(reply.body().await, br#"{"error":"invalid_request"}"#);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+#[actix_rt::test]
+async fn t07_what_cannot_be_checked_is_not_let_in() {
+    let (server, _) = serve(|builder| builder.streams_per_ip(1));
+    for token in ["slow", "broken", "panic", "panic-now"] {
+        let since = Instant::now();
+        let mut reply = bearer(&server, token).await;
+        assert!(since.elapsed() < Duration::from_secs(4), "{token}");
+        reply.assert_err(503);
+        reply.assert_readable_by(APP);
+        assert!(reply.header("retry-after").is_some());
+        assert_eq!(reply.body().await, br#"{"error":"auth_unavailable"}"#);
+    }
+    // The slot is free, and the worker alive.
+    bearer(&server, "alice").await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn t08_a_client_that_leaves_while_it_is_checked_gives_its_slot_back() {
+    let recording: Arc<Recording> = Arc::default();
+    let policy = reference(&recording)
+        .auth(auth(|auth| auth.timeout = Duration::from_secs(30)))
+        .authenticator(Obedient::default())
+        .streams_per_ip(5)
+        .build()
+        .unwrap();
+    let server = Server::start(&recording, streams(policy));
+    let request = "GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer ";
+    for reset in [true, false] {
+        let mut sockets = Vec::new();
+        let before = recording.attempts.load(Ordering::SeqCst);
+        for _ in 0..5 {
+            sockets.push(server.send(&format!("{request}slow\r\n\r\n")).await);
+        }
+        wait_until("all are being checked", || {
+            recording.attempts.load(Ordering::SeqCst) == before + 5
+        })
+        .await;
+        bearer(&server, "alice").await.assert_err(429);
+        for socket in &sockets {
+            if reset {
+                socket.set_zero_linger().unwrap();
+            }
+        }
+        drop(sockets);
+        let since = Instant::now();
+        while bearer(&server, "alice").await.status != 200 {
+            assert!(since.elapsed() < Duration::from_secs(3), "slots are free");
+        }
+        wait_until("none is left", || {
+            recording.active.load(Ordering::SeqCst) == 0
+        })
+        .await;
+    }
+}
+
+#[actix_rt::test]
+async fn l19_the_limits_stand_before_the_check() {
+    let (server, asked) = serve(|builder| builder.connects_per_second(10));
+    let since = Instant::now();
+    for _ in 0..100 {
+        bearer(&server, "nonsense").await;
+    }
+    let seconds = since.elapsed().as_secs() as usize + 1;
+    assert!(asked.load(Ordering::SeqCst) <= 10 * seconds);
+}
+
+#[actix_rt::test]
+async fn a_user_has_a_limit_of_its_own() {
+    let (server, _) = serve(|builder| builder.streams_per_user(2));
+    let _first = bearer(&server, "alice").await;
+    let _second = bearer(&server, "alice").await;
+    let mut reply = bearer(&server, "alice").await;
+    reply.assert_err(429);
+    assert_eq!(reply.body().await, br#"{"error":"user_limit"}"#);
+    bearer(&server, "bob").await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn where_it_is_not_required_credentials_must_hold_all_the_same() {
+    let (server, _) = serve(|builder| builder.require_auth(false));
+    server.get("").await.assert_ok();
+    bearer(&server, "alice").await.assert_ok();
+    bearer(&server, "nonsense").await.assert_err(401);
+}
+
+#[actix_rt::test]
+async fn remembered_tokens_are_not_asked_about_again() {
+    let (server, asked) =
+        serve(|builder| builder.auth(auth(|auth| auth.cache = Some(Default::default()))));
+    for _ in 0..5 {
+        bearer(&server, "alice").await.assert_ok();
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    for _ in 0..3 {
+        bearer(&server, "nonsense").await.assert_err(401);
+    }
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        4,
+        "refusals are not remembered"
+    );
+}
+
+#[actix_rt::test]
+async fn t17_a_revoked_users_token_is_checked_again() {
+    let recording: Arc<Recording> = Arc::default();
+    let authenticator = Obedient::default();
+    let asked = Arc::clone(&authenticator.asked);
+    let policy = reference(&recording)
+        .auth(auth(|auth| auth.cache = Some(Default::default())))
+        .authenticator(authenticator)
+        .build()
+        .unwrap();
+    let server = Server::start(&recording, streams(policy.clone()));
+    bearer(&server, "alice").await.assert_ok();
+    policy.revoke("alice");
+    bearer(&server, "alice").await.assert_ok();
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[actix_rt::test]
+async fn c07_a_cookie_counts_only_where_credentials_may_travel() {
+    let recording: Arc<Recording> = Arc::default();
+    let policy = Policy::builder()
+        .allow_origin("*")
+        .auth(auth(|_| {}))
+        .authenticator(Obedient::default())
+        .observer(Ear(Arc::clone(&recording)))
+        .build()
+        .unwrap();
+    let server = Server::start(&recording, streams(policy));
+    let cookie = "Cookie: __Host-sid=alice\r\n";
+    let reply = server
+        .get(&format!("Origin: https://anybody.example\r\n{cookie}"))
+        .await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    let reply = server
+        .get(&format!(
+            "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n{cookie}"
+        ))
+        .await;
+    assert_eq!(reply.status, 200);
+}
+
+#[actix_rt::test]
+async fn p02_a06_preflight_and_head() {
+    let (server, asked) = serve(|builder| builder);
+    let reply = server
+        .request(
+            "OPTIONS",
+            "/events",
+            &format!("Origin: {APP}\r\nAccess-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n"),
+        )
+        .await;
+    assert_eq!((reply.status, asked.load(Ordering::SeqCst)), (204, 0));
+    let head = |lines: &str| format!("Accept: text/event-stream\r\n{lines}");
+    let reply = server.request("HEAD", "/events", &head("")).await;
+    assert_eq!(reply.status, 401, "as the GET would be");
+    let reply = server
+        .request("HEAD", "/events", &head("Authorization: Bearer alice\r\n"))
+        .await;
+    reply.assert_ok();
+}
+
+#[cfg(feature = "jwt")]
+#[actix_rt::test]
+async fn t02_json_web_tokens_as_the_reference_has_them() {
+    use jsonwebtoken::{EncodingKey, Header, encode, get_current_timestamp};
+    use serde_json::json;
+
+    let auth: AuthConfig = toml::from_str(
+        r#"
+        required = true
+        jwt_hs256_secret = "reference-secret-of-at-least-32-bytes!"
+        cookie = "__Host-sid"
+        ticket = { secret = "reference-ticket-secret-of-32-bytes!!", ttl = "60s", mode = "single-use" }
+        "#,
+    )
+    .unwrap();
+    let recording: Arc<Recording> = Arc::default();
+    let policy = reference(&recording).auth(auth).build().unwrap();
+    let server = Server::start(&recording, streams(policy));
+    let token = |exp: u64| {
+        let key = EncodingKey::from_secret(b"reference-secret-of-at-least-32-bytes!");
+        encode(&Header::default(), &json!({"sub": "u", "exp": exp}), &key).unwrap()
+    };
+    bearer(&server, &token(get_current_timestamp() + 60))
+        .await
+        .assert_ok();
+    let reply = server
+        .get(&format!("Cookie: __Host-sid={}\r\n", token(u64::MAX)))
+        .await;
+    reply.assert_ok();
+    bearer(&server, &token(get_current_timestamp() - 1))
+        .await
+        .assert_err(401);
+}

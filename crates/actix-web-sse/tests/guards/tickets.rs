@@ -1,0 +1,323 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{HttpRequest, web};
+use actix_web_sse::{
+    Identity, Policy,
+    config::{TicketConfig, TicketMode},
+    protect::{
+        Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder, TicketClaim, TicketFuture,
+        TicketStore, TicketStoreUnavailable,
+    },
+};
+
+use super::support::{APP, Recording, Reply, Server, events, reference, wait_until};
+
+/// Every token is the name of its user.
+struct Trusting;
+
+impl Authenticator for Trusting {
+    fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a> {
+        let user = attempt.token.map(|token| token.text.to_owned());
+        Box::pin(async move { user.map(Identity::user).ok_or(AuthError::Missing) })
+    }
+}
+
+fn config(mode: TicketMode) -> TicketConfig {
+    let mut config = TicketConfig::new("reference-ticket-secret-of-32-bytes!!");
+    config.mode = mode;
+    config
+}
+
+fn topic(request: &HttpRequest) -> Option<String> {
+    let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string()).ok()?;
+    let found = query.iter().find(|(name, _)| name == "topic");
+    Some(found.map_or("demo", |(_, value)| value).to_owned())
+}
+
+async fn ticket(policy: web::Data<Policy>, request: HttpRequest) -> actix_web::HttpResponse {
+    policy.ticket(&request, &topic(&request).unwrap())
+}
+
+fn serve(
+    mode: TicketMode,
+    change: impl FnOnce(PolicyBuilder) -> PolicyBuilder,
+) -> (Server, Policy) {
+    let recording: Arc<Recording> = Arc::default();
+    let builder = reference(&recording)
+        .require_auth(true)
+        .authenticator(Trusting)
+        .tickets(config(mode))
+        .topic(topic);
+    let policy = change(builder).build().unwrap();
+    let shared = policy.clone();
+    let server = Server::start(&recording, move |config| {
+        config
+            .app_data(web::Data::new(shared.clone()))
+            .service(
+                web::resource("/ticket")
+                    .wrap(shared.api())
+                    .route(web::post().to(ticket)),
+            )
+            .service(
+                web::resource("/events")
+                    .wrap(shared.clone())
+                    .route(web::get().to(events)),
+            );
+    });
+    (server, policy)
+}
+
+fn single_use() -> Server {
+    serve(TicketMode::SingleUse, |builder| builder).0
+}
+
+async fn fetch_reply(server: &Server, target: &str, lines: &str) -> Reply {
+    server
+        .request("POST", target, &format!("Content-Length: 0\r\n{lines}"))
+        .await
+}
+
+/// A ticket for a topic, fetched by alice from the allowed origin.
+async fn fetch(server: &Server, topic: &str) -> String {
+    let lines = format!("Origin: {APP}\r\nAuthorization: Bearer alice\r\n");
+    let mut reply = fetch_reply(server, &format!("/ticket?topic={topic}"), &lines).await;
+    assert_eq!(reply.status, 200);
+    reply.assert_readable_by(APP);
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    let body: serde_json::Value = serde_json::from_slice(&reply.body().await).unwrap();
+    assert_eq!(body["expires_in"], 60);
+    body["ticket"].as_str().unwrap().to_owned()
+}
+
+async fn open(server: &Server, topic: &str, ticket: &str, lines: &str) -> Reply {
+    server
+        .request(
+            "GET",
+            &format!("/events?topic={topic}&ticket={ticket}"),
+            &format!("Accept: text/event-stream\r\n{lines}"),
+        )
+        .await
+}
+
+fn origin() -> String {
+    format!("Origin: {APP}\r\n")
+}
+
+async fn assert_invalid(mut reply: Reply) {
+    reply.assert_err(401);
+    assert_eq!(
+        reply.header("www-authenticate"),
+        Some(r#"Bearer error="invalid_token""#)
+    );
+    assert_eq!(reply.body().await, br#"{"error":"invalid_ticket"}"#);
+}
+
+#[actix_rt::test]
+async fn t09_a_ticket_opens_one_stream() {
+    let server = single_use();
+    let ticket = fetch(&server, "demo").await;
+    let reply = open(&server, "demo", &ticket, &origin()).await;
+    reply.assert_ok();
+    reply.assert_readable_by(APP);
+    assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
+}
+
+#[actix_rt::test]
+async fn t09_a_ticket_for_something_else_is_none() {
+    let server = single_use();
+    let ticket = fetch(&server, "demo").await;
+    let other = "Origin: https://a.tenant.example.net\r\n";
+    assert_invalid(open(&server, "other", &ticket, &origin()).await).await;
+    assert_invalid(open(&server, "demo", &ticket, other).await).await;
+    assert_invalid(open(&server, "demo", &ticket, "").await).await;
+    assert_invalid(open(&server, "demo", &format!("{ticket}A"), &origin()).await).await;
+    assert_invalid(open(&server, "demo", "", &origin()).await).await;
+    assert_invalid(open(&server, "demo", &"A".repeat(60_000), &origin()).await).await;
+    open(&server, "demo", &ticket, &origin()).await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn t09_a_ticket_bound_to_an_address_holds_there_only() {
+    let (server, _) = serve(TicketMode::SingleUse, |builder| {
+        let mut config = config(TicketMode::SingleUse);
+        config.bind_address = true;
+        builder.tickets(config)
+    });
+    let ticket = fetch(&server, "demo").await;
+    let request = format!(
+        "GET /events?ticket={ticket} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{}\r\n",
+        origin()
+    );
+    assert_invalid(server.raw_from("127.0.0.5", &request).await).await;
+    server.raw(&request).await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn a_same_origin_page_names_its_origin_in_a_post_only() {
+    let server = single_use();
+    let own = "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
+    let lines = format!("{own}Origin: https://api.example.com\r\nAuthorization: Bearer alice\r\n");
+    let mut reply = fetch_reply(&server, "/ticket", &lines).await;
+    assert_eq!(reply.status, 200);
+    let body: serde_json::Value = serde_json::from_slice(&reply.body().await).unwrap();
+    let ticket = body["ticket"].as_str().unwrap();
+    open(&server, "demo", ticket, own).await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn t05_a_ticket_beside_other_credentials() {
+    let server = single_use();
+    let ticket = fetch(&server, "demo").await;
+    let header = format!("{}Authorization: Bearer alice\r\n", origin());
+    open(&server, "demo", &ticket, &header)
+        .await
+        .assert_err(400);
+    let twice = format!("{ticket}&ticket={ticket}");
+    open(&server, "demo", &twice, &origin())
+        .await
+        .assert_err(400);
+    let reply = open(&server, "demo", &ticket, &origin()).await;
+    reply.assert_ok();
+}
+
+#[actix_rt::test]
+async fn t11_a08_a06_p13_a_refused_request_uses_no_ticket() {
+    let (server, _) = serve(TicketMode::SingleUse, |builder| {
+        builder.streams_per_ip(1).streams_per_user(1)
+    });
+    let ticket = fetch(&server, "demo").await;
+    let target = format!("/events?ticket={ticket}");
+    let held = server
+        .request(
+            "GET",
+            "/events",
+            "Accept: text/event-stream\r\nAuthorization: Bearer bob\r\n",
+        )
+        .await;
+    held.assert_ok();
+    open(&server, "demo", &ticket, &origin())
+        .await
+        .assert_err(429);
+    drop(held);
+    wait_until("the slot is free", || {
+        server.recording.active.load(Ordering::SeqCst) == 0
+    })
+    .await;
+
+    server
+        .request("GET", &target, &origin())
+        .await
+        .assert_err(406);
+    for _ in 0..1000 {
+        let lines = format!("{}Access-Control-Request-Method: GET\r\n", origin());
+        assert_eq!(server.request("OPTIONS", &target, &lines).await.status, 204);
+    }
+    let accept = format!("Accept: text/event-stream\r\n{}", origin());
+    let head = server.request("HEAD", &target, &accept).await;
+    head.assert_ok();
+    open(&server, "demo", &ticket, &origin()).await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn t11_a_users_limit_uses_no_ticket() {
+    let (server, _) = serve(TicketMode::SingleUse, |builder| builder.streams_per_user(1));
+    let ticket = fetch(&server, "demo").await;
+    let held = server
+        .request(
+            "GET",
+            "/events",
+            "Accept: text/event-stream\r\nAuthorization: Bearer alice\r\n",
+        )
+        .await;
+    held.assert_ok();
+    let mut refused = open(&server, "demo", &ticket, &origin()).await;
+    refused.assert_err(429);
+    assert_eq!(refused.body().await, br#"{"error":"user_limit"}"#);
+    drop(held);
+    wait_until("the slot is free", || {
+        server.recording.active.load(Ordering::SeqCst) == 0
+    })
+    .await;
+    open(&server, "demo", &ticket, &origin()).await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn t12_a_resumable_ticket_opens_its_stream_again() {
+    let (server, _) = serve(TicketMode::Resumable, |builder| builder);
+    let ticket = fetch(&server, "demo").await;
+    for _ in 0..3 {
+        let mut reply = open(&server, "demo", &ticket, &origin()).await;
+        reply.assert_ok();
+        reply.first_byte().await;
+    }
+}
+
+#[actix_rt::test]
+async fn a_revoked_users_ticket_opens_nothing() {
+    let (server, policy) = serve(TicketMode::Resumable, |builder| builder);
+    let ticket = fetch(&server, "demo").await;
+    open(&server, "demo", &ticket, &origin()).await.assert_ok();
+    policy.revoke("alice");
+    assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
+}
+
+#[actix_rt::test]
+async fn tickets_are_for_those_who_prove_who_they_are() {
+    let server = single_use();
+    fetch_reply(&server, "/ticket", &origin())
+        .await
+        .assert_err(401);
+    fetch_reply(
+        &server,
+        "/ticket",
+        "Origin: https://evil.com\r\nAuthorization: Bearer alice\r\n",
+    )
+    .await
+    .assert_err(403);
+    let ticket = fetch(&server, "demo").await;
+    let reply = fetch_reply(&server, &format!("/ticket?ticket={ticket}"), &origin()).await;
+    reply.assert_err(401);
+}
+
+/// A store that several nodes would share, and that can be out of reach.
+#[derive(Default)]
+struct Shared {
+    reachable: Arc<AtomicUsize>,
+    seen: std::sync::Mutex<Vec<[u8; 16]>>,
+}
+
+impl TicketStore for Shared {
+    fn claim<'a>(&'a self, claim: &'a TicketClaim) -> TicketFuture<'a> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            if self.reachable.load(Ordering::SeqCst) == 0 {
+                return Err(TicketStoreUnavailable);
+            }
+            let mut seen = self.seen.lock().unwrap();
+            let first = !seen.contains(&claim.id);
+            seen.push(claim.id);
+            Ok(first)
+        })
+    }
+}
+
+#[actix_rt::test]
+async fn a_store_out_of_reach_opens_nothing() {
+    let store = Shared::default();
+    let reachable = Arc::clone(&store.reachable);
+    let (server, _) = serve(TicketMode::SingleUse, |builder| builder.ticket_store(store));
+    let ticket = fetch(&server, "demo").await;
+    let mut reply = open(&server, "demo", &ticket, &origin()).await;
+    reply.assert_err(503);
+    assert_eq!(reply.body().await, br#"{"error":"auth_unavailable"}"#);
+    reachable.store(1, Ordering::SeqCst);
+    open(&server, "demo", &ticket, &origin()).await.assert_ok();
+    assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
+}

@@ -1,0 +1,60 @@
+// What just happened, in words.
+
+import { ask, reachable } from "./headers.js";
+import { isForeign, isListed } from "./place.js";
+
+const words = (tone, title, text) => ({ tone, title, text });
+
+export const idle = () => isForeign
+  ? words("info", "This page is a foreign origin.",
+      `${location.origin} is not on the stream’s allow-list. Open the stream, and see it refused before its first byte.`)
+  : words("info", "Nothing is open.",
+      "Open the stream from its own origin or across origins, then open this page from a foreign origin and try the same there.");
+
+export const connecting = (target) => words("wait", "Connecting.",
+  target.key === "same"
+    ? "A GET without an Origin header: the page and the stream share one."
+    : `A GET with “Origin: ${location.origin}”. An EventSource is never preflighted: the server’s reply decides.`);
+
+export const open = (target) => words("good", "Open.",
+  target.key === "same"
+    ? "The headers came at once, before the first event. Heartbeat comments keep the connection alive when nothing happens; no script sees them."
+    : `The reply carries “Access-Control-Allow-Origin: ${location.origin}”, so the browser hands the events to this page.`);
+
+export const lost = (lastEventId) => words("wait", "The connection was lost, and the browser comes back by itself.",
+  lastEventId
+    ? `It waits for the time that the stream’s “retry:” named, then sends “Last-Event-ID: ${lastEventId}”, and the server replays what was missed.`
+    : "It waits for the time that the stream’s “retry:” named.");
+
+export const closed = () => words("info", "Closed by this page.", "The server notices at once, and counts “client_gone”.");
+
+/** Finds out why an EventSource gave up: it says nothing itself. */
+export async function failed(target, url, credentials) {
+  if (!(await reachable(target.origin))) {
+    return words("bad", "No answer.", `Nothing listens at ${target.origin}, or the network is down.`);
+  }
+  // A foreign page's HEAD would be refused as well, and be counted as one more rejected origin.
+  if (target.key === "foreign" || (target.key === "cross" && !isListed)) {
+    return words("bad", "Refused: this origin is not on the allow-list.",
+      `The server answered 403, without “Access-Control-Allow-Origin” and without a byte of the stream. The browser tells this page nothing but “error”, and readyState is CLOSED: it will not come back. “Rejected origins” counts it: at its first rejection as “other”, then by name.`);
+  }
+  try {
+    const { status } = await ask(url, credentials);
+    return status === 200
+      ? words("wait", "The stream ended, and the browser gave up.", "It is there again now: open it once more.")
+      : words("bad", `Refused with ${status}.`, STATUS[status] ?? "Any status but 200 is final for an EventSource.");
+  } catch {
+    return words("bad", "Blocked by CORS.",
+      "The server answers, but not with an Access-Control-Allow-Origin for this page: the browser keeps the reply to itself.");
+  }
+}
+
+const STATUS = {
+  401: "The stream wants to know who is asking. Any status but 200 is final for an EventSource: sign in and open it again.",
+  403: "Known, but without the right to this topic. Any status but 200 is final for an EventSource.",
+  404: "There is no such stream.",
+  406: "The stream is for clients that accept text/event-stream.",
+  421: "The Host is none that this server answers for.",
+  429: "Too many streams, or too many in one second.",
+  503: "The server is full or shutting down.",
+};

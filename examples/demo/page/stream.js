@@ -1,0 +1,65 @@
+// One EventSource and what can be known about it from outside.
+
+/** Event types that this server or this page may send, beside `message`. */
+const NAMES = ["message", "tick", "reset", "lagged", "auth_expired"];
+
+export class Stream {
+  #source = null;
+  #listening = new Set();
+  #opens = 0;
+  #lastEventId = "";
+
+  /** @param hear gets `{ change }` or `{ event }`. */
+  constructor(hear) {
+    this.hear = hear;
+  }
+
+  /** 0, 1, 2 as EventSource says; null before the first one. */
+  get readyState() {
+    return this.#source?.readyState ?? null;
+  }
+
+  get reconnects() {
+    return Math.max(0, this.#opens - 1);
+  }
+
+  get lastEventId() {
+    return this.#lastEventId;
+  }
+
+  open(url, withCredentials, names) {
+    this.close();
+    this.#opens = 0;
+    this.#lastEventId = "";
+    const source = new EventSource(url, { withCredentials });
+    this.#source = source;
+    this.#listening.clear();
+    for (const name of [...NAMES, ...names]) this.listenFor(name);
+    source.onopen = () => {
+      this.#opens += 1;
+      this.hear({ change: "open" });
+    };
+    source.onerror = () => {
+      this.hear({ change: source.readyState === EventSource.CLOSED ? "failed" : "lost" });
+    };
+    this.hear({ change: "connecting" });
+  }
+
+  /** An EventSource hands out only the event types that somebody listens for. */
+  listenFor(name) {
+    if (!this.#source || !name || this.#listening.has(name)) return;
+    this.#listening.add(name);
+    this.#source.addEventListener(name, (event) => {
+      // `error` and `open` are the source's own and carry no data.
+      if (!(event instanceof MessageEvent)) return;
+      this.#lastEventId = event.lastEventId;
+      this.hear({ event: { name, id: event.lastEventId, data: event.data } });
+    });
+  }
+
+  close() {
+    if (!this.#source || this.#source.readyState === EventSource.CLOSED) return;
+    this.#source.close();
+    this.hear({ change: "closed" });
+  }
+}

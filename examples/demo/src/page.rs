@@ -1,0 +1,193 @@
+//! The page at `/`: plain files, compiled in, with the ports and the allow-list written into the
+//! markup once the listeners are bound.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{self, ServiceConfig},
+};
+
+const INDEX: &str = include_str!("../page/index.html");
+
+macro_rules! assets {
+    ($($file:literal => $kind:literal,)+) => {
+        [$((concat!("/page/", $file), $kind, include_str!(concat!("../page/", $file))),)+]
+    };
+}
+
+const ASSETS: [(&str, &str, &str); 10] = assets! {
+    "page.css" => "text/css; charset=utf-8",
+    "icon.svg" => "image/svg+xml",
+    "main.js" => "text/javascript; charset=utf-8",
+    "charts.js" => "text/javascript; charset=utf-8",
+    "element.js" => "text/javascript; charset=utf-8",
+    "explain.js" => "text/javascript; charset=utf-8",
+    "headers.js" => "text/javascript; charset=utf-8",
+    "metrics.js" => "text/javascript; charset=utf-8",
+    "place.js" => "text/javascript; charset=utf-8",
+    "stream.js" => "text/javascript; charset=utf-8",
+};
+
+/// The page, as one process serves it at each of its origins.
+#[derive(Debug, Clone)]
+pub(crate) struct Page {
+    scheme: &'static str,
+    stream_port: u16,
+    html: Arc<str>,
+}
+
+impl Page {
+    /// Writes what the page must know into it. `metrics` is where they are, if not beside it.
+    pub(crate) fn new(
+        scheme: &'static str,
+        stream_port: u16,
+        foreign_port: Option<u16>,
+        metrics: Option<&str>,
+        allow: &[String],
+    ) -> Self {
+        let attribute = |name: &str, value: &str| format!(" data-{name}=\"{}\"", escaped(value));
+        let mut attributes = attribute("stream-port", &stream_port.to_string());
+        if let Some(port) = foreign_port {
+            attributes += &attribute("foreign-port", &port.to_string());
+        }
+        if let Some(metrics) = metrics {
+            attributes += &attribute("metrics", metrics);
+        }
+        attributes += &attribute("allow", &allow.join(" "));
+        Self {
+            scheme,
+            stream_port,
+            html: INDEX.replace(" {{attributes}}", &attributes).into(),
+        }
+    }
+
+    /// Mounts the page and its files.
+    pub(crate) fn mount(&self, config: &mut ServiceConfig) {
+        let page = self.clone();
+        config.route(
+            "/",
+            web::get().to(move |request: HttpRequest| {
+                let reply = page.reply(&request);
+                async move { reply }
+            }),
+        );
+        for (path, kind, body) in ASSETS {
+            config.route(
+                path,
+                web::get().to(move || async move { asset(kind, body) }),
+            );
+        }
+    }
+
+    fn reply(&self, request: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .insert_header((header::REFERRER_POLICY, "no-referrer"))
+            .insert_header((
+                header::CONTENT_SECURITY_POLICY,
+                self.content_security_policy(request.connection_info().host()),
+            ))
+            .body(String::from(&*self.html))
+    }
+
+    /// Own scripts and styles only; connections to this origin and to the stream's, by each name
+    /// under which the page offers it.
+    fn content_security_policy(&self, host: &str) -> String {
+        let Self {
+            scheme,
+            stream_port: port,
+            ..
+        } = self;
+        let mut connect = format!("{scheme}://localhost:{port} {scheme}://127.0.0.1:{port}");
+        if let Some(name) = host_name(host) {
+            connect += &format!(" {scheme}://{name}:{port}");
+        }
+        format!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+             connect-src 'self' {connect}; base-uri 'none'; form-action 'none'; \
+             frame-ancestors 'none'"
+        )
+    }
+}
+
+fn asset(kind: &'static str, body: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, kind))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(body)
+}
+
+/// The name in a `Host`, if it is one that can stand in a policy; IPv6 literals cannot.
+fn host_name(host: &str) -> Option<&str> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    (!name.is_empty() && name.bytes().all(plain)).then_some(name)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page() -> Page {
+        let allow = ["http://localhost:8080".to_owned(), "\"><script>".to_owned()];
+        Page::new("http", 8080, Some(8081), None, &allow)
+    }
+
+    #[test]
+    fn the_ports_and_the_allow_list_stand_in_the_markup_escaped() {
+        let html = page().html;
+        assert!(
+            html.contains("<html lang=\"en\" data-stream-port=\"8080\" data-foreign-port=\"8081\"")
+        );
+        assert!(html.contains("data-allow=\"http://localhost:8080 &quot;>&lt;script>\""));
+        assert!(!html.contains("{{"), "every placeholder is filled");
+    }
+
+    #[test]
+    fn every_file_that_the_page_names_is_served() {
+        let texts = ASSETS.iter().map(|(_, _, body)| *body).chain([INDEX]);
+        for text in texts {
+            for (at, _) in text.match_indices("from \"./") {
+                let name = text[at + "from \"./".len()..].split('"').next().unwrap();
+                assert!(
+                    ASSETS
+                        .iter()
+                        .any(|(path, ..)| *path == format!("/page/{name}")),
+                    "{name}"
+                );
+            }
+            for (at, _) in text.match_indices("\"/page/") {
+                let path = text[at + 1..].split('"').next().unwrap();
+                assert!(ASSETS.iter().any(|(known, ..)| *known == path), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_needs_no_inline_script_or_style() {
+        for forbidden in ["<style", " style=", "<script>", " onclick=", " onload="] {
+            assert!(!INDEX.contains(forbidden), "{forbidden}");
+        }
+    }
+
+    #[test]
+    fn a_host_goes_into_the_policy_only_if_it_is_a_plain_name() {
+        let policy = page().content_security_policy("demo.example:8081");
+        assert!(policy.contains("http://demo.example:8080;"), "{policy}");
+        for hostile in ["a; script-src *:1", "[::1]:8081", "x y", ""] {
+            let policy = page().content_security_policy(hostile);
+            assert!(policy.contains("127.0.0.1:8080; base-uri"), "{policy}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+use actix_web::{
+    Responder,
+    error::InternalError,
+    http::StatusCode,
+    web::{Query, QueryConfig},
+};
+use actix_web_sse::{Hub, Subscriber};
+use serde::Deserialize;
+
+use super::error::error;
+
+/// The topic that is meant where none is named.
+pub(crate) const DEFAULT_TOPIC: &str = "demo";
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Topic {
+    #[serde(default = "default_topic")]
+    pub(crate) topic: String,
+}
+
+/// How a query is read: what cannot be read is refused in the same form as everything else.
+pub(crate) fn query_config() -> QueryConfig {
+    QueryConfig::default().error_handler(|fault, _| {
+        let reply = error(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "the query cannot be read",
+        );
+        InternalError::from_response(fault, reply).into()
+    })
+}
+
+fn default_topic() -> String {
+    DEFAULT_TOPIC.to_owned()
+}
+
+/// `GET /events?topic=T`: the stream of a topic.
+pub(crate) async fn events(
+    hub: Hub,
+    topic: Query<Topic>,
+    subscriber: Subscriber,
+) -> impl Responder {
+    hub.subscribe(&topic.topic, subscriber)
+}

@@ -1,0 +1,274 @@
+//! The demo as a newcomer meets it: places announced, page, publishing, health, a clean end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed step of a test is the test's failure"
+)]
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Longer than anything here takes, shorter than anybody's patience.
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct Demo {
+    process: Child,
+    places: HashMap<String, String>,
+    _config: tempfile::NamedTempFile,
+}
+
+impl Demo {
+    fn start(config: &str) -> Self {
+        let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        file.write_all(config.as_bytes()).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_demo"))
+            .arg("--config")
+            .arg(file.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(process.stdout.take().unwrap());
+        let places = said
+            .lines()
+            .map(Result::unwrap)
+            .take_while(|line| line != "ready")
+            .filter_map(|line| {
+                line.split_once(' ')
+                    .map(|(word, at)| (word.to_owned(), at.trim().to_owned()))
+            })
+            .collect();
+        Self {
+            process,
+            places,
+            _config: file,
+        }
+    }
+
+    fn at(&self, place: &str) -> &str {
+        self.places.get(place).expect("announced")
+    }
+
+    fn host(&self, place: &str) -> &str {
+        let address = self.at(place).strip_prefix("http://").unwrap();
+        address.split('/').next().unwrap()
+    }
+
+    fn ask(&self, place: &str, head: &str, body: &str) -> String {
+        let mut socket = self.send(place, head, body);
+        let mut reply = Vec::new();
+        socket.read_to_end(&mut reply).unwrap();
+        String::from_utf8(reply).unwrap()
+    }
+
+    fn send(&self, place: &str, head: &str, body: &str) -> TcpStream {
+        let host = self.host(place);
+        let mut socket = TcpStream::connect(host).unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        let length = body.len();
+        write!(
+            socket,
+            "{head}\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        socket
+    }
+
+    fn terminate(&self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const CONFIG: &str = "[server]\nlisten = \"127.0.0.1:0\"\nforeign = \"127.0.0.1:0\"\nworkers = 1\n\
+                      [stream]\nheartbeat = \"1s\"\ndrain = \"1s\"\n";
+
+fn stream(demo: &Demo) -> BufReader<TcpStream> {
+    BufReader::new(demo.send(
+        "events",
+        "GET /events HTTP/1.1\r\nAccept: text/event-stream",
+        "",
+    ))
+}
+
+/// Reads lines until one holds the text.
+fn read_to(stream: &mut BufReader<TcpStream>, text: &str) -> String {
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert_ne!(
+            stream.read_line(&mut line).unwrap(),
+            0,
+            "{text} before the end"
+        );
+    }
+    line
+}
+
+#[test]
+fn the_page_and_its_files_are_served_at_both_origins() {
+    let demo = Demo::start(CONFIG);
+    for place in ["page", "foreign"] {
+        let page = demo.ask(place, "GET / HTTP/1.1", "");
+        assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+        let policy = page
+            .lines()
+            .find(|line| line.starts_with("content-security-policy:"));
+        let policy = policy.expect("a policy");
+        assert!(
+            policy.contains(&format!("http://{} ", demo.host("events"))),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let port = demo.host("events").rsplit_once(':').unwrap().1;
+        assert!(page.contains(&format!("data-stream-port=\"{port}\"")));
+        for file in ["main.js", "page.css", "icon.svg"] {
+            let file = demo.ask(place, &format!("GET /page/{file} HTTP/1.1"), "");
+            assert!(file.starts_with("HTTP/1.1 200 "), "{file}");
+        }
+        let metrics = demo.ask(place, "GET /metrics HTTP/1.1", "");
+        assert!(
+            metrics.contains("sse_connections_active{route=\"/events\"} 0"),
+            "{metrics}"
+        );
+    }
+    let reply = demo.ask(
+        "foreign",
+        "GET /events HTTP/1.1\r\nAccept: text/event-stream",
+        "",
+    );
+    assert!(
+        reply.starts_with("HTTP/1.1 404 "),
+        "no stream at the foreign origin: {reply}"
+    );
+}
+
+#[test]
+fn what_is_published_arrives() {
+    let demo = Demo::start(CONFIG);
+    let mut stream = stream(&demo);
+    read_to(&mut stream, "retry:");
+    let reply = demo.ask(
+        "publish",
+        "POST /publish HTTP/1.1\r\nContent-Type: text/plain",
+        "plain",
+    );
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    read_to(&mut stream, "data: plain");
+    let json = r#"{"data":"named","event":"price"}"#;
+    let reply = demo.ask(
+        "publish",
+        "POST /publish?topic=demo HTTP/1.1\r\nContent-Type: application/json",
+        json,
+    );
+    assert!(reply.contains("\"id\":\""), "{reply}");
+    read_to(&mut stream, "event: price");
+    read_to(&mut stream, "data: named");
+}
+
+#[test]
+fn a_foreign_page_cannot_publish() {
+    let demo = Demo::start(CONFIG);
+    let origin = demo.at("foreign").trim_end_matches('/').to_owned();
+    let head = format!("POST /publish HTTP/1.1\r\nOrigin: {origin}\r\nContent-Type: text/plain");
+    let reply = demo.ask("publish", &head, "spam");
+    assert!(reply.starts_with("HTTP/1.1 403 "), "{reply}");
+    assert!(!reply.to_lowercase().contains("access-control-"), "{reply}");
+}
+
+#[test]
+fn an_event_that_is_too_large_is_refused_in_words() {
+    let demo = Demo::start(CONFIG);
+    let large = "x".repeat(64 * 1024 + 1);
+    let reply = demo.ask(
+        "publish",
+        "POST /publish HTTP/1.1\r\nContent-Type: text/plain",
+        &large,
+    );
+    assert!(reply.starts_with("HTTP/1.1 413 "), "{reply}");
+    assert!(reply.contains("max_event_bytes"), "{reply}");
+}
+
+#[test]
+fn the_metrics_can_have_a_listener_of_their_own() {
+    let demo = Demo::start(&format!("{CONFIG}[metrics]\nlisten = \"127.0.0.1:0\"\n"));
+    assert_ne!(demo.host("metrics"), demo.host("page"));
+    let metrics = demo.ask("metrics", "GET /metrics HTTP/1.1", "");
+    assert!(
+        metrics.contains("sse_connections_opened_total"),
+        "{metrics}"
+    );
+    let beside = demo.ask("page", "GET /metrics HTTP/1.1", "");
+    assert!(beside.starts_with("HTTP/1.1 404 "), "{beside}");
+}
+
+#[test]
+fn sigterm_ends_streams_cleanly_and_then_the_process() {
+    let mut demo = Demo::start(CONFIG);
+    let mut stream = stream(&demo);
+    read_to(&mut stream, "retry:");
+    assert!(
+        demo.ask("page", "GET /healthz HTTP/1.1", "")
+            .starts_with("HTTP/1.1 200 ")
+    );
+    assert!(
+        demo.ask("page", "GET /readyz HTTP/1.1", "")
+            .starts_with("HTTP/1.1 200 ")
+    );
+    demo.terminate();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "the last chunk: {rest:?}");
+    let since = Instant::now();
+    let status = loop {
+        if let Some(status) = demo.process.try_wait().unwrap() {
+            break status;
+        }
+        assert!(since.elapsed() < LIMIT, "the process goes on");
+        std::thread::yield_now();
+    };
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_in_json() {
+    let demo = Demo::start(CONFIG);
+    let text = "POST /publish HTTP/1.1\r\nContent-Type: text/plain";
+    for (head, body, status) in [
+        (
+            "POST /publish?topic=a&topic=b HTTP/1.1\r\nContent-Type: text/plain",
+            String::new(),
+            "400",
+        ),
+        (
+            "GET /events?topic=a&topic=b HTTP/1.1\r\nAccept: text/event-stream",
+            String::new(),
+            "400",
+        ),
+        (text, "x".repeat(1024 * 1024), "413"),
+        ("POST /ticket HTTP/1.1", String::new(), "501"),
+    ] {
+        let reply = demo.ask("page", head, &body);
+        assert!(
+            reply.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{head}: {reply}"
+        );
+        assert!(
+            reply.contains("content-type: application/json"),
+            "{head}: {reply}"
+        );
+        assert!(reply.contains("{\"error\":\""), "{head}: {reply}");
+    }
+}

@@ -1,0 +1,82 @@
+//! A page with a stream, and what its script has seen.
+
+use actix_web_sse_tests::{Browser, LIMIT, Page};
+use serde_json::Value;
+
+/// A page that has opened a stream and notes everything that its `EventSource` tells it.
+pub(crate) struct WatchedPage<'b>(Page<'b>);
+
+impl<'b> WatchedPage<'b> {
+    /// Opens the page, and on it the stream.
+    pub(crate) fn open(browser: &'b Browser, page: &str, stream: &str) -> Self {
+        let watched = Self(browser.open(page));
+        watched.watch(stream);
+        watched
+    }
+
+    /// Opens another stream on the page in place of the first.
+    pub(crate) fn watch(&self, stream: &str) {
+        self.0.evaluate(&format!(
+            "globalThis.source?.close();
+             globalThis.data = [];
+             globalThis.ids = [];
+             globalThis.resets = 0;
+             globalThis.errors = [];
+             globalThis.opened = 0;
+             globalThis.source = new EventSource('{stream}', {{ withCredentials: true }});
+             source.onopen = () => opened++;
+             source.onerror = () => errors.push(source.readyState);
+             source.onmessage = (event) => {{ data.push(event.data); ids.push(event.lastEventId); }};
+             source.addEventListener('reset', () => resets++);"
+        ));
+    }
+
+    /// The page itself.
+    pub(crate) fn page(&self) -> &Page<'b> {
+        &self.0
+    }
+
+    /// Waits until the stream has opened so many times.
+    #[track_caller]
+    pub(crate) fn wait_for_opened(&self, times: usize) {
+        self.0.wait(&format!("opened === {times}"));
+    }
+
+    /// Waits until so many events have come, and tells their data.
+    #[track_caller]
+    pub(crate) fn wait_for_data(&self, count: usize) -> Vec<String> {
+        self.0
+            .wait_at_most(LIMIT, &format!("data.length >= {count}"));
+        texts(&self.0.evaluate("data"))
+    }
+
+    /// The ID of the last event.
+    pub(crate) fn last_id(&self) -> String {
+        let ids = texts(&self.0.evaluate("ids"));
+        ids.last().expect("an event has come").clone()
+    }
+
+    /// The `readyState` at each error so far: 0 for a browser that comes back, 2 for one that has
+    /// given up.
+    pub(crate) fn errors(&self) -> Vec<u64> {
+        let errors = self.0.evaluate("errors");
+        errors
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_u64)
+            .collect()
+    }
+
+    /// The `readyState` now.
+    pub(crate) fn ready_state(&self) -> u64 {
+        self.0.evaluate("source.readyState").as_u64().unwrap()
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    let entries = value.as_array().expect("a list").iter();
+    entries
+        .map(|entry| entry.as_str().expect("a text").to_owned())
+        .collect()
+}

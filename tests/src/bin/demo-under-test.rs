@@ -1,0 +1,7 @@
+//! The demo as a program of this package, so that its tests can start it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    demo::main()
+}
