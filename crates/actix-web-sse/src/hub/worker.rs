@@ -132,9 +132,20 @@ struct Driver {
     swept: Instant,
 }
 
+/// How a turn of the driver leaves it.
+enum Turn {
+    /// The waker may not be in the mailbox, which takes it only when it is empty: to rest now
+    /// would be to sleep through the next publication.
+    Again,
+    /// Nothing is to be done before the next timer or the next post.
+    Rest,
+    /// The worker has had no stream for long.
+    Over,
+}
+
 impl Driver {
-    /// Does everything that is to be done now; says whether the worker is still needed.
-    fn turn(&mut self, waker: &Waker, wakes: &mut Vec<Waker>) -> bool {
+    /// Does everything that is to be done now.
+    fn turn(&mut self, waker: &Waker, wakes: &mut Vec<Waker>) -> Turn {
         let local = &*self.local;
         let mut state = local.state.borrow_mut();
         let now = Instant::now();
@@ -142,7 +153,7 @@ impl Driver {
             .hub
             .core()
             .collect(local.worker, waker, |topic| state.since(topic));
-        let busy = post.is_some();
+        let had_post = post.is_some();
         if let Some(post) = post {
             state.accept(post, &local.hub, local.worker, now, wakes);
         }
@@ -152,9 +163,14 @@ impl Driver {
             local.hub.core().sweep(SWEEP.1, now);
             local.hub.tell_interest();
         }
-        busy || state
+        let unneeded = state
             .empty_since
-            .is_none_or(|since| now.duration_since(since) < LINGER)
+            .is_some_and(|since| now.duration_since(since) >= LINGER);
+        match had_post || !wakes.is_empty() {
+            true => Turn::Again,
+            false if unneeded => Turn::Over,
+            false => Turn::Rest,
+        }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -172,17 +188,17 @@ impl Future for Driver {
         self.local.driver.replace(Some(cx.waker().clone()));
         loop {
             let mut wakes = Vec::new();
-            let needed = self.turn(cx.waker(), &mut wakes);
+            let turn = self.turn(cx.waker(), &mut wakes);
             // Nothing is borrowed here: a waker may run or drop anything.
-            let busy = !wakes.is_empty();
             wakes.into_iter().for_each(Waker::wake);
-            if !needed {
-                return Poll::Ready(());
-            }
-            if busy {
-                // The streams first; what comes meanwhile goes out with the next turn.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+            match turn {
+                Turn::Over => return Poll::Ready(()),
+                Turn::Again => {
+                    // The streams first; what comes meanwhile goes out with the next turn.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Turn::Rest => {}
             }
             let due = self.next_due().unwrap_or_else(|| Instant::now() + LINGER);
             let sleep = match &mut self.sleep {
