@@ -29,8 +29,12 @@ macro_rules! in_each_browser {
 }
 pub(crate) use in_each_browser;
 
+mod back_forward;
+mod blocked;
 mod counts;
+mod demo_page;
 mod facts;
+mod lifetime;
 mod reconnect;
 mod tools;
 mod watched_page;

@@ -25,8 +25,10 @@ impl Wheel {
 
     /// Has the key called at this instant, or within a bucket's width after it.
     pub(crate) fn insert(&mut self, key: usize, due: Instant) {
-        let since = due.saturating_duration_since(self.start).as_millis();
-        let tick = u64::try_from(since.div_ceil(TICK.as_millis())).unwrap_or(u64::MAX);
+        // In nanoseconds: cut to milliseconds, a key could be called a fraction before it is due,
+        // find nothing to do, and never be called again.
+        let since = due.saturating_duration_since(self.start).as_nanos();
+        let tick = u64::try_from(since.div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX);
         self.buckets.entry(tick).or_default().push(key);
     }
 
@@ -66,5 +68,15 @@ mod tests {
         assert_eq!(wheel.pop(start + Duration::from_millis(150)), None);
         assert_eq!(wheel.pop(start + Duration::from_secs(60)), Some(vec![3]));
         assert_eq!(wheel.next(), None);
+    }
+
+    #[test]
+    fn a_fraction_of_a_millisecond_is_not_cut() {
+        let start = Instant::now();
+        let mut wheel = Wheel::new(start);
+        let due = start + Duration::from_nanos(100_000_001);
+        wheel.insert(1, due);
+        assert!(wheel.next() >= Some(due));
+        assert_eq!(wheel.pop(start + Duration::from_millis(100)), None);
     }
 }

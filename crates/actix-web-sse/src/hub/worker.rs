@@ -142,14 +142,14 @@ pub(super) struct Driver {
     turning: bool,
 }
 
-/// What a turn of the driver came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a turn of the driver leaves it.
 enum Turn {
-    /// There was post, and there may be more: the mailbox does not have the waker.
-    Busy,
-    /// The mailbox was empty, and has the waker.
-    Idle,
-    /// The worker is not needed any more.
+    /// The waker may not be in the mailbox, which takes it only when it is empty: to rest now
+    /// would be to sleep through the next publication.
+    Again,
+    /// Nothing is to be done before the next timer or the next post.
+    Rest,
+    /// The worker has had no stream for long.
     Over,
 }
 
@@ -163,7 +163,7 @@ impl Driver {
             .hub
             .core()
             .collect(local.worker, waker, |topic| state.since(topic));
-        let busy = post.is_some();
+        let had_post = post.is_some();
         if let Some(post) = post {
             state.accept(post, &local.hub, local.worker, now, wakes);
         }
@@ -173,13 +173,13 @@ impl Driver {
             local.hub.core().sweep(SWEEP.1, now);
             local.hub.tell_interest();
         }
-        let spent = state
+        let unneeded = state
             .empty_since
             .is_some_and(|since| now.duration_since(since) >= LINGER);
-        match (busy, spent) {
-            (true, _) => Turn::Busy,
-            (false, false) => Turn::Idle,
-            (false, true) => Turn::Over,
+        match had_post || !wakes.is_empty() {
+            true => Turn::Again,
+            false if unneeded => Turn::Over,
+            false => Turn::Rest,
         }
     }
 
@@ -202,19 +202,15 @@ impl Future for Driver {
             let turn = self.turn(cx.waker(), &mut wakes);
             self.turning = false;
             // Nothing is borrowed here: a waker may run or drop anything.
-            let woke = !wakes.is_empty();
             wakes.into_iter().for_each(Waker::wake);
             match turn {
                 Turn::Over => return Poll::Ready(()),
-                // Only an empty mailbox takes the waker: to sleep before that would be to sleep
-                // through the next publication.
-                Turn::Busy if !woke => continue,
-                Turn::Busy => {
+                Turn::Again => {
                     // The streams first; what comes meanwhile goes out with the next turn.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Turn::Idle => {}
+                Turn::Rest => {}
             }
             let due = self.next_due().unwrap_or_else(|| Instant::now() + LINGER);
             let sleep = match &mut self.sleep {
