@@ -39,13 +39,21 @@ impl Contestant {
         }
     }
 
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Floor,
-        Self::Ours,
-        Self::Lab,
-        Self::Axum,
-        Self::Nchan,
-    ];
+    pub(crate) const ALL: [Self; 5] = [Self::Floor, Self::Ours, Self::Lab, Self::Axum, Self::Nchan];
+
+    /// Asks for a batch of events; [`Control::finish`] reads the answer.
+    pub(crate) fn publish(self, control: &mut Control, events: usize) -> io::Result<()> {
+        match self {
+            // It takes one event at a time.
+            Self::Nchan => control.send("POST", "/publish", DATA, events),
+            _ => control.send("POST", &format!("/publish?n={events}"), "", 1),
+        }
+    }
+
+    /// It has a thread beside the server's that can publish.
+    pub(crate) const fn has_foreign_thread(self) -> bool {
+        !matches!(self, Self::Nchan | Self::Floor)
+    }
 
     /// Everything it needs is on this machine.
     pub(crate) fn is_there(self) -> bool {
@@ -109,26 +117,14 @@ impl Server {
     pub(crate) fn control(&self) -> io::Result<Control> {
         Control::connect(self.address)
     }
-
-    /// Asks for a batch of events; [`Control::finish`] reads the answer.
-    pub(crate) fn publish(&self, control: &mut Control, events: usize) -> io::Result<()> {
-        match self.contestant {
-            // It takes one event at a time.
-            Contestant::Nchan => control.send("POST", "/publish", DATA, events),
-            _ => control.send("POST", &format!("/publish?n={events}"), "", 1),
-        }
-    }
-
-    /// Whether the server is a program of ours that can publish from another thread.
-    pub(crate) fn has_foreign_thread(&self) -> bool {
-        !matches!(self.contestant, Contestant::Nchan | Contestant::Floor)
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         if self.contestant == Contestant::Nchan
-            && let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw)
+            && let Some(pid) = i32::try_from(self.process.id())
+                .ok()
+                .and_then(Pid::from_raw)
         {
             // Its worker must go with it.
             let _ = kill_process(pid, Signal::TERM);

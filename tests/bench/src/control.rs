@@ -35,7 +35,13 @@ impl Control {
     }
 
     /// Sends a request so many times in one write. [`finish`](Self::finish) reads the answers.
-    pub(crate) fn send(&mut self, method: &str, path: &str, body: &str, times: usize) -> io::Result<()> {
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &str,
+        times: usize,
+    ) -> io::Result<()> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
             self.host,

@@ -14,7 +14,7 @@ mod round;
 mod serve;
 mod statistics;
 
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
@@ -44,6 +44,19 @@ enum Command {
         #[arg(long)]
         write: Option<PathBuf>,
     },
+    /// Drives a contestant that runs already: for a profiler beside it.
+    Load {
+        /// Where it listens.
+        server: SocketAddr,
+        #[arg(long, default_value_t = 5000)]
+        streams: usize,
+        /// How many batches are published, each when the one before has reached everybody.
+        #[arg(long, default_value_t = 200)]
+        batches: usize,
+        /// How many events each batch has.
+        #[arg(long, default_value_t = 1)]
+        batch: usize,
+    },
     /// Is one contestant.
     Serve {
         #[arg(value_enum)]
@@ -59,6 +72,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let plan = if quick { Plan::quick() } else { Plan::full() };
             round::run(&plan, &only, write.as_deref())
         }
+        Command::Load {
+            server,
+            streams,
+            batches,
+            batch,
+        } => round::load(server, streams, batches, batch),
         Command::Serve {
             contestant,
             settings,

@@ -44,7 +44,11 @@ impl Report {
     }
 
     pub(crate) fn add(&mut self, contestant: Contestant, measured: Measured) {
-        match self.turns.iter_mut().find(|(known, _)| *known == contestant) {
+        match self
+            .turns
+            .iter_mut()
+            .find(|(known, _)| *known == contestant)
+        {
             Some((_, turns)) => turns.push(measured),
             None => self.turns.push((contestant, vec![measured])),
         }
@@ -160,7 +164,10 @@ impl Report {
                 10.5,
             ),
             (
-                format!("publish from a foreign thread, {} streams", plan.few_streams),
+                format!(
+                    "publish from a foreign thread, {} streams",
+                    plan.few_streams
+                ),
                 "µs",
                 self.value(ours, |m| m.foreign_few),
                 3.0,
@@ -186,7 +193,10 @@ impl Report {
                 None => "not measured",
             };
             let measured = cell(measured, 2);
-            writeln!(f, "| {what} | {goal} {unit} | {measured} {unit} | {verdict} |")?;
+            writeln!(
+                f,
+                "| {what} | {goal} {unit} | {measured} {unit} | {verdict} |"
+            )?;
         }
         let peers = [Contestant::Lab, Contestant::Axum]
             .into_iter()
@@ -215,9 +225,8 @@ const END: &str = "<!-- figures:end -->";
 /// Puts the text between the markers, and touches nothing else.
 pub(crate) fn write_between_markers(path: &Path, text: &str) -> io::Result<()> {
     let known = fs::read_to_string(path)?;
-    let new = between_markers(&known, text).ok_or_else(|| {
-        io::Error::other(format!("{} has no {BEGIN} … {END}", path.display()))
-    })?;
+    let new = between_markers(&known, text)
+        .ok_or_else(|| io::Error::other(format!("{} has no {BEGIN} … {END}", path.display())))?;
     fs::write(path, new)
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
@@ -36,7 +37,10 @@ pub(crate) fn run(
         .filter(|contestant| {
             let there = contestant.is_there();
             if !there {
-                eprintln!("{} is not on this machine, and is left out", contestant.name());
+                eprintln!(
+                    "{} is not on this machine, and is left out",
+                    contestant.name()
+                );
             }
             there
         })
@@ -61,6 +65,27 @@ pub(crate) fn run(
     Ok(())
 }
 
+/// The deliveries of a round, on any server of [`serve`](crate::serve).
+pub(crate) fn load(
+    server: SocketAddr,
+    streams: usize,
+    batches: usize,
+    batch: usize,
+) -> Result<(), Box<dyn Error>> {
+    pin(Cores::choose()?.load)?;
+    let mut control = Control::connect(server)?;
+    let mut crowd = Crowd::new(server, "")?;
+    crowd.grow_to(streams)?;
+    let start = Instant::now();
+    let latencies = deliver(Contestant::Ours, &mut control, &mut crowd, batches, batch)?;
+    println!(
+        "{batches} batches of {batch} to {streams} streams in {:.3} s, the median to the last in {:.2} ms",
+        start.elapsed().as_secs_f64(),
+        median(latencies).unwrap_or_default()
+    );
+    Ok(())
+}
+
 fn turn(plan: &Plan, contestant: Contestant, cores: Cores) -> Result<Measured, Box<dyn Error>> {
     let mut measured = Measured::default();
     busy(plan, contestant, cores, &mut measured)?;
@@ -81,8 +106,8 @@ fn busy(
 
     // What the server makes on first use is not a stream's.
     crowd.grow_to(plan.few_streams)?;
-    deliver(&server, &mut control, &mut crowd, WARM_UP, 1)?;
-    if server.has_foreign_thread() {
+    deliver(contestant, &mut control, &mut crowd, WARM_UP, 1)?;
+    if contestant.has_foreign_thread() {
         measured.foreign_few = Some(foreign(&mut control, &mut crowd, plan.foreign)?);
     }
     crowd.shrink_to(0)?;
@@ -96,10 +121,10 @@ fn busy(
     let grown = server.account.private_bytes()?.saturating_sub(memory);
     measured.memory = Some(grown as f64 / 1024.0 / plan.streams as f64);
 
-    deliver(&server, &mut control, &mut crowd, WARM_UP, 1)?;
+    deliver(contestant, &mut control, &mut crowd, WARM_UP, 1)?;
     let bytes = crowd.totals();
     let cpu = server.account.cpu_time()?;
-    let latencies = deliver(&server, &mut control, &mut crowd, plan.singles, 1)?;
+    let latencies = deliver(contestant, &mut control, &mut crowd, plan.singles, 1)?;
     measured.single = Some(per(
         server.account.cpu_time()? - cpu,
         plan.singles * plan.streams,
@@ -107,15 +132,21 @@ fn busy(
     measured.last = median(latencies);
     let events = crowd.totals().events - bytes.events;
     measured.bytes = Some((crowd.totals().bytes - bytes.bytes) as f64 / events as f64);
-    if server.has_foreign_thread() {
+    if contestant.has_foreign_thread() {
         measured.foreign_many = Some(foreign(&mut control, &mut crowd, plan.foreign)?);
     }
 
     crowd.shrink_to(plan.batch_streams)?;
     crowd.read_for(Duration::from_millis(100))?;
-    deliver(&server, &mut control, &mut crowd, WARM_UP, plan.batch)?;
+    deliver(contestant, &mut control, &mut crowd, WARM_UP, plan.batch)?;
     let cpu = server.account.cpu_time()?;
-    deliver(&server, &mut control, &mut crowd, plan.batches, plan.batch)?;
+    deliver(
+        contestant,
+        &mut control,
+        &mut crowd,
+        plan.batches,
+        plan.batch,
+    )?;
     measured.batch = Some(per(
         server.account.cpu_time()? - cpu,
         plan.batches * plan.batch * plan.batch_streams,
@@ -145,7 +176,7 @@ fn idle(plan: &Plan, contestant: Contestant, cores: Cores) -> Result<f64, Box<dy
 /// Publishes so many batches, each when the one before has reached everybody. How long each took
 /// to the last stream, in milliseconds.
 fn deliver(
-    server: &Server,
+    contestant: Contestant,
     control: &mut Control,
     crowd: &mut Crowd,
     batches: usize,
@@ -155,7 +186,7 @@ fn deliver(
     for _ in 0..batches {
         let total = crowd.totals().events + (batch * crowd.len()) as u64;
         let start = Instant::now();
-        server.publish(control, batch)?;
+        contestant.publish(control, batch)?;
         crowd.read_events(total)?;
         latencies.push(start.elapsed().as_secs_f64() * 1e3);
         control.finish()?;
@@ -165,11 +196,7 @@ fn deliver(
 }
 
 /// CPU of a foreign thread per publication, in microseconds.
-fn foreign(
-    control: &mut Control,
-    crowd: &mut Crowd,
-    events: usize,
-) -> Result<f64, Box<dyn Error>> {
+fn foreign(control: &mut Control, crowd: &mut Crowd, events: usize) -> Result<f64, Box<dyn Error>> {
     let (calls_before, nanos_before) = foreign_account(control)?;
     for _ in 0..events {
         let total = crowd.totals().events + crowd.len() as u64;
