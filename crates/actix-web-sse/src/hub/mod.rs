@@ -9,6 +9,7 @@
 mod backplane;
 pub(crate) mod core;
 mod id;
+mod index;
 pub(crate) mod log;
 pub(crate) mod state;
 pub(crate) mod subscription;
