@@ -114,6 +114,8 @@ pub(crate) struct Cursor {
     pub(crate) next: u64,
     /// Up to here, frames are replayed from the shared log; from here on the worker has them.
     pub(crate) live_from: u64,
+    /// The stream's seat in its worker's view of the topic; the worker's to fill in.
+    pub(crate) seat: usize,
 }
 
 /// Where a new stream starts.
@@ -309,6 +311,7 @@ impl Core {
                     serial: *serial,
                     next,
                     live_from: log.window().next(),
+                    seat: 0,
                 };
                 Some((cursor, log.window().end()))
             })

@@ -9,6 +9,7 @@
 mod backplane;
 pub(crate) mod core;
 mod id;
+mod index;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
 mod loom;
