@@ -21,6 +21,10 @@ mod auth;
 mod configuration;
 #[path = "guards/cors.rs"]
 mod cors;
+#[path = "guards/http2.rs"]
+mod http2;
+#[path = "guards/hub.rs"]
+mod hub;
 #[path = "guards/limits.rs"]
 mod limits;
 #[path = "guards/origin.rs"]
