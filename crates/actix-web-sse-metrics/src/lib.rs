@@ -25,8 +25,11 @@ mod worker;
 
 pub use catalogue::{CATALOGUE, Kind, Label, Metric, PROCESS_CATALOGUE, Values};
 pub use closes::{CloseThresholds, ImmediateClose};
-pub use endpoint::Endpoint;
+pub use endpoint::{
+    Endpoint,
+    operators::{OperatorAccess, OperatorsEndpoint, WeakToken},
+};
 pub use levels::LimitScope;
 pub use metrics::{Metrics, MetricsBuilder, MetricsError};
 pub use recorder::Recorder;
-pub use reports::Diagnosis;
+pub use reports::{Diagnosis, ReportsEndpoint};
