@@ -17,6 +17,8 @@ mod support;
 mod accept_and_method;
 #[path = "guards/auth.rs"]
 mod auth;
+#[path = "guards/configuration.rs"]
+mod configuration;
 #[path = "guards/cors.rs"]
 mod cors;
 #[path = "guards/limits.rs"]

@@ -75,6 +75,7 @@ pub(crate) mod ticket;
 mod vary;
 
 pub use accept::AcceptMode;
+pub use auth::session_cookie::{CookieTemplate, InvalidCookieValue, SameSite, SessionCookie};
 pub use auth::{Attempt, AuthError, AuthFuture, Authenticator, Token};
 pub use builder::PolicyBuilder;
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};
