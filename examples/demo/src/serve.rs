@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     failure::Failure,
     listeners::{Listeners, reached},
-    page::Page,
+    page::{Page, Surroundings},
     routes, ticker, tls,
 };
 
@@ -106,13 +106,14 @@ impl Demo {
             foreign: foreign_at.map(origin),
             max_series: metrics.max_series(),
         };
-        let page = Page::new(
+        let page = Page::new(&Surroundings {
             scheme,
-            stream_at.port(),
-            foreign_at.map(|at| at.port()),
-            places.metrics.as_deref(),
-            &config.policy.origins.allow,
-        );
+            stream_port: stream_at.port(),
+            foreign_port: foreign_at.map(|at| at.port()),
+            metrics: places.metrics.clone(),
+            allow: &config.policy.origins.allow,
+            offers: &[],
+        });
 
         metrics.draining_when({
             let hub = hub.clone();
