@@ -29,8 +29,12 @@ export const open = ({ target, proof }) => words("good", "Open.",
     : `The reply carries “Access-Control-Allow-Origin: ${location.origin}”, so the browser hands the events to this page.`) + HOW[proof]);
 
 export const lost = ({ proof }, lastEventId) => words("wait",
-  proof === "bearer" ? "The connection was lost, and the script comes back by itself." : "The connection was lost, and the browser comes back by itself.",
-  lastEventId
+  proof === "bearer" || proof === "ticket"
+    ? "The connection was lost, and the script comes back by itself."
+    : "The connection was lost, and the browser comes back by itself.",
+  proof === "ticket"
+    ? "A used ticket opens nothing again: where the browser’s own attempt is refused, the script takes a new ticket and goes on from the last event."
+    : lastEventId
     ? `It waits for the time that the stream’s “retry:” named, then sends “Last-Event-ID: ${lastEventId}”, and the server replays what was missed.`
     : "It waits for the time that the stream’s “retry:” named.");
 
@@ -40,9 +44,10 @@ export const expired = () => words("wait", "The token has expired.",
 export const closed = () => words("info", "Closed by this page.", "The server notices at once, and counts “client_gone”.");
 
 /** Finds out why an EventSource gave up: it says nothing itself. */
-export async function failed({ target, url, proof, credentials }, seen) {
+export async function failed({ target, url, credentials }, seen, cause) {
+  if (cause) return words("bad", "No stream.", `${cause.message}.`);
   // fetch sees the status; an EventSource never does.
-  if (seen) return refused(seen, proof);
+  if (seen) return refused(seen);
   if (!(await reachable(target.origin))) {
     return words("bad", "No answer.", `Nothing listens at ${target.origin}, or the network is down.`);
   }
@@ -55,18 +60,15 @@ export async function failed({ target, url, proof, credentials }, seen) {
     const { status } = await ask(url, credentials);
     return status === 200
       ? words("wait", "The stream ended, and the browser gave up.", "It is there again now: open it once more.")
-      : refused(status, proof);
+      : refused(status);
   } catch {
     return words("bad", "Blocked by CORS.",
       "The server answers, but not with an Access-Control-Allow-Origin for this page: the browser keeps the reply to itself.");
   }
 }
 
-function refused(status, proof) {
-  const text = status === 401 && proof === "ticket"
-    ? "A ticket is good once: the browser’s own reconnect sent it again. Open the stream once more, with a new one."
-    : STATUS[status] ?? "Any status but 200 is final for an EventSource.";
-  return words("bad", `Refused with ${status}.`, text);
+function refused(status) {
+  return words("bad", `Refused with ${status}.`, STATUS[status] ?? "Any status but 200 is final for an EventSource.");
 }
 
 const STATUS = {

@@ -53,7 +53,7 @@ const names = () => byId("names").value.split(",").map((name) => name.trim()).fi
 let received = 0;
 let opened = null;
 
-const stream = new Stream(({ change, status, event }) => {
+const stream = new Stream(({ change, status, cause, event }) => {
   if (event) {
     showEvent(event);
     if (event.name === "auth_expired") say(explain.expired());
@@ -70,23 +70,17 @@ const stream = new Stream(({ change, status, event }) => {
   if (change === "failed") {
     const failed = opened;
     say({ tone: "bad", title: "The browser gave up.", text: "Finding out why …" });
-    explain.failed(failed, status).then((said) => {
+    explain.failed(failed, status, cause).then((said) => {
       if (opened === failed && stream.readyState === EventSource.CLOSED) say(said);
     });
   }
 });
 
-byId("stream-form").addEventListener("submit", async (submit) => {
+byId("stream-form").addEventListener("submit", (submit) => {
   submit.preventDefault();
-  const attempt = { target, url: wanted(), proof, credentials: byId("credentials").checked };
-  opened = attempt;
-  try {
-    const source = await signIn.open(attempt.url, proof, attempt.credentials);
-    if (opened === attempt) stream.follow(source, names());
-    else source.close();
-  } catch (error) {
-    say({ tone: "bad", title: "Nothing was opened.", text: error.message });
-  }
+  stream.close();
+  opened = { target, url: wanted(), proof, credentials: byId("credentials").checked };
+  stream.follow(signIn.open(opened.url, proof, opened.credentials), names());
 });
 byId("close").addEventListener("click", () => stream.close());
 byId("names").addEventListener("change", () => names().forEach((name) => stream.listenFor(name)));

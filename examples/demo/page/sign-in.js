@@ -2,6 +2,7 @@
 
 import { byId } from "./element.js";
 import { FetchStream } from "./fetch-stream.js";
+import { LastingEventSource } from "./lasting-event-source.js";
 
 let token = null;
 
@@ -29,24 +30,24 @@ export async function sign({ user, topics, publish = false, seconds, cookie = fa
 export const authorization = () => (token ? { Authorization: `Bearer ${token}` } : {});
 
 /** A source of events for this address, by the chosen proof. */
-export async function open(url, proof, withCredentials) {
+export function open(url, proof, withCredentials) {
   if (proof === "bearer") {
     return new FetchStream(url, { headers: authorization, credentials: "omit" });
   }
   if (proof === "ticket") {
-    const address = new URL(url);
-    address.searchParams.set("ticket", await ticket(url));
-    return new EventSource(address);
+    return new LastingEventSource(() => withTicket(url));
   }
   return new EventSource(url, { withCredentials: proof === "cookie" || withCredentials });
 }
 
 /** A ticket for a stream: real credentials in, one short-lived use of a URL out. */
-async function ticket(url) {
+async function withTicket(url) {
   const reply = await fetch(`/ticket${url.search}`, { method: "POST", headers: authorization() });
   const said = await reply.json();
-  if (!reply.ok) throw new Error(`no ticket: ${reply.status} ${said.error}`);
-  return said.ticket;
+  if (!reply.ok) throw new Error(`${reply.status} ${said.error}: there is no ticket without real credentials`);
+  const address = new URL(url);
+  address.searchParams.set("ticket", said.ticket);
+  return address;
 }
 
 /** Makes the sign-in form work; `changed` hears of each sign-in and sign-out. */

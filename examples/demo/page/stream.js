@@ -10,7 +10,7 @@ export class Stream {
   #opens = 0;
   #lastEventId = "";
 
-  /** @param hear gets `{ change, status? }` or `{ event }`. */
+  /** @param hear gets `{ change, status?, cause? }` or `{ event }`. */
   constructor(hear) {
     this.hear = hear;
   }
@@ -40,9 +40,9 @@ export class Stream {
       this.#opens += 1;
       this.hear({ change: "open" });
     });
-    source.addEventListener("error", ({ status }) => {
+    source.addEventListener("error", ({ status, cause }) => {
       if (source !== this.#source) return;
-      this.hear({ change: source.readyState === CLOSED ? "failed" : "lost", status });
+      this.hear({ change: source.readyState === CLOSED ? "failed" : "lost", status, cause });
     });
     this.hear({ change: "connecting" });
   }

@@ -38,6 +38,7 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
     "stream.js": SCRIPT from "../page/",
     "event-reader.js": SCRIPT from "../../clients/",
     "fetch-stream.js": SCRIPT from "../../clients/",
+    "lasting-event-source.js": SCRIPT from "../../clients/",
 };
 
 /// What the page must know of the process that serves it.
