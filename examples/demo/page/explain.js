@@ -18,15 +18,19 @@ const HOW = {
   ticket: " The ticket stands in the URL: it is good for this stream, for a minute.",
 };
 
+const how = (proof, target) => proof === "cookie" && target.key !== "same"
+  ? ` The session cookie belongs to ${location.hostname} and stays at home: there, this page is anonymous.`
+  : HOW[proof];
+
 export const connecting = ({ target, proof }) => words("wait", "Connecting.",
   (target.key === "same"
     ? "A GET without an Origin header: the page and the stream share one."
-    : `A GET with “Origin: ${location.origin}”. An EventSource is never preflighted: the server’s reply decides.`) + HOW[proof]);
+    : `A GET with “Origin: ${location.origin}”. An EventSource is never preflighted: the server’s reply decides.`) + how(proof, target));
 
 export const open = ({ target, proof }) => words("good", "Open.",
   (target.key === "same"
     ? "The headers came at once, before the first event. Heartbeat comments keep the connection alive when nothing happens; no script sees them."
-    : `The reply carries “Access-Control-Allow-Origin: ${location.origin}”, so the browser hands the events to this page.`) + HOW[proof]);
+    : `The reply carries “Access-Control-Allow-Origin: ${location.origin}”, so the browser hands the events to this page.`) + how(proof, target));
 
 export const lost = ({ proof }, lastEventId) => words("wait",
   proof === "bearer" || proof === "ticket"

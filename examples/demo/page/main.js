@@ -52,20 +52,24 @@ const wanted = () => streamUrl(target.origin, byId("topic").value);
 const names = () => byId("names").value.split(",").map((name) => name.trim()).filter(Boolean);
 let received = 0;
 let opened = null;
+/* The latest event was the server's word that the token has expired. */
+let expired = false;
 
 const stream = new Stream(({ change, status, cause, event }) => {
   if (event) {
     showEvent(event);
-    if (event.name === "auth_expired") say(explain.expired());
+    expired = event.name === "auth_expired";
+    if (expired) say(explain.expired());
     return;
   }
   showState();
+  if (change === "open" || change === "connecting") expired = false;
   if (change === "connecting") say(explain.connecting(opened));
   if (change === "open") {
     say(explain.open(opened));
     if (stream.reconnects === 0) inspect();
   }
-  if (change === "lost") say(explain.lost(opened, stream.lastEventId));
+  if (change === "lost" && !expired) say(explain.lost(opened, stream.lastEventId));
   if (change === "closed") say(explain.closed());
   if (change === "failed") {
     const failed = opened;
@@ -142,7 +146,9 @@ async function inspect() {
   byId("headers").hidden = true;
   summary.dataset.tone = "wait";
   try {
-    const reply = await ask(wanted(), credentials, proof === "bearer" ? signIn.authorization() : {});
+    // A ticket is not spent on this: the token that it was given for says the same.
+    const named = proof === "bearer" || proof === "ticket";
+    const reply = await ask(wanted(), credentials, named ? signIn.authorization() : {});
     const rows = judge(reply, crossOrigin, credentials);
     const faults = rows.filter(({ verdict }) => verdict === "wrong" || verdict === "missing");
     const right = reply.status === 200 && faults.length === 0;

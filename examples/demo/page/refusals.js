@@ -37,7 +37,7 @@ const RULES = [
       const token = await sign({ user: "eve", topics: ["another"], seconds: 60 });
       return [url, { headers: { ...asEvents, Authorization: `Bearer ${token}` }, credentials: "omit" }];
     },
-    needs: "tokens",
+    needs: "sign-in",
   },
   {
     key: "ticket",
@@ -56,13 +56,15 @@ export function showRefusals(offers, topic, sign) {
   const list = byId("refusals");
   list.append(...RULES.filter(({ needs }) => !needs || offers.has(needs)).map((rule) => {
     const button = element("button", { type: "button", class: "quiet" }, "Try");
-    const result = element("span", { class: "answer" });
-    const item = element("li", { "data-rule": rule.key }, button, element("span", { class: "rule" }, rule.title), result);
+    const seen = element("span", { class: "chip" });
+    const answer = element("div", { class: "said" });
+    const item = element("li", { "data-rule": rule.key }, button, element("span", {}, rule.title), seen, answer);
     button.addEventListener("click", async () => {
       const [status, ...said] = await attempt(rule, streamUrl(streamOrigin, topic()), sign);
       item.dataset.status = status;
       item.dataset.tone = Number(status) >= 400 ? "bad" : "wait";
-      result.replaceChildren(element("span", { class: "chip" }, status), ...said.map((text) => element("code", {}, text)));
+      seen.textContent = status;
+      answer.replaceChildren(...said.map((text) => element("span", {}, text)));
     });
     return item;
   }));

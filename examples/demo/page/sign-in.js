@@ -42,7 +42,8 @@ export function open(url, proof, withCredentials) {
 
 /** A ticket for a stream: real credentials in, one short-lived use of a URL out. */
 async function withTicket(url) {
-  const reply = await fetch(`/ticket${url.search}`, { method: "POST", headers: authorization() });
+  // From the stream's own origin: a ticket is bound to the origin of the page that asked there.
+  const reply = await fetch(new URL(`/ticket${url.search}`, url), { method: "POST", headers: authorization() });
   const said = await reply.json();
   if (!reply.ok) throw new Error(`${reply.status} ${said.error}: there is no ticket without real credentials`);
   const address = new URL(url);
