@@ -22,6 +22,9 @@ export const metricsElsewhere = page.metrics || null;
 /** Whether the allow-list names this page's origin, literally. */
 export const isListed = (page.allow ?? "").split(" ").includes(location.origin);
 
+/** What the server can do beyond streaming: sign-in, required, tokens, tickets. */
+export const offers = new Set((page.offers ?? "").split(" ").filter(Boolean));
+
 /** The addresses that can be opened from here. */
 export function targets() {
   const here = {

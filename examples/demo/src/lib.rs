@@ -19,6 +19,7 @@ mod logs;
 mod page;
 mod routes;
 mod serve;
+mod sign_in;
 mod ticker;
 mod tls;
 

@@ -6,8 +6,11 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-use actix_web::{App, HttpServer, dev::Server, rt, web};
-use actix_web_sse::{ForEventStreams, Hub, config::ConfigError, protect::Policy};
+use actix_web::{App, HttpServer, dev::Server, guard, rt, web};
+use actix_web_sse::{
+    ForEventStreams, Hub, Policy,
+    config::{AuthConfig, ConfigError},
+};
 use actix_web_sse_metrics::{Metrics, log::RedactedRootSpan};
 use tracing_actix_web::TracingLogger;
 
@@ -16,8 +19,10 @@ use crate::{
     config::Config,
     failure::Failure,
     listeners::{Listeners, reached},
-    page::Page,
-    routes, ticker, tls,
+    page::{Page, Surroundings},
+    routes::{self, Publishers},
+    sign_in::Signer,
+    ticker, tls,
 };
 
 /// Where the streams are.
@@ -28,6 +33,7 @@ pub(crate) struct Demo {
     config: Config,
     hub: Hub,
     policy: Policy,
+    signer: Option<Signer>,
     metrics: Metrics,
     tls: Option<rustls::ServerConfig>,
     listeners: Listeners,
@@ -39,12 +45,18 @@ impl Demo {
     ///
     /// # Errors
     /// One line for each fault of the configuration and each listener that cannot be had.
-    pub(crate) fn build(source: &str, config: Config) -> Result<Self, Failure> {
+    pub(crate) fn build(source: &str, mut config: Config) -> Result<Self, Failure> {
         let mut faults = Faults {
             source,
             lines: Vec::new(),
         };
-        let metrics = Metrics::builder()
+        let signer = Signer::of(&mut config).map_err(|line| vec![line]);
+        let signer = faults.all(signer);
+        let mut metrics = Metrics::builder();
+        if config.auth.required {
+            metrics = metrics.auth_required(EVENTS);
+        }
+        let metrics = metrics
             .route(EVENTS)
             // /publish and /ticket; the allow-list.
             .max_learned_routes(2)
@@ -62,6 +74,8 @@ impl Demo {
             .build();
         let policy = Policy::builder()
             .config(config.policy.clone())
+            .auth(config.auth.clone())
+            .topic(routes::topic)
             .observer(observer())
             .build();
         let hub = faults.configured(hub);
@@ -69,11 +83,12 @@ impl Demo {
         let tls = config.server.tls.as_ref().map(tls::server_config);
         let tls = faults.all(tls.transpose().map_err(|line| vec![line]));
         let listeners = faults.all(Listeners::bind(&config));
-        match (hub, policy, tls, listeners) {
-            (Some(hub), Some(policy), Some(tls), Some(listeners)) => Ok(Self {
+        match (hub, policy, signer, tls, listeners) {
+            (Some(hub), Some(policy), Some(signer), Some(tls), Some(listeners)) => Ok(Self {
                 config,
                 hub,
                 policy,
+                signer,
                 metrics,
                 tls,
                 listeners,
@@ -91,6 +106,7 @@ impl Demo {
             config,
             hub,
             policy,
+            signer,
             metrics,
             tls,
             listeners,
@@ -106,13 +122,14 @@ impl Demo {
             foreign: foreign_at.map(origin),
             max_series: metrics.max_series(),
         };
-        let page = Page::new(
+        let page = Page::new(&Surroundings {
             scheme,
-            stream_at.port(),
-            foreign_at.map(|at| at.port()),
-            places.metrics.as_deref(),
-            &config.policy.origins.allow,
-        );
+            stream_port: stream_at.port(),
+            foreign_port: foreign_at.map(|at| at.port()),
+            metrics: places.metrics.clone(),
+            allow: &config.policy.origins.allow,
+            offers: &offers(&config.auth, signer.is_some()),
+        });
 
         metrics.draining_when({
             let hub = hub.clone();
@@ -127,6 +144,11 @@ impl Demo {
             others.push(page_server(&page, beside.as_ref(), tls.as_ref(), listener)?);
         }
         let max_event = config.hub.max_event_bytes;
+        let publishers = if config.auth.required {
+            Publishers::Named
+        } else {
+            Publishers::Anybody
+        };
         let application = {
             let hub = hub.clone();
             move || {
@@ -136,6 +158,8 @@ impl Demo {
                     // Room for JSON around the largest event; the hub judges the event itself.
                     .app_data(web::PayloadConfig::new(2 * max_event + 1024))
                     .app_data(routes::query_config())
+                    .app_data(web::Data::new(policy.clone()))
+                    .app_data(web::Data::new(publishers))
                     .configure(|config| page.mount(config))
                     .configure(|config| mount_metrics(beside.as_ref(), config))
                     .route("/healthz", web::get().to(routes::healthz))
@@ -155,6 +179,7 @@ impl Demo {
                             .wrap(policy.api())
                             .route(web::post().to(routes::ticket)),
                     )
+                    .configure(|config| mount_sign_in(signer.as_ref(), &policy, config))
             }
         };
         let mut server = HttpServer::new(application).for_event_streams(&hub);
@@ -207,6 +232,37 @@ fn mount_metrics(metrics: Option<&Metrics>, config: &mut web::ServiceConfig) {
     if let Some(metrics) = metrics {
         config.service(metrics.endpoint("/metrics"));
     }
+}
+
+fn mount_sign_in(signer: Option<&Signer>, policy: &Policy, config: &mut web::ServiceConfig) {
+    let Some(signer) = signer else { return };
+    // Signing in asks nobody who they are, signing out does: two resources of one path.
+    config
+        .app_data(web::Data::new(signer.clone()))
+        .service(
+            web::resource("/session")
+                .guard(guard::Delete())
+                .wrap(policy.api())
+                .route(web::delete().to(routes::sign_out)),
+        )
+        .service(
+            web::resource("/session")
+                .wrap(policy.api().without_auth())
+                .route(web::post().to(routes::sign_in)),
+        );
+}
+
+/// What the page can show beyond streaming.
+fn offers(auth: &AuthConfig, sign_in: bool) -> Vec<&'static str> {
+    [
+        (sign_in, "sign-in"),
+        (auth.required, "required"),
+        (auth.jwt_hs256_secret.is_some(), "tokens"),
+        (auth.ticket.is_some(), "tickets"),
+    ]
+    .into_iter()
+    .filter_map(|(there, word)| there.then_some(word))
+    .collect()
 }
 
 /// Collects what is wrong while everything is built.

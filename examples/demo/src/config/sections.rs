@@ -22,6 +22,8 @@ pub(crate) struct ServerSection {
     /// How often something is published to the topic `demo`; absent: never.
     #[serde(with = "humantime_serde")]
     pub(crate) tick: Option<Duration>,
+    /// Whether anybody may ask for a token (`POST /session`). For the page, and never in earnest.
+    pub(crate) sign_in: bool,
     /// The certificate, then HTTP/1.1 and HTTP/2 by ALPN; absent: no TLS.
     pub(crate) tls: Option<Tls>,
 }
@@ -33,6 +35,7 @@ impl Default for ServerSection {
             workers: None,
             foreign: None,
             tick: None,
+            sign_in: false,
             tls: None,
         }
     }
