@@ -375,7 +375,9 @@ impl State {
             {
                 // Not even the newest frame was kept long enough.
                 view.window = Window::starting_at(next, end);
-                changed.insert(topic);
+                if !changed.contains(&topic) {
+                    changed.push(topic);
+                }
             }
         }
         for topic in changed {
