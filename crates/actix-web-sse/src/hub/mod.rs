@@ -474,6 +474,22 @@ impl HubBuilder {
         self
     }
 
+    /// Changes some settings and leaves the others as they are.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use actix_web_sse::Hub;
+    /// let hub = Hub::builder().with(|hub, stream| {
+    ///     hub.replay_events = 100;
+    ///     stream.heartbeat = Duration::from_secs(10);
+    /// });
+    /// # hub.build().unwrap();
+    /// ```
+    pub fn with(mut self, change: impl FnOnce(&mut HubConfig, &mut StreamConfig)) -> Self {
+        change(&mut self.hub, &mut self.stream);
+        self
+    }
+
     /// Who hears of streams and publications. Default: nobody.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Box::new(observer);
