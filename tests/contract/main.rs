@@ -18,6 +18,7 @@ mod metrics;
 mod origin;
 mod preflight;
 mod resume;
+mod slow;
 mod start;
 mod wire;
 
