@@ -14,6 +14,8 @@ mod cors;
 mod dependencies;
 mod expect;
 mod lifecycle;
+mod lifecycle_hub;
+mod lifecycle_process;
 mod metrics;
 mod origin;
 mod preflight;
