@@ -14,10 +14,13 @@ mod cors;
 mod dependencies;
 mod expect;
 mod lifecycle;
+mod lifecycle_hub;
+mod lifecycle_process;
 mod metrics;
 mod origin;
 mod preflight;
 mod resume;
+mod slow;
 mod start;
 mod wire;
 

@@ -103,6 +103,12 @@ impl Connection {
         }
     }
 
+    /// The socket, for a client with a way of its own to read; what was read already is lost.
+    #[must_use]
+    pub fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+
     /// Says that nothing more will be sent, and goes on reading.
     pub fn half_close(&self) {
         self.socket.shutdown(Shutdown::Write).expect("a half-close");

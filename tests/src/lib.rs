@@ -16,6 +16,7 @@
     reason = "a support library for tests: a failure here is the test's failure"
 )]
 
+mod app;
 mod browser;
 mod connection;
 mod demo;
@@ -35,6 +36,7 @@ mod site;
 mod token;
 mod wait;
 
+pub use app::{Account, App, reference_hub, reference_stream};
 pub use browser::{Browser, BrowserKind, Page};
 pub use connection::Connection;
 pub use demo::Demo;
