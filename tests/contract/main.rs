@@ -12,6 +12,8 @@
 mod accept;
 mod cors;
 mod dependencies;
+mod encoding;
+mod encoding_grammar;
 mod expect;
 mod lifecycle;
 mod metrics;

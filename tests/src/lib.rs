@@ -22,6 +22,7 @@ mod demo;
 mod event_stream;
 mod exposition;
 mod head;
+mod hostile;
 mod nginx;
 mod port;
 mod process;
@@ -34,6 +35,7 @@ mod settings;
 mod site;
 mod token;
 mod wait;
+mod wire;
 
 pub use browser::{Browser, BrowserKind, Page};
 pub use connection::Connection;
@@ -41,6 +43,7 @@ pub use demo::Demo;
 pub use event_stream::{Block, EventStream};
 pub use exposition::{Exposition, Sample};
 pub use head::{Head, Headers};
+pub use hostile::{Hostile, Parsed, chunkings, pieces};
 pub use nginx::Nginx;
 pub use port::free_port;
 pub use process::{Outcome, Process, Signal};
@@ -53,6 +56,7 @@ pub use settings::Settings;
 pub use site::{Answer, Site, Visit};
 pub use token::Claims;
 pub use wait::{LIMIT, until};
+pub use wire::{body_of, first_retry};
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]
