@@ -15,11 +15,15 @@ mod dependencies;
 mod encoding;
 mod encoding_grammar;
 mod expect;
+mod hub_lifecycle;
+mod hub_protocols;
+mod hub_resume;
 mod lifecycle;
 mod metrics;
 mod origin;
 mod preflight;
 mod resume;
+mod served;
 mod start;
 mod wire;
 
