@@ -31,6 +31,7 @@ pub(crate) use in_each_browser;
 
 mod back_forward;
 mod blocked;
+mod clients;
 mod counts;
 mod demo_page;
 mod facts;

@@ -150,6 +150,12 @@ impl Response {
         EventStream::new(self)
     }
 
+    /// The connection, for what a client can do to it while it reads.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// The connection, for what else a client can do to it.
     #[must_use]
     pub fn into_connection(self) -> Connection {
