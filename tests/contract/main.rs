@@ -11,6 +11,7 @@
 
 mod accept;
 mod cors;
+mod crowd;
 mod dependencies;
 mod expect;
 mod lifecycle;
@@ -18,6 +19,7 @@ mod metrics;
 mod origin;
 mod preflight;
 mod resume;
+mod slow;
 mod start;
 mod wire;
 

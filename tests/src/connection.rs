@@ -90,6 +90,17 @@ impl Connection {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
+    /// Reads one byte, and leaves the rest where it is; `None` at the end of the connection.
+    ///
+    /// # Errors
+    /// As the socket.
+    pub fn byte(&mut self, limit: Duration) -> io::Result<Option<u8>> {
+        self.socket.set_read_timeout(Some(limit))?;
+        let mut byte = [0];
+        let read = self.socket.read(&mut byte)?;
+        Ok((read > 0).then_some(byte[0]))
+    }
+
     /// Reads the head of a response, and the rest later.
     ///
     /// # Panics
@@ -138,15 +149,16 @@ impl Connection {
         Ok(self.buffer.drain(..count).collect())
     }
 
-    /// Whatever comes next; nothing at the end of the connection.
-    pub(crate) fn take_some(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
+    /// Whatever comes next, at most so many bytes; nothing at the end of the connection.
+    pub(crate) fn take_some(&mut self, most: usize, deadline: Instant) -> io::Result<Vec<u8>> {
         if self.buffer.is_empty() {
             match self.fill(deadline) {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Vec::new()),
                 other => other?,
             }
         }
-        Ok(std::mem::take(&mut self.buffer))
+        let count = self.buffer.len().min(most);
+        Ok(self.buffer.drain(..count).collect())
     }
 
     /// Reads once.
