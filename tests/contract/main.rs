@@ -19,7 +19,6 @@ mod metrics;
 mod origin;
 mod preflight;
 mod resume;
-mod slow;
 mod start;
 mod wire;
 

@@ -90,17 +90,6 @@ impl Connection {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    /// Reads one byte, and leaves the rest where it is; `None` at the end of the connection.
-    ///
-    /// # Errors
-    /// As the socket.
-    pub fn byte(&mut self, limit: Duration) -> io::Result<Option<u8>> {
-        self.socket.set_read_timeout(Some(limit))?;
-        let mut byte = [0];
-        let read = self.socket.read(&mut byte)?;
-        Ok((read > 0).then_some(byte[0]))
-    }
-
     /// Reads the head of a response, and the rest later.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use std::{
 };
 
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, kill_process, prlimit};
 
 use crate::until;
 
@@ -161,6 +161,19 @@ impl Process {
         entries
             .expect("the descriptors of a running process")
             .count()
+    }
+
+    /// Lets it have so many descriptors from now on.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn limit_descriptors(&self, count: u64) {
+        let limit = Rlimit {
+            current: Some(count),
+            maximum: Some(count),
+        };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit)
+            .expect("a limit for a child");
     }
 
     /// How long it has computed so far, in user space and in the kernel.
