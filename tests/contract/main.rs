@@ -11,6 +11,7 @@
 
 mod accept;
 mod cors;
+mod crowd;
 mod dependencies;
 mod encoding;
 mod encoding_grammar;
