@@ -16,7 +16,7 @@
 //! ```
 //!
 //! [`check`] makes some twenty exchanges (a [`Survey`]), and each [`Check`](check::Check) judges them without further
-//! traffic. For tests of headers that one has
+//! traffic. [`diff`](diff::compare) compares the same stream at two addresses. For tests of headers that one has
 //! already, there are [`assertions`], [`cors_check`] and [`event_source_opens`], which need no network.
 //!
 //! # When it goes wrong
@@ -28,6 +28,7 @@
 pub mod advice;
 pub mod assertions;
 pub mod check;
+pub mod diff;
 pub mod exchange;
 mod finding;
 mod headers;

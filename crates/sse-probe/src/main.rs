@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         match cli.command {
             Command::Check(args) => cli::check::run(*args).await,
+            Command::Diff(args) => cli::diff::run(*args).await,
         }
     })
 }

@@ -124,3 +124,17 @@ pub(crate) const ERROR_CORS: &[Remedy] = &[
     apache("`Header always set` covers error replies"),
     varnish("repeat the header in `vcl_synth` and `vcl_backend_error`"),
 ];
+
+pub(crate) const FORWARD_ORIGIN: &[Remedy] = &[
+    actix("nothing here: the application cannot know what it is not told"),
+    nginx(
+        "`proxy_set_header Origin $http_origin;`, or remove `proxy_set_header Origin \"\";` and `proxy_pass_request_headers off;`",
+    ),
+    haproxy("remove `http-request del-header origin`"),
+    caddy("remove `header_up -Origin`"),
+    apache("remove `RequestHeader unset Origin`"),
+    varnish("remove `unset req.http.Origin` and `unset bereq.http.Origin`"),
+    cdn(
+        "forward `Origin`: CloudFront's managed policy `CORS-CustomOrigin`, Fastly and Cloudflare do by default",
+    ),
+];

@@ -26,6 +26,7 @@ mod survival;
 mod transformation;
 mod vary;
 
+pub(crate) use self::{caching::served_from_cache, survival::last_silence};
 use crate::{
     finding::{Finding, Level},
     survey::Survey,

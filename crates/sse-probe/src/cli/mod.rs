@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 mod common;
+pub(crate) mod diff;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Judge a stream: headers, CORS, authentication, delivery, format, resuming.
     Check(Box<check::CheckArgs>),
+    /// Compare a stream at the application and through proxies or a CDN, and name the hop's fault.
+    Diff(Box<diff::DiffArgs>),
 }
 
 /// Everything is as it should be.

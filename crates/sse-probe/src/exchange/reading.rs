@@ -177,6 +177,13 @@ impl Recording {
         longest
     }
 
+    /// Whether the body is compressed.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        let codings = self.head.headers.tokens("content-encoding");
+        codings.iter().any(|c| c != "identity")
+    }
+
     /// Whether this is the answer of a server that is full and asks an `EventSource` to come back: an event stream
     /// that says `retry` and nothing else, and ends.
     #[must_use]

@@ -99,13 +99,15 @@ fn cors(survey: &Survey) -> Vec<CorsFact> {
         return Vec::new();
     }
     let mut facts = Vec::new();
+    // A public stream is rightly blocked with credentials, so for the page that is meant only its own mode counts.
+    let credentials = survey.target.credentials;
+    let allowed = cors_check(&survey.main.head.headers, &survey.origin(), credentials).is_ok();
+    facts.push(CorsFact {
+        role: "allowed",
+        credentials,
+        allowed,
+    });
     for credentials in Credentials::BOTH {
-        let allowed = cors_check(&survey.main.head.headers, &survey.origin(), credentials).is_ok();
-        facts.push(CorsFact {
-            role: "allowed",
-            credentials,
-            allowed,
-        });
         for denied in &survey.denied {
             let Ok(recording) = &denied.attempt else {
                 continue;

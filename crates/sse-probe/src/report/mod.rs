@@ -15,6 +15,10 @@ pub use self::{
     junit::junit,
     prom::{prom, register},
 };
+pub(crate) use self::{
+    human::{colour, describe},
+    json::finding as finding_json,
+};
 use crate::{
     advice::Software,
     check::{Outcome, Verdict, judge},

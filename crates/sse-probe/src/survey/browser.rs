@@ -22,7 +22,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// A page that opens the stream; each method varies one thing.
 #[derive(Debug, Clone)]
-pub(super) struct Page<'a> {
+pub(crate) struct Page<'a> {
     target: &'a Target,
     origin: Option<Origin>,
     authenticated: bool,
@@ -34,7 +34,7 @@ pub(super) struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// The page that the target is meant for.
-    pub(super) fn of(target: &'a Target) -> Self {
+    pub(crate) fn of(target: &'a Target) -> Self {
         Self {
             target,
             origin: target.origin.clone(),
@@ -46,47 +46,47 @@ impl<'a> Page<'a> {
         }
     }
 
-    pub(super) fn target(&self) -> &'a Target {
+    pub(crate) fn target(&self) -> &'a Target {
         self.target
     }
 
     /// Whether exchanges for that check are to be made.
-    pub(super) fn wants(&self, check: &str) -> bool {
+    pub(crate) fn wants(&self, check: &str) -> bool {
         self.target.runs(check)
     }
 
-    pub(super) fn anonymous(mut self) -> Self {
+    pub(crate) fn anonymous(mut self) -> Self {
         self.authenticated = false;
         self
     }
 
-    pub(super) fn accepting(mut self, accept: &'static str) -> Self {
+    pub(crate) fn accepting(mut self, accept: &'static str) -> Self {
         self.accept = accept;
         self
     }
 
-    pub(super) fn uncompressed(mut self) -> Self {
+    pub(crate) fn uncompressed(mut self) -> Self {
         self.encodings = "identity";
         self
     }
 
-    pub(super) fn speaking(mut self, protocol: Protocol) -> Self {
+    pub(crate) fn speaking(mut self, protocol: Protocol) -> Self {
         self.protocol = protocol;
         self
     }
 
-    pub(super) fn from(mut self, origin: &Origin) -> Self {
+    pub(crate) fn from(mut self, origin: &Origin) -> Self {
         self.origin = Some(origin.clone());
         self
     }
 
-    pub(super) fn resuming(mut self, id: &str) -> Self {
+    pub(crate) fn resuming(mut self, id: &str) -> Self {
         self.last_event_id = Some(id.to_owned());
         self
     }
 
     /// Opens the stream; asks again while the server is full.
-    pub(super) async fn open(&self) -> Result<Exchange, AttemptError> {
+    pub(crate) async fn open(&self) -> Result<Exchange, AttemptError> {
         let mut tried = 0;
         loop {
             let ask = self.ask().await?;
@@ -111,12 +111,12 @@ impl<'a> Page<'a> {
     }
 
     /// Opens and reads.
-    pub(super) async fn record(&self, time: Duration) -> Attempt {
+    pub(crate) async fn record(&self, time: Duration) -> Attempt {
         Ok(self.open().await?.record(time).await)
     }
 
     /// Opens and reads just so much that the kind of answer is known.
-    pub(super) async fn glance(&self) -> Attempt {
+    pub(crate) async fn glance(&self) -> Attempt {
         let mut tried = 0;
         loop {
             let exchange = self.open().await?;
@@ -141,7 +141,7 @@ impl<'a> Page<'a> {
     }
 
     /// Asks for permission, as a browser does before a fetch with headers of its own.
-    pub(super) async fn preflight(&self, origin: &Origin, names: &[&str]) -> Attempt {
+    pub(crate) async fn preflight(&self, origin: &Origin, names: &[&str]) -> Attempt {
         let mut ask = Ask::get(self.target.url.clone());
         ask.method = Method::OPTIONS;
         ask.protocol = self.protocol;

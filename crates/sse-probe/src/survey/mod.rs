@@ -14,7 +14,7 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use self::browser::Page;
+pub(crate) use self::browser::Page;
 pub use self::resume::{Resumed, Resumption};
 use crate::{
     exchange::{Exchange, ExchangeError, Protocol, Recording},
@@ -165,7 +165,7 @@ impl Survey {
             return Err(AttemptError::Full(200));
         }
 
-        if opened && page.wants("transformation") && is_compressed(&main) {
+        if opened && page.wants("transformation") && main.is_compressed() {
             tell(Progress::Asking("the stream without compression"));
             let time = target.hold.min(Duration::from_secs(5));
             survey.plain = Some(page.clone().uncompressed().record(time).await);
@@ -314,11 +314,6 @@ pub(crate) fn foreign() -> Origin {
     "https://sse-probe.example"
         .parse()
         .unwrap_or_else(|_| Origin::null())
-}
-
-fn is_compressed(recording: &Recording) -> bool {
-    let codings = recording.head.headers.tokens("content-encoding");
-    codings.iter().any(|c| c != "identity")
 }
 
 /// Holds the stream, and says so every second.
