@@ -38,9 +38,11 @@ mod preflight;
 pub mod report;
 pub mod stream;
 mod survey;
+pub mod tail;
 mod target;
 pub mod timing;
 mod verdict;
+pub mod watch;
 
 pub use self::{
     finding::{Finding, Level},

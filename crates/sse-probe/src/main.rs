@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Check(args) => cli::check::run(*args).await,
             Command::Diff(args) => cli::diff::run(*args).await,
+            Command::Watch(args) => cli::watch::run(args).await,
+            Command::Tail(args) => cli::tail::run(*args).await,
         }
     })
 }

@@ -3,6 +3,8 @@
 pub(crate) mod check;
 mod common;
 pub(crate) mod diff;
+pub(crate) mod tail;
+pub(crate) mod watch;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,10 @@ pub(crate) enum Command {
     Check(Box<check::CheckArgs>),
     /// Compare a stream at the application and through proxies or a CDN, and name the hop's fault.
     Diff(Box<diff::DiffArgs>),
+    /// Probe targets again and again, and export what is seen for Prometheus.
+    Watch(watch::WatchArgs),
+    /// Follow a stream, reconnecting as a browser does.
+    Tail(Box<tail::TailArgs>),
 }
 
 /// Everything is as it should be.

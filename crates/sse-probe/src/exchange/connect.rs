@@ -15,7 +15,7 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -80,9 +80,12 @@ impl Dialer {
     /// Whatever keeps a reply from coming.
     pub async fn open(&self, ask: &Ask) -> Result<Exchange, ExchangeError> {
         let connect = self.limits.connect;
-        let link = timeout(connect, self.link(&ask.url, ask.protocol))
+        let plain = timeout(connect, self.plain(&ask.url))
             .await
             .map_err(|_| ExchangeError::Timeout(Phase::Connect, connect))??;
+        let link = timeout(connect, self.encrypt(plain, &ask.url, ask.protocol))
+            .await
+            .map_err(|_| ExchangeError::Timeout(Phase::Tls, connect))??;
         let started = Instant::now();
         let head = self.limits.head;
         timeout(head, self.ask(link, ask, started))
@@ -90,7 +93,8 @@ impl Dialer {
             .map_err(|_| ExchangeError::Timeout(Phase::Head, head))?
     }
 
-    async fn link(&self, url: &Url, protocol: Protocol) -> Result<Link, ExchangeError> {
+    /// The TCP connection.
+    async fn plain(&self, url: &Url) -> Result<Plain, ExchangeError> {
         let host = url
             .host_str()
             .ok_or_else(|| ExchangeError::Request("the URL has no host".to_owned()))?;
@@ -109,6 +113,25 @@ impl Dialer {
         // finished exchange as an open stream until its second heartbeat, and the next one would meet its limits.
         stream.set_zero_linger().ok();
 
+        Ok(Plain {
+            stream,
+            address,
+            phases,
+        })
+    }
+
+    /// TLS over it, if the URL wants that.
+    async fn encrypt(
+        &self,
+        plain: Plain,
+        url: &Url,
+        protocol: Protocol,
+    ) -> Result<Link, ExchangeError> {
+        let Plain {
+            stream,
+            address,
+            mut phases,
+        } = plain;
         if url.scheme() != "https" {
             return Ok(Link {
                 http2: protocol == Protocol::Http2,
@@ -118,6 +141,7 @@ impl Dialer {
                 certificate_expiry: None,
             });
         }
+        let host = url.host_str().unwrap_or_default();
         let tls_error =
             |why: rustls::Error| ExchangeError::Tls(host.to_owned(), io::Error::other(why));
         let config = self.trust.client(protocol).map_err(tls_error)?;
@@ -128,7 +152,10 @@ impl Dialer {
         let stream = TlsConnector::from(config)
             .connect(name, stream)
             .await
-            .map_err(|why| ExchangeError::Tls(host.to_owned(), why))?;
+            .map_err(|why| match tls_alert(&why) {
+                Some(AlertDescription::NoApplicationProtocol) => ExchangeError::NoHttp2,
+                _ => ExchangeError::Tls(host.to_owned(), why),
+            })?;
         phases.tls = begin.elapsed();
         let (_, session) = stream.get_ref();
         let http2 = session.alpn_protocol() == Some(b"h2");
@@ -232,6 +259,13 @@ impl fmt::Debug for Exchange {
 trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
+/// A TCP connection.
+struct Plain {
+    stream: TcpStream,
+    address: SocketAddr,
+    phases: Phases,
+}
+
 /// A connection that is ready for a request.
 struct Link {
     http2: bool,
@@ -246,6 +280,14 @@ struct EndOnDrop(AbortHandle);
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// The alert with which the server ended the handshake.
+fn tls_alert(why: &io::Error) -> Option<AlertDescription> {
+    match why.get_ref()?.downcast_ref()? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
     }
 }
 

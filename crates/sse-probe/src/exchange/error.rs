@@ -6,8 +6,10 @@ use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Looking the name up, connecting, or shaking hands.
+    /// Looking the name up, or connecting.
     Connect,
+    /// The TLS handshake.
+    Tls,
     /// Waiting for the head of the reply.
     Head,
 }
@@ -59,6 +61,11 @@ impl fmt::Display for ExchangeError {
                     humantime::format_duration(*after)
                 )
             }
+            Self::Timeout(Phase::Tls, after) => write!(
+                f,
+                "no TLS handshake within {}; does the server speak TLS on this port?",
+                humantime::format_duration(*after)
+            ),
             Self::Timeout(Phase::Head, after) => write!(
                 f,
                 "no reply within {}; a server that waits for the first event before it sends the head does this",

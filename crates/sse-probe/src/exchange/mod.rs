@@ -79,7 +79,7 @@ impl Ask {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// For resolving, connecting and the TLS handshake together. 10 s by default.
+    /// For resolving and connecting, and again for the TLS handshake. 10 s by default.
     pub connect: Duration,
     /// From the request to the head of the reply. 10 s by default.
     pub head: Duration,

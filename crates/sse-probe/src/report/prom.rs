@@ -1,6 +1,9 @@
 //! For Prometheus: the metrics of the catalogue, from one report.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
 
 use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
@@ -18,11 +21,11 @@ pub fn prom(
     took: Duration,
 ) -> Result<String, prometheus::Error> {
     let registry = Registry::new();
-    register(&registry, report, success, took)?;
+    register(&registry, &HashMap::new(), report, success, took)?;
     TextEncoder::new().encode_to_string(&registry.gather())
 }
 
-/// Puts the metrics of one probe into a registry. Without a report there are only `probe_success` (0) and
+/// Puts the metrics of one probe into a registry, each with these constant labels. Without a report there are only `probe_success` (0) and
 /// `probe_duration_seconds`; what was not seen has no sample.
 ///
 /// # Errors
@@ -30,15 +33,13 @@ pub fn prom(
 /// The registry holds one of the names already.
 pub fn register(
     registry: &Registry,
+    labels: &HashMap<String, String>,
     report: Option<&CheckReport>,
     success: bool,
     took: Duration,
 ) -> Result<(), prometheus::Error> {
-    let put = |name: &str, help: &str, value: f64| -> Result<(), prometheus::Error> {
-        let gauge = Gauge::new(name, help)?;
-        gauge.set(value);
-        registry.register(Box::new(gauge))
-    };
+    let into = Into { registry, labels };
+    let put = |name, help, value| into.gauge(name, help, value);
     put(
         "probe_success",
         "1 if the stream was reached and no check failed.",
@@ -72,7 +73,7 @@ pub fn register(
             expiry,
         )?;
     }
-    optional(registry, facts)?;
+    optional(&into, facts)?;
     put(
         "probe_sse_buffering_detected",
         "1 if something holds bytes of the stream back.",
@@ -83,12 +84,37 @@ pub fn register(
         "1 if the stream opens without credentials although it needs some.",
         flag(facts.auth_bypass),
     )?;
-    phases(registry, facts)?;
-    checks(registry, report)?;
-    cors(registry, facts)
+    phases(&into, facts)?;
+    checks(&into, report)?;
+    cors(&into, facts)
 }
 
-fn optional(registry: &Registry, facts: &Facts) -> Result<(), prometheus::Error> {
+/// Where metrics go, and the labels that all of them have.
+struct Into<'a> {
+    registry: &'a Registry,
+    labels: &'a HashMap<String, String>,
+}
+
+impl Into<'_> {
+    fn gauge(&self, name: &str, help: &str, value: f64) -> Result<(), prometheus::Error> {
+        let opts = Opts::new(name, help).const_labels(self.labels.clone());
+        let gauge = Gauge::with_opts(opts)?;
+        gauge.set(value);
+        self.registry.register(Box::new(gauge))
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        names: &[&str],
+    ) -> Result<GaugeVec, prometheus::Error> {
+        let opts = Opts::new(name, help).const_labels(self.labels.clone());
+        GaugeVec::new(opts, names)
+    }
+}
+
+fn optional(into: &Into<'_>, facts: &Facts) -> Result<(), prometheus::Error> {
     let list = [
         (
             "probe_sse_time_to_first_byte_seconds",
@@ -118,20 +144,18 @@ fn optional(registry: &Registry, facts: &Facts) -> Result<(), prometheus::Error>
     ];
     for (name, help, value) in list {
         if let Some(value) = value {
-            let gauge = Gauge::new(name, help)?;
-            gauge.set(value);
-            registry.register(Box::new(gauge))?;
+            into.gauge(name, help, value)?;
         }
     }
     Ok(())
 }
 
-fn phases(registry: &Registry, facts: &Facts) -> Result<(), prometheus::Error> {
-    let opts = Opts::new(
+fn phases(into: &Into<'_>, facts: &Facts) -> Result<(), prometheus::Error> {
+    let gauges = into.gauges(
         "probe_http_duration_seconds",
         "How long each phase of the exchange took.",
-    );
-    let gauges = GaugeVec::new(opts, &["phase"])?;
+        &["phase"],
+    )?;
     let phases = [
         ("resolve", facts.phases.resolve),
         ("connect", facts.phases.connect),
@@ -142,15 +166,15 @@ fn phases(registry: &Registry, facts: &Facts) -> Result<(), prometheus::Error> {
     for (name, time) in phases {
         gauges.with_label_values(&[name]).set(time.as_secs_f64());
     }
-    registry.register(Box::new(gauges))
+    into.registry.register(Box::new(gauges))
 }
 
-fn checks(registry: &Registry, report: &CheckReport) -> Result<(), prometheus::Error> {
-    let opts = Opts::new(
+fn checks(into: &Into<'_>, report: &CheckReport) -> Result<(), prometheus::Error> {
+    let gauges = into.gauges(
         "probe_sse_check_passed",
         "1 for each check that found nothing worse than notes, 0 for each other.",
-    );
-    let gauges = GaugeVec::new(opts, &["check"])?;
+        &["check"],
+    )?;
     for outcome in &report.outcomes {
         if matches!(outcome.verdict, Verdict::Judged(..)) {
             gauges
@@ -158,15 +182,15 @@ fn checks(registry: &Registry, report: &CheckReport) -> Result<(), prometheus::E
                 .set(flag(outcome.passed()));
         }
     }
-    registry.register(Box::new(gauges))
+    into.registry.register(Box::new(gauges))
 }
 
-fn cors(registry: &Registry, facts: &Facts) -> Result<(), prometheus::Error> {
-    let opts = Opts::new(
+fn cors(into: &Into<'_>, facts: &Facts) -> Result<(), prometheus::Error> {
+    let gauges = into.gauges(
         "probe_sse_cors_verdict",
         "1 for the verdict of a browser on pages of that origin.",
-    );
-    let gauges = GaugeVec::new(opts, &["origin_role", "credentials", "verdict"])?;
+        &["origin_role", "credentials", "verdict"],
+    )?;
     for fact in &facts.cors {
         for (verdict, allowed) in [("allowed", true), ("blocked", false)] {
             gauges
@@ -174,7 +198,7 @@ fn cors(registry: &Registry, facts: &Facts) -> Result<(), prometheus::Error> {
                 .set(flag(fact.allowed == allowed));
         }
     }
-    registry.register(Box::new(gauges))
+    into.registry.register(Box::new(gauges))
 }
 
 fn flag(value: bool) -> f64 {

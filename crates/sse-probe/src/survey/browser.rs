@@ -50,6 +50,13 @@ impl<'a> Page<'a> {
         self.target
     }
 
+    /// The origin of the page; the stream's own if none was given.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+            .clone()
+            .unwrap_or_else(|| Origin::of(&self.target.url))
+    }
+
     /// Whether exchanges for that check are to be made.
     pub(crate) fn wants(&self, check: &str) -> bool {
         self.target.runs(check)
