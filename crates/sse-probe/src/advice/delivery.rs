@@ -7,14 +7,16 @@ pub(crate) const BUFFERING: &[Remedy] = &[
         "send `X-Accel-Buffering: no`, as the stream responder does, and flush each event as one chunk",
     ),
     nginx(
-        "`proxy_buffering off;` in the location, or let `X-Accel-Buffering: no` of the application count (no `proxy_ignore_headers X-Accel-Buffering;`)",
+        "`proxy_buffering off;` and `proxy_http_version 1.1;` in the location; let `X-Accel-Buffering: no` of the application count (no `proxy_ignore_headers X-Accel-Buffering;`)",
     ),
     haproxy(
-        "remove `option http-buffer-request` and response filters; `option http-no-delay` sends small chunks at once",
+        "remove `http-response wait-for-body`; `option http-no-delay` sends small chunks at once",
     ),
-    caddy("`flush_interval -1` in `reverse_proxy`; no `response_buffers`"),
+    caddy(
+        "`flush_interval -1` in `reverse_proxy`; no `buffer_responses` (from 2.7 on: `response_buffers`)",
+    ),
     apache(
-        "`ProxyPass … flushpackets=on`; no mod_buffer (`SetOutputFilter BUFFER`), no mod_substitute on this path",
+        "`ProxyPass … flushpackets=on`; no mod_ext_filter, mod_buffer or mod_substitute on this path",
     ),
     varnish("`set beresp.do_stream = true;` and `return (pass)` or `(pipe)` for the stream's URL"),
     cdn(

@@ -222,7 +222,9 @@ fn differences(app: &Sighting, edge: &Sighting) -> Vec<Difference> {
     let forwarded = origin.is_none();
     found.extend(origin);
     if let Some(status) = headers::status(&app.main, &edge.main) {
-        found.push(status);
+        if forwarded {
+            found.push(status);
+        }
         return found;
     }
     found.extend(headers::compare(

@@ -21,6 +21,8 @@ pub(super) struct Sighting {
     pub(super) main: Recording,
     /// Without compression, if `main` is compressed.
     pub(super) plain: Option<Attempt>,
+    /// As a page of another origin whose `Origin` was lost on the way.
+    pub(super) originless: Option<Attempt>,
     /// By a stranger.
     pub(super) stranger: Option<Attempt>,
     /// The preflight of a fetch client.
@@ -36,13 +38,14 @@ impl Sighting {
         let main = page.open().await?;
         let meanwhile = async {
             let Some(origin) = &origin else {
-                return (None, None);
+                return (None, None, None);
             };
             let stranger = page.clone().from(&foreign()).glance().await;
             let preflight = page.preflight(origin, &UNSAFE_HEADERS).await;
-            (Some(stranger), Some(preflight))
+            let originless = page.clone().without_origin().glance().await;
+            (Some(stranger), Some(preflight), Some(originless))
         };
-        let (main, (stranger, preflight)) = tokio::join!(main.record(time), meanwhile);
+        let (main, (stranger, preflight, originless)) = tokio::join!(main.record(time), meanwhile);
         let plain = if main.is_compressed() {
             Some(page.clone().uncompressed().record(time).await)
         } else {
@@ -53,6 +56,7 @@ impl Sighting {
             origin,
             main,
             plain,
+            originless,
             stranger,
             preflight,
             again,

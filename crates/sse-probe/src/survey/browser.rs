@@ -26,6 +26,8 @@ pub(crate) struct Page<'a> {
     target: &'a Target,
     origin: Option<Origin>,
     authenticated: bool,
+    /// Whether a hop is imitated that takes `Origin` away.
+    origin_lost: bool,
     accept: &'static str,
     encodings: &'static str,
     protocol: Protocol,
@@ -39,6 +41,7 @@ impl<'a> Page<'a> {
             target,
             origin: target.origin.clone(),
             authenticated: true,
+            origin_lost: false,
             accept: "text/event-stream",
             encodings: "gzip, deflate, br, zstd",
             protocol: target.protocol,
@@ -84,6 +87,11 @@ impl<'a> Page<'a> {
 
     pub(crate) fn from(mut self, origin: &Origin) -> Self {
         self.origin = Some(origin.clone());
+        self
+    }
+
+    pub(crate) fn without_origin(mut self) -> Self {
+        self.origin_lost = true;
         self
     }
 
@@ -202,7 +210,7 @@ impl<'a> Page<'a> {
         let origin = self
             .origin
             .as_ref()
-            .filter(|o| !o.is_origin_of(&target.url));
+            .filter(|o| !o.is_origin_of(&target.url) && !self.origin_lost);
         if let Some(origin) = origin {
             lines.push((header::ORIGIN, origin.as_str()));
         }
