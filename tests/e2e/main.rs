@@ -36,6 +36,8 @@ mod counts;
 mod demo_page;
 mod facts;
 mod lifetime;
+mod probe_verdicts;
+mod proxies;
 mod reconnect;
 mod tools;
 mod watched_page;

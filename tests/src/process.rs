@@ -243,7 +243,7 @@ impl Process {
     }
 
     /// Gives it time to end by itself.
-    pub(crate) fn let_end(&mut self, limit: Duration) {
+    pub fn let_end(&mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
         while self.is_running() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(20));
