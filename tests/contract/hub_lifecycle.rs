@@ -168,14 +168,11 @@ fn d06_a_stuck_stream_delays_no_other() {
 #[test]
 fn d08_a_reader_that_may_skip_is_told_exactly_how_much_it_missed() {
     let mut hub = HubConfig::default();
-    hub.subscriber_events = 8;
+    hub.subscriber_events = 2;
     hub.slow_consumer = SlowConsumer::Skip;
     let served = Served::new(Setup::ForEventStreams, hub, every(Duration::from_secs(15)));
-    let connection = Connection::open(served.address()).with_small_window();
-    let mut stream = Request::stream("/events").open_on(connection, served.address());
-    until("the reader follows", LIMIT, || {
-        (served.hub.subscribers("t") == 1).then_some(())
-    });
+    let mut stream = served.open();
+    // Not read meanwhile: more than the kernel holds for it, and more than its share of the log.
     let published = 5000;
     let padding = "x".repeat(4096);
     for number in 0..published {

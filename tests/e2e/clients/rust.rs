@@ -45,8 +45,9 @@ pub(crate) async fn reqwest_eventsource(url: String, log: Log) {
             Err(ReqwestError::StreamEnded) => Entry::Ended,
             Err(ReqwestError::InvalidStatusCode(status, response)) => {
                 let after = response.headers().get("retry-after");
+                let after = after.map_or("-", |after| after.to_str().unwrap_or("?"));
                 Entry::GaveUp {
-                    why: format!("{status}, retry-after: {after:?}"),
+                    why: format!("{status}, Retry-After {after}"),
                 }
             }
             Err(error) => Entry::Failed {
