@@ -143,10 +143,13 @@
 //! - `http/1.0` between proxy and server, which nginx speaks by default, works; `1.1` is better.
 
 pub(crate) mod accept;
+mod admit;
+mod allow_list;
 pub(crate) mod auth;
 mod builder;
 pub(crate) mod cors;
 mod csp;
+mod decide;
 mod exchange;
 mod fetch_metadata;
 pub(crate) mod host;
