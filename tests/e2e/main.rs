@@ -31,10 +31,13 @@ pub(crate) use in_each_browser;
 
 mod back_forward;
 mod blocked;
+mod clients;
 mod counts;
 mod demo_page;
 mod facts;
 mod lifetime;
+mod probe_verdicts;
+mod proxies;
 mod reconnect;
 mod tools;
 mod watched_page;

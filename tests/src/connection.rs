@@ -103,6 +103,12 @@ impl Connection {
         }
     }
 
+    /// The socket, for a client with a way of its own to read; what was read already is lost.
+    #[must_use]
+    pub fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+
     /// Says that nothing more will be sent, and goes on reading.
     pub fn half_close(&self) {
         self.socket.shutdown(Shutdown::Write).expect("a half-close");
@@ -138,15 +144,16 @@ impl Connection {
         Ok(self.buffer.drain(..count).collect())
     }
 
-    /// Whatever comes next; nothing at the end of the connection.
-    pub(crate) fn take_some(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
+    /// Whatever comes next, at most so many bytes; nothing at the end of the connection.
+    pub(crate) fn take_some(&mut self, most: usize, deadline: Instant) -> io::Result<Vec<u8>> {
         if self.buffer.is_empty() {
             match self.fill(deadline) {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Vec::new()),
                 other => other?,
             }
         }
-        Ok(std::mem::take(&mut self.buffer))
+        let count = self.buffer.len().min(most);
+        Ok(self.buffer.drain(..count).collect())
     }
 
     /// Reads once.

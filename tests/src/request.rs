@@ -134,7 +134,15 @@ impl Request {
     /// If there is none.
     #[track_caller]
     pub fn send(&self, to: SocketAddr) -> Response {
-        let mut connection = Connection::open(to);
+        self.send_on(Connection::open(to), to)
+    }
+
+    /// Sends it on this connection and reads the head of the response.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    fn send_on(&self, mut connection: Connection, to: SocketAddr) -> Response {
         connection
             .send(&self.bytes(to))
             .expect("the request leaves");
@@ -148,6 +156,15 @@ impl Request {
     #[track_caller]
     pub fn open(&self, to: SocketAddr) -> EventStream {
         self.send(to).events()
+    }
+
+    /// Sends it on a connection that was made for it, and expects a stream.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    pub fn open_on(&self, connection: Connection, to: SocketAddr) -> EventStream {
+        self.send_on(connection, to).events()
     }
 }
 

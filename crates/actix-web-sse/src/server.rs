@@ -78,7 +78,11 @@ where
 /// `TCP_USER_TIMEOUT` (Linux and the like): a peer that acknowledges nothing, or keeps its window
 /// shut, for `stall` is given up by the kernel, and actix drops the stream. `TCP_NOTSENT_LOWAT` of
 /// 64 KiB: what a slow reader does not take waits in the hub, which counts it, and not in the
-/// kernel, which does not. Does nothing to a connection that is not TCP, and nothing if the system
+/// kernel, which does not.
+///
+/// A reader that takes a little within each `stall` keeps its connection until it has taken what
+/// the kernel and actix hold, some 200 KiB, although its stream has ended as `slow_consumer` and
+/// holds no slot any more. Does nothing to a connection that is not TCP, and nothing if the system
 /// refuses.
 pub fn tune_socket(io: &dyn Any, stall: Duration) {
     let Some(stream) = tcp(io) else { return };

@@ -257,3 +257,14 @@ fn f13_a_hub_that_cannot_work_is_refused_with_all_its_faults() {
         ]
     );
 }
+
+#[test]
+fn a_handler_may_pass_on_what_went_wrong_and_reveals_nothing() {
+    use actix_web::ResponseError as _;
+    let too_large = PublishError::TooLarge { len: 2, max: 1 };
+    assert_eq!(too_large.error_response().status(), 413);
+    let unknown = PublishError::UnknownTopic("<script>".to_owned());
+    assert_eq!(unknown.error_response().status(), 404);
+    let invalid = Event::data("x").name("a\nb").unwrap_err();
+    assert_eq!(invalid.error_response().status(), 500);
+}

@@ -18,6 +18,8 @@ const LISTS = [
   ["rejected-bars", "sse_connections_rejected_total", "reason"],
   ["origin-bars", "sse_rejected_origins_total", "origin"],
   ["immediate-bars", "sse_connections_immediate_close_total", "class"],
+  ["report-bars", "sse_client_reports_total", "diagnosis"],
+  ["resume-bars", "sse_resumes_total", "result"],
 ];
 
 /** Draws the counts each second, or says where they are. */

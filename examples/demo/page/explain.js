@@ -48,7 +48,7 @@ export const expired = () => words("wait", "The token has expired.",
 export const closed = () => words("info", "Closed by this page.", "The server notices at once, and counts “client_gone”.");
 
 /** Finds out why an EventSource gave up: it says nothing itself. */
-export async function failed({ target, url, credentials }, seen, cause) {
+export async function failed({ target, url, proof, credentials }, seen, cause) {
   if (cause) return words("bad", "No stream.", `${cause.message}.`);
   // fetch sees the status; an EventSource never does.
   if (seen) return refused(seen);
@@ -62,6 +62,9 @@ export async function failed({ target, url, credentials }, seen, cause) {
   }
   try {
     const { status } = await ask(url, credentials);
+    if (status === 401 && proof === "cookie" && target.key !== "same") {
+      return words("bad", "Refused with 401.", `The session cookie belongs to ${location.hostname}, and does not travel to ${target.origin}. A bearer token or a ticket does.`);
+    }
     return status === 200
       ? words("wait", "The stream ended, and the browser gave up.", "It is there again now: open it once more.")
       : refused(status);

@@ -84,7 +84,7 @@ byId("stream-form").addEventListener("submit", (submit) => {
   submit.preventDefault();
   stream.close();
   opened = { target, url: wanted(), proof, credentials: byId("credentials").checked };
-  stream.follow(signIn.open(opened.url, proof, opened.credentials), names());
+  stream.follow(signIn.open(opened.url, proof, opened.credentials, byId("report").checked), names());
 });
 byId("close").addEventListener("click", () => stream.close());
 byId("names").addEventListener("change", () => names().forEach((name) => stream.listenFor(name)));

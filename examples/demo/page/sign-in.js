@@ -1,8 +1,10 @@
 // Who is asking, and the ways to say so: a cookie, a bearer token, a ticket.
 
+import { watch } from "/sse-reports/client.js";
 import { byId } from "./element.js";
 import { FetchStream } from "./fetch-stream.js";
 import { LastingEventSource } from "./lasting-event-source.js";
+import { reports } from "./place.js";
 
 let token = null;
 
@@ -29,15 +31,19 @@ export async function sign({ user, topics, publish = false, seconds, cookie = fa
 /** The headers that a request of this page's user carries. */
 export const authorization = () => (token ? { Authorization: `Bearer ${token}` } : {});
 
-/** A source of events for this address, by the chosen proof. */
-export function open(url, proof, withCredentials) {
+/**
+ * A source of events for this address, by the chosen proof. With `reported` the crate's own script
+ * watches it: when the browser gives up, it finds out why and tells the server.
+ */
+export function open(url, proof, withCredentials, reported) {
   if (proof === "bearer") {
     return new FetchStream(url, { headers: authorization, credentials: "omit" });
   }
   if (proof === "ticket") {
     return new LastingEventSource(() => withTicket(url));
   }
-  return new EventSource(url, { withCredentials: proof === "cookie" || withCredentials });
+  const source = new EventSource(url, { withCredentials: proof === "cookie" || withCredentials });
+  return reported ? watch(source, reports) : source;
 }
 
 /** A ticket for a stream: real credentials in, one short-lived use of a URL out. */

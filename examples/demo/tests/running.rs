@@ -361,3 +361,29 @@ fn nobody_is_signed_in_where_the_configuration_does_not_say_so() {
     let reply = demo.ask("page", json, r#"{"user":"ada","seconds":60}"#);
     assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
 }
+
+#[test]
+fn browsers_can_report_and_operators_can_look() {
+    let demo = Demo::start(&format!("{CONFIG}[metrics]\noperators = \"loopback\"\n"));
+    let script = demo.ask("foreign", "GET /sse-reports/client.js HTTP/1.1", "");
+    assert!(script.contains("export function watch"), "{script}");
+    let beacon = "POST /sse-reports HTTP/1.1\r\nContent-Type: text/plain";
+    let reply = demo.ask("page", beacon, "cors_blocked");
+    assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+    let metrics = demo.ask("metrics", "GET /metrics HTTP/1.1", "");
+    assert!(
+        metrics.contains("sse_client_reports_total{diagnosis=\"cors_blocked\"} 1"),
+        "{metrics}"
+    );
+    let seen = demo.ask("operators", "GET /operators HTTP/1.1", "");
+    assert!(seen.contains("\"topAddresses\""), "{seen}");
+    let foreign = demo.ask("foreign", "GET /operators HTTP/1.1", "");
+    assert!(foreign.starts_with("HTTP/1.1 404 "), "{foreign}");
+}
+
+#[test]
+fn operators_have_no_endpoint_unless_the_configuration_says_so() {
+    let demo = Demo::start(CONFIG);
+    let reply = demo.ask("page", "GET /operators HTTP/1.1", "");
+    assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+}

@@ -29,7 +29,10 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServerError, web};
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse, ResponseError, dev::Payload,
+    error::ErrorInternalServerError, http::StatusCode, web,
+};
 use tokio::time::{Instant, timeout};
 
 pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
@@ -43,6 +46,7 @@ use crate::{
     encode::Unnumbered,
     event::Event,
     observe::{CloseReason, Observer, Publication},
+    protect::refusal,
     subscriber::Subscriber,
     sync::{Mutex, MutexGuard},
 };
@@ -183,6 +187,29 @@ impl fmt::Display for PublishError {
 }
 
 impl Error for PublishError {}
+
+/// A status and a code that a publishing client can act on; the text stays in the log.
+impl ResponseError for PublishError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnknownTopic(_) => StatusCode::NOT_FOUND,
+            Self::TooManyTopics(_) | Self::Backplane(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HasId | Self::NoData | Self::Shared => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let code = match self {
+            Self::TooLarge { .. } => "event_too_large",
+            Self::UnknownTopic(_) => "not_found",
+            Self::TooManyTopics(_) => "capacity",
+            Self::Backplane(_) => "backplane_unavailable",
+            Self::HasId | Self::NoData | Self::Shared => "internal",
+        };
+        refusal::json(self.status_code(), code)
+    }
+}
 
 /// Levels of a hub, read when asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

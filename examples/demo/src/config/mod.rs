@@ -9,7 +9,7 @@ use toml::{
     de::{DeTable, DeValue, ValueDeserializer},
 };
 
-pub(crate) use self::sections::{MetricsSection, ServerSection, Tls};
+pub(crate) use self::sections::{MetricsSection, Operators, ServerSection, Tls};
 use crate::failure::Failure;
 
 /// The configuration of a demo that was given none.
@@ -98,10 +98,11 @@ impl Reader<'_> {
                     path => format!("{name}.{path}"),
                 };
                 let inner = error.inner();
-                self.fault(
-                    inner.span(),
-                    &format!("{path}: {}", in_plain_words(inner.message())),
-                );
+                let mut message = in_plain_words(inner.message());
+                if name == "auth" || path.starts_with("metrics.operators") {
+                    message = without_values(&message);
+                }
+                self.fault(inner.span(), &format!("{path}: {message}"));
             }
         }
     }
@@ -143,6 +144,22 @@ fn in_plain_words(message: &str) -> String {
         None => expected,
     };
     format!("{found}expected {expected}")
+}
+
+/// A value in the wrong place may be a secret all the same.
+fn without_values(message: &str) -> String {
+    if let Some(rest) = message.strip_prefix("unknown variant `") {
+        let (_, after) = rest.split_once('`').unwrap_or_default();
+        return format!("unknown variant{after}");
+    }
+    match (message.find('"'), message.rfind('"')) {
+        (Some(from), Some(to)) if from < to => {
+            let (before, rest) = message.split_at(from);
+            let (_, after) = rest.split_at(to + 1 - from);
+            format!("{before}(not shown){after}")
+        }
+        _ => message.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +225,18 @@ mod tests {
         assert_eq!(told.lines().count(), 3, "{told}");
         for key in ["server.workers", "stream.retry", "`hubb`"] {
             assert!(told.contains(key), "{key} in {told}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_told() {
+        for misplaced in [
+            "[auth]\nticket = \"hunter2\"\n",
+            "[auth]\nrequired = \"hunter2\"\n",
+            "[metrics]\noperators = \"hunter2\"\n",
+        ] {
+            let told = faults(misplaced);
+            assert!(!told.contains("hunter2"), "{told}");
         }
     }
 
