@@ -32,13 +32,18 @@ pub(crate) use in_each_browser;
 mod back_forward;
 mod blocked;
 mod clients;
+mod cookies;
 mod counts;
+mod credentials;
 mod demo_page;
 mod facts;
+mod guarded;
 mod lifetime;
+mod limits;
 mod probe_verdicts;
 mod proxies;
 mod reconnect;
+mod tickets;
 mod tools;
 mod watched_page;
 

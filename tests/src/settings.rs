@@ -23,12 +23,19 @@ impl Settings {
     #[must_use]
     pub fn open() -> Self {
         Self::reference()
+            .without_limits()
             .remove("auth")
             .set("auth.required", false)
-            .set("policy.limits.per_ip", "unlimited")
-            .set("policy.limits.per_user", "unlimited")
-            .set("policy.limits.total", "unlimited")
-            .set("policy.limits.connects_per_second", "unlimited")
+    }
+
+    /// Without any limit on streams.
+    #[must_use]
+    pub fn without_limits(self) -> Self {
+        ["per_ip", "per_user", "total", "connects_per_second"]
+            .into_iter()
+            .fold(self, |settings, limit| {
+                settings.set(&format!("policy.limits.{limit}"), "unlimited")
+            })
     }
 
     /// Allows these origins and no other.

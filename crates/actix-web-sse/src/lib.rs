@@ -84,6 +84,9 @@ mod answer;
 pub mod config;
 mod encode;
 mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod hub;
 mod lane;

@@ -257,11 +257,15 @@ impl FromRequest for Subscriber {
     }
 }
 
+/// Longer than any ID: what is longer is nobody's, and is nobody's when it is cut.
+const MAX_ID: usize = 256;
+
 /// The header as text, bytes that are no UTF-8 replaced (such an ID is nobody's, and must not
 /// fail the request); an empty one is none.
 fn last_event_id(request: &HttpRequest) -> Option<String> {
     if let Some(header) = request.headers().get("last-event-id") {
-        let id = String::from_utf8_lossy(header.as_bytes());
+        let bytes = header.as_bytes();
+        let id = String::from_utf8_lossy(bytes.get(..MAX_ID).unwrap_or(bytes));
         return (!id.is_empty()).then(|| id.into_owned());
     }
     #[derive(serde::Deserialize)]

@@ -24,6 +24,23 @@ pub(super) struct Fault {
     pub(super) application: Application,
 }
 
+impl Fault {
+    /// What follows from the fault and may be named beside it.
+    pub(super) fn follows(&self) -> &'static [Kind] {
+        match self.kind {
+            // A compressor holds back until it has enough.
+            Kind::Compressed => &[Kind::Buffered],
+            // What is stored comes as a whole, and answers an OPTIONS as well where the cache takes it for a GET.
+            Kind::Cached => &[Kind::Buffered, Kind::Preflight],
+            // The preflight loses its origin too, or its headers.
+            Kind::OriginNotForwarded | Kind::Stripped | Kind::Doubled | Kind::Wildcard => {
+                &[Kind::Preflight]
+            }
+            _ => &[],
+        }
+    }
+}
+
 const fn fault(name: &'static str, kind: Kind, patch: Patch<'static>) -> Fault {
     let application = match kind {
         Kind::Cut => Application::Slow,
@@ -139,7 +156,7 @@ const HAPROXY: &[Fault] = &[
         Kind::Buffered,
         &[(
             "balance leastconn",
-            "balance leastconn\n    http-response wait-for-body time 3s",
+            "balance leastconn\n    http-response wait-for-body time 60s at-least 4096",
         )],
     ),
     fault(
@@ -147,7 +164,7 @@ const HAPROXY: &[Fault] = &[
         Kind::Compressed,
         &[(
             "balance leastconn",
-            "balance leastconn\n    http-response del-header cache-control\n    compression algo gzip\n    compression type text/event-stream",
+            "balance leastconn\n    http-response del-header cache-control\n    http-response del-header content-encoding\n    compression algo gzip\n    compression type text/event-stream",
         )],
     ),
     fault(
@@ -178,10 +195,10 @@ const HAPROXY: &[Fault] = &[
         "response cached",
         Kind::Cached,
         &[(
-            "backend sse_app",
+            "backend sse_app\n    # Many",
             "cache sse\n    total-max-size 4\n    max-object-size 100000\n    max-age 60\n\nbackend sse_app\n    \
-         http-request cache-use sse\n    http-response set-header cache-control max-age=60\n    \
-         http-response del-header vary\n    http-response cache-store sse",
+         http-request del-header cache-control\n    http-request cache-use sse\n    http-response set-header cache-control max-age=60\n    \
+         http-response del-header vary\n    http-response cache-store sse\n    # Many",
         )],
     ),
     fault(

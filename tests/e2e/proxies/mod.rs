@@ -11,7 +11,7 @@ use faults::{Application, Fault};
 use front::{Front, Software};
 use sse_probe::{
     Credentials, Level, Target, check,
-    diff::{DiffReport, compare, human},
+    diff::{DiffReport, Kind, compare, human},
     exchange::{Limits, Trust},
 };
 
@@ -128,9 +128,12 @@ fn faults_are_named(software: Software) {
             .filter(|f| f.application == application)
         {
             let report = with(software, &demo, fault, hold);
-            if !report.kinds(Level::Fault).contains(&fault.kind) {
+            let kinds = report.kinds(Level::Fault);
+            let follows = |kind: &Kind| fault.follows().contains(kind);
+            if !kinds.contains(&fault.kind) || !kinds.iter().all(|k| *k == fault.kind || follows(k))
+            {
                 wrong.push(format!(
-                    "{}, not named {}:\n{}",
+                    "{}, to be named {} and no more:\n{}",
                     fault.name,
                     fault.kind.name(),
                     human(&report, &[])

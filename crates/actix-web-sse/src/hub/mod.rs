@@ -8,7 +8,7 @@
 
 mod backplane;
 pub(crate) mod core;
-mod id;
+pub(crate) mod id;
 mod index;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
