@@ -119,6 +119,28 @@ async fn a_new_subscriber_gets_the_last_value_at_once() {
 }
 
 #[actix_web::test]
+async fn a_client_that_was_told_of_a_gap_misses_nothing_after_it() {
+    let hub = hub(|hub| hub.replay_events = 1);
+    let old = publish(&hub, "a", "1");
+    let newest = ["2", "3"].map(|data| publish(&hub, "a", data));
+    publish(&hub, "b", "another topic's");
+    for asked in [old.as_str(), "nobody's"] {
+        // Told, and away again before the next event.
+        let reading = read(open(&hub, "a", "", Some(asked)).await, 1).await;
+        assert_eq!(reading.events[0].event, "reset");
+        assert_eq!(reading.events[0].last_event_id, newest[1]);
+    }
+    publish(&hub, "a", "4");
+    let reading = read(open(&hub, "a", "", Some(&newest[1])).await, 1).await;
+    assert_eq!(data(&reading), ["4"]);
+    let none = read(open(&hub, "c", "", Some("nobody's")).await, 1).await;
+    assert_eq!(
+        none.events[0].last_event_id, "",
+        "a topic without events has no ID to give"
+    );
+}
+
+#[actix_web::test]
 async fn presence_is_counted_per_topic() {
     let hub = hub(|_| ());
     assert_eq!(hub.subscribers("a"), 0);
