@@ -63,6 +63,19 @@ impl Demo {
         self.wait_until_ready();
     }
 
+    /// Starts it again on the same ports with other settings, after it has ended.
+    ///
+    /// # Panics
+    /// If it does not serve.
+    #[track_caller]
+    pub fn restart_with(&mut self, settings: &Settings) {
+        self.settings = settings
+            .clone()
+            .set("server.listen", self.app.to_string())
+            .set("metrics.listen", self.metrics.to_string());
+        self.restart();
+    }
+
     #[track_caller]
     fn wait_until_ready(&self) {
         for (address, path) in [(self.app, "/events"), (self.metrics, "/metrics")] {
