@@ -39,7 +39,7 @@ fn c14_a_strict_cookie_goes_to_another_origin_of_the_same_site_only(kind: Browse
     let demo = Demo::start(DEMO, &guarded::settings(&[&same_site, &cross_site]));
     let browser = Browser::launch(kind);
     let strict = cookie(&demo, "; SameSite=Strict");
-    browser.open(&format!(
+    let _signed_in = browser.open(&format!(
         "{}/login?{strict}",
         named("api.site.localhost", &pages)
     ));
