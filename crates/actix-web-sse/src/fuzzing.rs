@@ -1,5 +1,6 @@
 //! What the fuzz targets run: everything that reads what a client sends, with the property that
-//! has to hold. Compiled with `--cfg fuzzing` only.
+//! has to hold. Compiled with `--cfg fuzzing`, and for the tests, which run the same functions on
+//! what looks like the real thing.
 
 use crate::{
     config::{ForwardedHeader, LimitsConfig, TicketConfig},
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Lines, as a request may have several of a header.
-fn lines(data: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+fn lines(data: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
     data.split(|byte| *byte == b'\n')
 }
 
@@ -150,6 +151,79 @@ pub fn last_event_id(data: &[u8]) {
         let ours = format!("00000000-{text}");
         if let Some(position) = epoch.position(&ours) {
             assert_eq!(epoch.id(position), ours);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    /// Bytes, and what is made of the words that matter.
+    fn input() -> impl Strategy<Value = Vec<u8>> {
+        let words = prop::sample::select(vec![
+            "https://",
+            "http://",
+            "app.example.com",
+            ".tenant.example.net",
+            "localhost",
+            ":",
+            "80",
+            "443",
+            "*",
+            "null",
+            ",",
+            ";",
+            " ",
+            "\"",
+            "\\",
+            "\n",
+            "\0",
+            "text/event-stream",
+            "text/*",
+            "*/*",
+            "q=",
+            "0",
+            ".",
+            "1",
+            "GET",
+            "authorization",
+            "for=",
+            "10.0.0.9",
+            "6.6.6.6",
+            "[",
+            "]",
+            "2001:db8::1",
+            "api.example.com",
+            "@",
+            "Bearer ",
+            "sid=",
+            "ticket=",
+            "&",
+            "%74",
+            "a",
+            "00000000-",
+            "-",
+            "+",
+        ]);
+        let word = prop_oneof![
+            8 => words.prop_map(|word| word.as_bytes().to_vec()),
+            1 => prop::collection::vec(any::<u8>(), 0..4),
+        ];
+        prop::collection::vec(word, 0..10).prop_map(|words| words.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_fuzzed_holds(data in input()) {
+            super::origin(&data);
+            super::accept(&data);
+            super::preflight(&data);
+            super::forwarded(&data);
+            super::host(&data);
+            super::credentials(&data);
+            super::ticket(&data);
+            super::last_event_id(&data);
         }
     }
 }

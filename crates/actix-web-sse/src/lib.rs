@@ -84,7 +84,7 @@ mod answer;
 pub mod config;
 mod encode;
 mod event;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod headers;

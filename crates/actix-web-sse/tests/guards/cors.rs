@@ -208,6 +208,30 @@ async fn c10_a_stream_route_never_redirects() {
 }
 
 #[actix_rt::test]
+async fn e21_nothing_of_the_request_comes_back_in_a_refusal() {
+    let server = unfriendly_server();
+    let evil = "<script>\u{202e}";
+    for request in [
+        format!("GET /events HTTP/1.1\r\nHost: {evil}\r\n\r\n"),
+        format!("GET /events HTTP/1.1\r\nHost: localhost\r\nOrigin: {evil}\r\n\r\n"),
+        format!("GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: {evil}\r\n\r\n"),
+        "GET /%3Cscript%3E HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".into(),
+        "GET /events?ticket=%3Cscript%3E HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
+    ] {
+        let mut reply = server.raw(&request).await;
+        let status = reply.status;
+        assert!((400..500).contains(&status), "{request}");
+        reply.assert_err(status);
+        let body = reply.body().await;
+        let shown = format!("{:?}{}", reply.headers, String::from_utf8_lossy(&body));
+        assert!(
+            !shown.contains("script") && !shown.contains("%3C"),
+            "{shown}"
+        );
+    }
+}
+
+#[actix_rt::test]
 async fn c11_conditional_and_range_requests_get_the_whole_stream() {
     let server = reference_server();
     for line in [

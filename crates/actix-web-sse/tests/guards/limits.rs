@@ -4,6 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_web::{App, HttpServer, web};
 use actix_web_sse::{
     config::{ForwardedHeader, LimitOverride, PolicyConfig},
     observe::RefusalMode,
@@ -190,6 +191,53 @@ async fn l09_only_the_header_of_the_proxies_is_read() {
             .as_deref(),
         Some("6.6.6.6")
     );
+}
+
+/// Opens a stream over a Unix socket; returns it with its status.
+#[cfg(unix)]
+async fn open_unix(path: &std::path::Path) -> (tokio::net::UnixStream, u16) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let mut socket = tokio::net::UnixStream::connect(path).await.unwrap();
+    let request = "GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    socket.read_exact(&mut head).await.unwrap();
+    let status = std::str::from_utf8(&head[9..]).unwrap().parse().unwrap();
+    (socket, status)
+}
+
+#[cfg(unix)]
+#[actix_rt::test]
+async fn l14_peers_without_an_address_share_one_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let recording: Arc<Recording> = Arc::default();
+    let policy = limited_reference(&recording).build().unwrap();
+    let data = web::Data::from(Arc::clone(&recording));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .configure(streams(policy.clone()))
+    })
+    .workers(1)
+    .shutdown_timeout(0)
+    .disable_signals()
+    .bind_uds(&path)
+    .unwrap()
+    .run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let (socket, status) = open_unix(&path).await;
+        assert_eq!(status, 200);
+        open.push(socket);
+    }
+    assert_eq!(open_unix(&path).await.1, 429);
+    assert_eq!(recording.refusals()[0].address, None);
+    drop(open);
+    handle.stop(false).await;
 }
 
 #[actix_rt::test]
