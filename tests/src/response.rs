@@ -161,3 +161,83 @@ impl Response {
         self.connection
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        net::{Ipv4Addr, SocketAddr, TcpListener},
+        thread,
+    };
+
+    use super::*;
+    use crate::Block;
+
+    /// A server that says these pieces to whoever connects, each in a write of its own, and
+    /// closes.
+    fn says(pieces: &'static [&'static str]) -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.set_nodelay(true).unwrap();
+            for piece in pieces {
+                socket.write_all(piece.as_bytes()).unwrap();
+                thread::yield_now();
+            }
+        });
+        address
+    }
+
+    fn response(pieces: &'static [&'static str]) -> Response {
+        Connection::open(says(pieces)).response(false)
+    }
+
+    #[test]
+    fn a_chunked_body_ends_cleanly_only_with_its_last_chunk() {
+        const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let mut whole = response(&[HEAD, "3\r\nab", "c\r\n", "0\r\n\r\n"]);
+        assert_eq!(whole.piece(LIMIT).unwrap(), Some(b"abc".to_vec()));
+        assert_eq!(whole.piece(LIMIT).unwrap(), None);
+        let mut cut = response(&[HEAD, "3\r\nabc\r\n"]);
+        assert_eq!(cut.piece(LIMIT).unwrap(), Some(b"abc".to_vec()));
+        let error = cut.piece(LIMIT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+        let mut broken = response(&[HEAD, "3\r\nabcd\r\n"]);
+        let error = broken.piece(LIMIT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_body_with_a_length_leaves_what_follows_it() {
+        let mut first = response(&[
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 204 No",
+            " Content\r\n\r\n",
+        ]);
+        assert_eq!(first.piece(LIMIT).unwrap(), Some(b"ab".to_vec()));
+        assert_eq!(first.piece(LIMIT).unwrap(), None);
+        assert_eq!(first.into_connection().response(false).status(), 204);
+    }
+
+    #[test]
+    fn an_event_stream_shows_what_browsers_hide() {
+        let mut stream = response(&[
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:\nretry: 9\n",
+            "id: 1\nevent: e\ndata: a\nda",
+            "ta:  b\n\n: beat\n",
+        ])
+        .events();
+        let event = Block::Event {
+            id: Some("1".to_owned()),
+            event: Some("e".to_owned()),
+            data: Some("a\n b".to_owned()),
+        };
+        let expected = [
+            Block::Comment(String::new()),
+            Block::Retry(9),
+            event,
+            Block::Comment(" beat".to_owned()),
+        ];
+        assert_eq!(stream.until_end(LIMIT), expected);
+    }
+}
