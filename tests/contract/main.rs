@@ -11,8 +11,14 @@
 
 mod accept;
 mod cors;
+mod crowd;
 mod dependencies;
+mod encoding;
+mod encoding_grammar;
 mod expect;
+mod hub_lifecycle;
+mod hub_protocols;
+mod hub_resume;
 mod lifecycle;
 mod lifecycle_hub;
 mod lifecycle_process;
@@ -20,6 +26,7 @@ mod metrics;
 mod origin;
 mod preflight;
 mod resume;
+mod served;
 mod slow;
 mod start;
 mod wire;

@@ -29,13 +29,27 @@ macro_rules! in_each_browser {
 }
 pub(crate) use in_each_browser;
 
+mod alerts;
+mod application;
 mod back_forward;
 mod blocked;
+mod certificate;
+mod clients;
+mod closes;
+mod cookies;
 mod counts;
+mod credentials;
+mod dashboards;
 mod demo_page;
 mod facts;
+mod guarded;
 mod lifetime;
+mod limits;
+mod probe_verdicts;
+mod proxies;
 mod reconnect;
+mod reports;
+mod tickets;
 mod tools;
 mod watched_page;
 

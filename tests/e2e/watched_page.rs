@@ -9,25 +9,43 @@ pub(crate) struct WatchedPage<'b>(Page<'b>);
 impl<'b> WatchedPage<'b> {
     /// Opens the page, and on it the stream.
     pub(crate) fn open(browser: &'b Browser, page: &str, stream: &str) -> Self {
-        let watched = Self(browser.open(page));
+        let watched = Self::blank(browser, page);
         watched.watch(stream);
         watched
     }
 
+    /// Opens the page alone.
+    pub(crate) fn blank(browser: &'b Browser, page: &str) -> Self {
+        Self(browser.open(page))
+    }
+
     /// Opens another stream on the page in place of the first.
     pub(crate) fn watch(&self, stream: &str) {
+        let source = format!("new EventSource('{stream}', {{ withCredentials: true }})");
+        self.watch_source(&source);
+    }
+
+    /// Watches whatever this expression makes, as long as it behaves like an `EventSource`.
+    pub(crate) fn watch_source(&self, source: &str) {
         self.0.evaluate(&format!(
-            "globalThis.source?.close();
-             globalThis.data = [];
-             globalThis.ids = [];
-             globalThis.resets = 0;
-             globalThis.errors = [];
-             globalThis.opened = 0;
-             globalThis.source = new EventSource('{stream}', {{ withCredentials: true }});
-             source.onopen = () => opened++;
-             source.onerror = () => errors.push(source.readyState);
-             source.onmessage = (event) => {{ data.push(event.data); ids.push(event.lastEventId); }};
-             source.addEventListener('reset', () => resets++);"
+            "(async () => {{
+               globalThis.source?.close();
+               globalThis.data = [];
+               globalThis.ids = [];
+               globalThis.resets = 0;
+               globalThis.expired = 0;
+               globalThis.errors = [];
+               globalThis.opened = 0;
+               globalThis.source = {source};
+               source.addEventListener('open', () => opened++);
+               source.addEventListener('error', () => errors.push(source.readyState));
+               source.addEventListener('message', (event) => {{
+                 data.push(event.data);
+                 ids.push(event.lastEventId);
+               }});
+               source.addEventListener('reset', () => resets++);
+               source.addEventListener('auth_expired', () => expired++);
+             }})()"
         ));
     }
 

@@ -144,15 +144,16 @@ impl Connection {
         Ok(self.buffer.drain(..count).collect())
     }
 
-    /// Whatever comes next; nothing at the end of the connection.
-    pub(crate) fn take_some(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
+    /// Whatever comes next, at most so many bytes; nothing at the end of the connection.
+    pub(crate) fn take_some(&mut self, most: usize, deadline: Instant) -> io::Result<Vec<u8>> {
         if self.buffer.is_empty() {
             match self.fill(deadline) {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Vec::new()),
                 other => other?,
             }
         }
-        Ok(std::mem::take(&mut self.buffer))
+        let count = self.buffer.len().min(most);
+        Ok(self.buffer.drain(..count).collect())
     }
 
     /// Reads once.

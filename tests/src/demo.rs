@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 use tempfile::TempDir;
 
 use crate::{
-    Claims, Exposition, LIMIT, Process, Request, Response, Settings, Signal, free_port,
+    Claims, Connection, Exposition, LIMIT, Process, Request, Response, Settings, Signal, free_port,
     port::local, until,
 };
 
@@ -61,6 +61,19 @@ impl Demo {
     pub fn restart(&mut self) {
         self.process = spawn(&self.program, &self.settings, &self.folder);
         self.wait_until_ready();
+    }
+
+    /// Starts it again on the same ports with other settings, after it has ended.
+    ///
+    /// # Panics
+    /// If it does not serve.
+    #[track_caller]
+    pub fn restart_with(&mut self, settings: &Settings) {
+        self.settings = settings
+            .clone()
+            .set("server.listen", self.app.to_string())
+            .set("metrics.listen", self.metrics.to_string());
+        self.restart();
     }
 
     #[track_caller]
@@ -131,11 +144,41 @@ impl Demo {
     /// If there is no answer.
     #[track_caller]
     pub fn try_publish(&self, topic: &str, kind: &str, body: &str) -> Response {
+        self.publication(topic, kind, body.as_bytes())
+            .send(self.app)
+    }
+
+    fn publication(&self, topic: &str, kind: &str, body: impl AsRef<[u8]>) -> Request {
         let mut request = Request::new("POST", &format!("/publish?topic={topic}"));
         if self.settings.text("auth.jwt_hs256_secret").is_some() {
             request = request.bearer(&self.token(&Claims::of("publisher").publisher()));
         }
-        request.body(kind, body).send(self.app)
+        request.body(kind, body)
+    }
+
+    /// Publishes many texts on a topic over one connection, in their order.
+    ///
+    /// # Panics
+    /// If the demo refuses one.
+    #[track_caller]
+    pub fn publish_all<T: AsRef<[u8]>>(&self, topic: &str, texts: impl IntoIterator<Item = T>) {
+        let mut connection = Connection::open(self.app);
+        let mut texts = texts.into_iter().peekable();
+        while texts.peek().is_some() {
+            // A burst of requests, then their answers: not a round trip for each.
+            let burst: Vec<_> = texts.by_ref().take(32).collect();
+            let bytes: Vec<_> = burst
+                .iter()
+                .flat_map(|text| self.publication(topic, "text/plain", text).bytes(self.app))
+                .collect();
+            connection.send(&bytes).expect("the publications leave");
+            for _ in &burst {
+                let mut answer = connection.response(false);
+                assert_eq!(answer.status(), 200, "a publication");
+                while answer.piece(LIMIT).expect("its body").is_some() {}
+                connection = answer.into_connection();
+            }
+        }
     }
 
     /// A look at its metrics.

@@ -23,10 +23,13 @@ mod demo;
 mod event_stream;
 mod exposition;
 mod head;
+mod hostile;
+mod in_process;
 mod nginx;
 mod port;
 mod process;
 mod prometheus;
+mod recorder;
 mod redis;
 mod relay;
 mod request;
@@ -35,6 +38,7 @@ mod settings;
 mod site;
 mod token;
 mod wait;
+mod wire;
 
 pub use app::{Account, App, reference_hub, reference_stream};
 pub use browser::{Browser, BrowserKind, Page};
@@ -43,10 +47,13 @@ pub use demo::Demo;
 pub use event_stream::{Block, EventStream};
 pub use exposition::{Exposition, Sample};
 pub use head::{Head, Headers};
+pub use hostile::{Hostile, Parsed, chunkings, pieces};
+pub use in_process::{InProcess, no_signals};
 pub use nginx::Nginx;
 pub use port::free_port;
 pub use process::{Outcome, Process, Signal};
 pub use prometheus::{Prometheus, check_metrics};
+pub use recorder::{Recorded, Recorder};
 pub use redis::Redis;
 pub use relay::{Passage, Relay};
 pub use request::Request;
@@ -55,6 +62,7 @@ pub use settings::Settings;
 pub use site::{Answer, Site, Visit};
 pub use token::Claims;
 pub use wait::{LIMIT, until};
+pub use wire::{body_of, first_retry};
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]

@@ -1,6 +1,7 @@
 //! A program under test: its output is kept, its end is certain.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -9,7 +10,7 @@ use std::{
 };
 
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, kill_process, prlimit};
 
 use crate::until;
 
@@ -134,6 +135,65 @@ impl Process {
         lines.iter().map(|(_, line)| line.clone()).collect()
     }
 
+    /// How much memory it holds, in bytes (`VmRSS`).
+    ///
+    /// # Panics
+    /// If it has ended.
+    #[must_use]
+    #[track_caller]
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.expect("the status of a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB"));
+        let kilobytes = kilobytes.and_then(|kilobytes| kilobytes.trim().parse::<u64>().ok());
+        kilobytes.expect("a number of kilobytes") * 1024
+    }
+
+    /// How many descriptors it has open.
+    ///
+    /// # Panics
+    /// If it has ended.
+    #[must_use]
+    #[track_caller]
+    pub fn descriptors(&self) -> usize {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.id()));
+        entries
+            .expect("the descriptors of a running process")
+            .count()
+    }
+
+    /// Lets it have so many descriptors from now on.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn limit_descriptors(&self, count: u64) {
+        let limit = Rlimit {
+            current: Some(count),
+            maximum: Some(count),
+        };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit)
+            .expect("a limit for a child");
+    }
+
+    /// How long it has computed so far, in user space and in the kernel.
+    ///
+    /// # Panics
+    /// If it has ended.
+    #[must_use]
+    #[track_caller]
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        let stat = stat.expect("the state of a running process");
+        // The name in parentheses may hold anything; the 12th and 13th fields after it are ticks.
+        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks
+            .map(|field| field.parse::<u64>().expect("ticks"))
+            .sum();
+        Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap()
+    }
+
     /// Sends a signal. One to a process that has ended already is no failure.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
@@ -183,7 +243,7 @@ impl Process {
     }
 
     /// Gives it time to end by itself.
-    pub(crate) fn let_end(&mut self, limit: Duration) {
+    pub fn let_end(&mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
         while self.is_running() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(20));

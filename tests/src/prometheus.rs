@@ -163,10 +163,19 @@ fn configuration(targets: &[(&str, SocketAddr)], rules: &[PathBuf]) -> String {
         }
     }
     yaml.push_str("scrape_configs:\n");
+    let mut jobs: Vec<(&str, Vec<String>)> = Vec::new();
     for (job, address) in targets {
+        let address = format!("\"{address}\"");
+        match jobs.iter_mut().find(|(known, _)| known == job) {
+            Some((_, addresses)) => addresses.push(address),
+            None => jobs.push((job, vec![address])),
+        }
+    }
+    for (job, addresses) in jobs {
+        let addresses = addresses.join(", ");
         write!(
             yaml,
-            "  - job_name: {job}\n    static_configs:\n      - targets: [\"{address}\"]\n"
+            "  - job_name: {job}\n    static_configs:\n      - targets: [{addresses}]\n"
         )
         .expect("writing to a string");
     }

@@ -71,19 +71,18 @@ impl Response {
             Framing::Ended => Ok(None),
             Framing::Chunked => self.chunk(deadline),
             Framing::Length(left) => {
-                let piece = self.connection.take_some(deadline)?;
+                let piece = self.connection.take_some(left, deadline)?;
                 if piece.is_empty() {
                     return Err(ErrorKind::UnexpectedEof.into());
                 }
-                let left = left.checked_sub(piece.len());
-                self.framing = match left.expect("no more than Content-Length says") {
+                self.framing = match left - piece.len() {
                     0 => Framing::Ended,
                     left => Framing::Length(left),
                 };
                 Ok(Some(piece))
             }
             Framing::UntilClose => {
-                let piece = self.connection.take_some(deadline)?;
+                let piece = self.connection.take_some(usize::MAX, deadline)?;
                 if piece.is_empty() {
                     self.framing = Framing::Ended;
                     return Ok(None);
@@ -148,6 +147,12 @@ impl Response {
             panic!("no event stream but {status} {:?}", self.text());
         }
         EventStream::new(self)
+    }
+
+    /// The connection, for what a client can do to it while it reads.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The connection, for what else a client can do to it.

@@ -23,9 +23,19 @@ impl Settings {
     #[must_use]
     pub fn open() -> Self {
         Self::reference()
+            .without_limits()
             .remove("auth")
             .set("auth.required", false)
-            .remove("policy.limits")
+    }
+
+    /// Without any limit on streams.
+    #[must_use]
+    pub fn without_limits(self) -> Self {
+        ["per_ip", "per_user", "total", "connects_per_second"]
+            .into_iter()
+            .fold(self, |settings, limit| {
+                settings.set(&format!("policy.limits.{limit}"), "unlimited")
+            })
     }
 
     /// Allows these origins and no other.

@@ -95,6 +95,13 @@ impl Answer {
         self
     }
 
+    /// In place of the lines of that name.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(line, _)| line != name);
+        self.header(name, value)
+    }
+
     fn write(self, socket: &mut TcpStream) -> io::Result<()> {
         let mut head = format!("HTTP/1.1 {} Answer\r\n", self.status);
         let says = |name: &str| self.headers.iter().any(|(line, _)| line == name);

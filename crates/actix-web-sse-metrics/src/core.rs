@@ -21,7 +21,7 @@ use crate::{
     levels::Levels,
     log::LogCounts,
     origins::RejectedOrigins,
-    reports::ReportCounts,
+    reports::{ReportCounts, ReportLimit},
     route::Route,
     worker::bounds,
 };
@@ -45,6 +45,7 @@ pub(crate) struct Core {
     pub(crate) levels: Levels,
     pub(crate) logs: Arc<LogCounts>,
     pub(crate) reports: ReportCounts,
+    pub(crate) report_limit: ReportLimit,
     scrape_nanos: AtomicU64,
 }
 
@@ -88,6 +89,7 @@ impl Core {
             levels: Levels::default(),
             logs: Arc::default(),
             reports: ReportCounts::default(),
+            report_limit: ReportLimit::default(),
             scrape_nanos: AtomicU64::new(0),
         };
         for route in &settings.routes {

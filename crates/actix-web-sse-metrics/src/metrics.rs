@@ -10,11 +10,16 @@ use crate::{
     closes::CloseThresholds,
     collector::RecorderCollector,
     core::{Core, Settings},
-    endpoint::{Endpoint, Format, render},
+    endpoint::{
+        Endpoint, Format,
+        operators::{OperatorAccess, OperatorsEndpoint},
+        render,
+    },
     levels::LimitScope,
     log::{Log, LogBuilder},
     process::ProcessCollector,
     recorder::Recorder,
+    reports::ReportsEndpoint,
 };
 
 /// The metrics of one process: hands out observers, and shows what they counted.
@@ -98,6 +103,26 @@ impl Metrics {
         Endpoint::new(self.clone(), path)
     }
 
+    /// What operators want to know and a metric cannot say, as JSON at `path`: the addresses with
+    /// the most streams and the latest refused origins. Names addresses, so it answers only those
+    /// whom `access` lets in.
+    #[must_use]
+    pub fn operators(&self, path: &str, access: OperatorAccess) -> OperatorsEndpoint {
+        OperatorsEndpoint::new(Arc::clone(&self.core), path, access)
+    }
+
+    /// Takes the reports of browsers at `path` (`POST`), and serves the script that sends them
+    /// at `path/client.js`, with its types at `path/client.d.ts`.
+    ///
+    /// ```js
+    /// import { watch } from 'https://api.example.com/sse-reports/client.js';
+    /// const source = watch(new EventSource(url), 'https://api.example.com/sse-reports');
+    /// ```
+    #[must_use]
+    pub fn reports(&self, path: &str) -> ReportsEndpoint {
+        ReportsEndpoint::new(Arc::clone(&self.core), path)
+    }
+
     /// The metrics in Prometheus's text format 0.0.4.
     #[must_use]
     pub fn text(&self) -> String {
@@ -118,10 +143,6 @@ impl Metrics {
 
     pub(crate) fn gather(&self) -> Vec<MetricFamily> {
         self.registry.gather()
-    }
-
-    pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.core
     }
 }
 

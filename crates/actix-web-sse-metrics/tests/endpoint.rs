@@ -105,3 +105,63 @@ async fn a_listener_of_its_own_serves_the_metrics() {
     handle.stop(false).await;
     running.await.unwrap().unwrap();
 }
+
+/// Asks for the metrics with these headers; returns content type, coding and body.
+async fn ask(headers: &[(header::HeaderName, &str)]) -> (String, Option<String>, Vec<u8>) {
+    let metrics = Metrics::builder().route("/events").build().unwrap();
+    let app = test::init_service(App::new().service(metrics.endpoint("/metrics"))).await;
+    let mut request = test::TestRequest::with_uri("/metrics");
+    for (name, value) in headers {
+        request = request.insert_header((name.clone(), *value));
+    }
+    let response = test::call_service(&app, request.to_request()).await;
+    let text = |name| {
+        let value = response.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    let content_type = text(header::CONTENT_TYPE).unwrap();
+    let coding = text(header::CONTENT_ENCODING);
+    assert_eq!(text(header::VARY).unwrap(), "Accept, Accept-Encoding");
+    (
+        content_type,
+        coding,
+        test::read_body(response).await.to_vec(),
+    )
+}
+
+#[actix_web::test]
+async fn openmetrics_is_given_to_whom_it_asks() {
+    let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    let (content_type, _, body) = ask(&[(header::ACCEPT, accept)]).await;
+    assert_eq!(
+        content_type,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    let text = String::from_utf8(body).unwrap();
+    assert!(text.ends_with("# EOF\n"));
+    assert!(text.contains("# TYPE sse_connections_opened counter\n"));
+    assert!(
+        text.contains("\nsse_connections_closed_total{reason=\"drain\",route=\"/events\"} 0\n")
+    );
+}
+
+#[actix_web::test]
+async fn gzip_is_given_to_whom_it_asks() {
+    use std::io::Read;
+
+    let (_, coding, plain) = ask(&[]).await;
+    assert_eq!(coding, None);
+    let (_, coding, body) = ask(&[(header::ACCEPT_ENCODING, "gzip")]).await;
+    assert_eq!(coding.as_deref(), Some("gzip"));
+    assert!(
+        body.len() * 2 < plain.len(),
+        "{} of {} bytes",
+        body.len(),
+        plain.len()
+    );
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&body[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(text.contains("sse_build_info{version="));
+}

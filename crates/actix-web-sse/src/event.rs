@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
+use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+
+use crate::protect::refusal;
 
 /// A fault in a part of an event, found when the part was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +70,14 @@ impl fmt::Display for EventError {
 }
 
 impl Error for EventError {}
+
+/// 500 `invalid_event`: that a handler makes an event which cannot be sent is its own fault, and
+/// the text stays in the log.
+impl ResponseError for EventError {
+    fn error_response(&self) -> HttpResponse {
+        refusal::json(self.status_code(), "invalid_event")
+    }
+}
 
 impl From<std::convert::Infallible> for EventError {
     fn from(never: std::convert::Infallible) -> Self {

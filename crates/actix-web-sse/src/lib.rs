@@ -53,7 +53,7 @@
 //!
 //! | `event:` | `data:` | when |
 //! |---|---|---|
-//! | `reset` | `{"reason":"gap"}` or `{"reason":"unknown"}` | the `Last-Event-ID` is too old, or none of this topic's (another topic's, or from before a restart): what was missed cannot be had; load anew, live events follow |
+//! | `reset` | `{"reason":"gap"}` or `{"reason":"unknown"}` | the `Last-Event-ID` is too old, or none of this topic's (another topic's, or from before a restart): what was missed cannot be had; load anew, live events follow. It carries the ID of the topic's newest event, if there is one, so that a second disconnect is no second gap |
 //! | `lagged` | `{"missed":17}` | the client was too slow and skipped events ([`SlowConsumer::Skip`](config::SlowConsumer::Skip)) |
 //! | `auth_expired` | `{}` | the credentials have expired; the stream ends |
 //!
@@ -84,6 +84,9 @@ mod answer;
 pub mod config;
 mod encode;
 mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod hub;
 mod lane;

@@ -14,10 +14,13 @@ use actix_web::{
     body::{self, BoxBody, MessageBody},
     http::{Method, Version, header},
 };
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
     config::StreamConfig,
+    encode,
+    event::Retry,
     headers::set_stream_headers,
     hub::{Hub, Slot, core::Cursor, state::Stream, subscription::Filter, worker::Local},
     lane::{
@@ -39,6 +42,8 @@ pub(crate) enum Source {
         cursors: Vec<(Cursor, u64)>,
         filter: Option<Filter>,
         missed: Option<Missed>,
+        /// The ID of the topics' newest event, for a client that is told of a gap.
+        anchor: Option<String>,
     },
     /// The application's own; `true`: it has an end of its own, and a drain waits for it.
     Events(EventSource, bool),
@@ -141,12 +146,13 @@ impl<'a> Opening<'a> {
             stream.schedule.end_by(deadline, CloseReason::Expired);
         }
         let mut ends = Vec::new();
-        let mut missed = None;
+        let (mut missed, mut newest) = (None, None);
         let events = match source {
             Source::Topics {
                 cursors,
                 filter,
                 missed: behind,
+                anchor,
             } => {
                 let (cursors, bytes): (Vec<_>, Vec<_>) = cursors.into_iter().unzip();
                 ends = bytes;
@@ -155,6 +161,7 @@ impl<'a> Opening<'a> {
                     stream.wait();
                 }
                 missed = behind;
+                newest = anchor;
                 None
             }
             Source::Events(events, whole) => {
@@ -164,16 +171,18 @@ impl<'a> Opening<'a> {
         };
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
-        let retry = jitter(self.config.retry, self.config.retry_jitter);
-        let body = EventBody::new(
-            Rc::clone(&self.local),
-            stream,
-            events,
-            missed,
-            retry,
-            resume,
-        );
+        let first = self.first_block(resume, newest.as_deref());
+        let body = EventBody::new(Rc::clone(&self.local), stream, events, missed, first);
         self.head(BoxBody::new(body))
+    }
+
+    fn first_block(&self, resume: Resume, newest: Option<&str>) -> Bytes {
+        let retry = jitter(self.config.retry, self.config.retry_jitter);
+        let block = encode::first_block(Retry::clamped(retry).as_millis());
+        match resume {
+            Resume::Gap | Resume::Unknown => [block, encode::reset(resume, newest)].concat().into(),
+            _ => block,
+        }
     }
 
     fn head(&self, body: BoxBody) -> HttpResponse {

@@ -9,12 +9,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 use tokio::time::Instant;
 
 use crate::{
     observe::{AuthMethod, CorsVerdict, OriginClass, Visitor},
-    protect::overload::Overload,
+    protect::{origin::is_own, overload::Overload},
 };
 
 /// Which topics an identity may read.
@@ -145,9 +145,10 @@ pub(crate) struct Admission {
 impl Admission {
     /// What is known where no `Policy` is mounted.
     fn unguarded(request: &HttpRequest) -> Self {
+        let (origin, cors) = unguarded_origin(request);
         Self {
-            origin: OriginClass::None,
-            cors: CorsVerdict::NoOrigin,
+            origin,
+            cors,
             address: request.peer_addr().map(|peer| peer.ip()),
             identity: Identity::anonymous(),
             overload: Overload::default(),
@@ -167,6 +168,34 @@ impl Admission {
             token_ttl: self.identity.ttl(),
             ..Visitor::unknown(request, route)
         }
+    }
+}
+
+/// What a browser makes of a reply to which no `Policy` adds CORS headers: it keeps it from the
+/// page of any other origin. Another middleware that adds them is not seen from here.
+fn unguarded_origin(request: &HttpRequest) -> (OriginClass, CorsVerdict) {
+    let headers = request.headers();
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return (OriginClass::None, CorsVerdict::NoOrigin);
+    };
+    let says_same_origin = headers
+        .get("sec-fetch-site")
+        .map(|site| site == "same-origin");
+    let scheme = if request.app_config().secure() {
+        "https"
+    } else {
+        "http"
+    };
+    let authority = match request.uri().authority() {
+        Some(authority) => Some(authority.as_str().as_bytes()),
+        None => headers.get(header::HOST).map(|host| host.as_bytes()),
+    };
+    if is_own(origin.as_bytes(), authority, scheme, says_same_origin) {
+        (OriginClass::SameOrigin, CorsVerdict::SameOrigin)
+    } else if origin == "null" {
+        (OriginClass::Null, CorsVerdict::Denied)
+    } else {
+        (OriginClass::Other, CorsVerdict::Denied)
     }
 }
 
@@ -257,11 +286,15 @@ impl FromRequest for Subscriber {
     }
 }
 
+/// Longer than any ID: what is longer is nobody's, and is nobody's when it is cut.
+const MAX_ID: usize = 256;
+
 /// The header as text, bytes that are no UTF-8 replaced (such an ID is nobody's, and must not
 /// fail the request); an empty one is none.
 fn last_event_id(request: &HttpRequest) -> Option<String> {
     if let Some(header) = request.headers().get("last-event-id") {
-        let id = String::from_utf8_lossy(header.as_bytes());
+        let bytes = header.as_bytes();
+        let id = String::from_utf8_lossy(bytes.get(..MAX_ID).unwrap_or(bytes));
         return (!id.is_empty()).then(|| id.into_owned());
     }
     #[derive(serde::Deserialize)]
@@ -273,4 +306,31 @@ fn last_event_id(request: &HttpRequest) -> Option<String> {
         .ok()
         .map(|query| query.into_inner().id)
         .filter(|id| !id.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn without_a_policy_a_browser_of_another_origin_is_denied() {
+        let verdict = |headers: &[(&'static str, &str)]| {
+            let mut request = TestRequest::get().insert_header(("host", "api.example.com"));
+            for (name, value) in headers {
+                request = request.insert_header((*name, *value));
+            }
+            let request = request.to_http_request();
+            Admission::unguarded(&request).cors
+        };
+        let foreign = ("origin", "https://app.example.com");
+        let own = ("origin", "http://api.example.com");
+        assert_eq!(verdict(&[]), CorsVerdict::NoOrigin);
+        assert_eq!(verdict(&[foreign]), CorsVerdict::Denied);
+        assert_eq!(verdict(&[("origin", "null")]), CorsVerdict::Denied);
+        assert_eq!(verdict(&[own]), CorsVerdict::SameOrigin);
+        let cross_site = ("sec-fetch-site", "cross-site");
+        assert_eq!(verdict(&[own, cross_site]), CorsVerdict::Denied);
+    }
 }

@@ -17,8 +17,16 @@ mod support;
 mod accept_and_method;
 #[path = "guards/auth.rs"]
 mod auth;
+#[path = "guards/configuration.rs"]
+mod configuration;
 #[path = "guards/cors.rs"]
 mod cors;
+#[path = "guards/cost.rs"]
+mod cost;
+#[path = "guards/http2.rs"]
+mod http2;
+#[path = "guards/hub.rs"]
+mod hub;
 #[path = "guards/limits.rs"]
 mod limits;
 #[path = "guards/origin.rs"]

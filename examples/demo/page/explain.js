@@ -11,25 +11,47 @@ export const idle = () => isForeign
   : words("info", "Nothing is open.",
       "Open the stream from its own origin or across origins, then open this page from a foreign origin and try the same there.");
 
-export const connecting = (target) => words("wait", "Connecting.",
-  target.key === "same"
+const HOW = {
+  none: "",
+  cookie: " The session cookie goes along.",
+  bearer: " fetch sends the token in an Authorization header, which no EventSource can; across origins the browser asks with a preflight first.",
+  ticket: " The ticket stands in the URL: it is good for this stream, for a minute.",
+};
+
+const how = (proof, target) => proof === "cookie" && target.key !== "same"
+  ? ` The session cookie belongs to ${location.hostname} and stays at home: there, this page is anonymous.`
+  : HOW[proof];
+
+export const connecting = ({ target, proof }) => words("wait", "Connecting.",
+  (target.key === "same"
     ? "A GET without an Origin header: the page and the stream share one."
-    : `A GET with “Origin: ${location.origin}”. An EventSource is never preflighted: the server’s reply decides.`);
+    : `A GET with “Origin: ${location.origin}”. An EventSource is never preflighted: the server’s reply decides.`) + how(proof, target));
 
-export const open = (target) => words("good", "Open.",
-  target.key === "same"
+export const open = ({ target, proof }) => words("good", "Open.",
+  (target.key === "same"
     ? "The headers came at once, before the first event. Heartbeat comments keep the connection alive when nothing happens; no script sees them."
-    : `The reply carries “Access-Control-Allow-Origin: ${location.origin}”, so the browser hands the events to this page.`);
+    : `The reply carries “Access-Control-Allow-Origin: ${location.origin}”, so the browser hands the events to this page.`) + how(proof, target));
 
-export const lost = (lastEventId) => words("wait", "The connection was lost, and the browser comes back by itself.",
-  lastEventId
+export const lost = ({ proof }, lastEventId) => words("wait",
+  proof === "bearer" || proof === "ticket"
+    ? "The connection was lost, and the script comes back by itself."
+    : "The connection was lost, and the browser comes back by itself.",
+  proof === "ticket"
+    ? "A used ticket opens nothing again: where the browser’s own attempt is refused, the script takes a new ticket and goes on from the last event."
+    : lastEventId
     ? `It waits for the time that the stream’s “retry:” named, then sends “Last-Event-ID: ${lastEventId}”, and the server replays what was missed.`
     : "It waits for the time that the stream’s “retry:” named.");
+
+export const expired = () => words("wait", "The token has expired.",
+  "The server said “auth_expired” and ended the stream. Without a new sign-in the next attempt will be refused.");
 
 export const closed = () => words("info", "Closed by this page.", "The server notices at once, and counts “client_gone”.");
 
 /** Finds out why an EventSource gave up: it says nothing itself. */
-export async function failed(target, url, credentials) {
+export async function failed({ target, url, proof, credentials }, seen, cause) {
+  if (cause) return words("bad", "No stream.", `${cause.message}.`);
+  // fetch sees the status; an EventSource never does.
+  if (seen) return refused(seen);
   if (!(await reachable(target.origin))) {
     return words("bad", "No answer.", `Nothing listens at ${target.origin}, or the network is down.`);
   }
@@ -40,13 +62,20 @@ export async function failed(target, url, credentials) {
   }
   try {
     const { status } = await ask(url, credentials);
+    if (status === 401 && proof === "cookie" && target.key !== "same") {
+      return words("bad", "Refused with 401.", `The session cookie belongs to ${location.hostname}, and does not travel to ${target.origin}. A bearer token or a ticket does.`);
+    }
     return status === 200
       ? words("wait", "The stream ended, and the browser gave up.", "It is there again now: open it once more.")
-      : words("bad", `Refused with ${status}.`, STATUS[status] ?? "Any status but 200 is final for an EventSource.");
+      : refused(status);
   } catch {
     return words("bad", "Blocked by CORS.",
       "The server answers, but not with an Access-Control-Allow-Origin for this page: the browser keeps the reply to itself.");
   }
+}
+
+function refused(status) {
+  return words("bad", `Refused with ${status}.`, STATUS[status] ?? "Any status but 200 is final for an EventSource.");
 }
 
 const STATUS = {

@@ -1,11 +1,12 @@
 // The page: what the buttons do, and what is shown.
 
-import { History, area, bars, mirrored } from "./charts.js";
+import { showCounts } from "./counts.js";
 import { byId, element } from "./element.js";
 import * as explain from "./explain.js";
 import { ask, judge } from "./headers.js";
-import { by, poll, total } from "./metrics.js";
-import { foreignPage, isForeign, isListed, metricsElsewhere, streamOrigin, streamUrl, targets } from "./place.js";
+import { foreignPage, isForeign, isListed, offers, streamOrigin, streamUrl, targets } from "./place.js";
+import { showRefusals } from "./refusals.js";
+import * as signIn from "./sign-in.js";
 import { Stream } from "./stream.js";
 
 const SHOWN_EVENTS = 200;
@@ -15,6 +16,7 @@ const STATES = ["CONNECTING", "OPEN", "CLOSED"];
 
 const choices = targets();
 let target = choices[0];
+let proof = "none";
 
 byId("origin").textContent = location.origin;
 byId("role").textContent = isForeign ? "foreign" : isListed ? "on the allow-list" : "the stream’s own";
@@ -26,6 +28,14 @@ byId("targets").append(...choices.map((choice, i) => {
   return element("label", { class: "choice" }, radio,
     element("span", {}, element("b", {}, choice.title), element("code", {}, `${choice.origin}/events`), element("small", {}, choice.note)));
 }));
+byId("proofs").append(...signIn.PROOFS.map(({ key, title }) => {
+  const radio = element("input", { type: "radio", name: "proof", value: key, id: `proof-${key}` });
+  radio.checked = key === proof;
+  radio.addEventListener("change", () => choose(key));
+  return element("label", {}, radio, title);
+}));
+byId("proof-row").hidden = byId("sign-in-card").hidden = !offers.has("sign-in") || isForeign;
+byId("refusals-card").hidden = isForeign;
 const elsewhere = isForeign ? `${streamOrigin}/` : foreignPage;
 if (elsewhere) {
   const link = byId("foreign");
@@ -42,21 +52,29 @@ const wanted = () => streamUrl(target.origin, byId("topic").value);
 const names = () => byId("names").value.split(",").map((name) => name.trim()).filter(Boolean);
 let received = 0;
 let opened = null;
+/* The latest event was the server's word that the token has expired. */
+let expired = false;
 
-const stream = new Stream(({ change, event }) => {
-  if (event) return showEvent(event);
+const stream = new Stream(({ change, status, cause, event }) => {
+  if (event) {
+    showEvent(event);
+    expired = event.name === "auth_expired";
+    if (expired) say(explain.expired());
+    return;
+  }
   showState();
-  if (change === "connecting") say(explain.connecting(opened.target));
+  if (change === "open" || change === "connecting") expired = false;
+  if (change === "connecting") say(explain.connecting(opened));
   if (change === "open") {
-    say(explain.open(opened.target));
+    say(explain.open(opened));
     if (stream.reconnects === 0) inspect();
   }
-  if (change === "lost") say(explain.lost(stream.lastEventId));
+  if (change === "lost" && !expired) say(explain.lost(opened, stream.lastEventId));
   if (change === "closed") say(explain.closed());
   if (change === "failed") {
     const failed = opened;
     say({ tone: "bad", title: "The browser gave up.", text: "Finding out why …" });
-    explain.failed(failed.target, failed.url, failed.credentials).then((said) => {
+    explain.failed(failed, status, cause).then((said) => {
       if (opened === failed && stream.readyState === EventSource.CLOSED) say(said);
     });
   }
@@ -64,11 +82,21 @@ const stream = new Stream(({ change, event }) => {
 
 byId("stream-form").addEventListener("submit", (submit) => {
   submit.preventDefault();
-  opened = { target, url: wanted(), credentials: byId("credentials").checked };
-  stream.open(opened.url, opened.credentials, names());
+  stream.close();
+  opened = { target, url: wanted(), proof, credentials: byId("credentials").checked };
+  stream.follow(signIn.open(opened.url, proof, opened.credentials, byId("report").checked), names());
 });
 byId("close").addEventListener("click", () => stream.close());
 byId("names").addEventListener("change", () => names().forEach((name) => stream.listenFor(name)));
+
+/** Chooses how to say who is asking. */
+function choose(key) {
+  proof = key;
+  byId(`proof-${key}`).checked = true;
+  // A cookie travels with credentials, and with nothing else.
+  byId("credentials").disabled = key !== "none";
+  byId("credentials").checked = key === "none" || key === "cookie";
+}
 
 function showState() {
   const state = stream.readyState;
@@ -118,7 +146,9 @@ async function inspect() {
   byId("headers").hidden = true;
   summary.dataset.tone = "wait";
   try {
-    const reply = await ask(wanted(), credentials);
+    // A ticket is not spent on this: the token that it was given for says the same.
+    const named = proof === "bearer" || proof === "ticket";
+    const reply = await ask(wanted(), credentials, named ? signIn.authorization() : {});
     const rows = judge(reply, crossOrigin, credentials);
     const faults = rows.filter(({ verdict }) => verdict === "wrong" || verdict === "missing");
     const right = reply.status === 200 && faults.length === 0;
@@ -155,7 +185,7 @@ byId("publish-form").addEventListener("submit", async (submit) => {
   try {
     const reply = await fetch(`/publish?${new URLSearchParams({ topic })}`, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: { "Content-Type": "application/json", ...signIn.authorization() },
       body: JSON.stringify(body),
     });
     const said = await reply.json();
@@ -167,44 +197,10 @@ byId("publish-form").addEventListener("submit", async (submit) => {
   }
 });
 
-/* Counts. */
+/* Signing in, and being refused. */
 
-const history = new History();
-
-function showCounts(families) {
-  const state = byId("metrics-state");
-  state.textContent = families ? "live" : "no answer";
-  state.dataset.tone = families ? "good" : "bad";
-  if (!families) return;
-  const sample = {
-    active: total(families, "sse_connections_active"),
-    opened: total(families, "sse_connections_opened_total"),
-    closed: total(families, "sse_connections_closed_total"),
-    rejected: total(families, "sse_connections_rejected_total"),
-    published: total(families, "sse_events_published_total"),
-  };
-  for (const [key, value] of Object.entries(sample)) {
-    byId(key).textContent = value === null ? "–" : value.toLocaleString("en");
-  }
-  history.push(sample);
-  byId("active-top").textContent = `0 – ${area(byId("active-chart"), history.of("active"))}`;
-  mirrored(byId("rates-chart"), { name: "opened", values: history.rises("opened") }, [
-    { name: "closed", values: history.rises("closed") },
-    { name: "rejected", values: history.rises("rejected") },
-  ]);
-  bars(byId("closed-bars"), by(families, "sse_connections_closed_total", "reason"), "none yet");
-  bars(byId("rejected-bars"), by(families, "sse_connections_rejected_total", "reason"), "none yet");
-  bars(byId("origin-bars"), by(families, "sse_rejected_origins_total", "origin"), "none yet");
-  bars(byId("immediate-bars"), by(families, "sse_connections_immediate_close_total", "class"), "none yet");
-}
-
-if (metricsElsewhere) {
-  byId("metrics-link").href = metricsElsewhere;
-  byId("metrics-link").firstChild.textContent = metricsElsewhere;
-  byId("metrics-state").textContent = "on a listener of their own, which no page may read";
-} else {
-  poll(showCounts);
-}
+signIn.showSignIn((yes) => choose(yes ? "cookie" : "none"));
+showRefusals(offers, () => byId("topic").value, signIn.sign);
 
 /* Light or dark. */
 
@@ -216,3 +212,4 @@ byId("theme").addEventListener("click", () => {
 
 showState();
 say(explain.idle());
+showCounts();

@@ -19,8 +19,19 @@ export const foreignPage =
 /** Where the metrics are, if not mounted beside the page. */
 export const metricsElsewhere = page.metrics || null;
 
-/** Whether the allow-list names this page's origin, literally. */
-export const isListed = (page.allow ?? "").split(" ").includes(location.origin);
+/** Whether the allow-list covers this page's origin: by name, by any port, or as a sub-domain. */
+export const isListed = (page.allow ?? "").split(" ").some((entry) => {
+  if (entry.endsWith(":*")) return location.origin.startsWith(entry.slice(0, -1));
+  const [scheme, domain] = entry.split("://*");
+  if (domain) return location.origin.startsWith(`${scheme}://`) && location.origin.endsWith(domain);
+  return entry === location.origin || entry === "*";
+});
+
+/** Where streams that this page's browser gave up are reported. */
+export const reports = new URL("/sse-reports", streamOrigin);
+
+/** What the server can do beyond streaming: sign-in, required, tokens, tickets. */
+export const offers = new Set((page.offers ?? "").split(" ").filter(Boolean));
 
 /** The addresses that can be opened from here. */
 export function targets() {

@@ -1,7 +1,8 @@
-// One EventSource and what can be known about it from outside.
+// One stream, by EventSource or by fetch, and what can be known about it from outside.
 
-/** Event types that this server or this page may send, beside `message`. */
+/** Event types that this server may send, beside `message`. */
 const NAMES = ["message", "tick", "reset", "lagged", "auth_expired"];
+const CLOSED = 2;
 
 export class Stream {
   #source = null;
@@ -9,7 +10,7 @@ export class Stream {
   #opens = 0;
   #lastEventId = "";
 
-  /** @param hear gets `{ change }` or `{ event }`. */
+  /** @param hear gets `{ change, status?, cause? }` or `{ event }`. */
   constructor(hear) {
     this.hear = hear;
   }
@@ -27,21 +28,22 @@ export class Stream {
     return this.#lastEventId;
   }
 
-  open(url, withCredentials, names) {
+  /** Follows an EventSource, or whatever looks like one. */
+  follow(source, names) {
     this.close();
     this.#opens = 0;
     this.#lastEventId = "";
-    const source = new EventSource(url, { withCredentials });
     this.#source = source;
     this.#listening.clear();
     for (const name of [...NAMES, ...names]) this.listenFor(name);
-    source.onopen = () => {
+    source.addEventListener("open", () => {
       this.#opens += 1;
       this.hear({ change: "open" });
-    };
-    source.onerror = () => {
-      this.hear({ change: source.readyState === EventSource.CLOSED ? "failed" : "lost" });
-    };
+    });
+    source.addEventListener("error", ({ status, cause }) => {
+      if (source !== this.#source) return;
+      this.hear({ change: source.readyState === CLOSED ? "failed" : "lost", status, cause });
+    });
     this.hear({ change: "connecting" });
   }
 
@@ -58,7 +60,7 @@ export class Stream {
   }
 
   close() {
-    if (!this.#source || this.#source.readyState === EventSource.CLOSED) return;
+    if (!this.#source || this.#source.readyState === CLOSED) return;
     this.#source.close();
     this.hear({ change: "closed" });
   }

@@ -14,6 +14,8 @@ pub(crate) struct Places {
     pub(crate) metrics: Option<String>,
     /// The second origin that the page has.
     pub(crate) foreign: Option<String>,
+    /// Whether operators may look at addresses, beside the metrics.
+    pub(crate) operators: bool,
     /// The most series that the metrics can ever have.
     pub(crate) max_series: usize,
 }
@@ -32,16 +34,17 @@ impl fmt::Display for Places {
             origin,
             metrics,
             foreign,
+            operators,
             max_series,
         } = self;
+        let watched = metrics.as_ref().unwrap_or(origin);
         writeln!(f, "page      {origin}/")?;
         writeln!(f, "events    {origin}/events")?;
         writeln!(f, "publish   {origin}/publish")?;
-        writeln!(
-            f,
-            "metrics   {}/metrics",
-            metrics.as_ref().unwrap_or(origin)
-        )?;
+        writeln!(f, "metrics   {watched}/metrics")?;
+        if *operators {
+            writeln!(f, "operators {watched}/operators")?;
+        }
         if let Some(foreign) = foreign {
             writeln!(f, "foreign   {foreign}/")?;
         }
@@ -59,6 +62,7 @@ mod tests {
             origin: "http://127.0.0.1:1".to_owned(),
             metrics: Some("http://127.0.0.1:2".to_owned()),
             foreign: Some("http://127.0.0.1:3".to_owned()),
+            operators: true,
             max_series: 400,
         };
         assert_eq!(
@@ -67,6 +71,7 @@ mod tests {
              events    http://127.0.0.1:1/events\n\
              publish   http://127.0.0.1:1/publish\n\
              metrics   http://127.0.0.1:2/metrics\n\
+             operators http://127.0.0.1:2/operators\n\
              foreign   http://127.0.0.1:3/\n\
              series    400 at most\n"
         );

@@ -11,6 +11,8 @@
 //! process.
 
 mod announce;
+mod application;
+mod blueprint;
 mod cli;
 mod config;
 mod failure;
@@ -19,6 +21,7 @@ mod logs;
 mod page;
 mod routes;
 mod serve;
+mod sign_in;
 mod ticker;
 mod tls;
 
@@ -26,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::{cli::Cli, config::Config, failure::Failure, serve::Demo};
+use crate::{blueprint::Demo, cli::Cli, config::Config, failure::Failure, serve::serve};
 
 /// Nothing runs: the arguments, the configuration or the machine are in the way.
 const CANNOT_START: u8 = 2;
@@ -49,7 +52,7 @@ pub fn main() -> ExitCode {
     }
     logs::start();
     match prepare(&cli) {
-        Ok(demo) => match actix_web::rt::System::new().block_on(demo.run()) {
+        Ok(demo) => match actix_web::rt::System::new().block_on(serve(demo)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("demo: {error}");

@@ -11,24 +11,51 @@ use actix_web::{
 
 const INDEX: &str = include_str!("../page/index.html");
 
+const CSS: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 macro_rules! assets {
-    ($($file:literal => $kind:literal,)+) => {
-        [$((concat!("/page/", $file), $kind, include_str!(concat!("../page/", $file))),)+]
+    ($($file:literal: $kind:ident from $path:literal,)+) => {
+        &[$((concat!("/page/", $file), $kind, include_str!(concat!($path, $file))),)+]
     };
 }
 
-const ASSETS: [(&str, &str, &str); 10] = assets! {
-    "page.css" => "text/css; charset=utf-8",
-    "icon.svg" => "image/svg+xml",
-    "main.js" => "text/javascript; charset=utf-8",
-    "charts.js" => "text/javascript; charset=utf-8",
-    "element.js" => "text/javascript; charset=utf-8",
-    "explain.js" => "text/javascript; charset=utf-8",
-    "headers.js" => "text/javascript; charset=utf-8",
-    "metrics.js" => "text/javascript; charset=utf-8",
-    "place.js" => "text/javascript; charset=utf-8",
-    "stream.js" => "text/javascript; charset=utf-8",
+/// Path, content type and text of each file.
+const ASSETS: &[(&str, &str, &str)] = assets! {
+    "page.css": CSS from "../page/",
+    "icon.svg": SVG from "../page/",
+    "main.js": SCRIPT from "../page/",
+    "charts.js": SCRIPT from "../page/",
+    "counts.js": SCRIPT from "../page/",
+    "element.js": SCRIPT from "../page/",
+    "explain.js": SCRIPT from "../page/",
+    "headers.js": SCRIPT from "../page/",
+    "metrics.js": SCRIPT from "../page/",
+    "place.js": SCRIPT from "../page/",
+    "refusals.js": SCRIPT from "../page/",
+    "sign-in.js": SCRIPT from "../page/",
+    "stream.js": SCRIPT from "../page/",
+    "event-reader.js": SCRIPT from "../../clients/",
+    "fetch-stream.js": SCRIPT from "../../clients/",
+    "lasting-event-source.js": SCRIPT from "../../clients/",
 };
+
+/// What the page must know of the process that serves it.
+#[derive(Debug, Default)]
+pub(crate) struct Surroundings<'a> {
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    pub(crate) stream_port: u16,
+    pub(crate) foreign_port: Option<u16>,
+    /// Where the metrics are, if not beside the page.
+    pub(crate) metrics: Option<String>,
+    /// The origins on the allow-list.
+    pub(crate) allow: &'a [String],
+    /// What the server can do beyond streaming, as words: `sign-in`, `required`, `tokens`,
+    /// `tickets`.
+    pub(crate) offers: &'a [&'static str],
+}
 
 /// The page, as one process serves it at each of its origins.
 #[derive(Debug, Clone)]
@@ -39,26 +66,21 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Writes what the page must know into it. `metrics` is where they are, if not beside it.
-    pub(crate) fn new(
-        scheme: &'static str,
-        stream_port: u16,
-        foreign_port: Option<u16>,
-        metrics: Option<&str>,
-        allow: &[String],
-    ) -> Self {
+    /// Writes what the page must know into it.
+    pub(crate) fn new(around: &Surroundings<'_>) -> Self {
         let attribute = |name: &str, value: &str| format!(" data-{name}=\"{}\"", escaped(value));
-        let mut attributes = attribute("stream-port", &stream_port.to_string());
-        if let Some(port) = foreign_port {
+        let mut attributes = attribute("stream-port", &around.stream_port.to_string());
+        if let Some(port) = around.foreign_port {
             attributes += &attribute("foreign-port", &port.to_string());
         }
-        if let Some(metrics) = metrics {
+        if let Some(metrics) = &around.metrics {
             attributes += &attribute("metrics", metrics);
         }
-        attributes += &attribute("allow", &allow.join(" "));
+        attributes += &attribute("allow", &around.allow.join(" "));
+        attributes += &attribute("offers", &around.offers.join(" "));
         Self {
-            scheme,
-            stream_port,
+            scheme: around.scheme,
+            stream_port: around.stream_port,
             html: INDEX.replace(" {{attributes}}", &attributes).into(),
         }
     }
@@ -73,7 +95,7 @@ impl Page {
                 async move { reply }
             }),
         );
-        for (path, kind, body) in ASSETS {
+        for &(path, kind, body) in ASSETS {
             config.route(
                 path,
                 web::get().to(move || async move { asset(kind, body) }),
@@ -141,7 +163,13 @@ mod tests {
 
     fn page() -> Page {
         let allow = ["http://localhost:8080".to_owned(), "\"><script>".to_owned()];
-        Page::new("http", 8080, Some(8081), None, &allow)
+        Page::new(&Surroundings {
+            scheme: "http",
+            stream_port: 8080,
+            foreign_port: Some(8081),
+            allow: &allow,
+            ..Surroundings::default()
+        })
     }
 
     #[test]

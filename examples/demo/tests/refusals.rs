@@ -115,3 +115,21 @@ fn the_printed_defaults_are_a_configuration() {
     let text = text.replace("127.0.0.1:8081", "127.0.0.1:0");
     assert_one(&refused(&text), &["server.listen", &address]);
 }
+
+#[test]
+fn a_token_that_could_be_guessed_is_refused() {
+    let lines = refused(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[metrics]\noperators = { bearer = \"short\" }\n",
+    );
+    assert_one(&lines, &["metrics.operators.bearer", "at least 16 bytes"]);
+    assert!(!lines.concat().contains("short"), "no secret is told");
+}
+
+#[test]
+fn a_short_secret_is_refused_and_not_told() {
+    let lines = refused(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[auth]\njwt_hs256_secret = \"hunter2hunter2\"\n",
+    );
+    assert_one(&lines, &["auth.jwt_hs256_secret", "32 bytes"]);
+    assert!(!lines.concat().contains("hunter2"), "no secret is told");
+}

@@ -258,7 +258,7 @@ fn what_cannot_be_read_is_refused_in_json() {
             "400",
         ),
         (text, "x".repeat(1024 * 1024), "413"),
-        ("POST /ticket HTTP/1.1", String::new(), "501"),
+        ("POST /ticket HTTP/1.1", String::new(), "404"),
     ] {
         let reply = demo.ask("page", head, &body);
         assert!(
@@ -271,4 +271,119 @@ fn what_cannot_be_read_is_refused_in_json() {
         );
         assert!(reply.contains("{\"error\":\""), "{head}: {reply}");
     }
+}
+
+/// Keys that are made at the start, so that nothing in the file is a secret.
+const SIGN_IN: &str = "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nsign_in = true\n\
+                       [stream]\nheartbeat = \"1s\"\n[auth]\nrequired = true\n";
+
+fn sign_in(demo: &Demo, wish: &str) -> (String, String) {
+    let json = "POST /session HTTP/1.1\r\nContent-Type: application/json";
+    let reply = demo.ask("page", json, wish);
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    let token = text_of(&reply, "token");
+    (reply, token)
+}
+
+/// A text of a JSON body.
+fn text_of(reply: &str, key: &str) -> String {
+    let (_, rest) = reply.split_once(&format!("\"{key}\":\"")).expect("the key");
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[test]
+fn who_signs_in_reads_by_token_by_cookie_and_by_ticket() {
+    let demo = Demo::start(SIGN_IN);
+    let open = |target: &str, headers: &str| {
+        let head = format!("GET {target} HTTP/1.1\r\nAccept: text/event-stream{headers}");
+        let mut reply = String::new();
+        BufReader::new(demo.send("events", &head, ""))
+            .read_line(&mut reply)
+            .unwrap();
+        reply.trim().to_owned()
+    };
+    assert_eq!(open("/events", ""), "HTTP/1.1 401 Unauthorized");
+
+    let (reply, token) = sign_in(&demo, r#"{"user":"ada","seconds":60,"cookie":true}"#);
+    let bearer = format!("\r\nAuthorization: Bearer {token}");
+    assert_eq!(open("/events", &bearer), "HTTP/1.1 200 OK");
+
+    let cookie = reply
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie = cookie.expect("a cookie").split(';').next().unwrap();
+    assert_eq!(
+        open("/events", &format!("\r\nCookie: {cookie}")),
+        "HTTP/1.1 200 OK"
+    );
+
+    let reply = demo.ask("page", &format!("POST /ticket HTTP/1.1{bearer}"), "");
+    let target = format!("/events?ticket={}", text_of(&reply, "ticket"));
+    assert_eq!(open(&target, ""), "HTTP/1.1 200 OK");
+    assert_eq!(open(&target, ""), "HTTP/1.1 401 Unauthorized", "used");
+}
+
+#[test]
+fn publishing_takes_a_token_that_allows_it() {
+    let demo = Demo::start(SIGN_IN);
+    for (wish, status) in [
+        (r#"{"user":"ada","seconds":60}"#, "403"),
+        (r#"{"user":"ada","seconds":60,"publish":true}"#, "200"),
+    ] {
+        let (_, token) = sign_in(&demo, wish);
+        let head = format!(
+            "POST /publish HTTP/1.1\r\nContent-Type: text/plain\r\nAuthorization: Bearer {token}"
+        );
+        let reply = demo.ask("publish", &head, "x");
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{reply}");
+    }
+}
+
+#[test]
+fn signing_out_ends_the_streams_of_the_user() {
+    let demo = Demo::start(SIGN_IN);
+    let (_, token) = sign_in(&demo, r#"{"user":"ada","seconds":60}"#);
+    let bearer = format!("\r\nAuthorization: Bearer {token}");
+    let head = format!("GET /events HTTP/1.1\r\nAccept: text/event-stream{bearer}");
+    let mut stream = BufReader::new(demo.send("events", &head, ""));
+    read_to(&mut stream, "retry:");
+    let reply = demo.ask("page", &format!("DELETE /session HTTP/1.1{bearer}"), "");
+    assert!(reply.contains("Max-Age=0"), "{reply}");
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "a clean end: {rest:?}");
+}
+
+#[test]
+fn nobody_is_signed_in_where_the_configuration_does_not_say_so() {
+    let demo = Demo::start(CONFIG);
+    let json = "POST /session HTTP/1.1\r\nContent-Type: application/json";
+    let reply = demo.ask("page", json, r#"{"user":"ada","seconds":60}"#);
+    assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+}
+
+#[test]
+fn browsers_can_report_and_operators_can_look() {
+    let demo = Demo::start(&format!("{CONFIG}[metrics]\noperators = \"loopback\"\n"));
+    let script = demo.ask("foreign", "GET /sse-reports/client.js HTTP/1.1", "");
+    assert!(script.contains("export function watch"), "{script}");
+    let beacon = "POST /sse-reports HTTP/1.1\r\nContent-Type: text/plain";
+    let reply = demo.ask("page", beacon, "cors_blocked");
+    assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+    let metrics = demo.ask("metrics", "GET /metrics HTTP/1.1", "");
+    assert!(
+        metrics.contains("sse_client_reports_total{diagnosis=\"cors_blocked\"} 1"),
+        "{metrics}"
+    );
+    let seen = demo.ask("operators", "GET /operators HTTP/1.1", "");
+    assert!(seen.contains("\"topAddresses\""), "{seen}");
+    let foreign = demo.ask("foreign", "GET /operators HTTP/1.1", "");
+    assert!(foreign.starts_with("HTTP/1.1 404 "), "{foreign}");
+}
+
+#[test]
+fn operators_have_no_endpoint_unless_the_configuration_says_so() {
+    let demo = Demo::start(CONFIG);
+    let reply = demo.ask("page", "GET /operators HTTP/1.1", "");
+    assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
 }

@@ -1,6 +1,6 @@
 // Asks, and shows the answer as it comes.
 
-import { events } from "./events.js";
+import { events } from "./event-reader.js";
 
 const byId = (id) => document.getElementById(id);
 let asking = null;
@@ -47,6 +47,8 @@ async function read(prompt, signal, text) {
     return { state: "failed", note: `${reply.status}${wait ? `: ask again in ${wait} s` : ""}` };
   }
   for await (const { event, data } of events(reply.body)) {
+    // A reconnection time: an answer is not asked for again.
+    if (event === undefined) continue;
     show(event, data);
     if (event === "delta") text.append(JSON.parse(data).text);
     if (event === "error") return { state: "failed", note: JSON.parse(data).error.message };

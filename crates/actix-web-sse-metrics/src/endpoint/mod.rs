@@ -1,8 +1,14 @@
 //! `/metrics`: mounted in an application, or on a listener of its own.
 
+mod negotiate;
+mod openmetrics;
+pub(crate) mod operators;
 mod text;
 
-use std::{io, net::TcpListener};
+use std::{
+    io::{self, Write},
+    net::TcpListener,
+};
 
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
@@ -10,6 +16,7 @@ use actix_web::{
     http::{Method, StatusCode, header},
     web,
 };
+use flate2::{Compression, write::GzEncoder};
 use prometheus::proto::MetricFamily;
 
 use crate::Metrics;
@@ -19,12 +26,15 @@ use crate::Metrics;
 pub(crate) enum Format {
     /// Prometheus's text format 0.0.4.
     Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
 }
 
 impl Format {
     const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
 }
@@ -33,6 +43,7 @@ impl Format {
 pub(crate) fn render(families: &[MetricFamily], format: Format) -> String {
     match format {
         Format::Text => text::encode(families),
+        Format::OpenMetrics => openmetrics::encode(families),
     }
 }
 
@@ -72,11 +83,35 @@ async fn answer(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpRespon
             .insert_header((header::ALLOW, "GET, HEAD"))
             .finish();
     }
-    let format = Format::Text;
-    // actix leaves out the body of an answer to HEAD and keeps its length.
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let format = negotiate::format(header(header::ACCEPT));
     response
         .insert_header((header::CONTENT_TYPE, format.content_type()))
-        .body(render(&metrics.gather(), format))
+        .insert_header((header::VARY, "Accept, Accept-Encoding"));
+    let body = render(&metrics.gather(), format);
+    let wanted = negotiate::gzip(header(header::ACCEPT_ENCODING));
+    // actix leaves out the body of an answer to HEAD and keeps its length.
+    match wanted
+        .then(|| gzip(body.as_bytes()))
+        .and_then(io::Result::ok)
+    {
+        Some(compressed) => response
+            .insert_header((header::CONTENT_ENCODING, "gzip"))
+            .body(compressed),
+        None => response.body(body),
+    }
+}
+
+/// The fast level: three quarters are saved for a third of a millisecond.
+fn gzip(text: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 4), Compression::fast());
+    encoder.write_all(text)?;
+    encoder.finish()
 }
 
 impl Metrics {

@@ -38,7 +38,6 @@ use actix_web_sse::observe::{
 };
 use tracing::Level;
 
-pub(crate) use self::counts::LogCounts;
 pub use self::{
     address::AddressMode,
     counts::LogEvent,
@@ -46,6 +45,7 @@ pub use self::{
     record::{FieldNames, TARGET},
     span::RedactedRootSpan,
 };
+pub(crate) use self::{counts::LogCounts, record::timestamp};
 use self::{identity::Identity, intern::Interner, rate::Rates};
 use crate::{
     clock::Clock,

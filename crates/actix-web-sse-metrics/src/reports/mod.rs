@@ -1,5 +1,10 @@
 //! What browsers tell of streams that they gave up.
 
+mod endpoint;
+mod limit;
+
+pub use self::endpoint::ReportsEndpoint;
+pub(crate) use self::limit::ReportLimit;
 use crate::cells::Counter;
 
 /// Why a browser's `EventSource` ended in CLOSED, as the script in the page found out.
@@ -45,6 +50,16 @@ impl Diagnosis {
     }
 }
 
+impl Diagnosis {
+    /// What a report of exactly these bytes says. `dropped` is ours to say, not a browser's.
+    fn believed(report: &[u8]) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|known| known.as_str().as_bytes() == report && **known != Self::Dropped)
+            .copied()
+    }
+}
+
 /// The reports so far.
 #[derive(Debug, Default)]
 pub(crate) struct ReportCounts([Counter; 6]);
@@ -52,6 +67,12 @@ pub(crate) struct ReportCounts([Counter; 6]);
 impl ReportCounts {
     pub(crate) fn get(&self, diagnosis: Diagnosis) -> u64 {
         self.counter(diagnosis).map_or(0, Counter::get)
+    }
+
+    fn count(&self, diagnosis: Diagnosis) {
+        if let Some(counter) = self.counter(diagnosis) {
+            counter.inc();
+        }
     }
 
     fn counter(&self, diagnosis: Diagnosis) -> Option<&Counter> {

@@ -114,6 +114,8 @@ pub(crate) struct Cursor {
     pub(crate) next: u64,
     /// Up to here, frames are replayed from the shared log; from here on the worker has them.
     pub(crate) live_from: u64,
+    /// The stream's seat in its worker's view of the topic; the worker's to fill in.
+    pub(crate) seat: usize,
 }
 
 /// Where a new stream starts.
@@ -125,6 +127,9 @@ pub(crate) struct Attached {
     /// The number in the last event ID, if it is one of this epoch's that the logs here do not
     /// know: an engine may.
     pub(crate) elsewhere: Option<u64>,
+    /// Names the newest event of these topics, for a client that is told of a gap: with it, a
+    /// second disconnect before the next event is no second gap. It is never another topic's.
+    pub(crate) anchor: Option<String>,
 }
 
 /// There are as many topics as there may be.
@@ -296,6 +301,13 @@ impl Core {
         };
         let elsewhere = asked.filter(|_| resume != Resume::Hit);
         let last_value = self.limits.keep.last_value;
+        let told = matches!(resume, Resume::Gap | Resume::Unknown) && !last_value;
+        let anchor = indexes
+            .iter()
+            .filter(|_| told)
+            .filter_map(|index| self.topics.get(*index)?.log.anchor())
+            .max()
+            .map(|position| self.epoch.id(position));
         let cursors = indexes
             .into_iter()
             .filter_map(|index| {
@@ -309,6 +321,7 @@ impl Core {
                     serial: *serial,
                     next,
                     live_from: log.window().next(),
+                    seat: 0,
                 };
                 Some((cursor, log.window().end()))
             })
@@ -317,6 +330,7 @@ impl Core {
             cursors,
             resume,
             elsewhere,
+            anchor,
         })
     }
 

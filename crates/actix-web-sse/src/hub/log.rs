@@ -282,6 +282,15 @@ impl Log {
         }
     }
 
+    /// The newest event of this topic that an ID can name: whoever has it has missed nothing.
+    pub(crate) fn anchor(&self) -> Option<u64> {
+        let kept = self.window.iter_from(self.replay_from);
+        kept.filter(|frame| frame.replayable)
+            .last()
+            .map(|frame| frame.position)
+            .or(self.forgotten)
+    }
+
     /// Where a new subscriber starts: at the next event, or at the last one.
     pub(crate) fn start(&self, last_value: bool) -> u64 {
         if last_value && self.replay_from < self.window.next {

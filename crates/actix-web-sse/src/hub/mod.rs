@@ -8,7 +8,8 @@
 
 mod backplane;
 pub(crate) mod core;
-mod id;
+pub(crate) mod id;
+mod index;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
 mod loom;
@@ -28,7 +29,10 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServerError, web};
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse, ResponseError, dev::Payload,
+    error::ErrorInternalServerError, http::StatusCode, web,
+};
 use tokio::time::{Instant, timeout};
 
 pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
@@ -42,6 +46,7 @@ use crate::{
     encode::Unnumbered,
     event::Event,
     observe::{CloseReason, Observer, Publication},
+    protect::refusal,
     subscriber::Subscriber,
     sync::{Mutex, MutexGuard},
 };
@@ -182,6 +187,29 @@ impl fmt::Display for PublishError {
 }
 
 impl Error for PublishError {}
+
+/// A status and a code that a publishing client can act on; the text stays in the log.
+impl ResponseError for PublishError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnknownTopic(_) => StatusCode::NOT_FOUND,
+            Self::TooManyTopics(_) | Self::Backplane(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HasId | Self::NoData | Self::Shared => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let code = match self {
+            Self::TooLarge { .. } => "event_too_large",
+            Self::UnknownTopic(_) => "not_found",
+            Self::TooManyTopics(_) => "capacity",
+            Self::Backplane(_) => "backplane_unavailable",
+            Self::HasId | Self::NoData | Self::Shared => "internal",
+        };
+        refusal::json(self.status_code(), code)
+    }
+}
 
 /// Levels of a hub, read when asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -470,6 +498,22 @@ impl HubBuilder {
     /// How each stream behaves.
     pub fn stream(mut self, config: StreamConfig) -> Self {
         self.stream = config;
+        self
+    }
+
+    /// Changes some settings and leaves the others as they are.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use actix_web_sse::Hub;
+    /// let hub = Hub::builder().with(|hub, stream| {
+    ///     hub.replay_events = 100;
+    ///     stream.heartbeat = Duration::from_secs(10);
+    /// });
+    /// # hub.build().unwrap();
+    /// ```
+    pub fn with(mut self, change: impl FnOnce(&mut HubConfig, &mut StreamConfig)) -> Self {
+        change(&mut self.hub, &mut self.stream);
         self
     }
 

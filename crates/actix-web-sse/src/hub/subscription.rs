@@ -139,6 +139,7 @@ impl Responder for Subscription {
                 cursors: attached.cursors,
                 filter: self.filter,
                 missed: history,
+                anchor: attached.anchor,
             },
             resume,
         )

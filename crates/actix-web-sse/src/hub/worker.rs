@@ -168,6 +168,7 @@ impl Driver {
             state.accept(post, &local.hub, local.worker, now, wakes);
         }
         state.tick(&local.hub, local.worker, now, wakes);
+        state.wake_readers(now, wakes);
         if now.duration_since(self.swept) >= SWEEP.0 {
             self.swept = now;
             local.hub.core().sweep(SWEEP.1, now);

@@ -8,7 +8,6 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use actix_web::body::{BodySize, MessageBody};
@@ -38,7 +37,7 @@ const FLUSH: usize = 256 * 1024;
 /// Where the body stands.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    First(Duration, Resume),
+    First,
     Live,
     /// Hands over what is left, at most so many bytes.
     Flush(CloseReason, usize),
@@ -51,6 +50,7 @@ pub(crate) struct EventBody {
     stream: Rc<RefCell<Stream>>,
     source: Option<EventSource>,
     missed: Option<Missed>,
+    first: Bytes,
     phase: Phase,
 }
 
@@ -68,15 +68,15 @@ impl EventBody {
         stream: Rc<RefCell<Stream>>,
         source: Option<EventSource>,
         missed: Option<Missed>,
-        retry: Duration,
-        resume: Resume,
+        first: Bytes,
     ) -> Self {
         Self {
             local,
             stream,
             source,
             missed,
-            phase: Phase::First(retry, resume),
+            first,
+            phase: Phase::First,
         }
     }
 
@@ -168,9 +168,10 @@ impl MessageBody for EventBody {
         let ending = self.stream.borrow_mut().polled(cx.waker(), now);
         loop {
             match (self.phase, ending) {
-                (Phase::First(retry, resume), _) => {
+                (Phase::First, _) => {
                     self.phase = Phase::Live;
-                    let bytes = self.control(first(retry, resume), now);
+                    let first = std::mem::take(&mut self.first);
+                    let bytes = self.control(first, now);
                     return Poll::Ready(Some(Ok(bytes)));
                 }
                 (Phase::Live, Some(reason)) => {
@@ -187,7 +188,9 @@ impl MessageBody for EventBody {
                         return Poll::Ready(Some(Ok(self.control(bytes.into(), now))));
                     }
                     Read::Gap => {
-                        return Poll::Ready(Some(Ok(self.control(reset(Resume::Gap), now))));
+                        return Poll::Ready(Some(Ok(
+                            self.control(encode::reset(Resume::Gap, None), now)
+                        )));
                     }
                     Read::End(reason) => self.phase = Phase::Last(reason),
                     Read::Pending => {
@@ -227,7 +230,7 @@ impl Drop for EventBody {
     fn drop(&mut self) {
         let reason = match self.phase {
             Phase::Last(reason) | Phase::Flush(reason, _) | Phase::Done(reason) => reason,
-            Phase::First(..) | Phase::Live => {
+            Phase::First | Phase::Live => {
                 let known = self.stream.borrow().ending;
                 known.unwrap_or(if std::thread::panicking() {
                     CloseReason::Error
@@ -238,25 +241,6 @@ impl Drop for EventBody {
         };
         self.local.close(&self.stream, reason);
     }
-}
-
-/// The first block, and the word about what could not be replayed.
-fn first(retry: Duration, resume: Resume) -> Bytes {
-    let block = encode::first_block(Retry::clamped(retry).as_millis());
-    match resume {
-        Resume::Gap | Resume::Unknown => {
-            let mut bytes = BytesMut::from(block);
-            bytes.extend_from_slice(&reset(resume));
-            bytes.freeze()
-        }
-        _ => block,
-    }
-}
-
-/// The word about what could not be replayed. It names no ID: the one that was asked for may be
-/// another tenant's.
-fn reset(why: Resume) -> Bytes {
-    Bytes::from(format!("event: reset\ndata: {{\"reason\":\"{why}\"}}\n\n"))
 }
 
 /// Everything that the application's stream has ready, up to a piece.

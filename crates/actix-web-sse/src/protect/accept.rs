@@ -15,8 +15,15 @@ pub enum AcceptMode {
     Negotiate,
 }
 
+/// Longer than any client's preferences. What is longer is not weighed, for that would cost more
+/// than the stream.
+const MAX_BYTES: usize = 8192;
+
 /// Whether these `Accept` lines allow `text/event-stream`.
-pub(crate) fn accepts<'a>(lines: impl Iterator<Item = &'a [u8]>, mode: AcceptMode) -> bool {
+pub(crate) fn accepts<'a>(lines: impl Iterator<Item = &'a [u8]> + Clone, mode: AcceptMode) -> bool {
+    if lines.clone().map(<[u8]>::len).sum::<usize>() > MAX_BYTES {
+        return false;
+    }
     // The weight of the most specific range that matches: exact, then text/*, then */*.
     let mut best: Option<(Specificity, bool)> = None;
     let mut empty = true;
@@ -196,7 +203,8 @@ mod tests {
         ] {
             assert!(!explicit(&[line]), "{line}");
         }
-        assert!(!explicit(&[&"a/b,".repeat(15_000)]));
+        let long = format!("{} text/event-stream", "a/b,".repeat(15_000));
+        assert!(!explicit(&[&long]) && !negotiated(&[&long]));
     }
 
     proptest! {

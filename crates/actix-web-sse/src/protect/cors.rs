@@ -7,6 +7,9 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::vary;
 
+/// More headers than any script sets; further names are not looked at.
+const MAX_REQUESTED: usize = 64;
+
 /// Which origin a reply is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reflection {
@@ -163,10 +166,13 @@ impl PreflightRules {
                 .flat_map(|line| line.split(|byte| *byte == b','))
                 .map(<[u8]>::trim_ascii)
                 .filter(|name| !name.is_empty())
-                .all(|name| {
-                    self.request_headers
-                        .iter()
-                        .any(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name))
+                .enumerate()
+                .all(|(place, name)| {
+                    place < MAX_REQUESTED
+                        && self
+                            .request_headers
+                            .iter()
+                            .any(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name))
                 })
     }
 }

@@ -60,8 +60,14 @@ impl Hosts {
     }
 }
 
+/// Longer than any name and port.
+const MAX_AUTHORITY: usize = 512;
+
 /// Host and port of an authority; `None` if it is anything but these two.
 fn split(authority: &[u8]) -> Option<(&[u8], Option<u16>)> {
+    if authority.len() > MAX_AUTHORITY {
+        return None;
+    }
     let (host, rest) = if authority.starts_with(b"[") {
         let end = authority.iter().position(|byte| *byte == b']')? + 1;
         let (host, rest) = authority.split_at_checked(end)?;

@@ -18,7 +18,8 @@ use actix_web::{
 
 use super::{
     Policy,
-    exchange::{Admitted, Exchange, Mount, Verdict},
+    admit::Admitted,
+    exchange::{Exchange, Mount, Verdict},
     limit::Permit,
     panic::caught,
     refusal::Refusal,

@@ -1,8 +1,7 @@
 //! The guards in front of a stream: decided before anything is subscribed, the cheapest first.
 //!
 //! A [`Policy`] is built once and mounted as middleware around the stream routes. Each request
-//! passes, in this order: method, host, origin and fetch metadata, `Accept`, limits; what is
-//! refused is answered with a JSON error, reported to the
+//! passes them in the order below; what is refused is answered with a JSON error, reported to the
 //! [`Observer`](crate::observe::Observer), and never reaches the handler.
 //!
 //! ```
@@ -31,6 +30,25 @@
 //! # }
 //! ```
 //!
+//! # Order
+//!
+//! | guard | refusal | notes |
+//! |---|---|---|
+//! | method | 405 `method_not_allowed` | `HEAD` gets the headers of the stream, after all guards, and opens none |
+//! | host | 421 `host_denied` | only where [`hosts`](crate::config::PolicyConfig::hosts) are listed |
+//! | origin | 403 `origin_denied`, `origin_malformed` | compared byte by byte; a page of the server's own origin is no foreigner |
+//! | fetch metadata | 403 `fetch_metadata_denied` | a browser says what asks: only a script may |
+//! | `Accept` | 406 `not_acceptable` | |
+//! | address, process, rate | 429 `ip_limit`, 503 `capacity`, 429 `rate_limit` | before authentication, so that nobody makes it work for nothing |
+//! | credentials | 401 `unauthorized`, `invalid_token`, `invalid_ticket`; 400 `invalid_request`; 503 `auth_unavailable` | RFC 6750; all that is wrong with a token looks alike |
+//! | topic | 403 `insufficient_scope` | where [`topic`](PolicyBuilder::topic) tells which it is; otherwise the subscription says so |
+//! | user | 429 `user_limit` | |
+//! | ticket | 401 `invalid_ticket` | used up only now |
+//!
+//! A refusal is `{"error":"…"}`, and readable by the page if its origin is allowed. One that
+//! passes (429, 503) is answered by who is asking, see [`Overload`]: a native `EventSource` would
+//! take the status for an end, and so is sent away with an event stream that holds only `retry:`.
+//!
 //! # Streams and their companions
 //!
 //! A [`Policy`] wraps routes that are streams, and nothing else: it asks for
@@ -54,15 +72,87 @@
 //! headers with its own, never doubling them, and answers preflights before the policy sees them,
 //! so it has to allow what the policy allows. Inside the policy, its headers are replaced by the
 //! policy's. Best leave it off the streams.
+//!
+//! # Signing in
+//!
+//! | | works with `EventSource` | across sites | on reconnect |
+//! |---|---|---|---|
+//! | cookie ([`SessionCookie`]) | yes, `withCredentials: true` across origins | only `SameSite=None; Partitioned`, and only where the browser allows it | sent again |
+//! | bearer token | no: it cannot set headers; `fetch` can | yes | set again by the script |
+//! | ticket, `single-use` | yes | yes | refused: the page fetches another |
+//! | ticket, `resumable` | yes | yes | accepted while its stream is open and for its `ttl` after |
+//!
+//! Sub-domains of one site (`app.example.com`, `api.example.com`) are the same site: a cookie with
+//! `SameSite=Strict` travels between them, and the request is cross-origin all the same.
+//!
+//! With `credentials = false` a cookie from another origin does not count, whatever the browser
+//! sends. After a token has expired nobody goes on as anonymous: the stream ends with
+//! `event: auth_expired`, and the next request is refused with 401.
+//!
+//! ## Tickets
+//!
+//! The page fetches a ticket with its real credentials ([`Policy::ticket`] answers), and puts it
+//! into the URL:
+//!
+//! ```js
+//! // mode = "resumable": the browser reconnects by itself, with Last-Event-ID.
+//! async function open(topic) {
+//!   const answer = await fetch(`${api}/ticket?topic=${topic}`, { method: "POST", credentials: "include" });
+//!   const { ticket } = await answer.json();
+//!   return new EventSource(`${api}/events?topic=${topic}&ticket=${ticket}`);
+//! }
+//! ```
+//!
+//! A single-use ticket is spent when the stream opens. The reconnect of the browser is refused
+//! with 401, which ends the `EventSource` for good (`readyState` is 2): the page makes a new one,
+//! with a new ticket, and says itself where it left off:
+//!
+//! ```js
+//! // mode = "single-use"
+//! async function follow(topic, on) {
+//!   let last = "";
+//!   for (let wait = 1000; ; wait = Math.min(wait * 2, 30000)) {
+//!     try {
+//!       const answer = await fetch(`${api}/ticket?topic=${topic}`, { method: "POST", credentials: "include" });
+//!       if (answer.status === 401 || answer.status === 403) return;   // sign in again
+//!       const { ticket } = await answer.json();
+//!       const resume = last && `&lastEventId=${encodeURIComponent(last)}`;
+//!       const source = new EventSource(`${api}/events?topic=${topic}&ticket=${ticket}${resume}`);
+//!       await new Promise((ended) => {
+//!         source.onopen = () => { wait = 1000; };
+//!         source.onmessage = (event) => { last = event.lastEventId; on(event); };
+//!         source.onerror = () => { if (source.readyState === 2) ended(); };
+//!       });
+//!     } catch { /* the network: try again */ }
+//!     await new Promise((later) => setTimeout(later, wait * (0.5 + Math.random())));
+//!   }
+//! }
+//! ```
+//!
+//! Tickets are signed, not encrypted, and stand in a URL: keep query strings out of logs. Several
+//! nodes share the key, and a [`TicketStore`] that remembers which tickets were used.
+//!
+//! # Behind a proxy
+//!
+//! - **List it in [`trusted_proxies`](crate::config::LimitsConfig::trusted_proxies).** Otherwise
+//!   all clients share its address, and with it one limit.
+//! - It must pass `Host` on as the browser sent it. If it cannot, add the server's public origin
+//!   to the allow-list: the policy cannot know it.
+//! - It must add to `X-Forwarded-For` (or `Forwarded`, as configured) and pass `Origin` and
+//!   `Accept` on. A cache in it must honour `Vary`; none of our replies may be stored anyway.
+//! - `http/1.0` between proxy and server, which nginx speaks by default, works; `1.1` is better.
 
 pub(crate) mod accept;
+mod admit;
+mod allow_list;
 pub(crate) mod auth;
 mod builder;
-mod cors;
+pub(crate) mod cors;
 mod csp;
+mod decide;
 mod exchange;
 mod fetch_metadata;
-mod host;
+pub(crate) mod host;
 pub(crate) mod limit;
 mod middleware;
 pub(crate) mod origin;
@@ -75,6 +165,7 @@ pub(crate) mod ticket;
 mod vary;
 
 pub use accept::AcceptMode;
+pub use auth::session_cookie::{CookieTemplate, InvalidCookieValue, SameSite, SessionCookie};
 pub use auth::{Attempt, AuthError, AuthFuture, Authenticator, Token};
 pub use builder::PolicyBuilder;
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};

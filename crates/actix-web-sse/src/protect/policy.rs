@@ -1,40 +1,30 @@
-//! The guards' one configuration, and their decisions.
+//! The guards' one configuration.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{
-        Method, Version,
-        header::{self, HeaderValue},
-    },
+    http::header::{self, HeaderValue},
 };
 
 use super::{
-    accept::{self, AcceptMode},
+    accept::AcceptMode,
     auth::Auth,
     builder::PolicyBuilder,
-    cors::{CorsRules, PreflightRules, Reflection},
+    cors::{CorsRules, PreflightRules},
     csp,
-    fetch_metadata::FetchMetadata,
+    decide::{OriginFindings, Source, StreamMethods},
     host::Hosts,
-    limit::{
-        Limits,
-        address::{Proxies, forwarded_https},
-    },
+    limit::{Limits, address::Proxies},
     middleware::ApiPolicy,
-    origin::{self, OriginHeader, OriginList},
+    origin::OriginList,
     outbound::Outbound,
     overload::Overload,
     refusal::Refusal,
     ticket::{Binding, Tickets},
 };
 use crate::{
-    config::{ForwardedHeader, Methods},
-    observe::{
-        AuthMethod, CorsVerdict, Observer, OriginClass, RefusalMode, RefusalReason, Refused,
-        Visitor,
-    },
+    observe::{AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Visitor},
     subscriber::Identity,
 };
 
@@ -147,168 +137,7 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// The methods of a stream route.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct StreamMethods(Methods);
-
-impl StreamMethods {
-    pub(super) const fn of(methods: Methods) -> Self {
-        Self(methods)
-    }
-
-    /// The value of `Allow`.
-    pub(super) const fn allow(self) -> &'static str {
-        match self.0 {
-            Methods::Get => "GET, HEAD, OPTIONS",
-            Methods::Post => "POST, OPTIONS",
-            Methods::GetAndPost => "GET, HEAD, POST, OPTIONS",
-        }
-    }
-
-    /// What a preflight may ask for.
-    pub(super) const fn cors(self) -> &'static [&'static str] {
-        match self.0 {
-            Methods::Get => &["GET", "HEAD"],
-            Methods::Post => &["POST"],
-            Methods::GetAndPost => &["GET", "HEAD", "POST"],
-        }
-    }
-
-    fn contain(self, method: &Method) -> bool {
-        self.cors().contains(&method.as_str())
-    }
-}
-
-/// What the policy makes of a request's origin.
-#[derive(Debug)]
-pub(super) struct OriginFindings {
-    pub(super) class: OriginClass,
-    pub(super) cors: CorsVerdict,
-    pub(super) reflection: Reflection,
-    /// Why it is not let through.
-    pub(super) refusal: Option<RefusalReason>,
-    /// The candidate list would have refused it.
-    pub(super) candidate_refuses: bool,
-}
-
-/// Where a request comes from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Source {
-    pub(super) address: Option<IpAddr>,
-    /// The client came by https, to us or to a proxy that is trusted.
-    pub(super) secure: bool,
-}
-
-impl Source {
-    pub(super) const fn scheme(self) -> &'static str {
-        if self.secure { "https" } else { "http" }
-    }
-}
-
 impl Inner {
-    /// Sees where the request comes from.
-    pub(super) fn source(&self, request: &HttpRequest) -> Source {
-        let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
-        let secure = request.app_config().secure();
-        let Some(header) = self.proxies.header_for(peer) else {
-            return Source {
-                address: peer,
-                secure,
-            };
-        };
-        // Only two ends of this iterator are public; the lines are few.
-        let lines = |name| -> Vec<_> {
-            let lines = request.headers().get_all(name);
-            lines.map(HeaderValue::as_bytes).collect()
-        };
-        let (name, says_https) = match header {
-            ForwardedHeader::XForwardedFor => {
-                let proto = lines(header::X_FORWARDED_PROTO);
-                let last = proto
-                    .last()
-                    .and_then(|line| line.rsplit(|byte| *byte == b',').next());
-                (
-                    header::X_FORWARDED_FOR,
-                    last.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https")),
-                )
-            }
-            ForwardedHeader::Forwarded => {
-                let last = lines(header::FORWARDED);
-                let says = last.last().is_some_and(|line| forwarded_https(line));
-                (header::FORWARDED, says)
-            }
-        };
-        Source {
-            address: self.proxies.client(header, peer, lines(name).into_iter()),
-            secure: secure || says_https,
-        }
-    }
-
-    /// Sees whose page is asking.
-    pub(super) fn origin(&self, request: &HttpRequest, scheme: &str) -> OriginFindings {
-        let headers = request.headers();
-        let lines = headers.get_all(header::ORIGIN).map(HeaderValue::as_bytes);
-        let header = OriginHeader::read(lines);
-        let says_same_origin = fetch_metadata(request).says_same_origin();
-        let own = match header {
-            OriginHeader::Absent => says_same_origin == Some(true),
-            OriginHeader::Value(origin) => {
-                origin::is_own(origin, authority(request), scheme, says_same_origin)
-            }
-            OriginHeader::Malformed | OriginHeader::Null => false,
-        };
-        let entry = match header {
-            OriginHeader::Value(origin) => self.origins.find(origin),
-            OriginHeader::Null if self.origins.is_public() => self.origins.find(b"null"),
-            _ => None,
-        };
-        let reflection = match (entry, headers.get(header::ORIGIN)) {
-            _ if self.origins.is_public() && header != OriginHeader::Malformed => Reflection::Any,
-            (Some(_), Some(origin)) => Reflection::Origin(origin.clone()),
-            _ => Reflection::None,
-        };
-        let (class, cors, refusal) = match (entry, header) {
-            (_, OriginHeader::Malformed) => (
-                OriginClass::Other,
-                CorsVerdict::Denied,
-                Some(RefusalReason::OriginMalformed),
-            ),
-            (None, OriginHeader::Absent) if !own => {
-                (OriginClass::None, CorsVerdict::NoOrigin, None)
-            }
-            _ if own => (OriginClass::SameOrigin, CorsVerdict::SameOrigin, None),
-            (Some(entry), _) => (
-                OriginClass::Allowed(Arc::clone(entry)),
-                CorsVerdict::Allowed,
-                None,
-            ),
-            (None, header) => (
-                if header == OriginHeader::Null {
-                    OriginClass::Null
-                } else {
-                    OriginClass::Other
-                },
-                CorsVerdict::Denied,
-                Some(RefusalReason::OriginDenied),
-            ),
-        };
-        let candidate_refuses = self
-            .candidate
-            .as_ref()
-            .is_some_and(|candidate| match header {
-                OriginHeader::Value(origin) => !own && candidate.find(origin).is_none(),
-                OriginHeader::Null => !candidate.is_public(),
-                OriginHeader::Absent | OriginHeader::Malformed => false,
-            });
-        OriginFindings {
-            class,
-            cors,
-            reflection,
-            refusal,
-            candidate_refuses,
-        }
-    }
-
     /// Which topic the request is about, where the application has said how to tell.
     pub(super) fn topic_of(&self, request: &HttpRequest) -> Option<String> {
         self.topic.as_ref().and_then(|topic| topic(request))
@@ -387,88 +216,5 @@ impl Inner {
         let refused = Refused::new(&visitor, reason, RefusalMode::Hard, status);
         self.observer.refused(&refused);
         refusal.response()
-    }
-
-    /// The guard on the method of a stream route.
-    pub(super) fn check_method(&self, method: &Method) -> Result<(), Refusal> {
-        if self.methods.contain(method) {
-            return Ok(());
-        }
-        Err(Refusal {
-            allow: Some(self.allow.clone()),
-            ..Refusal::new(RefusalReason::MethodNotAllowed)
-        })
-    }
-
-    /// The guard on the names under which we are served.
-    pub(super) fn check_host(&self, request: &HttpRequest) -> Result<(), Refusal> {
-        if self.hosts.is_empty() {
-            return Ok(());
-        }
-        let mut lines = request
-            .headers()
-            .get_all(header::HOST)
-            .map(HeaderValue::as_bytes);
-        let host = (lines.next(), lines.next());
-        let authority = request
-            .uri()
-            .authority()
-            .map(|name| name.as_str().as_bytes());
-        let allowed = match (authority, host) {
-            (_, (Some(_), Some(_))) => false,
-            (Some(authority), (Some(host), None)) => {
-                self.hosts.allow(authority) && self.hosts.allow(host)
-            }
-            (Some(name), (None, _)) | (None, (Some(name), None)) => self.hosts.allow(name),
-            // Only HTTP/1.0 may leave it out, and no browser speaks that.
-            (None, (None, _)) => request.version() < Version::HTTP_11,
-        };
-        if allowed {
-            Ok(())
-        } else {
-            Err(Refusal::new(RefusalReason::HostDenied))
-        }
-    }
-
-    /// The guard on `Accept`.
-    pub(super) fn check_accept(&self, request: &HttpRequest) -> Result<(), Refusal> {
-        let lines = request
-            .headers()
-            .get_all(header::ACCEPT)
-            .map(HeaderValue::as_bytes);
-        if accept::accepts(lines, self.accept) {
-            Ok(())
-        } else {
-            Err(Refusal::new(RefusalReason::NotAcceptable))
-        }
-    }
-}
-
-/// A preflight (WHATWG Fetch § 3.2.2): any other `OPTIONS` is just a method.
-pub(super) fn is_preflight(request: &HttpRequest) -> bool {
-    request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ORIGIN)
-        && request
-            .headers()
-            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-pub(super) fn fetch_metadata(request: &HttpRequest) -> FetchMetadata<'_> {
-    let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
-    FetchMetadata {
-        site: header("sec-fetch-site"),
-        mode: header("sec-fetch-mode"),
-        dest: header("sec-fetch-dest"),
-    }
-}
-
-/// The name that the request went to.
-fn authority(request: &HttpRequest) -> Option<&[u8]> {
-    match request.uri().authority() {
-        Some(authority) => Some(authority.as_str().as_bytes()),
-        None => request
-            .headers()
-            .get(header::HOST)
-            .map(HeaderValue::as_bytes),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpResponse,
+    HttpResponse, HttpResponseBuilder,
     http::{
         StatusCode,
         header::{self, HeaderValue},
@@ -37,11 +37,7 @@ impl Refusal {
     /// The answer: JSON, never cached, never an event stream, and nothing in it that the client
     /// sent.
     pub(crate) fn response(self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status());
-        response
-            .insert_header((header::CONTENT_TYPE, "application/json"))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        let mut response = head(self.status());
         if let Some(after) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, whole_seconds(after)));
         }
@@ -51,7 +47,7 @@ impl Refusal {
         if let Some(challenge) = challenge(self.reason) {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
-        let mut response = response.body(format!(r#"{{"error":"{}"}}"#, self.reason));
+        let mut response = response.body(body(self.reason.as_str()));
         match self.reason {
             RefusalReason::NotAcceptable => vary::add(response.headers_mut(), "Accept"),
             RefusalReason::PreflightDenied => vary::add(response.headers_mut(), vary::PREFLIGHT),
@@ -59,6 +55,24 @@ impl Refusal {
         }
         response
     }
+}
+
+/// The answer to a fault that is no refusal of a guard's, in the same form.
+pub(crate) fn json(status: StatusCode, code: &'static str) -> HttpResponse {
+    head(status).body(body(code))
+}
+
+fn head(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    response
+}
+
+fn body(code: &'static str) -> String {
+    format!(r#"{{"error":"{code}"}}"#)
 }
 
 impl From<RefusalReason> for Refusal {

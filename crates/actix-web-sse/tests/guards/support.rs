@@ -303,6 +303,21 @@ impl Reply {
         }
     }
 
+    /// Reads to the end of the connection's last chunk, framing included.
+    pub async fn rest_of_it(mut self) -> Vec<u8> {
+        while !self.rest.ends_with(b"0\r\n\r\n") {
+            self.read_more().await;
+        }
+        self.rest
+    }
+
+    /// Reads until the body holds this.
+    pub async fn until(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.rest).contains(text) {
+            self.read_more().await;
+        }
+    }
+
     async fn read_more(&mut self) {
         let read = timeout(LIMIT, self.socket.read_buf(&mut self.rest))
             .await

@@ -1,19 +1,15 @@
 //! The configuration file: its sections, read one by one so that all faults are told at once.
 
-mod auth;
 mod sections;
 
-use actix_web_sse::config::{HubConfig, PolicyConfig, StreamConfig};
+use actix_web_sse::config::{AuthConfig, HubConfig, PolicyConfig, StreamConfig};
 use serde::de::DeserializeOwned;
 use toml::{
     Spanned,
     de::{DeTable, DeValue, ValueDeserializer},
 };
 
-pub(crate) use self::{
-    auth::AuthSection,
-    sections::{MetricsSection, ServerSection, Tls},
-};
+pub(crate) use self::sections::{MetricsSection, Operators, ServerSection, Tls};
 use crate::failure::Failure;
 
 /// The configuration of a demo that was given none.
@@ -21,14 +17,17 @@ pub(crate) const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Everything that a file can say. Whether the hub, the stream and the policy can be built from
 /// it is for them to say.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Config {
     pub(crate) server: ServerSection,
     pub(crate) metrics: MetricsSection,
     pub(crate) hub: HubConfig,
     pub(crate) stream: StreamConfig,
     pub(crate) policy: PolicyConfig,
-    pub(crate) auth: AuthSection,
+    pub(crate) auth: AuthConfig,
+    /// `auth.jwt_hs256_secret` once more, for who signs tokens: the section itself shows it to
+    /// nobody.
+    pub(crate) jwt_secret: Option<String>,
 }
 
 impl Config {
@@ -54,7 +53,12 @@ impl Config {
                 "hub" => reader.section("hub", value, &mut config.hub),
                 "stream" => reader.section("stream", value, &mut config.stream),
                 "policy" => reader.section("policy", value, &mut config.policy),
-                "auth" => reader.section("auth", value, &mut config.auth),
+                "auth" => {
+                    let secret = value.get_ref().get("jwt_hs256_secret");
+                    let secret = secret.and_then(|secret| secret.get_ref().as_str());
+                    config.jwt_secret = secret.map(str::to_owned);
+                    reader.section("auth", value, &mut config.auth);
+                }
                 unknown => {
                     let message = format!(
                         "unknown section or key `{unknown}`; there are {}",
@@ -63,9 +67,6 @@ impl Config {
                     reader.fault(Some(name.span()), &message);
                 }
             }
-        }
-        for line in config.auth.not_yet() {
-            reader.fault(None, line);
         }
         if reader.faults.is_empty() {
             Ok(config)
@@ -97,10 +98,11 @@ impl Reader<'_> {
                     path => format!("{name}.{path}"),
                 };
                 let inner = error.inner();
-                self.fault(
-                    inner.span(),
-                    &format!("{path}: {}", in_plain_words(inner.message())),
-                );
+                let mut message = in_plain_words(inner.message());
+                if name == "auth" || path.starts_with("metrics.operators") {
+                    message = without_values(&message);
+                }
+                self.fault(inner.span(), &format!("{path}: {message}"));
             }
         }
     }
@@ -144,6 +146,22 @@ fn in_plain_words(message: &str) -> String {
     format!("{found}expected {expected}")
 }
 
+/// A value in the wrong place may be a secret all the same.
+fn without_values(message: &str) -> String {
+    if let Some(rest) = message.strip_prefix("unknown variant `") {
+        let (_, after) = rest.split_once('`').unwrap_or_default();
+        return format!("unknown variant{after}");
+    }
+    match (message.find('"'), message.rfind('"')) {
+        (Some(from), Some(to)) if from < to => {
+            let (before, rest) = message.split_at(from);
+            let (_, after) = rest.split_at(to + 1 - from);
+            format!("{before}(not shown){after}")
+        }
+        _ => message.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -152,7 +170,8 @@ mod tests {
 
     fn faults(text: &str) -> String {
         Config::parse("demo.toml", text)
-            .expect_err("the file is wrong")
+            .err()
+            .expect("the file is wrong")
             .to_string()
     }
 
@@ -206,6 +225,18 @@ mod tests {
         assert_eq!(told.lines().count(), 3, "{told}");
         for key in ["server.workers", "stream.retry", "`hubb`"] {
             assert!(told.contains(key), "{key} in {told}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_told() {
+        for misplaced in [
+            "[auth]\nticket = \"hunter2\"\n",
+            "[auth]\nrequired = \"hunter2\"\n",
+            "[metrics]\noperators = \"hunter2\"\n",
+        ] {
+            let told = faults(misplaced);
+            assert!(!told.contains("hunter2"), "{told}");
         }
     }
 

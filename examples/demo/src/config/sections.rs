@@ -22,6 +22,8 @@ pub(crate) struct ServerSection {
     /// How often something is published to the topic `demo`; absent: never.
     #[serde(with = "humantime_serde")]
     pub(crate) tick: Option<Duration>,
+    /// Whether anybody may ask for a token (`POST /session`). For the page, and never in earnest.
+    pub(crate) sign_in: bool,
     /// The certificate, then HTTP/1.1 and HTTP/2 by ALPN; absent: no TLS.
     pub(crate) tls: Option<Tls>,
 }
@@ -33,6 +35,7 @@ impl Default for ServerSection {
             workers: None,
             foreign: None,
             tick: None,
+            sign_in: false,
             tls: None,
         }
     }
@@ -47,12 +50,23 @@ pub(crate) struct Tls {
 }
 
 /// Where the metrics are. Section `[metrics]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct MetricsSection {
     /// Their own listener; absent: `/metrics` is mounted in the application.
     #[serde(deserialize_with = "some_address")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Who may look at addresses and refused origins, at `/operators` beside the metrics; absent:
+    /// nobody.
+    pub(crate) operators: Option<Operators>,
+}
+
+/// `"loopback"`, or `{ bearer = "a token of 16 bytes or more" }`. `[metrics] operators`.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Operators {
+    Loopback,
+    Bearer(String),
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {

@@ -1,5 +1,5 @@
 use actix_web::{
-    Responder,
+    HttpRequest, Responder,
     error::InternalError,
     http::StatusCode,
     web::{Query, QueryConfig},
@@ -32,6 +32,12 @@ pub(crate) fn query_config() -> QueryConfig {
 
 fn default_topic() -> String {
     DEFAULT_TOPIC.to_owned()
+}
+
+/// The topic that a request is about; `None` if its query cannot be read.
+pub(crate) fn topic(request: &HttpRequest) -> Option<String> {
+    let query = Query::<Topic>::from_query(request.query_string());
+    query.ok().map(|query| query.into_inner().topic)
 }
 
 /// `GET /events?topic=T`: the stream of a topic.

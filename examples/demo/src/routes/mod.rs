@@ -4,11 +4,13 @@ mod error;
 mod events;
 mod health;
 mod publish;
+mod session;
 mod ticket;
 
 pub(crate) use self::{
-    events::{DEFAULT_TOPIC, events, query_config},
+    events::{DEFAULT_TOPIC, events, query_config, topic},
     health::{healthz, readyz},
-    publish::publish,
+    publish::{Publishers, publish},
+    session::{sign_in, sign_out},
     ticket::ticket,
 };

@@ -1,9 +1,9 @@
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
     http::StatusCode,
-    web::{Bytes, Query},
+    web::{Bytes, Data, Query},
 };
-use actix_web_sse::{Event, Hub, PublishError};
+use actix_web_sse::{Event, Hub, Identity, PublishError, observe::AuthMethod};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,15 +12,40 @@ use super::{
     events::Topic,
 };
 
+/// Whether publishing takes a token that allows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Publishers {
+    Anybody,
+    Named,
+}
+
+impl Publishers {
+    /// Only a bearer token counts: a cookie would come along by itself.
+    fn admit(self, identity: &Identity) -> Result<(), Refused> {
+        let named = identity.publish && identity.method == AuthMethod::Bearer;
+        match self {
+            Self::Named if !named => Err(Refused {
+                status: StatusCode::FORBIDDEN,
+                code: "insufficient_scope",
+                message: "publishing takes a bearer token whose claim `publish` is true".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// `POST /publish?topic=T`: text/plain is the data; application/json is `{"data", "event"?}`.
 pub(crate) async fn publish(
     request: HttpRequest,
+    publishers: Data<Publishers>,
+    identity: Identity,
     hub: Hub,
     topic: Query<Topic>,
     body: Result<Bytes, actix_web::Error>,
 ) -> HttpResponse {
-    let published = body
-        .map_err(|fault| Refused::unread(&fault))
+    let published = publishers
+        .admit(&identity)
+        .and_then(|()| body.map_err(|fault| Refused::unread(&fault)))
         .and_then(|body| event(request.content_type(), &body))
         .and_then(|event| Ok(hub.publish(&topic.topic, event)?));
     match published {

@@ -1,12 +1,16 @@
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Query},
+};
+use actix_web_sse::Policy;
 
-use super::error::error;
+use super::events::Topic;
 
-/// `POST /ticket?topic=T`.
-pub(crate) async fn ticket() -> HttpResponse {
-    error(
-        StatusCode::NOT_IMPLEMENTED,
-        "not_implemented",
-        "stream tickets are not yet supported",
-    )
+/// `POST /ticket?topic=T`: real credentials in, a URL's worth of them out.
+pub(crate) async fn ticket(
+    request: HttpRequest,
+    policy: Data<Policy>,
+    topic: Query<Topic>,
+) -> HttpResponse {
+    policy.ticket(&request, &topic.topic)
 }

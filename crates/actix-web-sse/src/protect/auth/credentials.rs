@@ -8,6 +8,10 @@ use crate::observe::AuthMethod;
 /// Longer than any sensible token, and short enough to be checked in microseconds.
 const MAX_TOKEN: usize = 8192;
 
+/// Longer than any cookies or query that a stream is asked for with; what is longer is not
+/// searched.
+const MAX_SEARCHED: usize = 16 * 1024;
+
 /// The query parameter that holds a ticket.
 const TICKET: &[u8] = b"ticket";
 
@@ -50,11 +54,12 @@ impl Places<'_> {
 /// browser sends by itself (cookie).
 ///
 /// # Errors
-/// Two headers, two tickets, a token and a ticket, or two cookies of one name that differ.
+/// Two headers, two tickets, a token and a ticket, or two cookies of one name that differ; and
+/// cookies so long that nobody searches them.
 pub(crate) fn present<'a>(
     places: Places<'_>,
     mut authorization: impl Iterator<Item = &'a [u8]>,
-    cookies: impl Iterator<Item = &'a [u8]>,
+    cookies: impl Iterator<Item = &'a [u8]> + Clone,
     query: &'a str,
 ) -> Result<Presented<'a>, Contradiction> {
     let bearer = match (authorization.next(), authorization.next()) {
@@ -62,7 +67,12 @@ pub(crate) fn present<'a>(
         (Some(line), None) if places.bearer || places.ticket => bearer(line),
         _ => None,
     };
-    let ticket = if places.ticket { ticket(query)? } else { None };
+    let ticket = match places.ticket {
+        // There may be one, and it does not hold.
+        true if query.len() > MAX_SEARCHED => Some(Cow::Borrowed(b"".as_slice())),
+        true => ticket(query)?,
+        false => None,
+    };
     match (bearer, ticket) {
         (Some(_), Some(_)) => Err(Contradiction),
         (Some(token), None) if places.bearer => Ok(token_of(token, AuthMethod::Bearer)),
@@ -98,8 +108,11 @@ fn bearer(line: &[u8]) -> Option<&[u8]> {
 /// paths, and one of them may be an attacker's.
 fn cookie<'a>(
     name: &str,
-    lines: impl Iterator<Item = &'a [u8]>,
+    lines: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> Result<Option<&'a [u8]>, Contradiction> {
+    if lines.clone().map(<[u8]>::len).sum::<usize>() > MAX_SEARCHED {
+        return Err(Contradiction);
+    }
     let mut found = None;
     for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')) {
         let Some(equals) = pair.iter().position(|byte| *byte == b'=') else {
@@ -224,6 +237,18 @@ mod tests {
             "contradiction"
         );
         assert_eq!(read(&[], &["__Host-sid=a", "__Host-sid=a"], ""), "cookie a");
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_searched() {
+        let long = "a=b;".repeat(5000);
+        assert_eq!(read(&[], &[&long], ""), "contradiction");
+        assert_eq!(read(&[], &[], &"a=b&".repeat(5000)), "ticket ");
+        assert_eq!(
+            read(&["Bearer a"], &[], &"a=b&".repeat(5000)),
+            "contradiction"
+        );
+        assert_eq!(read(&["Bearer a"], &[&long], ""), "bearer a");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod cache;
 pub(crate) mod credentials;
 #[cfg(feature = "jwt")]
 pub(crate) mod jwt;
+pub(crate) mod session_cookie;
 
 use std::{fmt, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 

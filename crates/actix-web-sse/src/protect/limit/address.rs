@@ -13,6 +13,9 @@ use crate::config::{Faults, ForwardedHeader, LimitsConfig};
 /// An entry of `trusted_proxies` for peers on a Unix socket.
 const UNIX: &str = "unix";
 
+/// More proxies than stand in any row.
+const MAX_HOPS: usize = 32;
+
 /// The proxies that are believed, and where they write.
 #[derive(Debug, Default)]
 pub(crate) struct Proxies {
@@ -22,7 +25,7 @@ pub(crate) struct Proxies {
 }
 
 impl Proxies {
-    pub(super) fn new(config: &LimitsConfig, faults: &mut Faults) -> Self {
+    pub(crate) fn new(config: &LimitsConfig, faults: &mut Faults) -> Self {
         const KEY: &str = "policy.limits.trusted_proxies";
         let mut proxies = Self::default();
         for text in &config.trusted_proxies {
@@ -82,6 +85,7 @@ impl Proxies {
         for element in lines
             .rev()
             .flat_map(|line| line.rsplit(|byte| *byte == b','))
+            .take(MAX_HOPS)
         {
             let said = match header {
                 ForwardedHeader::XForwardedFor => node(element.trim_ascii()),

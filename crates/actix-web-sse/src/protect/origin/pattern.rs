@@ -68,7 +68,7 @@ impl OriginPattern {
                     .strip_prefix(host.as_bytes())
                     .is_some_and(|rest| match rest.split_first() {
                         None => true,
-                        Some((b':', port)) => is_port(port),
+                        Some((b':', port)) => is_port(port) && !is_default(port, host),
                         Some(_) => false,
                     })
             }
@@ -126,6 +126,15 @@ fn is_port(bytes: &[u8]) -> bool {
             .ok()
             .and_then(|digits| digits.parse::<u16>().ok())
             .is_some()
+}
+
+/// Browsers leave it out.
+fn is_default(port: &[u8], origin: &str) -> bool {
+    port == if origin.starts_with("https:") {
+        b"443".as_slice()
+    } else {
+        b"80"
+    }
 }
 
 fn shape(text: &str) -> Result<(Shape, bool), String> {
@@ -305,6 +314,7 @@ mod tests {
         for origin in [
             "http://localhost:",
             "http://localhost:0",
+            "http://localhost:80",
             "http://localhost:05173",
             "http://localhost:65536",
             "http://localhost:5173/",

@@ -1,0 +1,172 @@
+//! `sse-probe tail`.
+
+use std::{cell::Cell, fmt::Write as _, process::ExitCode};
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use sse_probe::{
+    stream::{Item, SeenEvent},
+    tail::{Ended, Following, Told, follow},
+};
+
+use super::{
+    FINDINGS, GOOD,
+    common::{ConnectArgs, WhoArgs, target},
+    unreachable, usage,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    /// The stream's URL.
+    url: String,
+
+    #[command(flatten)]
+    who: WhoArgs,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+
+    /// Resume after this event.
+    #[arg(long, value_name = "ID")]
+    last_event_id: Option<String>,
+
+    /// End after so many events.
+    #[arg(long, short = 'n', value_name = "NUMBER")]
+    events: Option<u64>,
+
+    /// End when the stream ends.
+    #[arg(long)]
+    once: bool,
+
+    /// Show heartbeats and other comments.
+    #[arg(long)]
+    comments: bool,
+
+    /// Show the data of events and nothing else.
+    #[arg(long)]
+    data: bool,
+}
+
+pub(crate) async fn run(args: TailArgs) -> ExitCode {
+    let target = match target(&args.url, &args.who, &args.connect) {
+        Ok(target) => target,
+        Err(why) => return usage(&why),
+    };
+    let mut following = Following::from(args.last_event_id.clone());
+    if args.once {
+        following = following.once();
+    }
+    let seen = Cell::new(0_u64);
+    let hear = |told: Told<'_>| {
+        if let Told::Item(Item::Event(..)) = told {
+            seen.set(seen.get() + 1);
+        }
+        show(&told, &args);
+        args.events.is_none_or(|n| seen.get() < n)
+    };
+    let followed = tokio::select! {
+        followed = follow(&target, following, hear) => followed,
+        _ = tokio::signal::ctrl_c() => return ExitCode::from(GOOD),
+    };
+    match followed {
+        Ok(Ended::Refused(why)) => {
+            anstream::eprintln!(
+                "sse-probe: {}: an EventSource ends for good: {why}",
+                args.url
+            );
+            ExitCode::from(FINDINGS)
+        }
+        Ok(_) => ExitCode::from(GOOD),
+        Err(why) => unreachable(&args.url, &why),
+    }
+}
+
+fn show(told: &Told<'_>, args: &TailArgs) {
+    if args.data {
+        if let Told::Item(Item::Event(_, event)) = told {
+            anstream::println!("{}", safe(&event.data));
+        }
+        return;
+    }
+    let faint = Style::new().dimmed();
+    let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
+    match told {
+        Told::Opened(version, None) => anstream::eprintln!("{faint}open, HTTP/{version}{faint:#}"),
+        Told::Opened(version, Some(id)) => {
+            anstream::eprintln!("{faint}open, HTTP/{version}, after {}{faint:#}", safe(id));
+        }
+        Told::Blocked(why) => anstream::eprintln!("{red}a browser blocks this: {why}{red:#}"),
+        Told::Lost(why, wait) => {
+            let wait = humantime::format_duration(*wait);
+            anstream::eprintln!("{faint}{why}; again in {wait}{faint:#}");
+        }
+        Told::Fault(fault) => anstream::eprintln!("{red}{fault}{red:#}"),
+        Told::Item(Item::Event(at, event)) => {
+            anstream::println!(
+                "{faint}{:>9.3}{faint:#} {}",
+                at.as_secs_f64(),
+                describe(event)
+            );
+        }
+        Told::Item(Item::Comment(at, text)) if args.comments => {
+            anstream::println!("{faint}{:>9.3} :{}{faint:#}", at.as_secs_f64(), safe(text));
+        }
+        Told::Item(Item::Retry(at, time)) => {
+            let time = humantime::format_duration(*time);
+            anstream::eprintln!("{faint}{:>9.3} retry {time}{faint:#}", at.as_secs_f64());
+        }
+        _ => {}
+    }
+}
+
+fn describe(event: &SeenEvent) -> String {
+    let bold = Style::new().bold();
+    let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
+    let mut line = String::new();
+    let name = if event.name.is_empty() {
+        "message"
+    } else {
+        &event.name
+    };
+    // Writing to a String cannot fail.
+    let _ = write!(line, "{bold}{}{bold:#}", safe(name));
+    if let Some(id) = event.id.as_deref().filter(|_| event.own_id) {
+        let _ = write!(line, " {cyan}{}{cyan:#}", safe(id));
+    }
+    let json = serde_json::from_str::<serde_json::Value>(&event.data).ok();
+    let data = match json.filter(|v| v.is_object() || v.is_array()) {
+        Some(json) => safe(&format!("{json:#}")),
+        None => safe(&event.data),
+    };
+    for part in data.lines() {
+        let _ = write!(line, "\n          {part}");
+    }
+    let cut = event
+        .data_len
+        .saturating_sub(u64::try_from(event.data.len()).unwrap_or(u64::MAX));
+    if cut > 0 {
+        let _ = write!(line, "\n          … and {cut} bytes more");
+    }
+    line
+}
+
+/// Keeps a stranger's bytes from driving the terminal.
+fn safe(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let shown = c == '\n' || c == '\t' || !c.is_control();
+            let escaped = (!shown).then(|| c.escape_default());
+            escaped.into_iter().flatten().chain(shown.then_some(c))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(safe("a\u{1b}[2Jb\n\u{9b}"), "a\\u{1b}[2Jb\n\\u{9b}");
+    }
+}

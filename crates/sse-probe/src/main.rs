@@ -1,0 +1,32 @@
+//! The command line: `check`, `diff`, `watch`, `tail`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // clap ends with 2 on wrong usage, which is the code promised for it.
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            anstream::eprintln!("sse-probe: no runtime: {why}");
+            return ExitCode::from(2);
+        }
+    };
+    runtime.block_on(async {
+        match cli.command {
+            Command::Check(args) => cli::check::run(*args).await,
+            Command::Diff(args) => cli::diff::run(*args).await,
+            Command::Watch(args) => cli::watch::run(args).await,
+            Command::Tail(args) => cli::tail::run(*args).await,
+        }
+    })
+}

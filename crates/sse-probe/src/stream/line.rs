@@ -1,0 +1,207 @@
+//! Cuts bytes into lines: LF, CR and CRLF end one, also across chunks.
+
+use super::report::LineEnds;
+
+/// What is kept of a line. Longer lines are measured and validated, not stored.
+const KEPT: usize = 256 * 1024;
+
+/// A whole line.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    /// The line's number, from 1.
+    pub(super) number: u64,
+    /// Where it begins in the body.
+    pub(super) offset: u64,
+    /// Its bytes, at most the first 256 KiB.
+    pub(super) bytes: &'a [u8],
+    /// Its true length.
+    pub(super) len: u64,
+    /// Where the first byte that is not UTF-8 stands in the body.
+    pub(super) bad_utf8: Option<u64>,
+}
+
+/// The line that is being read.
+#[derive(Debug)]
+pub(super) struct Lines {
+    kept: Vec<u8>,
+    len: u64,
+    number: u64,
+    offset: u64,
+    position: u64,
+    after_cr: bool,
+    utf8: Utf8,
+    bad_utf8: Option<u64>,
+    ends: LineEnds,
+}
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        Self {
+            kept: Vec::new(),
+            len: 0,
+            number: 1,
+            offset: 0,
+            position: 0,
+            after_cr: false,
+            utf8: Utf8::default(),
+            bad_utf8: None,
+            ends: LineEnds::default(),
+        }
+    }
+
+    /// Takes bytes, and hands out each line that they end.
+    pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(Line<'_>)) {
+        for &byte in bytes {
+            self.position += 1;
+            if self.after_cr {
+                self.after_cr = false;
+                if byte == b'\n' {
+                    self.ends.cr -= 1;
+                    self.ends.crlf += 1;
+                    self.offset = self.position;
+                    continue;
+                }
+            }
+            match byte {
+                b'\n' | b'\r' => {
+                    if byte == b'\r' {
+                        self.after_cr = true;
+                        self.ends.cr += 1;
+                    } else {
+                        self.ends.lf += 1;
+                    }
+                    if !self.utf8.complete() {
+                        self.bad_utf8.get_or_insert(self.position - 1);
+                    }
+                    line(self.current());
+                    self.next_line();
+                }
+                _ => {
+                    if !self.utf8.accept(byte) {
+                        self.bad_utf8.get_or_insert(self.position - 1);
+                    }
+                    self.len += 1;
+                    if self.kept.len() < KEPT {
+                        self.kept.push(byte);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The line that has not ended yet.
+    pub(super) fn current(&self) -> Line<'_> {
+        Line {
+            number: self.number,
+            offset: self.offset,
+            bytes: &self.kept,
+            len: self.len,
+            bad_utf8: self.bad_utf8,
+        }
+    }
+
+    pub(super) fn ends(&self) -> LineEnds {
+        self.ends
+    }
+
+    fn next_line(&mut self) {
+        self.kept.clear();
+        self.kept.shrink_to(4096);
+        self.len = 0;
+        self.number += 1;
+        self.offset = self.position;
+        self.utf8 = Utf8::default();
+        self.bad_utf8 = None;
+    }
+}
+
+/// Validates UTF-8 byte by byte (Unicode 16, table 3-7), since lines are not stored whole.
+#[derive(Debug, Default)]
+struct Utf8 {
+    missing: u8,
+    low: u8,
+    high: u8,
+}
+
+impl Utf8 {
+    fn complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    fn accept(&mut self, byte: u8) -> bool {
+        if self.missing > 0 {
+            let good = (self.low..=self.high).contains(&byte);
+            self.missing = if good { self.missing - 1 } else { 0 };
+            (self.low, self.high) = (0x80, 0xBF);
+            return good;
+        }
+        (self.missing, self.low, self.high) = match byte {
+            0x00..=0x7F => (0, 0, 0),
+            0xC2..=0xDF => (1, 0x80, 0xBF),
+            0xE0 => (2, 0xA0, 0xBF),
+            0xED => (2, 0x80, 0x9F),
+            0xE1..=0xEF => (2, 0x80, 0xBF),
+            0xF0 => (3, 0x90, 0xBF),
+            0xF1..=0xF3 => (3, 0x80, 0xBF),
+            0xF4 => (3, 0x80, 0x8F),
+            _ => return false,
+        };
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lines(chunks: &[&[u8]]) -> (Vec<(u64, u64, String)>, LineEnds) {
+        let mut lines = Lines::new();
+        let mut out = Vec::new();
+        for chunk in chunks {
+            lines.feed(chunk, |l| {
+                out.push((
+                    l.number,
+                    l.offset,
+                    String::from_utf8_lossy(l.bytes).into_owned(),
+                ));
+            });
+        }
+        (out, lines.ends())
+    }
+
+    #[test]
+    fn every_line_end_counts_also_when_it_is_split() {
+        let (seen, ends) = lines(&[b"a\r", b"\nb\rc\n", b"\r\n"]);
+        let text: Vec<_> = seen.iter().map(|(_, _, t)| t.as_str()).collect();
+        assert_eq!(text, ["a", "b", "c", ""]);
+        assert_eq!((ends.lf, ends.cr, ends.crlf), (1, 1, 2));
+        let offsets: Vec<_> = seen.iter().map(|(_, o, _)| *o).collect();
+        assert_eq!(offsets, [0, 3, 5, 7]);
+    }
+
+    #[test]
+    fn a_line_that_never_ends_costs_bounded_memory() {
+        let mut lines = Lines::new();
+        let chunk = vec![b'x'; 1024 * 1024];
+        for _ in 0..10 {
+            lines.feed(&chunk, |_| panic!("no line ended"));
+        }
+        assert_eq!(lines.current().len, 10 * 1024 * 1024);
+        assert_eq!(lines.current().bytes.len(), KEPT);
+        assert!(lines.kept.capacity() <= 2 * KEPT);
+    }
+
+    proptest! {
+        #[test]
+        fn the_validator_agrees_with_the_standard_library(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
+            let line: Vec<u8> = bytes.into_iter().filter(|b| !b"\r\n".contains(b)).collect();
+            let mut lines = Lines::new();
+            let mut bad = None;
+            lines.feed(&line, |_| {});
+            lines.feed(b"\n", |l| bad = Some(l.bad_utf8.is_some()));
+            prop_assert_eq!(bad, Some(std::str::from_utf8(&line).is_err()));
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Lines to events, by the standard's rules, with every departure written down.
+//!
+//! <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>
+
+use std::time::Duration;
+
+use super::{
+    fault::{Fault, FaultKind},
+    line::{Line, Lines},
+    report::{Item, Report, SeenEvent},
+};
+
+/// What is kept of an event's data.
+const DATA_KEPT: usize = 64 * 1024;
+
+/// What is kept of a comment.
+const COMMENT_KEPT: usize = 256;
+
+/// Lines and events larger than this are faults.
+const LARGE: u64 = 1024 * 1024;
+
+/// Reads a stream as it arrives.
+#[derive(Debug)]
+pub struct Reader {
+    lines: Lines,
+    inner: Interpreter,
+    long_line: u64,
+}
+
+/// Field rules; knows lines, not bytes.
+#[derive(Debug, Default)]
+struct Interpreter {
+    report: Report,
+    block: Block,
+    last_id: Option<String>,
+}
+
+/// The block between two blank lines.
+#[derive(Debug, Default)]
+struct Block {
+    begun: Option<(u64, u64)>,
+    name: String,
+    data: String,
+    data_len: u64,
+    data_lines: u64,
+    id: Option<String>,
+    fields: u64,
+    comments: u64,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Reader {
+    /// One at the beginning of a body.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            lines: Lines::new(),
+            inner: Interpreter::default(),
+            long_line: 0,
+        }
+    }
+
+    /// Takes bytes that came at `at`.
+    pub fn feed(&mut self, bytes: &[u8], at: Duration) {
+        let inner = &mut self.inner;
+        let mut long_line = self.long_line;
+        self.lines.feed(bytes, |line| {
+            inner.long(&line, &mut long_line);
+            inner.line(&line, at);
+        });
+        inner.long(&self.lines.current(), &mut long_line);
+        self.long_line = long_line;
+        inner.report.ends = self.lines.ends();
+    }
+
+    /// What was read so far.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.inner.report
+    }
+
+    /// The same, to take parts out of.
+    pub fn report_mut(&mut self) -> &mut Report {
+        &mut self.inner.report
+    }
+
+    /// The end of the body: `clean` if the protocol ended it, not if it was cut or left.
+    #[must_use]
+    pub fn finish(mut self, clean: bool) -> Report {
+        let line = self.lines.current();
+        let begun = self.inner.block.begun;
+        let unfinished = line.len > 0 || self.inner.block.data_lines > 0;
+        if clean && unfinished {
+            let (number, offset) = begun.unwrap_or((line.number, line.offset));
+            self.inner.fault(FaultKind::Unfinished, number, offset);
+        }
+        let ends = self.lines.ends();
+        if ends.cr > 0 {
+            self.inner.fault(FaultKind::LoneCr, 1, 0);
+        }
+        self.inner.report
+    }
+}
+
+impl Interpreter {
+    fn fault(&mut self, kind: FaultKind, line: u64, offset: u64) {
+        self.report.fault(Fault { kind, line, offset });
+    }
+
+    /// Tells of a long line once, as soon as it is known to be long.
+    fn long(&mut self, line: &Line<'_>, told: &mut u64) {
+        if line.len > LARGE && *told != line.number {
+            *told = line.number;
+            self.fault(FaultKind::LineTooLong, line.number, line.offset);
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>, at: Duration) {
+        let (number, offset) = (line.number, line.offset);
+        if let Some(bad) = line.bad_utf8 {
+            self.fault(FaultKind::BadUtf8, number, bad);
+        }
+        let mut bytes = line.bytes;
+        let mut len = line.len;
+        if number == 1
+            && let Some(rest) = bytes.strip_prefix(b"\xEF\xBB\xBF")
+        {
+            self.fault(FaultKind::ByteOrderMark, number, offset);
+            bytes = rest;
+            len -= 3;
+        }
+        if len == 0 {
+            return self.dispatch(number, offset, at);
+        }
+        self.block.begun.get_or_insert((number, offset));
+        if let Some(comment) = bytes.strip_prefix(b":") {
+            self.block.comments += 1;
+            let shown = comment.get(..COMMENT_KEPT).unwrap_or(comment);
+            let text = String::from_utf8_lossy(shown);
+            let text = text.strip_prefix(' ').unwrap_or(&text).to_owned();
+            return self.report.push(Item::Comment(at, text));
+        }
+        let colon = bytes.iter().position(|&b| b == b':');
+        let (name, value) = bytes.split_at(colon.unwrap_or(bytes.len()));
+        let value = value.strip_prefix(b":").unwrap_or_default();
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        // What the line holds beyond the kept bytes belongs to the value.
+        let kept = u64::try_from(bytes.len()).unwrap_or(len);
+        let value_len = u64::try_from(value.len()).unwrap_or(0) + len.saturating_sub(kept);
+        self.field(name, value, value_len, number, offset, at);
+    }
+
+    fn field(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        value_len: u64,
+        number: u64,
+        offset: u64,
+        at: Duration,
+    ) {
+        let text = || String::from_utf8_lossy(value).into_owned();
+        match name {
+            b"data" => {
+                if value.contains(&0) {
+                    self.fault(FaultKind::NulInData, number, offset);
+                }
+                self.block.add_data(value, value_len);
+            }
+            b"event" => {
+                self.block.fields += 1;
+                self.block.name = text();
+            }
+            b"id" if value.contains(&0) => self.fault(FaultKind::IdWithNul, number, offset),
+            b"id" => {
+                if !safe_as_header(value) {
+                    self.fault(FaultKind::IdUnsafe(text()), number, offset);
+                }
+                self.block.fields += 1;
+                self.block.id = Some(text());
+            }
+            b"retry" => self.retry(&text(), number, offset, at),
+            _ => {
+                let name = name.get(..64).unwrap_or(name);
+                let name = String::from_utf8_lossy(name).into_owned();
+                self.fault(FaultKind::UnknownField(name), number, offset);
+            }
+        }
+    }
+
+    fn retry(&mut self, value: &str, number: u64, offset: u64, at: Duration) {
+        self.block.fields += 1;
+        let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+        if !digits {
+            let shown = value.chars().take(40).collect();
+            return self.fault(FaultKind::RetryNotANumber(shown), number, offset);
+        }
+        let ms = value.parse::<u64>().unwrap_or(u64::MAX);
+        if ms >= 1 << 31 {
+            self.fault(FaultKind::RetryTooLarge(ms), number, offset);
+        }
+        self.report.push(Item::Retry(at, Duration::from_millis(ms)));
+    }
+
+    fn dispatch(&mut self, number: u64, offset: u64, at: Duration) {
+        let block = std::mem::take(&mut self.block);
+        let (line, start) = block.begun.unwrap_or((number, offset));
+        let own_id = block.id.is_some();
+        if let Some(id) = block.id {
+            self.last_id = Some(id);
+            self.report.set_last_id(self.last_id.as_deref());
+        }
+        if block.data_lines > 0 {
+            if block.data_len > LARGE {
+                self.fault(FaultKind::EventTooLarge, line, start);
+            }
+            return self.report.push(Item::Event(
+                at,
+                SeenEvent {
+                    name: block.name,
+                    id: self.last_id.clone().filter(|id| !id.is_empty()),
+                    own_id,
+                    data: block.data,
+                    data_len: block.data_len,
+                },
+            ));
+        }
+        if own_id {
+            self.fault(FaultKind::IdWithoutData, line, start);
+        }
+        if !block.name.is_empty() {
+            self.fault(FaultKind::EventWithoutData(block.name), line, start);
+        } else if block.comments > 0 && block.fields == 0 {
+            self.fault(FaultKind::BlankAfterComment, line, start);
+        }
+    }
+}
+
+impl Block {
+    fn add_data(&mut self, value: &[u8], value_len: u64) {
+        self.fields += 1;
+        if self.data_lines > 0 {
+            self.data_len += 1;
+            self.keep("\n");
+        }
+        self.data_lines += 1;
+        self.data_len += value_len;
+        self.keep(&String::from_utf8_lossy(value));
+    }
+
+    fn keep(&mut self, text: &str) {
+        let mut room = DATA_KEPT.saturating_sub(self.data.len()).min(text.len());
+        while !text.is_char_boundary(room) {
+            room -= 1;
+        }
+        self.data.push_str(text.get(..room).unwrap_or_default());
+    }
+}
+
+/// Whether an id comes back unchanged, and without a preflight in a stricter browser
+/// (<https://fetch.spec.whatwg.org/#cors-unsafe-request-header-byte>).
+fn safe_as_header(id: &[u8]) -> bool {
+    id.len() <= 128
+        && id == id.trim_ascii()
+        && id
+            .iter()
+            .all(|b| (0x20..0x7F).contains(b) && !b"\"():<>?@[\\]{}".contains(b))
+}

@@ -1,0 +1,164 @@
+//! Following a stream: what a browser's `EventSource` would do, told step by step.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    exchange::{Chunk, End},
+    stream::{Fault, Item, Reader},
+    survey::{AttemptError, Page},
+    target::Target,
+    verdict::{Refusal, event_source_opens},
+};
+
+/// Chromium's own reconnection time.
+const RECONNECT: Duration = Duration::from_secs(3);
+
+/// No stream is waited for longer than this at once; the next wait follows.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// What happens while a stream is followed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Told<'a> {
+    /// It is open: the version of HTTP, and the `Last-Event-ID` that was sent.
+    Opened(&'static str, Option<&'a str>),
+    /// A browser would refuse this reply to the page, but it is followed all the same.
+    Blocked(&'a Refusal),
+    /// An event, comment or reconnection time.
+    Item(&'a Item),
+    /// Something wrong with the bytes.
+    Fault(&'a Fault),
+    /// The stream is over, or could not be opened; it will be tried again after that time.
+    Lost(String, Duration),
+}
+
+/// Why following ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The listener had enough.
+    Enough,
+    /// The stream ended, and no reconnect was wanted.
+    Over(End),
+    /// The reply is none that an EventSource would keep: the status or the content type.
+    Refused(Refusal),
+}
+
+/// How to follow.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Following {
+    /// The first `Last-Event-ID`.
+    pub last_event_id: Option<String>,
+    /// Whether to stop at the first end.
+    pub once: bool,
+}
+
+impl Following {
+    /// From that id on, or from now.
+    #[must_use]
+    pub fn from(id: Option<String>) -> Self {
+        Self {
+            last_event_id: id,
+            once: false,
+        }
+    }
+
+    /// Stops at the first end.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+}
+
+/// Follows a stream until `hear` returns false.
+///
+/// A stream that ends or breaks is opened again after its `retry`, with the last event ID. A server that is not
+/// reachable is tried again as well, once it has been reached.
+///
+/// # Errors
+///
+/// The server could not be reached the first time.
+pub async fn follow(
+    target: &Target,
+    following: Following,
+    mut hear: impl FnMut(Told<'_>) -> bool,
+) -> Result<Ended, AttemptError> {
+    let mut id = following.last_event_id;
+    let mut retry = RECONNECT;
+    let mut reached = false;
+    loop {
+        let page = match &id {
+            Some(id) => Page::of(target).uncompressed().resuming(id),
+            None => Page::of(target).uncompressed(),
+        };
+        let why = match page.open().await {
+            Err(why) if !reached || following.once => return Err(why),
+            Err(why) => why.to_string(),
+            Ok(mut exchange) => {
+                reached = true;
+                let head = exchange.head();
+                let origin = page.origin();
+                let credentials = target.credentials;
+                let same = target.is_same_origin();
+                match event_source_opens(head.status, &head.headers, &origin, credentials, same) {
+                    Ok(()) => {}
+                    // The page would not see it, but whoever follows it wants to.
+                    Err(refusal @ Refusal::Cors(_)) if head.status == 200 => {
+                        if !hear(Told::Blocked(&refusal)) {
+                            return Ok(Ended::Enough);
+                        }
+                    }
+                    Err(refusal) => return Ok(Ended::Refused(refusal)),
+                }
+                if !hear(Told::Opened(head.version_number(), id.as_deref())) {
+                    return Ok(Ended::Enough);
+                }
+                let mut reader = Reader::new();
+                let end = loop {
+                    match exchange.next(Instant::now() + LONG).await {
+                        Chunk::End(End::Open) => {}
+                        Chunk::End(end) => break end,
+                        Chunk::Bytes(bytes, at) => {
+                            reader.feed(&bytes, at);
+                            if !tell(&mut reader, &mut hear) {
+                                return Ok(Ended::Enough);
+                            }
+                        }
+                    }
+                };
+                if let Some(seen) = reader.report().last_id() {
+                    id = Some(seen.to_owned());
+                }
+                retry = reader.report().retry().unwrap_or(retry);
+                match end {
+                    end if following.once => return Ok(Ended::Over(end)),
+                    End::Cut(why) => format!("cut: {why}"),
+                    _ => "ended by the server".to_owned(),
+                }
+            }
+        };
+        if !hear(Told::Lost(why, retry)) {
+            return Ok(Ended::Enough);
+        }
+        sleep(retry).await;
+    }
+}
+
+fn tell(reader: &mut Reader, hear: &mut impl FnMut(Told<'_>) -> bool) -> bool {
+    let report = reader.report_mut();
+    for fault in report.take_faults() {
+        if !hear(Told::Fault(&fault)) {
+            return false;
+        }
+    }
+    for item in report.take_items() {
+        if !hear(Told::Item(&item)) {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,52 @@
+//! Probing, by itself and on demand.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Module, Probed, State};
+use crate::check;
+
+/// Probes one static target for ever.
+pub(super) async fn forever(state: Arc<State>, index: usize) {
+    let mut ticks = interval(state.config.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(target) = state.config.targets.get(index) else {
+            return;
+        };
+        let Some(module) = state.config.modules.get(&target.module) else {
+            return;
+        };
+        let Ok(permit) = state.probes.acquire().await else {
+            return;
+        };
+        // A probe that takes longer than two rounds tells nothing more.
+        let probed = probe(module, &target.url, state.config.interval * 2).await;
+        drop(permit);
+        if let Some(slot) = state.results().get_mut(index) {
+            *slot = Some(Arc::new(probed));
+        }
+    }
+}
+
+/// Probes once, for at most `limit`.
+pub(super) async fn probe(module: &Module, url: &str, limit: Duration) -> Probed {
+    let begun = Instant::now();
+    let checking = async {
+        let target = module.target(url).ok()?;
+        check(target).await.ok()
+    };
+    let report = tokio::time::timeout(limit, checking).await.ok().flatten();
+    Probed {
+        success: report
+            .as_ref()
+            .is_some_and(|r| r.is_clean_of(module.fail_on())),
+        report,
+        took: begun.elapsed(),
+    }
+}

@@ -1,0 +1,241 @@
+//! The command line: forms of the report, exit codes, following.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly"
+)]
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::{APP, Server, good};
+
+async fn probe(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sse-probe"));
+    command
+        .args(arguments)
+        .env("SSE_PROBE_BEARER", "token")
+        .env_remove("SSE_PROBE_COOKIE");
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
+fn check<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec![
+        "check",
+        url,
+        "--origin",
+        APP,
+        "--credentials",
+        "--hold",
+        "900ms",
+        "--quiet",
+    ];
+    arguments.extend(more);
+    arguments
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+async fn without_vary() -> Server {
+    Server::start(|request| good(request).without("Vary")).await
+}
+
+#[tokio::test]
+async fn a_good_stream_ends_with_0_and_a_summary_line() {
+    let server = Server::start(good).await;
+    let output = probe(&check(&server.url(), &[])).await;
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let text = out(&output);
+    let last = text.lines().last().unwrap();
+    assert!(
+        last.starts_with("good: ") && last.contains("0 failed"),
+        "{last}"
+    );
+    assert!(!text.contains('\u{1b}'), "no colour into a pipe");
+    assert!(!text.contains("token"));
+}
+
+#[tokio::test]
+async fn findings_end_with_1_and_say_what_to_change() {
+    let server = without_vary().await;
+    let output = probe(&check(&server.url(), &["--only", "vary"])).await;
+    assert_eq!(output.status.code(), Some(1));
+    let text = out(&output);
+    for part in [
+        "warn  Replies that depend",
+        "no Vary",
+        "why: ",
+        "actix: ",
+        "nginx: ",
+        "HAProxy: ",
+        "Varnish: ",
+    ] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    let output = probe(&check(
+        &server.url(),
+        &["--only", "vary", "--proxy", "caddy"],
+    ))
+    .await;
+    assert!(out(&output).contains("Caddy: ") && !out(&output).contains("nginx: "));
+    let output = probe(&check(
+        &server.url(),
+        &["--only", "vary", "--fail-on", "fault"],
+    ))
+    .await;
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn colour_can_be_forced() {
+    let server = Server::start(good).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sse-probe"));
+    let url = server.url();
+    command
+        .args(check(&url, &["--only", "status"]))
+        .env("CLICOLOR_FORCE", "1");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    assert!(
+        out(&output).contains("\u{1b}[32m") || out(&output).contains("\u{1b}[1m"),
+        "{}",
+        out(&output)
+    );
+}
+
+#[tokio::test]
+async fn json_is_one_object_with_every_check() {
+    let server = without_vary().await;
+    let output = probe(&check(&server.url(), &["--format", "json"])).await;
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["clean"], false);
+    assert_eq!(
+        json["checks"].as_array().unwrap().len(),
+        sse_probe::check::names().count()
+    );
+    assert_eq!(json["facts"]["status"], 200);
+    let vary = json["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["check"] == "vary")
+        .unwrap();
+    assert_eq!(vary["findings"][0]["level"], "warning");
+    assert_eq!(vary["findings"][0]["remedies"][0]["software"], "actix");
+}
+
+#[tokio::test]
+async fn junit_counts_cases_and_failures() {
+    let server = without_vary().await;
+    let output = probe(&check(&server.url(), &["--format", "junit"])).await;
+    let text = out(&output);
+    let cases = text.matches("<testcase ").count();
+    assert_eq!(cases, sse_probe::check::names().count());
+    assert!(
+        text.contains(&format!("tests=\"{cases}\" failures=\"1\"")),
+        "{text}"
+    );
+    assert_eq!(text.matches("<failure ").count(), 1);
+    assert_eq!(text.matches("</testcase>").count(), cases);
+}
+
+#[tokio::test]
+async fn prom_has_the_metrics_of_the_catalogue() {
+    let server = Server::start(good).await;
+    let output = probe(&check(&server.url(), &["--format", "prom"])).await;
+    let text = out(&output);
+    for line in [
+        "probe_success 1",
+        "probe_http_status_code 200",
+        "probe_http_version 1.1",
+        "probe_http_ssl 0",
+        "probe_sse_retry_seconds 3",
+        "probe_sse_buffering_detected 0",
+        "probe_sse_resume_supported 1",
+        "probe_sse_auth_bypass 0",
+        "probe_sse_check_passed{check=\"cors\"} 1",
+        "probe_sse_cors_verdict{credentials=\"include\",origin_role=\"allowed\",verdict=\"allowed\"} 1",
+        "probe_sse_cors_verdict{credentials=\"include\",origin_role=\"foreign\",verdict=\"allowed\"} 0",
+        "probe_sse_cors_verdict{credentials=\"omit\",origin_role=\"null\",verdict=\"blocked\"} 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "no `{line}` in {text}");
+    }
+    for name in [
+        "probe_duration_seconds ",
+        "probe_http_duration_seconds{phase=\"processing\"} ",
+        "probe_sse_time_to_first_byte_seconds ",
+        "probe_sse_time_to_first_event_seconds ",
+        "probe_sse_heartbeat_interval_seconds_max ",
+    ] {
+        assert!(
+            text.lines().any(|l| l.starts_with(name)),
+            "no `{name}` in {text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn tail_shows_events_and_resumes_after_an_id() {
+    let server = Server::start(good).await;
+    let url = server.url();
+    let output = probe(&["tail", &url, "--origin", APP, "-n", "3"]).await;
+    assert_eq!(output.status.code(), Some(0));
+    for part in ["message", "e1", "e3"] {
+        assert!(out(&output).contains(part), "{}", out(&output));
+    }
+    let output = probe(&[
+        "tail",
+        &url,
+        "--origin",
+        APP,
+        "--data",
+        "-n",
+        "1",
+        "--last-event-id",
+        "e2",
+    ])
+    .await;
+    assert_eq!(out(&output), "3\n");
+}
+
+#[tokio::test]
+async fn tail_ends_with_1_where_an_event_source_would_end_for_good() {
+    let server = Server::start(|_| support::Reply::new(204)).await;
+    let output = probe(&["tail", &server.url()]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("204"));
+}
+
+#[tokio::test]
+async fn diff_ends_with_0_or_1() {
+    let app = Server::start(good).await;
+    let edge = Server::start(|request| good(request).without("Access-Control-Allow-Origin")).await;
+    let (app_url, edge_url) = (app.url(), edge.url());
+    let with = |public| {
+        [
+            "diff",
+            &app_url,
+            public,
+            "--origin",
+            APP,
+            "--credentials",
+            "--for",
+            "1s",
+        ]
+        .map(str::to_owned)
+    };
+    let same = with(&app_url);
+    let output = probe(&same.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let other = with(&edge_url);
+    let output = probe(&other.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!(output.status.code(), Some(1), "{}", out(&output));
+    assert!(out(&output).contains("stripped"), "{}", out(&output));
+}

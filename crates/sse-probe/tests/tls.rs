@@ -1,0 +1,224 @@
+//! TLS, certificates and HTTP/2.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail loudly"
+)]
+
+mod support;
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http_body_util::StreamBody;
+use hyper::{
+    Request, Response,
+    body::{Bytes, Frame, Incoming},
+    server::conn::http2,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
+use sse_probe::{
+    AttemptError, Credentials, Expectation, Level, Target,
+    exchange::{ExchangeError, Limits, Protocol, Trust},
+};
+use support::{APP, Server, good};
+use tokio::net::TcpListener;
+
+/// A certificate for `localhost` that believes in itself, and a server configuration with it.
+struct Identity {
+    der: Vec<u8>,
+    config: ServerConfig,
+}
+
+fn identity(not_after: (i32, u8, u8), alpn: &[&str]) -> Identity {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(not_after.0, not_after.1, not_after.2);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
+    Identity {
+        der: certificate.der().to_vec(),
+        config,
+    }
+}
+
+fn target(address: SocketAddr, trust: Trust) -> Target {
+    Target::new(&format!("https://localhost:{}/events", address.port()))
+        .unwrap()
+        .pin("localhost", address.port(), address)
+        .origin(APP)
+        .unwrap()
+        .credentials(Credentials::Include)
+        .bearer("token")
+        .hold(Duration::from_millis(900))
+        .connection(Limits::default(), trust)
+        .pin("localhost", address.port(), address)
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_signed_is_told_and_one_that_is_trusted_is_clean() {
+    let id = identity((2100, 1, 1), &["http/1.1"]);
+    let server = Server::start_tls(id.config, good).await;
+    let error = sse_probe::check(target(server.address, Trust::System))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, AttemptError::Exchange(ExchangeError::Tls(..))),
+        "{error}"
+    );
+    let trust = Trust::Also(vec![id.der]);
+    let report = sse_probe::check(target(server.address, trust).skip("protocol").unwrap())
+        .await
+        .unwrap();
+    report.assert_clean();
+    assert!(report.facts.tls);
+    let expiry = report.facts.certificate_expiry.unwrap();
+    let day = 86_400;
+    let seconds = expiry
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    assert_eq!(seconds / day, 47_482, "1 January 2100");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_told() {
+    let id = identity((2021, 1, 1), &["http/1.1"]);
+    let server = Server::start_tls(id.config, good).await;
+    let error = sse_probe::check(target(server.address, Trust::Also(vec![id.der])))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("expired"), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_too_soon_is_a_warning() {
+    let id = identity((2100, 1, 1), &["http/1.1"]);
+    let server = Server::start_tls(id.config, good).await;
+    let target = target(server.address, Trust::Anything)
+        .only("certificate")
+        .unwrap();
+    let centuries = Duration::from_secs(86_400 * 365 * 200);
+    let report = sse_probe::check(target.expect(Expectation::Certificate(centuries)))
+        .await
+        .unwrap();
+    assert_eq!(report.worst(), Some(Level::Warning));
+}
+
+#[tokio::test]
+async fn https_without_http2_is_a_warning() {
+    let id = identity((2100, 1, 1), &["http/1.1"]);
+    let server = Server::start_tls(id.config, good).await;
+    let target = target(server.address, Trust::Anything)
+        .only("protocol")
+        .unwrap();
+    let report = sse_probe::check(target).await.unwrap();
+    let outcome = report.outcome("protocol").unwrap();
+    assert!(
+        outcome.findings().iter().any(|f| f.seen == "no HTTP/2"),
+        "{outcome:#?}"
+    );
+}
+
+type Frames = futures_util::stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>;
+
+async fn stream(_: Request<Incoming>) -> Result<Response<StreamBody<Frames>>, Infallible> {
+    use futures_util::StreamExt as _;
+    let frames = futures_util::stream::unfold(0_u32, |n| async move {
+        if n > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let text = if n == 0 { "retry: 3000\n\n" } else { ":\n" };
+        Some((Ok(Frame::data(Bytes::from_static(text.as_bytes()))), n + 1))
+    });
+    let reply = Response::builder()
+        .header("content-type", "text/event-stream; charset=utf-8")
+        .header("access-control-allow-origin", APP)
+        .header("access-control-allow-credentials", "true")
+        .body(StreamBody::new(frames.boxed()));
+    Ok(reply.unwrap())
+}
+
+/// An HTTP/2 server, with or without TLS.
+async fn http2_server(config: Option<ServerConfig>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = config.map(|c| tokio_rustls::TlsAcceptor::from(Arc::new(c)));
+    tokio::spawn(async move {
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let builder = http2::Builder::new(TokioExecutor::new());
+                // The client ends each exchange by going away.
+                match acceptor {
+                    Some(acceptor) => {
+                        if let Ok(socket) = acceptor.accept(socket).await {
+                            builder
+                                .serve_connection(TokioIo::new(socket), service_fn(stream))
+                                .await
+                                .ok();
+                        }
+                    }
+                    None => {
+                        builder
+                            .serve_connection(TokioIo::new(socket), service_fn(stream))
+                            .await
+                            .ok();
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn http2_is_negotiated_where_it_is_offered() {
+    let id = identity((2100, 1, 1), &["h2"]);
+    let address = http2_server(Some(id.config)).await;
+    let target = target(address, Trust::Anything)
+        .only("cors")
+        .unwrap()
+        .only("heartbeat")
+        .unwrap();
+    let report = sse_probe::check(target).await.unwrap();
+    assert_eq!(report.facts.version, "2");
+    report.assert_passed("cors");
+    report.assert_passed("heartbeat");
+}
+
+#[tokio::test]
+async fn http2_by_prior_knowledge_on_http() {
+    let address = http2_server(None).await;
+    let target = Target::new(&format!("http://{address}/events"))
+        .unwrap()
+        .origin(APP)
+        .unwrap()
+        .credentials(Credentials::Include)
+        .protocol(Protocol::Http2)
+        .hold(Duration::from_millis(500))
+        .only("cors")
+        .unwrap()
+        .expect(Expectation::Http2);
+    let report = sse_probe::check(target).await.unwrap();
+    assert_eq!(report.facts.version, "2");
+    report.assert_passed("cors");
+}

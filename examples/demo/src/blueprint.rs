@@ -1,0 +1,135 @@
+//! From a configuration to everything it asks for, or to all that is wrong with it.
+
+use std::fmt::Display;
+
+use actix_web_sse::{Hub, Policy, config::ConfigError};
+use actix_web_sse_metrics::{Metrics, OperatorAccess};
+
+use crate::{
+    application::{EVENTS, topic},
+    config::{Config, Operators},
+    failure::Failure,
+    listeners::Listeners,
+    sign_in::Signer,
+    tls,
+};
+
+/// What the configuration asks for: built and bound, not yet running.
+pub(crate) struct Demo {
+    pub(crate) config: Config,
+    pub(crate) hub: Hub,
+    pub(crate) policy: Policy,
+    pub(crate) signer: Option<Signer>,
+    pub(crate) metrics: Metrics,
+    pub(crate) operators: Option<OperatorAccess>,
+    pub(crate) tls: Option<rustls::ServerConfig>,
+    pub(crate) listeners: Listeners,
+}
+
+impl Demo {
+    /// Builds everything, or tells all that is in the way. `source` is the configuration's name
+    /// in messages.
+    ///
+    /// # Errors
+    /// One line for each fault of the configuration and each listener that cannot be had.
+    pub(crate) fn build(source: &str, mut config: Config) -> Result<Self, Failure> {
+        let mut faults = Faults {
+            source,
+            lines: Vec::new(),
+        };
+        let signer = faults.one(Signer::of(&mut config));
+        let metrics = metrics(&config).map_err(|error| Failure::one(error.to_string()))?;
+        let observer = || (metrics.observer(), metrics.log().build());
+        let hub = Hub::builder()
+            .config(config.hub.clone())
+            .stream(config.stream.clone())
+            .observer(observer())
+            .build();
+        let policy = Policy::builder()
+            .config(config.policy.clone())
+            .auth(config.auth.clone())
+            .topic(topic)
+            .observer(observer())
+            .build();
+        let hub = faults.configured(hub);
+        let policy = faults.configured(policy);
+        let operators = config.metrics.operators.as_ref().map(operators);
+        let operators = faults.one(operators.transpose());
+        let tls = config.server.tls.as_ref().map(tls::server_config);
+        let tls = faults.one(tls.transpose());
+        let listeners = Listeners::bind(&config);
+        let listeners = faults.all(listeners);
+        match (hub, policy, signer, operators, tls, listeners) {
+            (
+                Some(hub),
+                Some(policy),
+                Some(signer),
+                Some(operators),
+                Some(tls),
+                Some(listeners),
+            ) => Ok(Self {
+                config,
+                hub,
+                policy,
+                signer,
+                metrics,
+                operators,
+                tls,
+                listeners,
+            }),
+            _ => Err(Failure::of(faults.lines)),
+        }
+    }
+}
+
+fn metrics(config: &Config) -> Result<Metrics, actix_web_sse_metrics::MetricsError> {
+    let mut metrics = Metrics::builder();
+    if config.auth.required {
+        metrics = metrics.auth_required(EVENTS);
+    }
+    metrics
+        .route(EVENTS)
+        // The companions of the stream; the allow-list.
+        .max_learned_routes(3)
+        .max_learned_origins(config.policy.origins.allow.len())
+        // A page is there to see its origin counted by name, at once.
+        .rejected_origins(20, 1)
+        .ipv6_prefix(config.policy.limits.ipv6_prefix)
+        .build()
+}
+
+fn operators(who: &Operators) -> Result<OperatorAccess, String> {
+    match who {
+        Operators::Loopback => Ok(OperatorAccess::loopback()),
+        Operators::Bearer(token) => OperatorAccess::bearer(token)
+            .map_err(|weak| format!("metrics.operators.bearer: {weak}")),
+    }
+}
+
+/// Collects what is wrong while everything is built.
+struct Faults<'a> {
+    source: &'a str,
+    lines: Vec<String>,
+}
+
+impl Faults<'_> {
+    fn note(&mut self, fault: &dyn Display) {
+        self.lines.push(format!("{}: {fault}", self.source));
+    }
+
+    fn configured<T>(&mut self, built: Result<T, ConfigError>) -> Option<T> {
+        built
+            .map_err(|error| error.faults().iter().for_each(|fault| self.note(fault)))
+            .ok()
+    }
+
+    fn one<T>(&mut self, built: Result<T, String>) -> Option<T> {
+        built.map_err(|line| self.note(&line)).ok()
+    }
+
+    fn all<T>(&mut self, built: Result<T, Vec<String>>) -> Option<T> {
+        built
+            .map_err(|lines| lines.iter().for_each(|line| self.note(line)))
+            .ok()
+    }
+}

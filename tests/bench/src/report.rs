@@ -1,0 +1,266 @@
+//! The tables, the goals of performance, and the place in the README where they stand.
+
+use std::{fmt, fs, io, path::Path};
+
+use crate::{contestant::Contestant, plan::Plan, statistics::median};
+
+/// One turn's figures; microseconds, milliseconds, KiB. `None`: not measured here.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Measured {
+    /// CPU per delivery, one event at a time.
+    pub(crate) single: Option<f64>,
+    /// CPU per delivery, in batches.
+    pub(crate) batch: Option<f64>,
+    /// Private memory per idle stream, KiB.
+    pub(crate) memory: Option<f64>,
+    /// CPU per open.
+    pub(crate) open: Option<f64>,
+    /// CPU per heartbeat.
+    pub(crate) heartbeat: Option<f64>,
+    /// From the publisher's request to the last stream, milliseconds.
+    pub(crate) last: Option<f64>,
+    /// CPU of a foreign thread per publication, with few streams and with all.
+    pub(crate) foreign_few: Option<f64>,
+    pub(crate) foreign_many: Option<f64>,
+    /// Bytes on the wire per single event.
+    pub(crate) bytes: Option<f64>,
+}
+
+/// All turns of all contestants.
+#[derive(Debug)]
+pub(crate) struct Report {
+    plan: Plan,
+    turns: Vec<(Contestant, Vec<Measured>)>,
+}
+
+type Figure = fn(&Measured) -> Option<f64>;
+
+impl Report {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            plan: plan.clone(),
+            turns: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, contestant: Contestant, measured: Measured) {
+        match self
+            .turns
+            .iter_mut()
+            .find(|(known, _)| *known == contestant)
+        {
+            Some((_, turns)) => turns.push(measured),
+            None => self.turns.push((contestant, vec![measured])),
+        }
+    }
+
+    fn turns(&self, contestant: Contestant) -> &[Measured] {
+        self.turns
+            .iter()
+            .find(|(known, _)| *known == contestant)
+            .map_or(&[], |(_, turns)| turns)
+    }
+
+    fn value(&self, contestant: Contestant, figure: Figure) -> Option<f64> {
+        median(self.turns(contestant).iter().filter_map(figure).collect())
+    }
+
+    /// To the floor of the same round: what else the machine did then, it did to both.
+    fn ratio(&self, contestant: Contestant, figure: Figure) -> Option<f64> {
+        let floors = self.turns(Contestant::Floor).iter().map(figure);
+        let own = self.turns(contestant).iter().map(figure);
+        median(
+            own.zip(floors)
+                .filter_map(|(own, floor)| Some(own? / floor?))
+                .collect(),
+        )
+    }
+}
+
+fn cell(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.machine(f)?;
+        self.costs(f)?;
+        self.goals(f)
+    }
+}
+
+impl Report {
+    fn machine(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpus
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+            .map_or("unknown processor", |(_, model)| model);
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let kernel = kernel.split('-').next().unwrap_or_default();
+        let bytes = self.value(Contestant::Ours, |m| m.bytes);
+        writeln!(
+            f,
+            "{model}, Linux {}; server and load generator on a core each, one worker, HTTP/1.1 over \
+             loopback, `TCP_NODELAY` everywhere, {} bytes on the wire per event. CPU is the server's \
+             user and system time. Medians of {} rounds; ratios are to the floor of the same round.\n",
+            kernel.trim(),
+            cell(bytes, 0),
+            self.plan.rounds,
+        )
+    }
+
+    fn costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = &self.plan;
+        writeln!(
+            f,
+            "| server | CPU µs/delivery, 1 event in flight, {} streams | ratio | CPU µs/delivery, {} \
+             in flight, {} streams | ratio | private KiB per idle stream | CPU µs per open | CPU \
+             µs/heartbeat | ratio | ms to the last of {} streams |",
+            plan.streams, plan.batch, plan.batch_streams, plan.streams
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
+        for (contestant, _) in &self.turns {
+            let value = |figure| self.value(*contestant, figure);
+            let ratio = |figure| cell(self.ratio(*contestant, figure), 2);
+            writeln!(
+                f,
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                contestant.name(),
+                cell(value(|m| m.single), 2),
+                ratio(|m| m.single),
+                cell(value(|m| m.batch), 2),
+                ratio(|m| m.batch),
+                cell(value(|m| m.memory), 2),
+                cell(value(|m| m.open), 0),
+                cell(value(|m| m.heartbeat), 2),
+                ratio(|m| m.heartbeat),
+                cell(value(|m| m.last), 0),
+            )?;
+        }
+        writeln!(f)
+    }
+
+    fn goals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ours = Contestant::Ours;
+        let plan = &self.plan;
+        let rows = [
+            (
+                "CPU per delivery, 1 in flight".to_owned(),
+                "× floor",
+                self.ratio(ours, |m| m.single),
+                1.25,
+            ),
+            (
+                format!("CPU per delivery, {} in flight", plan.batch),
+                "× floor",
+                self.ratio(ours, |m| m.batch),
+                1.15,
+            ),
+            (
+                "memory per idle stream".to_owned(),
+                "KiB",
+                self.value(ours, |m| m.memory),
+                10.5,
+            ),
+            (
+                format!(
+                    "publish from a foreign thread, {} streams",
+                    plan.few_streams
+                ),
+                "µs",
+                self.value(ours, |m| m.foreign_few),
+                3.0,
+            ),
+            (
+                format!("publish from a foreign thread, {} streams", plan.streams),
+                "µs",
+                self.value(ours, |m| m.foreign_many),
+                3.0,
+            ),
+            (
+                "idle heartbeats".to_owned(),
+                "× floor",
+                self.ratio(ours, |m| m.heartbeat),
+                1.3,
+            ),
+        ];
+        writeln!(f, "| goal | at most | measured | |\n|---|---|---|---|")?;
+        for (what, unit, measured, goal) in rows {
+            let verdict = match measured {
+                Some(measured) if measured <= goal => "met",
+                Some(_) => "**missed**",
+                None => "not measured",
+            };
+            let measured = cell(measured, 2);
+            writeln!(
+                f,
+                "| {what} | {goal} {unit} | {measured} {unit} | {verdict} |"
+            )?;
+        }
+        let peers = [Contestant::Lab, Contestant::Axum]
+            .into_iter()
+            .filter_map(|peer| {
+                let few = self.value(peer, |m| m.foreign_few)?;
+                let many = self.value(peer, |m| m.foreign_many)?;
+                Some(format!("{}: {few:.0} and {many:.0} µs", peer.name()))
+            })
+            .collect::<Vec<_>>();
+        if !peers.is_empty() {
+            writeln!(
+                f,
+                "\nA publication from a foreign thread with {} and with {} streams costs the peers: {}.",
+                plan.few_streams,
+                plan.streams,
+                peers.join("; ")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+const BEGIN: &str = "<!-- figures:begin -->";
+const END: &str = "<!-- figures:end -->";
+
+/// Puts the text between the markers, and touches nothing else.
+pub(crate) fn write_between_markers(path: &Path, text: &str) -> io::Result<()> {
+    let known = fs::read_to_string(path)?;
+    let new = between_markers(&known, text)
+        .ok_or_else(|| io::Error::other(format!("{} has no {BEGIN} … {END}", path.display())))?;
+    fs::write(path, new)
+}
+
+fn between_markers(known: &str, text: &str) -> Option<String> {
+    let (head, rest) = known.split_once(BEGIN)?;
+    let (_, tail) = rest.split_once(END)?;
+    Some(format!("{head}{BEGIN}\n{}\n{END}{tail}", text.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_markers_changes() {
+        let known = format!("a\n{BEGIN}\nold\n{END}\nb\n");
+        let new = between_markers(&known, "new\n\n").unwrap();
+        assert_eq!(new, format!("a\n{BEGIN}\nnew\n{END}\nb\n"));
+        assert_eq!(between_markers(&new, "new").unwrap(), new);
+        assert_eq!(between_markers("a\nb\n", "new"), None);
+    }
+
+    #[test]
+    fn a_ratio_is_to_the_floor_of_the_same_round() {
+        let mut report = Report::new(&Plan::quick());
+        for (floor, ours) in [(1.0, 2.0), (10.0, 30.0), (1.0, 4.0)] {
+            let measured = |single| Measured {
+                single: Some(single),
+                ..Measured::default()
+            };
+            report.add(Contestant::Floor, measured(floor));
+            report.add(Contestant::Ours, measured(ours));
+        }
+        assert_eq!(report.ratio(Contestant::Ours, |m| m.single), Some(3.0));
+        assert_eq!(report.ratio(Contestant::Ours, |m| m.batch), None);
+    }
+}

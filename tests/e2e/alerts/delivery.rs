@@ -1,0 +1,94 @@
+//! Incidents about delivery.
+
+use std::time::{Duration, Instant};
+
+use actix_web_sse_tests::{Demo, LIMIT, Request, Settings, until};
+
+use super::{
+    Watch,
+    clients::{Crowd, open_and_stop_reading},
+};
+use crate::DEMO;
+
+#[test]
+fn clients_that_do_not_keep_up_are_noticed() {
+    let demo = Demo::start(DEMO, &Settings::open());
+    let watch = Watch::over(&[("sse", demo.metrics)]);
+    let large = "x".repeat(60_000);
+    let mut stuck = Vec::new();
+    watch.wait_firing("SSESlowConsumers", || {
+        stuck.extend((0..4).map(|_| open_and_stop_reading(demo.app, "/events?topic=slow")));
+        for _ in 0..20 {
+            demo.publish("slow", &large);
+        }
+    });
+    drop(stuck);
+    watch.wait_clear("SSESlowConsumers", || ());
+}
+
+#[test]
+fn ids_that_nobody_knows_are_noticed() {
+    let demo = Demo::start(DEMO, &Settings::open());
+    let watch = Watch::over(&[("sse", demo.metrics)]);
+    watch.wait_firing("SSEResumeGaps", || {
+        let resume = Request::stream("/events").header("Last-Event-ID", "of-another-life");
+        assert_eq!(resume.send(demo.app).status(), 200);
+    });
+    watch.wait_clear("SSEResumeGaps", || ());
+}
+
+#[test]
+fn a_first_event_that_is_long_in_coming_is_noticed() {
+    let demo = Demo::start(DEMO, &Settings::open());
+    let watch = Watch::over(&[("sse", demo.metrics)]);
+    watch.wait_firing("SSETimeToFirstEventHigh", || {
+        let mut stream = Request::stream("/events?topic=quiet").open(demo.app);
+        let opened = Instant::now();
+        // The reference set-up's heartbeat is a second: two of them have passed without an event.
+        stream.next_comment();
+        until("two seconds have passed", LIMIT, || {
+            (opened.elapsed() > Duration::from_secs(2)).then_some(())
+        });
+        demo.publish("quiet", "at last");
+        stream.next_event();
+    });
+    watch.wait_clear("SSETimeToFirstEventHigh", || ());
+}
+
+#[test]
+fn streams_without_a_byte_are_noticed() {
+    let settings = Settings::open()
+        .set("stream.heartbeat", "55s")
+        .set("stream.stall", "60s");
+    let demo = Demo::start(DEMO, &settings);
+    let watch = Watch::over(&[("sse", demo.metrics)]);
+    let crowd = Crowd::open(demo.app, "/events?topic=silent", 3);
+    watch.wait_firing("SSEStreamSilent", || ());
+    watch.wait_clear("SSEStreamSilent", || demo.publish("silent", "a word"));
+    drop(crowd);
+}
+
+#[test]
+fn events_that_wait_for_their_socket_are_noticed() {
+    let settings = Settings::open()
+        .set("stream.stall", "30s")
+        .set("hub.subscriber_events", 10_000)
+        .set("hub.subscriber_bytes", 64_000_000)
+        .set("hub.replay_events", 10_000)
+        .set("hub.replay_bytes", 64_000_000);
+    let demo = Demo::start(DEMO, &settings);
+    let watch = Watch::over(&[("sse", demo.metrics)]);
+    let mut connection = open_and_stop_reading(demo.app, "/events?topic=late");
+    connection.head(LIMIT).unwrap();
+    let large = "x".repeat(60_000);
+    for _ in 0..400 {
+        demo.publish("late", &large);
+    }
+    // Far more than the kernel holds: from here on each event waits until the client, which takes
+    // a line at a time, has made room for it.
+    watch.wait_firing("SSEDeliveryLagHigh", || {
+        connection.line(LIMIT).unwrap();
+    });
+    drop(connection);
+    watch.wait_clear("SSEDeliveryLagHigh", || demo.publish("late", "in time"));
+}

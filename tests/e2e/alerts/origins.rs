@@ -1,0 +1,132 @@
+//! Incidents about origins and CORS.
+
+use actix_web_sse_tests::{Browser, BrowserKind, Demo, Nginx, Request, Settings, Site};
+
+use super::Watch;
+use crate::{DEMO, application::Application, watched_page::WatchedPage};
+
+const APP: &str = "https://app.example.com";
+
+fn ask_as(demo: &Demo, origin: &str) {
+    drop(Request::event_source("/events", origin).send(demo.app));
+}
+
+#[test]
+fn an_entry_lost_from_the_allow_list_at_a_restart_is_noticed() {
+    let mut demo = Demo::start(DEMO, &Settings::open().allow(&[APP]));
+    let other = Demo::start(DEMO, &Settings::open().allow(&[APP]));
+    let watch = Watch::over(&[("sse", demo.metrics), ("sse-other", other.metrics)]);
+    ask_as(&demo, APP);
+    assert!(!watch.fires("SSERejectedOriginSpike"));
+
+    demo.terminate();
+    let lost = Settings::open().allow(&["https://other.example.com"]);
+    demo.restart_with(&lost);
+    watch.wait_firing("SSERejectedOriginSpike", || {
+        (0..5).for_each(|_| ask_as(&demo, APP));
+    });
+
+    demo.terminate();
+    demo.restart_with(&Settings::open().allow(&[APP]));
+    watch.wait_clear("SSERejectedOriginSpike", || ask_as(&demo, APP));
+}
+
+#[test]
+fn instances_with_different_policies_are_noticed() {
+    let ours = Settings::open().allow(&[APP]);
+    let theirs = Settings::open().allow(&["https://old.example.com"]);
+    let demo = Demo::start(DEMO, &ours);
+    let mut other = Demo::start(DEMO, &theirs);
+    let watch = Watch::over(&[("sse", demo.metrics), ("sse", other.metrics)]);
+    watch.wait_firing("SSECorsPolicyDrift", || ());
+    other.terminate();
+    other.restart_with(&ours);
+    watch.wait_clear("SSECorsPolicyDrift", || ());
+}
+
+#[test]
+fn a_scan_of_many_origins_is_noticed_and_so_are_the_labels_it_uses_up() {
+    let demo = Demo::start(DEMO, &Settings::open().allow(&[APP]));
+    let watch = Watch::over(&[("sse", demo.metrics)]);
+    let mut tried = 0;
+    watch.wait_firing("SSEUnknownOriginScan", || {
+        for _ in 0..20 {
+            tried += 1;
+            ask_as(&demo, &format!("https://{tried}.example"));
+        }
+    });
+    watch.wait_firing("SSELabelOverflow", || ());
+    watch.wait_clear("SSEUnknownOriginScan", || ask_as(&demo, APP));
+    watch.wait_clear("SSELabelOverflow", || ());
+}
+
+/// An nginx that takes the header away, as one line too many in a configuration does, or not.
+fn nginx(application: &Application, strips: bool) -> Nginx {
+    let line = if strips {
+        "proxy_hide_header Access-Control-Allow-Origin;"
+    } else {
+        ""
+    };
+    Nginx::start(&format!(
+        "server {{ listen {{listen}}; location / {{ proxy_pass http://{}; proxy_buffering off; \
+         proxy_http_version 1.1; proxy_set_header Connection ''; {line} }} }}",
+        application.address
+    ))
+}
+
+#[test]
+fn a_header_stripped_by_nginx_is_noticed_by_closes_and_by_reports() {
+    let pages = Site::empty();
+    let application = Application::start(&pages.origin());
+    let watch = Watch::over(&[("sse", application.address)]);
+    let browser = Browser::launch(BrowserKind::Firefox);
+    let broken = nginx(&application, true);
+    let page = WatchedPage::open(
+        &browser,
+        &pages.origin(),
+        &format!("http://{}/events", broken.address()),
+    );
+    let watched = format!(
+        "(async () => {{
+            const {{ watch }} = await import('{}');
+            const source = new EventSource('http://{}/events', {{ withCredentials: true }});
+            watch(source, '{}');
+            await new Promise((done) => source.addEventListener('error', done));
+        }})()",
+        application.url("/sse-reports/client.js"),
+        broken.address(),
+        application.url("/sse-reports"),
+    );
+    let mut open = || drop(page.page().evaluate(&watched));
+    watch.wait_firing("SSECorsRegression", &mut open);
+    watch.wait_firing("SSEClientReportsCorsBlocked", &mut open);
+    watch.wait_firing("SSEImmediateCloseRateHigh", &mut open);
+    drop(broken);
+
+    let mended = nginx(&application, false);
+    let url = format!("http://{}/events", mended.address());
+    let order = || {
+        let open = WatchedPage::open(&browser, &pages.origin(), &url);
+        open.wait_for_opened(1);
+        open.page().wait("performance.now() > 1500");
+        open.page().evaluate("source.close()");
+    };
+    watch.wait_clear("SSECorsRegression", order);
+    watch.wait_clear("SSEImmediateCloseRateHigh", order);
+    watch.wait_clear("SSEClientReportsCorsBlocked", || ());
+}
+
+#[test]
+fn a_route_without_its_guard_is_noticed_for_authentication_and_for_cors() {
+    let application = Application::start(APP);
+    let watch = Watch::over(&[("sse", application.address)]);
+    let open = |path: &str| {
+        let stream = Request::event_source(path, APP).send(application.address);
+        assert_eq!(stream.status(), 200);
+    };
+    open("/events");
+    assert!(!watch.fires("SSEAuthBypass"));
+    watch.wait_firing("SSEAuthBypass", || open("/private"));
+    watch.wait_firing("SSECorsRegression", || open("/private"));
+    watch.wait_clear("SSEAuthBypass", || open("/events"));
+}

@@ -1,0 +1,84 @@
+//! The rules of the repository, with a second for each of their minutes.
+
+use std::{fs, path::PathBuf};
+
+use tempfile::TempDir;
+
+/// Rule files in a folder that goes with them.
+pub(super) struct ShortRules(TempDir);
+
+const FILES: [&str; 3] = ["recording.yml", "alerts.yml", "probe.yml"];
+
+/// Thresholds that are times themselves, and rates that are counted up over five minutes.
+const THRESHOLDS: [(&str, &str); 6] = [
+    ("* 300 > ", "* 5 > "),
+    (
+        "sse_connection_age_seconds_max > 90000",
+        "sse_connection_age_seconds_max > 10",
+    ),
+    (
+        "first_event_seconds:p90_rate5m > 60",
+        "first_event_seconds:p90_rate5m > 1",
+    ),
+    (
+        "delivery_lag_seconds:p99_rate5m > 1\n",
+        "delivery_lag_seconds:p99_rate5m > 0.5\n",
+    ),
+    // The hour that a leak takes, in half a minute.
+    ("active:sum offset 1h", "active:sum offset 30m"),
+    ("sse_clients offset 1h", "sse_clients offset 30m"),
+];
+
+impl ShortRules {
+    pub(super) fn write() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for file in FILES {
+            let source = format!("{}/../grafana/rules/{file}", env!("CARGO_MANIFEST_DIR"));
+            let text = fs::read_to_string(source).expect("the rules of the repository");
+            fs::write(folder.path().join(file), shorten(&text)).expect("the rules are written");
+        }
+        Self(folder)
+    }
+
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        FILES.iter().map(|file| self.0.path().join(file)).collect()
+    }
+}
+
+fn shorten(rules: &str) -> String {
+    let mut rules = rules.to_owned();
+    for (long, short) in THRESHOLDS {
+        rules = rules.replace(long, short);
+    }
+    for before in ["[", "offset ", "for: "] {
+        rules = shorten_after(&rules, before);
+    }
+    rules
+}
+
+/// Shortens every duration that stands right after `before`.
+fn shorten_after(rules: &str, before: &str) -> String {
+    let mut parts = rules.split(before);
+    let mut short = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        short.push_str(before);
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at(digits);
+        let unit = rest.chars().next();
+        match (number.parse::<u32>(), unit) {
+            (Ok(minutes), Some('m')) => short.push_str(&format!("{minutes}s{}", &rest[1..])),
+            (Ok(hours), Some('h')) => short.push_str(&format!("{hours}m{}", &rest[1..])),
+            (Ok(days), Some('d')) => short.push_str(&format!("{}m{}", days * 24, &rest[1..])),
+            _ => short.push_str(part),
+        }
+    }
+    short
+}
+
+#[test]
+fn durations_are_shortened_and_names_are_left_alone() {
+    assert_eq!(
+        shorten("job:x:rate5m > 5 * avg(y[1h] offset 30m)\n  for: 2m\n  z[1d] * 300 > 10"),
+        "job:x:rate5m > 5 * avg(y[1m] offset 30s)\n  for: 2s\n  z[24m] * 5 > 10",
+    );
+}

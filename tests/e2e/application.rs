@@ -1,0 +1,126 @@
+//! An application with a guarded route, a route whose guard was forgotten, and a place for
+//! browsers' reports.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
+
+use actix_web::{App, HttpServer, Responder, dev::ServerHandle, rt, web};
+use actix_web_sse::{ForEventStreams, Hub, Policy, Subscriber};
+use actix_web_sse_metrics::Metrics;
+use rustls::ServerConfig;
+
+use crate::certificate::Certificate;
+
+/// The application, on a thread of its own. It ends when dropped.
+pub(crate) struct Application {
+    pub(crate) address: SocketAddr,
+    metrics: Metrics,
+    scheme: &'static str,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+async fn events(hub: Hub, subscriber: Subscriber) -> impl Responder {
+    hub.subscribe("news", subscriber)
+}
+
+impl Application {
+    /// `/events` behind a policy that allows this origin, `/private` behind none although it is
+    /// declared to need authentication, `/sse-reports`, and `/metrics`.
+    pub(crate) fn start(origin: &str) -> Self {
+        Self::start_with(origin, None)
+    }
+
+    /// The same over TLS, and so with browsers over HTTP/2.
+    pub(crate) fn start_tls(origin: &str, certificate: &Certificate) -> Self {
+        Self::start_with(origin, Some(certificate.server_config()))
+    }
+
+    fn start_with(origin: &str, tls: Option<ServerConfig>) -> Self {
+        let metrics = Metrics::builder()
+            .route("/events")
+            .auth_required("/private")
+            .build()
+            .unwrap();
+        let hub = Hub::builder().observer(metrics.observer()).build().unwrap();
+        let policy = Policy::builder()
+            .allow_origin(origin)
+            .credentials(true)
+            .observer(metrics.observer())
+            .build()
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let (tell, told) = mpsc::channel();
+        let (streams, shown) = (hub, metrics.clone());
+        let thread = thread::spawn(move || {
+            let application = {
+                let hub = streams.clone();
+                move || {
+                    App::new()
+                        .app_data(hub.clone())
+                        .service(shown.endpoint("/metrics"))
+                        .service(shown.reports("/sse-reports"))
+                        .route("/private", web::get().to(events))
+                        .service(
+                            web::resource("/events")
+                                .wrap(policy.clone())
+                                .route(web::route().to(events)),
+                        )
+                }
+            };
+            rt::System::new().block_on(async move {
+                let server = HttpServer::new(application)
+                    .for_event_streams(&streams)
+                    .workers(1)
+                    .disable_signals();
+                let server = match tls {
+                    Some(tls) => server.listen_rustls_0_23(listener, tls).unwrap(),
+                    None => server.listen(listener).unwrap(),
+                }
+                .run();
+                tell.send(server.handle()).unwrap();
+                server.await.unwrap();
+            });
+        });
+        Self {
+            address,
+            metrics,
+            scheme,
+            handle: told.recv().unwrap(),
+            thread: Some(thread),
+        }
+    }
+
+    /// Where something of it is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}://{}{path}", self.scheme, self.address)
+    }
+
+    /// The lines of its metrics that begin with this, without it.
+    pub(crate) fn samples(&self, beginning: &str) -> Vec<String> {
+        let text = self.metrics.text();
+        text.lines()
+            .filter_map(|line| line.strip_prefix(beginning))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        // Asks the server's own thread to stop; what it still does is waited for below.
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(
+                ended.is_ok() || thread::panicking(),
+                "the application failed"
+            );
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Clients that people really use: npm's, Python's, Rust's.
+
+mod heartbeats;
+mod overload;
+mod parsers;
+mod program;
+mod reconnect;
+mod rust;
+mod server;
+mod under_test;

@@ -1,0 +1,85 @@
+//! No panel is empty: each query of each dashboard runs against a real Prometheus that scraped a
+//! real server under mixed traffic. What the probe's dashboard shows comes from another exporter;
+//! its queries are only asked whether Prometheus understands them.
+
+use std::{fs, path::PathBuf};
+
+use actix_web_sse_tests::{Claims, Demo, LIMIT, Prometheus, Request, Settings, until};
+use serde_json::Value;
+
+use crate::DEMO;
+
+const ORIGIN: &str = "https://app.example.com";
+
+fn dashboard(name: &str) -> Value {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../grafana/dashboards");
+    let text = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The queries of a dashboard with all jobs and instances chosen, and the titles of their panels.
+fn queries(dashboard: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    panels
+        .flat_map(|panel| {
+            let targets = panel["targets"].as_array().unwrap().iter();
+            targets.map(|target| {
+                let query = text(&target["expr"])
+                    .replace("$__rate_interval", "10s")
+                    .replace("$job", ".+")
+                    .replace("$instance", ".+");
+                (text(&panel["title"]), query)
+            })
+        })
+        .collect()
+}
+
+/// A little of everything: streams that open, get events, resume and end, and requests refused.
+fn traffic(demo: &Demo, last_id: &mut Option<String>) {
+    let token = demo.token(&Claims::of("reader"));
+    let mut request = Request::event_source("/events?topic=mixed", ORIGIN).bearer(&token);
+    if let Some(id) = last_id {
+        request = request.header("Last-Event-ID", id.as_bytes());
+    }
+    let mut stream = request.open(demo.app);
+    demo.publish("mixed", "an event");
+    *last_id = stream.next_event().id().map(str::to_owned);
+    drop(stream);
+    drop(Request::event_source("/events", "https://evil.example").send(demo.app));
+    drop(Request::event_source("/events", ORIGIN).send(demo.app));
+}
+
+#[test]
+fn no_panel_is_empty_under_mixed_traffic() {
+    let settings = Settings::reference().set("policy.limits.connects_per_second", 10_000);
+    let demo = Demo::start(DEMO, &settings);
+    let prometheus = Prometheus::scraping(&[("sse", demo.metrics)], &[]);
+    // One stream that stays, so that there are levels to show.
+    let token = demo.token(&Claims::of("stays"));
+    let stays = Request::stream("/events?topic=mixed")
+        .bearer(&token)
+        .open(demo.app);
+    let mut last_id = None;
+    for name in ["overview", "cors", "auth", "delivery", "connections"] {
+        for (title, query) in queries(&dashboard(name)) {
+            until(
+                &format!("{name}: {title}: {query} shows something"),
+                LIMIT,
+                || {
+                    traffic(&demo, &mut last_id);
+                    let shown = prometheus.query(&query);
+                    shown
+                        .iter()
+                        .any(|sample| !sample.value.is_nan())
+                        .then_some(())
+                },
+            );
+        }
+    }
+    for (_, query) in queries(&dashboard("probe")) {
+        // Panics if Prometheus refuses it.
+        let _ = prometheus.query(&query);
+    }
+    drop(stays);
+}

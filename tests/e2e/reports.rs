@@ -1,0 +1,114 @@
+//! S46, facts B12: the script on the page finds out why `EventSource` gave up, and tells.
+
+use actix_web_sse_tests::{Answer, Browser, BrowserKind, LIMIT, Site, free_port, until};
+
+use crate::application::Application;
+
+/// Opens a stream on a page and waits until the report about it is counted as this.
+fn is_diagnosed(browser: &Browser, application: &Application, page: &str, url: &str, as_: &str) {
+    let page = browser.open(page);
+    let sample = format!("sse_client_reports_total{{diagnosis=\"{as_}\"}} ");
+    let before = application.samples(&sample);
+    page.evaluate(&format!(
+        "(async () => {{
+            const {{ watch }} = await import('{}');
+            globalThis.source = new EventSource('{url}', {{ withCredentials: true }});
+            watch(source, '{}');
+        }})()",
+        application.url("/sse-reports/client.js"),
+        application.url("/sse-reports"),
+    ));
+    page.wait("source.readyState === 2");
+    until(&format!("{url} is reported as {as_}"), LIMIT, || {
+        (application.samples(&sample) != before).then_some(())
+    });
+    page.close();
+}
+
+fn each_diagnosis_is_found_and_counted(kind: BrowserKind) {
+    let pages = Site::empty();
+    let origin = pages.origin();
+    let application = Application::start(&origin);
+    let browser = Browser::launch(kind);
+    let answers = |status: u16, kind: &'static str| {
+        let origin = origin.clone();
+        Site::serve(move |_| {
+            Answer::status(status)
+                .header("Access-Control-Allow-Origin", &origin)
+                .header("Access-Control-Allow-Credentials", "true")
+                .header("Content-Type", kind)
+        })
+    };
+    let diagnosed = |page: &str, url: &str, as_: &str| {
+        is_diagnosed(&browser, &application, page, url, as_);
+    };
+
+    let stream = application.url("/events");
+    let foreign = Site::empty();
+    diagnosed(&foreign.origin(), &stream, "cors_blocked");
+
+    let failing = answers(503, "application/json");
+    diagnosed(&origin, &failing.origin(), "http_status");
+
+    let confused = answers(200, "text/html");
+    diagnosed(&origin, &confused.origin(), "content_type");
+
+    let forbidding = format!("connect-src {}", application.url(""));
+    let strict =
+        Site::serve(move |_| Answer::empty_page().header("Content-Security-Policy", &forbidding));
+    diagnosed(&strict.origin(), &confused.origin(), "csp_blocked");
+
+    // A refused connection is retried for ever, so the browser gives up at a redirect to one.
+    let nowhere = format!("http://127.0.0.1:{}/", free_port());
+    let lost = Site::serve(move |_| Answer::status(307).header("Location", &nowhere));
+    diagnosed(&origin, &lost.origin(), "network");
+
+    // What the script asked was neither a stream nor the end of one.
+    for counter in [
+        "sse_connections_opened_total",
+        "sse_connections_closed_total",
+    ] {
+        let samples = application.samples(counter);
+        assert!(
+            samples.iter().all(|sample| sample.ends_with(" 0")),
+            "{samples:?}"
+        );
+    }
+    let dropped = application.samples("sse_client_reports_total{diagnosis=\"dropped\"} ");
+    assert_eq!(dropped, ["0"]);
+}
+
+crate::in_each_browser!(each_diagnosis_is_found_and_counted);
+
+fn a_stream_that_works_is_not_reported(kind: BrowserKind) {
+    let pages = Site::empty();
+    let application = Application::start(&pages.origin());
+    let browser = Browser::launch(kind);
+    let page = browser.open(&pages.origin());
+    page.evaluate(&format!(
+        "(async () => {{
+            const {{ watch }} = await import('{}');
+            globalThis.source = watch(
+                new EventSource('{}', {{ withCredentials: true }}), '{}');
+        }})()",
+        application.url("/sse-reports/client.js"),
+        application.url("/events"),
+        application.url("/sse-reports"),
+    ));
+    page.wait("source.readyState === 1");
+    page.evaluate("source.close()");
+    until("the server sees the close", LIMIT, || {
+        let closed = application.samples("sse_connections_closed_total{reason=\"client_gone\"");
+        closed
+            .iter()
+            .any(|sample| sample.ends_with(" 1"))
+            .then_some(())
+    });
+    let reports = application.samples("sse_client_reports_total");
+    assert!(
+        reports.iter().all(|sample| sample.ends_with(" 0")),
+        "{reports:?}"
+    );
+}
+
+crate::in_each_browser!(a_stream_that_works_is_not_reported);
