@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     Run,
     parser::{Parser, Received},
-    publisher::{self, BUSY, TOPICS},
+    publisher::{self, LARGE, TOPICS},
 };
 
 /// How a reader reads.
@@ -52,6 +52,8 @@ pub(crate) struct Reader {
     manner: Manner,
     topic: usize,
     source: Ipv4Addr,
+    /// It read badly the last time and catches up now, or even the replay would run away from it.
+    behind: bool,
     last_id: Option<String>,
     next: Option<u64>,
 }
@@ -93,10 +95,11 @@ impl Reader {
             manner,
             topic: match manner {
                 Manner::Brisk => number % (TOPICS - 1),
-                Manner::Slow | Manner::Drip => BUSY,
+                Manner::Slow | Manner::Drip => LARGE,
             },
             // Each address has its own ports: a hundred thousand connections need many.
             source: Ipv4Addr::new(127, 0, 0, 2 + group),
+            behind: false,
             last_id: None,
             next: None,
         }
@@ -131,7 +134,8 @@ impl Reader {
     async fn connect(&self, run: &Run) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((self.source, 0).into())?;
-        if self.manner != Manner::Brisk {
+        if self.manner != Manner::Brisk && !self.behind && run.last(self.topic).is_none() {
+            // What the kernel takes for a reader that does not read, it should not hide.
             socket.set_recv_buffer_size(4096)?;
         }
         let stream = timeout(LIMIT, socket.connect(run.app.address)).await??;
@@ -174,13 +178,20 @@ impl Reader {
                 let events = self.chance.usize(0..12);
                 self.read(run, &mut stream, &mut parser, events).await?;
             }
+            _ if std::mem::take(&mut self.behind) => {
+                self.read_to_end(run, &mut stream, &mut parser).await?;
+            }
             (_, Manner::Slow) => {
+                self.behind = true;
                 self.read(run, &mut stream, &mut parser, 20).await?;
                 // Longer than the server bears it.
                 sleep(Duration::from_millis(self.chance.u64(1500..4500))).await;
                 self.read_to_end(run, &mut stream, &mut parser).await?;
             }
-            (_, Manner::Drip) => self.drip(run, &mut stream, &mut parser).await?,
+            (_, Manner::Drip) => {
+                self.behind = true;
+                self.drip(run, &mut stream, &mut parser).await?;
+            }
         }
         match cut {
             Cut::Reset => stream.set_zero_linger()?,

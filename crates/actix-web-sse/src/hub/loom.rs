@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use super::{Hub, state::Stream, worker::Local};
 use crate::{
-    Event,
+    Event, encode,
     lane::body::EventBody,
     observe::{CloseReason, End, Resume, StreamObserver},
     watch::Watch,
@@ -111,8 +111,8 @@ impl Worker {
         stream.follow(cursors, None);
         let stream = Rc::new(RefCell::new(stream));
         local.insert(&stream, &ends);
-        let retry = Duration::from_secs(3);
-        let body = EventBody::new(local, stream, None, None, retry, attached.resume);
+        let first = encode::first_block(3000);
+        let body = EventBody::new(local, stream, None, None, first);
         Some(Self {
             driver: Box::pin(driver),
             body: Box::pin(body),
