@@ -61,6 +61,21 @@ impl Contestant {
     }
 }
 
+/// What this project puts around a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// A policy with everything: host, origins, fetch metadata, `Accept`, tokens, limits.
+    Guards,
+    /// The metrics, and `/metrics`.
+    Metrics,
+    /// The log, as JSON lines on standard error.
+    Logs,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 3] = [Self::Guards, Self::Metrics, Self::Logs];
+}
+
 /// What a contestant is told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Settings {
@@ -70,6 +85,9 @@ pub(crate) struct Settings {
     /// After how much silence a heartbeat goes out.
     #[arg(long, default_value_t = 15_000)]
     pub(crate) heartbeat_ms: u64,
+    /// What `ours` has around it.
+    #[arg(long = "with", value_enum)]
+    pub(crate) parts: Vec<Part>,
 }
 
 impl Settings {
@@ -91,14 +109,18 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(
         contestant: Contestant,
+        parts: &[Part],
         heartbeat: Duration,
         cores: Cores,
     ) -> Result<Self, Box<dyn Error>> {
         let address = free_address()?;
         let (mut command, files) = match contestant {
             Contestant::Nchan => nginx(address, heartbeat)?,
-            _ => (program(contestant, address, heartbeat)?, None),
+            _ => (program(contestant, parts, address, heartbeat)?, None),
         };
+        if parts.contains(&Part::Logs) {
+            command.stderr(Stdio::null());
+        }
         command.stdin(Stdio::null());
         pin(cores.server)?;
         let process = command.spawn();
@@ -141,6 +163,7 @@ fn free_address() -> io::Result<SocketAddr> {
 
 fn program(
     contestant: Contestant,
+    parts: &[Part],
     address: SocketAddr,
     heartbeat: Duration,
 ) -> Result<Command, Box<dyn Error>> {
@@ -152,6 +175,10 @@ fn program(
         .args(["serve", name.get_name()])
         .args(["--listen", &address.to_string()])
         .args(["--heartbeat-ms", &heartbeat.as_millis().to_string()]);
+    for part in parts {
+        let part = part.to_possible_value().ok_or("a part without a name")?;
+        command.args(["--with", part.get_name()]);
+    }
     Ok(command)
 }
 

@@ -12,7 +12,11 @@ pub(crate) struct Control {
     connection: BufReader<TcpStream>,
     host: SocketAddr,
     unanswered: usize,
+    used: Instant,
 }
+
+/// Servers close connections that idle, actix after five seconds.
+const FRESH: Duration = Duration::from_secs(1);
 
 impl Control {
     /// Connects as soon as the server listens.
@@ -31,7 +35,17 @@ impl Control {
             connection: BufReader::new(stream),
             host: server,
             unanswered: 0,
+            used: Instant::now(),
         })
+    }
+
+    /// The connection, or a new one if nothing has gone over it for a while.
+    fn fresh(&mut self) -> io::Result<&mut TcpStream> {
+        if self.unanswered == 0 && self.used.elapsed() > FRESH {
+            *self = Self::connect(self.host)?;
+        }
+        self.used = Instant::now();
+        Ok(self.connection.get_mut())
     }
 
     /// Sends a request so many times in one write. [`finish`](Self::finish) reads the answers.
@@ -47,17 +61,16 @@ impl Control {
             self.host,
             body.len()
         );
+        self.fresh()?.write_all(request.repeat(times).as_bytes())?;
         self.unanswered += times;
-        self.connection
-            .get_mut()
-            .write_all(request.repeat(times).as_bytes())
+        Ok(())
     }
 
     /// Reads what is still to be answered; the last answer's body.
     pub(crate) fn finish(&mut self) -> io::Result<String> {
         let mut body = String::new();
         while self.unanswered > 0 {
-            body = self.answer()?;
+            body = self.answer("2")?;
             self.unanswered -= 1;
         }
         Ok(body)
@@ -68,11 +81,19 @@ impl Control {
         self.finish()
     }
 
-    fn answer(&mut self) -> io::Result<String> {
+    /// Sends a whole request and reads its answer, which must have this status.
+    pub(crate) fn exchange(&mut self, request: &str, expected: &str) -> io::Result<String> {
+        self.fresh()?.write_all(request.as_bytes())?;
+        self.answer(expected)
+    }
+
+    fn answer(&mut self, expected: &str) -> io::Result<String> {
         let mut status = String::new();
         self.connection.read_line(&mut status)?;
-        if !status.starts_with("HTTP/1.1 2") {
-            return Err(io::Error::other(format!("answered {status:?}")));
+        let code = status.strip_prefix("HTTP/1.1 ").unwrap_or_default();
+        if !code.starts_with(expected) {
+            let message = format!("answered {status:?}, not {expected}");
+            return Err(io::Error::other(message));
         }
         let mut length = 0;
         loop {

@@ -8,6 +8,7 @@ mod contestant;
 mod control;
 mod core_pin;
 mod load;
+mod parts;
 mod plan;
 mod report;
 mod round;

@@ -19,6 +19,12 @@ pub(crate) struct Plan {
     /// Events from a foreign thread, with few streams and with all.
     pub(crate) foreign: usize,
     pub(crate) few_streams: usize,
+    /// Streams with guards, metrics and logs around them, and refused requests of each kind.
+    pub(crate) guarded: usize,
+    pub(crate) refusals: usize,
+    /// Streams that are open when the metrics are scraped, and how often that is.
+    pub(crate) scraped: usize,
+    pub(crate) scrapes: usize,
     /// Idle streams, their heartbeat interval, and how long they are watched.
     pub(crate) heartbeat: Duration,
     pub(crate) idle: Duration,
@@ -27,7 +33,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) const fn full() -> Self {
         Self {
-            rounds: 7,
+            rounds: 5,
             streams: 5000,
             singles: 20,
             batch_streams: 2000,
@@ -35,6 +41,10 @@ impl Plan {
             batch: 16,
             foreign: 20,
             few_streams: 100,
+            guarded: 2000,
+            refusals: 500,
+            scraped: 19_000,
+            scrapes: 20,
             heartbeat: Duration::from_secs(1),
             idle: Duration::from_secs(3),
         }
@@ -46,6 +56,9 @@ impl Plan {
             singles: 10,
             batches: 10,
             foreign: 10,
+            guarded: 1000,
+            refusals: 200,
+            scrapes: 10,
             idle: Duration::from_secs(2),
             ..Self::full()
         }

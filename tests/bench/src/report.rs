@@ -2,7 +2,12 @@
 
 use std::{fmt, fs, io, path::Path};
 
-use crate::{contestant::Contestant, plan::Plan, statistics::median};
+use crate::{
+    contestant::Contestant,
+    parts::{self, Parts, Scrape},
+    plan::Plan,
+    statistics::median,
+};
 
 /// One turn's figures; microseconds, milliseconds, KiB. `None`: not measured here.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +36,8 @@ pub(crate) struct Measured {
 pub(crate) struct Report {
     plan: Plan,
     turns: Vec<(Contestant, Vec<Measured>)>,
+    parts: Vec<Parts>,
+    scrapes: Vec<Scrape>,
 }
 
 type Figure = fn(&Measured) -> Option<f64>;
@@ -40,7 +47,17 @@ impl Report {
         Self {
             plan: plan.clone(),
             turns: Vec::new(),
+            parts: Vec::new(),
+            scrapes: Vec::new(),
         }
+    }
+
+    pub(crate) fn add_parts(&mut self, parts: Parts) {
+        self.parts.push(parts);
+    }
+
+    pub(crate) fn set_scrapes(&mut self, scrapes: [Scrape; 2]) {
+        self.scrapes = scrapes.into();
     }
 
     pub(crate) fn add(&mut self, contestant: Contestant, measured: Measured) {
@@ -85,6 +102,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.machine(f)?;
         self.costs(f)?;
+        self.around(f)?;
         self.goals(f)
     }
 }
@@ -141,6 +159,79 @@ impl Report {
         writeln!(f)
     }
 
+    /// How much more this set costs than none, in the same round.
+    fn part(
+        &self,
+        set: usize,
+        compare: impl Fn(&parts::Measured, &parts::Measured) -> f64,
+    ) -> Option<f64> {
+        let rounds = self.parts.iter();
+        median(
+            rounds
+                .filter_map(|round| Some(compare(round.sets.get(set)?, round.sets.first()?)))
+                .collect(),
+        )
+    }
+
+    fn refusal(&self, kind: usize) -> Option<(f64, f64)> {
+        let kinds = || {
+            self.parts
+                .iter()
+                .filter_map(|round| round.refusals.get(kind))
+        };
+        let cpu = median(kinds().map(|(_, cpu, _)| *cpu).collect())?;
+        let memory = median(kinds().map(|(.., memory)| *memory).collect())?;
+        Some((cpu, memory))
+    }
+
+    fn around(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(last) = self.parts.last() else {
+            return Ok(());
+        };
+        writeln!(
+            f,
+            "| around each of {} streams | CPU µs per open | more than none | CPU µs/delivery, 1 in \
+             flight | to none | {} in flight | to none |\n|---|---|---|---|---|---|---|",
+            self.plan.guarded, self.plan.batch
+        )?;
+        for (set, measured) in last.sets.iter().enumerate() {
+            writeln!(
+                f,
+                "| {} | {} | {} | {} | {} | {} | {} |",
+                measured.name,
+                cell(self.part(set, |own, _| own.open), 1),
+                cell(self.part(set, |own, none| own.open - none.open), 1),
+                cell(self.part(set, |own, _| own.single), 2),
+                cell(self.part(set, |own, none| own.single / none.single), 2),
+                cell(self.part(set, |own, _| own.batch), 2),
+                cell(self.part(set, |own, none| own.batch / none.batch), 2),
+            )?;
+        }
+        writeln!(
+            f,
+            "\n| refused, with guards, metrics and logs | CPU µs | memory after {} of them, KiB \
+             |\n|---|---|---|",
+            self.plan.refusals
+        )?;
+        for (kind, (name, ..)) in last.refusals.iter().enumerate() {
+            if let Some((cpu, memory)) = self.refusal(kind) {
+                writeln!(f, "| {name} | {cpu:.0} | {memory:.0} |")?;
+            }
+        }
+        writeln!(
+            f,
+            "\n| scrape of `/metrics` with | CPU ms | ms | bytes |\n|---|---|---|---|"
+        )?;
+        for scrape in &self.scrapes {
+            writeln!(
+                f,
+                "| {} streams | {:.2} | {:.2} | {} |",
+                scrape.streams, scrape.cpu, scrape.wait, scrape.bytes
+            )?;
+        }
+        writeln!(f)
+    }
+
     fn goals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ours = Contestant::Ours;
         let plan = &self.plan;
@@ -184,6 +275,33 @@ impl Report {
                 self.ratio(ours, |m| m.heartbeat),
                 1.3,
             ),
+            (
+                "guards, metrics and logs, per open".to_owned(),
+                "µs",
+                self.part(3, |own, none| own.open - none.open),
+                10.0,
+            ),
+            (
+                "guards, metrics and logs, per delivery, 1 in flight".to_owned(),
+                "%",
+                self.part(3, |own, none| (own.single / none.single - 1.0) * 100.0),
+                2.0,
+            ),
+            (
+                "the dearest refusal".to_owned(),
+                "µs",
+                (0..self.parts.first().map_or(0, |round| round.refusals.len()))
+                    .filter_map(|kind| self.refusal(kind))
+                    .map(|(cpu, _)| cpu)
+                    .reduce(f64::max),
+                50.0,
+            ),
+            (
+                format!("a scrape with {} open streams", plan.scraped),
+                "ms",
+                self.scrapes.last().map(|scrape| scrape.cpu),
+                10.0,
+            ),
         ];
         writeln!(f, "| goal | at most | measured | |\n|---|---|---|---|")?;
         for (what, unit, measured, goal) in rows {
@@ -225,9 +343,20 @@ const END: &str = "<!-- figures:end -->";
 /// Puts the text between the markers, and touches nothing else.
 pub(crate) fn write_between_markers(path: &Path, text: &str) -> io::Result<()> {
     let known = fs::read_to_string(path)?;
-    let new = between_markers(&known, text)
-        .ok_or_else(|| io::Error::other(format!("{} has no {BEGIN} … {END}", path.display())))?;
+    let new = between_markers(&known, text).ok_or_else(|| no_markers(path))?;
     fs::write(path, new)
+}
+
+/// Fails if the text would have no place there.
+pub(crate) fn has_markers(path: &Path) -> io::Result<()> {
+    let known = fs::read_to_string(path)?;
+    between_markers(&known, "")
+        .map(drop)
+        .ok_or_else(|| no_markers(path))
+}
+
+fn no_markers(path: &Path) -> io::Error {
+    io::Error::other(format!("{} has no {BEGIN} … {END}", path.display()))
 }
 
 fn between_markers(known: &str, text: &str) -> Option<String> {

@@ -26,6 +26,10 @@ pub(crate) fn run(
     only: &[Contestant],
     write: Option<&Path>,
 ) -> Result<(), Box<dyn Error>> {
+    if let Some(path) = write {
+        // Before the minutes, not after them.
+        crate::report::has_markers(path)?;
+    }
     let cores = Cores::choose()?;
     if !cores.are_separate() {
         eprintln!("warning: one core only; server and load share it, and the figures are off");
@@ -55,6 +59,14 @@ pub(crate) fn run(
             report.add(*contestant, measured);
         }
     }
+    if contestants.contains(&Contestant::Ours) {
+        for round in 1..=plan.rounds {
+            eprintln!("round {round} of {}: guards, metrics, logs", plan.rounds);
+            report.add_parts(crate::parts::turn(plan, cores)?);
+        }
+        eprintln!("scrapes");
+        report.set_scrapes(crate::parts::scrapes(plan, cores)?);
+    }
     eprintln!("took {:.0} s", start.elapsed().as_secs_f64());
     let text = report.to_string();
     println!("{text}");
@@ -74,7 +86,7 @@ pub(crate) fn load(
 ) -> Result<(), Box<dyn Error>> {
     pin(Cores::choose()?.load)?;
     let mut control = Control::connect(server)?;
-    let mut crowd = Crowd::new(server, "")?;
+    let mut crowd = Crowd::new(server, plain)?;
     crowd.grow_to(streams)?;
     let start = Instant::now();
     let latencies = deliver(Contestant::Ours, &mut control, &mut crowd, batches, batch)?;
@@ -84,6 +96,11 @@ pub(crate) fn load(
         median(latencies).unwrap_or_default()
     );
     Ok(())
+}
+
+/// Nothing but what a stream needs.
+fn plain(_: usize) -> String {
+    String::new()
 }
 
 fn turn(plan: &Plan, contestant: Contestant, cores: Cores) -> Result<Measured, Box<dyn Error>> {
@@ -100,9 +117,9 @@ fn busy(
     cores: Cores,
     measured: &mut Measured,
 ) -> Result<(), Box<dyn Error>> {
-    let server = Server::start(contestant, Duration::from_secs(15), cores)?;
+    let server = Server::start(contestant, &[], Duration::from_secs(15), cores)?;
     let mut control = server.control()?;
-    let mut crowd = Crowd::new(server.address, "")?;
+    let mut crowd = Crowd::new(server.address, plain)?;
 
     // What the server makes on first use is not a stream's.
     crowd.grow_to(plan.few_streams)?;
@@ -156,9 +173,9 @@ fn busy(
 
 /// CPU per heartbeat of idle streams, in microseconds.
 fn idle(plan: &Plan, contestant: Contestant, cores: Cores) -> Result<f64, Box<dyn Error>> {
-    let server = Server::start(contestant, plan.heartbeat, cores)?;
+    let server = Server::start(contestant, &[], plan.heartbeat, cores)?;
     let _control = server.control()?;
-    let mut crowd = Crowd::new(server.address, "")?;
+    let mut crowd = Crowd::new(server.address, plain)?;
     crowd.grow_to(plan.streams)?;
     crowd.read_for(plan.heartbeat)?;
     let before = crowd.totals();
@@ -175,7 +192,7 @@ fn idle(plan: &Plan, contestant: Contestant, cores: Cores) -> Result<f64, Box<dy
 
 /// Publishes so many batches, each when the one before has reached everybody. How long each took
 /// to the last stream, in milliseconds.
-fn deliver(
+pub(crate) fn deliver(
     contestant: Contestant,
     control: &mut Control,
     crowd: &mut Crowd,
@@ -219,6 +236,6 @@ fn foreign_account(control: &mut Control) -> Result<(u64, u64), Box<dyn Error>> 
 }
 
 /// Microseconds each.
-fn per(time: Duration, count: usize) -> f64 {
+pub(crate) fn per(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e6 / count as f64
 }

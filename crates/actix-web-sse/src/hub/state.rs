@@ -71,7 +71,8 @@ pub(crate) struct Stream {
 
 /// A stream's reading position.
 struct Following {
-    cursors: Vec<Cursor>,
+    /// One per topic; as a rule one, and no room for more.
+    cursors: Box<[Cursor]>,
     filter: Option<Filter>,
     catching_up: bool,
     /// What was missed is on its way from elsewhere; live events wait for it.
@@ -117,7 +118,7 @@ impl Stream {
     pub(crate) fn follow(&mut self, cursors: Vec<Cursor>, filter: Option<Filter>) {
         self.subscription = Some(Following {
             catching_up: cursors.iter().any(|cursor| cursor.next < cursor.live_from),
-            cursors,
+            cursors: cursors.into_boxed_slice(),
             filter,
             waiting: false,
             behind_since: None,
@@ -683,7 +684,7 @@ impl State {
             }
         }
         let (cursors, filter) = (&mut following.cursors, following.filter.as_ref());
-        if let ([cursor], None) = (cursors.as_mut_slice(), filter) {
+        if let ([cursor], None) = (&mut **cursors, filter) {
             // The way of nearly all streams: one topic, all of it.
             let Some(view) = self.views.get_mut(&cursor.topic) else {
                 return Read::Pending;

@@ -18,6 +18,9 @@ use socket2::SockRef;
 
 use super::scan::Scan;
 
+/// The headers of the nth request, as whole lines with their ends.
+pub(crate) type Headers = fn(usize) -> String;
+
 /// How many requests may wait for their answer: below every backlog.
 const OPENING: usize = 128;
 
@@ -43,7 +46,7 @@ pub(crate) struct Totals {
 /// Open streams of one server.
 pub(crate) struct Crowd {
     server: SocketAddr,
-    request: Vec<u8>,
+    headers: Headers,
     epoll: OwnedFd,
     clients: Vec<Client>,
     answered: usize,
@@ -53,14 +56,10 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// `headers` are whole lines with their ends.
-    pub(crate) fn new(server: SocketAddr, headers: &str) -> io::Result<Self> {
-        let request = format!(
-            "GET /events HTTP/1.1\r\nHost: {server}\r\nAccept: text/event-stream\r\n{headers}\r\n"
-        );
+    pub(crate) fn new(server: SocketAddr, headers: Headers) -> io::Result<Self> {
         Ok(Self {
             server,
-            request: request.into_bytes(),
+            headers,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             clients: Vec::new(),
             answered: 0,
@@ -80,11 +79,15 @@ impl Crowd {
 
     /// Opens streams until there are so many, and waits until each has been answered.
     pub(crate) fn grow_to(&mut self, streams: usize) -> io::Result<()> {
-        let deadline = Instant::now() + LIMIT;
         while self.clients.len() < streams {
+            let request = format!(
+                "GET /events HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n{}\r\n",
+                self.server,
+                (self.headers)(self.clients.len()),
+            );
             let mut stream = TcpStream::connect(self.server)?;
             stream.set_nodelay(true)?;
-            stream.write_all(&self.request)?;
+            stream.write_all(request.as_bytes())?;
             stream.set_nonblocking(true)?;
             let token = EventData::new_u64(self.clients.len() as u64);
             epoll::add(&self.epoll, &stream, token, EventFlags::IN)?;
@@ -94,10 +97,12 @@ impl Crowd {
                 events: 0,
                 answered: false,
             });
+            let deadline = Instant::now() + LIMIT;
             while self.clients.len() - self.answered >= OPENING {
                 self.turn(deadline, "the answers of opening streams")?;
             }
         }
+        let deadline = Instant::now() + LIMIT;
         while self.answered < self.clients.len() {
             self.turn(deadline, "the answers of the last streams")?;
         }

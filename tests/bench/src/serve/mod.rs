@@ -38,6 +38,9 @@ struct Batch {
 pub(crate) const DATA: &str =
     r#"{"symbol":"EURUSD","bid":1.08423,"ask":1.08425,"time":"2026-11-20T12:00:00.00000Z"}"#;
 
+/// The key of the tokens that the guards check.
+pub(crate) const SECRET: &str = "benchmark-secret-of-at-least-32-bytes!!";
+
 /// The ID of the nth event, as long as those of the hub.
 fn id(number: u64) -> String {
     format!("bench000-{number}")

@@ -1,12 +1,25 @@
-use std::error::Error;
+use std::{error::Error, io, sync::Arc};
 
 use actix_web::{App, HttpResponse, HttpServer, Responder, rt, web};
 use actix_web_sse::{
-    Event, ForEventStreams as _, Hub, PublishError, Subscriber, config::StreamConfig,
+    Event, ForEventStreams as _, Hub, PublishError, Subscriber,
+    config::{AuthConfig, ConfigError, StreamConfig},
+    observe::Observer,
+    protect::Policy,
+};
+use actix_web_sse_metrics::{
+    Metrics,
+    log::{Log, json_layer_with},
+};
+use tracing_subscriber::{
+    Layer as _, filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use super::{Batch, DATA, foreign::Foreign};
-use crate::contestant::Settings;
+use super::{Batch, DATA, SECRET, foreign::Foreign};
+use crate::{
+    contestant::{Part, Settings},
+    parts::ORIGIN,
+};
 
 const TOPIC: &str = "bench";
 
@@ -34,10 +47,70 @@ async fn report_foreign(foreign: web::Data<Foreign>) -> String {
     foreign.report()
 }
 
+/// What stands around the streams.
+struct Around {
+    policy: Option<Policy>,
+    metrics: Option<Metrics>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Around {
+    fn of(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        let has = |part| settings.parts.contains(&part);
+        let metrics = has(Part::Metrics)
+            .then(|| Metrics::builder().route("/events").origin(ORIGIN).build())
+            .transpose()?;
+        if has(Part::Logs) {
+            let lines = json_layer_with(io::stderr).with_filter(LevelFilter::INFO);
+            tracing_subscriber::registry().with(lines).try_init()?;
+        }
+        let observer: Arc<dyn Observer> = match (&metrics, has(Part::Logs)) {
+            (Some(metrics), true) => Arc::new((metrics.observer(), metrics.log().build())),
+            (Some(metrics), false) => Arc::new(metrics.observer()),
+            (None, true) => Arc::new(Log::new()),
+            (None, false) => Arc::new(()),
+        };
+        let policy = has(Part::Guards)
+            .then(|| guards(Arc::clone(&observer)))
+            .transpose()?;
+        Ok(Self {
+            policy,
+            metrics,
+            observer,
+        })
+    }
+}
+
+fn guards(observer: Arc<dyn Observer>) -> Result<Policy, ConfigError> {
+    let mut auth = AuthConfig::default();
+    auth.required = true;
+    auth.jwt_hs256_secret = Some(SECRET.into());
+    Policy::builder()
+        .host("127.0.0.1")
+        .allow_origins([
+            ORIGIN,
+            "https://*.tenant.example.net",
+            "http://localhost:5173",
+        ])
+        .credentials(true)
+        .auth(auth)
+        .streams_per_ip(100_000)
+        .streams_per_user(8)
+        .streams(100_000)
+        .connects_per_second(100_000)
+        .observer(observer)
+        .build()
+}
+
 pub(super) fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     let mut stream = StreamConfig::default();
     stream.heartbeat = settings.heartbeat();
-    let hub = Hub::builder().stream(stream).build()?;
+    let around = Around::of(settings)?;
+    let (policy, metrics) = (around.policy, around.metrics);
+    let hub = Hub::builder()
+        .stream(stream)
+        .observer(around.observer)
+        .build()?;
     let foreign = {
         let hub = hub.clone();
         web::Data::new(Foreign::new(move || {
@@ -54,7 +127,16 @@ pub(super) fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
                 App::new()
                     .app_data(hub.clone())
                     .app_data(foreign.clone())
-                    .route("/events", web::get().to(events))
+                    .configure(|config| {
+                        let streams = web::resource("/events").route(web::get().to(events));
+                        match &policy {
+                            Some(policy) => config.service(streams.wrap(policy.clone())),
+                            None => config.service(streams),
+                        };
+                        if let Some(metrics) = &metrics {
+                            config.service(metrics.endpoint("/metrics"));
+                        }
+                    })
                     .route("/publish", web::post().to(publish_batch))
                     .route("/foreign", web::post().to(publish_foreign))
                     .route("/foreign", web::get().to(report_foreign))
