@@ -25,8 +25,7 @@ pub(super) async fn forever(state: Arc<State>, index: usize) {
         let Ok(permit) = state.probes.acquire().await else {
             return;
         };
-        // A probe that takes longer than two rounds tells nothing more.
-        let probed = probe(module, &target.url, state.config.interval * 2).await;
+        let probed = probe(module, &target.url, module.longest()).await;
         drop(permit);
         if let Some(slot) = state.results().get_mut(index) {
             *slot = Some(Arc::new(probed));
