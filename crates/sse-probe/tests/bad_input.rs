@@ -191,6 +191,35 @@ async fn a_server_that_never_answers_ends_with_3_in_time() {
 }
 
 #[tokio::test]
+async fn a_stream_whose_head_is_held_back_is_a_finding() {
+    let server = Server::start(|request| {
+        let mut reply = good(request);
+        if reply.is_stream() {
+            reply.wait = 60_000;
+        }
+        reply
+    })
+    .await;
+    let arguments = [
+        "check",
+        &server.url(),
+        "--bearer",
+        "token",
+        "--timeout",
+        "300ms",
+        "--format",
+        "prom",
+    ];
+    let output = probe(&arguments).await;
+    ended(
+        &output,
+        1,
+        "not even the head of the stream came within 300ms",
+    );
+    ended(&output, 1, "probe_sse_buffering_detected 1");
+}
+
+#[tokio::test]
 async fn an_endless_head_ends_with_3() {
     for head in [
         format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(4 * 1024 * 1024)),

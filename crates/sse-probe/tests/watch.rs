@@ -117,6 +117,18 @@ async fn static_targets_are_probed_and_exported_by_instance() {
 }
 
 #[tokio::test]
+async fn a_hold_longer_than_the_interval_is_no_failure() {
+    let server = Server::start(good).await;
+    let toml = format!(
+        "interval = \"1s\"\n{}[[targets]]\nurl = \"{}\"\nmodule = \"app\"\nname = \"long\"\n",
+        MODULE.replace("900ms", "2500ms"),
+        server.url()
+    );
+    let running = start("long", &toml).await;
+    until(running.address, "probe_success{instance=\"long\"} 1").await;
+}
+
+#[tokio::test]
 async fn probe_checks_a_target_on_demand() {
     let server = Server::start(good).await;
     let running = start("demand", MODULE).await;

@@ -162,9 +162,13 @@ const HAPROXY: &[Fault] = &[
     fault(
         "gzip on",
         Kind::Compressed,
+        // HAProxy goes by the headers that it received, whatever its rules remove; so two hops do it.
         &[(
-            "balance leastconn",
-            "balance leastconn\n    http-response del-header cache-control\n    http-response del-header content-encoding\n    compression algo gzip\n    compression type text/event-stream",
+            "server app1 127.0.0.1:8080",
+            "compression algo gzip\n    compression type text/event-stream\n    \
+             server strip unix@{folder}/strip.sock\n\nlisten strip\n    bind unix@{folder}/strip.sock\n    \
+             http-response del-header cache-control\n    http-response del-header content-encoding\n    \
+             server app1 127.0.0.1:8080",
         )],
     ),
     fault(

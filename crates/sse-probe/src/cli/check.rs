@@ -3,12 +3,17 @@
 use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::{ArgAction, Args, ValueEnum};
-use sse_probe::{CheckReport, Level, Progress, Target, advice::Software, check_with, report};
+use sse_probe::{
+    AttemptError, CheckReport, Level, Progress, Target,
+    advice::Software,
+    check_with,
+    report::{self, Seen},
+};
 
 use super::{
     FINDINGS, GOOD,
     common::{Complaint, ConnectArgs, WhoArgs, target},
-    unreachable, usage,
+    found, unreachable, usage,
 };
 
 #[derive(Debug, Args)]
@@ -104,12 +109,18 @@ pub(crate) async fn run(args: CheckArgs) -> ExitCode {
             ExitCode::from(if clean { GOOD } else { FINDINGS })
         }
         Err(why) => {
+            let held_back = matches!(why, AttemptError::HeldBack(_));
+            let result = Err(why);
             if args.format == Format::Prom
-                && let Ok(text) = report::prom(None, false, begun.elapsed())
+                && let Ok(text) = report::prom((&result).into(), false, begun.elapsed())
             {
                 anstream::print!("{text}");
             }
-            unreachable(&args.url, &why)
+            match result {
+                Err(why) if held_back => found(&args.url, &why),
+                Err(why) => unreachable(&args.url, &why),
+                Ok(_) => ExitCode::from(GOOD),
+            }
         }
     }
 }
@@ -154,7 +165,7 @@ fn print(
         Format::Json => format!("{:#}\n", report::json(report)),
         Format::Junit => report::junit(report, fail_on),
         Format::Prom => {
-            report::prom(Some(report), clean, report.took).map_err(|e| e.to_string())?
+            report::prom(Seen::Report(report), clean, report.took).map_err(|e| e.to_string())?
         }
     };
     anstream::print!("{text}");

@@ -48,6 +48,12 @@ pub(crate) fn usage(why: &impl std::fmt::Display) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
+/// Says what is wrong with a target that was reached, but gave nothing to report on.
+pub(crate) fn found(url: &str, what: &impl std::fmt::Display) -> ExitCode {
+    anstream::eprintln!("sse-probe: {url}: {what}");
+    ExitCode::from(FINDINGS)
+}
+
 /// Says why there is no reply.
 pub(crate) fn unreachable(url: &str, why: &impl std::fmt::Display) -> ExitCode {
     anstream::eprintln!("sse-probe: {url}: {why}");

@@ -13,7 +13,7 @@ pub use self::{
     human::human,
     json::json,
     junit::junit,
-    prom::{prom, register},
+    prom::{Seen, prom, register},
 };
 pub(crate) use self::{
     human::{colour, describe},

@@ -8,24 +8,42 @@ use std::{
 use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
 use super::{CheckReport, Facts};
-use crate::check::Verdict;
+use crate::{check::Verdict, survey::AttemptError};
+
+/// What a probe came to.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Seen<'a> {
+    /// A report.
+    Report(&'a CheckReport),
+    /// Not even the head of the stream: it is held back.
+    HeldBack,
+    /// No reply.
+    Nothing,
+}
+
+impl<'a> From<&'a Result<CheckReport, AttemptError>> for Seen<'a> {
+    fn from(result: &'a Result<CheckReport, AttemptError>) -> Self {
+        match result {
+            Ok(report) => Self::Report(report),
+            Err(AttemptError::HeldBack(_)) => Self::HeldBack,
+            Err(_) => Self::Nothing,
+        }
+    }
+}
 
 /// The report in Prometheus' text format.
 ///
 /// # Errors
 ///
 /// Two metrics of one name: a fault of this program.
-pub fn prom(
-    report: Option<&CheckReport>,
-    success: bool,
-    took: Duration,
-) -> Result<String, prometheus::Error> {
+pub fn prom(seen: Seen<'_>, success: bool, took: Duration) -> Result<String, prometheus::Error> {
     let registry = Registry::new();
-    register(&registry, &HashMap::new(), report, success, took)?;
+    register(&registry, &HashMap::new(), seen, success, took)?;
     TextEncoder::new().encode_to_string(&registry.gather())
 }
 
-/// Puts the metrics of one probe into a registry, each with these constant labels. Without a report there are only `probe_success` (0) and
+/// Puts the metrics of one probe into a registry, each with these constant labels. Without a reply there are only `probe_success` (0) and
 /// `probe_duration_seconds`; what was not seen has no sample.
 ///
 /// # Errors
@@ -34,7 +52,7 @@ pub fn prom(
 pub fn register(
     registry: &Registry,
     labels: &HashMap<String, String>,
-    report: Option<&CheckReport>,
+    seen: Seen<'_>,
     success: bool,
     took: Duration,
 ) -> Result<(), prometheus::Error> {
@@ -50,8 +68,10 @@ pub fn register(
         "How long the probe took.",
         took.as_secs_f64(),
     )?;
-    let Some(report) = report else {
-        return Ok(());
+    let report = match seen {
+        Seen::Report(report) => report,
+        Seen::HeldBack => return put(BUFFERING, BUFFERING_HELP, 1.0),
+        Seen::Nothing => return Ok(()),
     };
     let facts = &report.facts;
     put(
@@ -74,11 +94,7 @@ pub fn register(
         )?;
     }
     optional(&into, facts)?;
-    put(
-        "probe_sse_buffering_detected",
-        "1 if something holds bytes of the stream back.",
-        flag(facts.buffering),
-    )?;
+    put(BUFFERING, BUFFERING_HELP, flag(facts.buffering))?;
     put(
         "probe_sse_auth_bypass",
         "1 if the stream opens without credentials although it needs some.",
@@ -88,6 +104,9 @@ pub fn register(
     checks(&into, report)?;
     cors(&into, facts)
 }
+
+const BUFFERING: &str = "probe_sse_buffering_detected";
+const BUFFERING_HELP: &str = "1 if something holds bytes of the stream back.";
 
 /// Where metrics go, and the labels that all of them have.
 struct Into<'a> {

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) use self::browser::Page;
 pub use self::resume::{Resumed, Resumption};
 use crate::{
-    exchange::{Exchange, ExchangeError, Protocol, Recording},
+    exchange::{Exchange, ExchangeError, Phase, Protocol, Recording},
     origin::{Origin, Trick},
     target::{Access, Expectation, Target},
     verdict::Credentials,
@@ -36,6 +36,9 @@ pub enum AttemptError {
     Ticket(String),
     /// The server said again and again that it is full: the status.
     Full(u16),
+    /// Not even the head of the stream came within this time, although other requests are answered at once: something
+    /// holds the reply back until it ends, or the application waits for the first event.
+    HeldBack(Duration),
 }
 
 impl fmt::Display for AttemptError {
@@ -43,6 +46,13 @@ impl fmt::Display for AttemptError {
         match self {
             Self::Exchange(why) => write!(f, "{why}"),
             Self::Ticket(why) => f.write_str(why),
+            Self::HeldBack(after) => write!(
+                f,
+                "other requests are answered at once, but not even the head of the stream came within {}: a proxy holds \
+                 the reply back until it ends, or the application waits for the first event; for nginx \
+                 `proxy_buffering off;`, for Caddy `flush_interval -1`, for Varnish `set beresp.do_stream = true;`",
+                humantime::format_duration(*after)
+            ),
             Self::Full(status) => write!(
                 f,
                 "the server says that it is full (status {status}), also when asked again"
@@ -155,7 +165,10 @@ impl Survey {
         let at = SystemTime::now();
         tell(Progress::Asking("the stream"));
         let page = Page::of(&target);
-        let main = page.open().await?;
+        let main = match page.open().await {
+            Ok(main) => main,
+            Err(why) => return Err(held_back(&page, why).await),
+        };
         let opened = main.head().status == 200;
         let hold = if opened { target.hold } else { GLANCE };
 
@@ -314,6 +327,18 @@ pub(crate) fn foreign() -> Origin {
     "https://sse-probe.example"
         .parse()
         .unwrap_or_else(|_| Origin::null())
+}
+
+/// Tells a reply that is held back from a server that does not answer at all.
+async fn held_back(page: &Page<'_>, why: AttemptError) -> AttemptError {
+    let AttemptError::Exchange(ExchangeError::Timeout(Phase::Head, after)) = why else {
+        return why;
+    };
+    // A short reply, a refusal most likely, passes every buffer.
+    match page.clone().accepting("application/json").open().await {
+        Ok(exchange) if exchange.head().status < 500 => AttemptError::HeldBack(after),
+        _ => why,
+    }
 }
 
 /// Holds the stream, and says so every second.

@@ -209,7 +209,7 @@ impl Module {
         let mut target = Target::new(url)
             .map_err(say)?
             .connection(limits, trust)
-            .hold(self.hold.unwrap_or(Duration::from_secs(5)));
+            .hold(self.hold());
         if let Some(origin) = &self.origin {
             target = target.origin(origin).map_err(say)?;
         }
@@ -270,6 +270,16 @@ impl Module {
             return Ok(());
         }
         Err(format!("`{host}` is not one of the module's hosts"))
+    }
+
+    fn hold(&self) -> Duration {
+        self.hold.unwrap_or(Duration::from_secs(5))
+    }
+
+    /// How long a probe by itself may take. The held stream is one of some twenty exchanges; a target so slow that they
+    /// take a minute more is not well.
+    pub(super) fn longest(&self) -> Duration {
+        self.hold() + Duration::from_secs(60)
     }
 
     pub(super) fn fail_on(&self) -> Level {

@@ -37,7 +37,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
 pub use self::config::{Config, ConfigError, Module, StaticTarget};
-use crate::CheckReport;
+use crate::{AttemptError, CheckReport};
 
 /// Connections of scrapers at one time.
 const CONNECTIONS: usize = 64;
@@ -65,7 +65,7 @@ struct State {
 /// A probe and its result.
 #[derive(Debug)]
 struct Probed {
-    report: Option<CheckReport>,
+    result: Result<CheckReport, AttemptError>,
     success: bool,
     took: Duration,
 }

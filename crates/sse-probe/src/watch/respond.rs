@@ -109,7 +109,7 @@ fn add(
     register(
         registry,
         labels,
-        result.report.as_ref(),
+        (&result.result).into(),
         result.success,
         result.took,
     )

@@ -8,7 +8,10 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Module, Probed, State};
-use crate::check;
+use crate::{
+    AttemptError, check,
+    exchange::{ExchangeError, Phase},
+};
 
 /// Probes one static target for ever.
 pub(super) async fn forever(state: Arc<State>, index: usize) {
@@ -25,8 +28,7 @@ pub(super) async fn forever(state: Arc<State>, index: usize) {
         let Ok(permit) = state.probes.acquire().await else {
             return;
         };
-        // A probe that takes longer than two rounds tells nothing more.
-        let probed = probe(module, &target.url, state.config.interval * 2).await;
+        let probed = probe(module, &target.url, module.longest()).await;
         drop(permit);
         if let Some(slot) = state.results().get_mut(index) {
             *slot = Some(Arc::new(probed));
@@ -37,16 +39,20 @@ pub(super) async fn forever(state: Arc<State>, index: usize) {
 /// Probes once, for at most `limit`.
 pub(super) async fn probe(module: &Module, url: &str, limit: Duration) -> Probed {
     let begun = Instant::now();
-    let checking = async {
-        let target = module.target(url).ok()?;
-        check(target).await.ok()
+    let result = match module.target(url) {
+        Ok(target) => tokio::time::timeout(limit, check(target))
+            .await
+            .unwrap_or(Err(AttemptError::Exchange(ExchangeError::Timeout(
+                Phase::Head,
+                limit,
+            )))),
+        Err(why) => Err(AttemptError::Exchange(ExchangeError::Request(why))),
     };
-    let report = tokio::time::timeout(limit, checking).await.ok().flatten();
     Probed {
-        success: report
+        success: result
             .as_ref()
-            .is_some_and(|r| r.is_clean_of(module.fail_on())),
-        report,
+            .is_ok_and(|r| r.is_clean_of(module.fail_on())),
+        result,
         took: begun.elapsed(),
     }
 }

@@ -1,0 +1,209 @@
+//! S61, 48: `sse-probe watch` sees what goes wrong at a public URL, and each alert on it fires and clears.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::{Duration, SystemTime},
+};
+
+use actix_web_sse_tests::{
+    Claims, Demo, Nginx, Prometheus, Request, Settings, check_metrics, until,
+};
+use sse_probe::watch::{Config, Exporter};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::DEMO;
+
+const APP: &str = "https://app.example.com";
+
+/// Long enough for a probe, a scrape and a rule on a busy machine.
+const SEEN: Duration = Duration::from_secs(90);
+
+/// A running exporter; it ends with this value.
+struct Watch {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn start(toml: &str) -> Self {
+        let config = Config::parse(toml).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, address) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let exporter = Exporter::bind(config).await.unwrap();
+                tell.send(exporter.local_addr().unwrap()).unwrap();
+                exporter
+                    .run(async {
+                        stopped.await.ok();
+                    })
+                    .await;
+            });
+        });
+        Self {
+            address: address.recv().unwrap(),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+/// A certificate for `localhost` that is valid for so many days, where nginx and the probe look for it.
+fn certify(folder: &Path, days: u64) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_after = (SystemTime::now() + Duration::from_secs(days * 86_400)).into();
+    let certificate = params.self_signed(&key).unwrap();
+    let mut both = certificate.pem();
+    both.push_str(&key.serialize_pem());
+    // One file, replaced at once: a handshake never sees the key of another certificate.
+    fs::write(folder.join("new.pem"), both).unwrap();
+    fs::rename(folder.join("new.pem"), folder.join("localhost.pem")).unwrap();
+}
+
+/// An nginx whose faults are switched on by files of their names. It reads its certificate at each handshake.
+fn nginx(app: SocketAddr, folder: &Path, token: &str) -> Nginx {
+    let folder = folder.display();
+    let usual = "proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_buffering off; proxy_set_header Host $host;";
+    let buffering = "proxy_http_version 1.0; proxy_buffering on; proxy_ignore_headers X-Accel-Buffering; proxy_set_header Host $host;";
+    Nginx::start(&format!(
+        "server {{
+           listen {{listen}} ssl http2;
+           ssl_certificate {folder}/$ssl_server_name.pem;
+           ssl_certificate_key {folder}/$ssl_server_name.pem;
+           location = /events {{
+             if (-f {folder}/strip) {{ rewrite ^ /strip last; }}
+             if (-f {folder}/buffer) {{ rewrite ^ /buffer last; }}
+             if (-f {folder}/open) {{ rewrite ^ /open last; }}
+             proxy_pass http://{app}; {usual}
+           }}
+           location = /strip {{
+             internal; proxy_pass http://{app}/events; {usual}
+             proxy_hide_header Access-Control-Allow-Origin;
+           }}
+           location = /buffer {{ internal; proxy_pass http://{app}/events; {buffering} }}
+           location = /open {{
+             internal; proxy_pass http://{app}/events; {usual}
+             proxy_set_header Authorization \"Bearer {token}\";
+           }}
+         }}"
+    ))
+}
+
+/// The project's rules, which fire at once: how long they wait is proven by their unit tests.
+fn impatient_rules(folder: &Path) -> PathBuf {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana/rules/probe.yml");
+    let text = fs::read_to_string(rules).unwrap();
+    let impatient: Vec<_> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("for:"))
+        .collect();
+    let path = folder.join("probe.yml");
+    fs::write(&path, impatient.join("\n")).unwrap();
+    path
+}
+
+struct Scene {
+    prometheus: Prometheus,
+}
+
+impl Scene {
+    #[track_caller]
+    fn wait(&self, alert: &str, firing: bool) {
+        let what = format!("{alert} {}", if firing { "fires" } else { "clears" });
+        until(&what, SEEN, || {
+            let fires = self.prometheus.alerts("firing").iter().any(|a| a == alert);
+            (fires == firing).then_some(())
+        });
+    }
+
+    /// Switches a fault on, sees the alert fire, switches it off, sees it clear.
+    #[track_caller]
+    fn provoke(&self, alert: &str, on: impl FnOnce(), off: impl FnOnce()) {
+        self.wait(alert, false);
+        on();
+        self.wait(alert, true);
+        off();
+        self.wait(alert, false);
+    }
+}
+
+/// Every `SSEProbe…` alert, provoked at a real nginx, seen firing and seen clearing.
+#[test]
+fn s61_each_alert_on_the_probe_fires_and_clears() {
+    let settings = Settings::reference()
+        .set("policy.limits.per_ip", 100)
+        .set("policy.limits.per_user", 100)
+        .set("policy.limits.connects_per_second", 500);
+    let mut demo = Demo::start(DEMO, &settings);
+    let token = demo.token(&Claims::of("probe"));
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    certify(path, 90);
+    let nginx = nginx(demo.app, path, &token);
+    fs::write(path.join("token"), &token).unwrap();
+    let watch = Watch::start(&format!(
+        "listen = \"127.0.0.1:0\"\ninterval = \"1s\"\n\
+         [modules.app]\norigin = \"{APP}\"\ncredentials = true\nbearer_file = \"{folder}/token\"\n\
+         hosts = [\"localhost\"]\nca_file = \"{folder}/localhost.pem\"\nhold = \"3s\"\n\
+         [[targets]]\nurl = \"https://localhost:{port}/events\"\nmodule = \"app\"\nname = \"public\"\n",
+        folder = path.display(),
+        port = nginx.address().port(),
+    ));
+    let rules = impatient_rules(path);
+    let scene = Scene {
+        prometheus: Prometheus::scraping(&[("sse-probe", watch.address)], &[rules]),
+    };
+    scene
+        .prometheus
+        .wait_for("probe_success{job='sse-probe'}", 1.0);
+    let exposition = Request::new("GET", "/metrics").send(watch.address).text();
+    let checked = check_metrics(&exposition);
+    assert_eq!(
+        (checked.code, checked.stderr.len()),
+        (Some(0), 0),
+        "{checked:?}"
+    );
+
+    let switch = |name: &str| path.join(name);
+    for (alert, file) in [
+        ("SSEProbeCorsHeaderMissing", switch("strip")),
+        ("SSEProbeBuffering", switch("buffer")),
+        ("SSEProbeAuthBypass", switch("open")),
+    ] {
+        scene.provoke(
+            alert,
+            || fs::write(&file, "").unwrap(),
+            || fs::remove_file(&file).unwrap(),
+        );
+    }
+    scene.provoke(
+        "SSEProbeCertExpiring",
+        || certify(path, 5),
+        || certify(path, 90),
+    );
+    scene.wait("SSEProbeFailed", false);
+    demo.kill();
+    scene.wait("SSEProbeFailed", true);
+    demo.restart();
+    scene.wait("SSEProbeFailed", false);
+}
