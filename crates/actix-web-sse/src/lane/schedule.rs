@@ -24,6 +24,7 @@ pub(crate) struct Schedule {
     interval: Duration,
     /// The silence that calls for the next heartbeat.
     gap: Duration,
+    opened: Instant,
     last_write: Instant,
     end: Option<(Instant, CloseReason)>,
 }
@@ -33,6 +34,7 @@ impl Schedule {
         Self {
             interval,
             gap: spread(interval.min(FIRST_GAP)),
+            opened: now,
             last_write: now,
             end: None,
         }
@@ -45,9 +47,15 @@ impl Schedule {
         }
     }
 
-    /// Something was written that is no heartbeat.
+    /// Something was written that is no heartbeat. On a stream that has been busy for a whole
+    /// interval, early heartbeats have nothing left to find out.
     pub(crate) fn wrote(&mut self, now: Instant) {
         self.last_write = now;
+        if self.gap < self.interval.mul_f64(0.9)
+            && now.saturating_duration_since(self.opened) >= self.interval
+        {
+            self.gap = spread(self.interval);
+        }
     }
 
     /// A heartbeat was written.
@@ -121,6 +129,16 @@ mod tests {
         let mut schedule = Schedule::new(seconds(1), now);
         schedule.wrote(now + seconds(5));
         assert_eq!(schedule.due(now + seconds(5)), Due::Nothing);
+    }
+
+    #[test]
+    fn a_stream_that_was_busy_for_an_interval_is_past_its_early_heartbeats() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(seconds(15), now);
+        schedule.wrote(now + seconds(5));
+        assert!(schedule.next(now + seconds(5)) <= now + seconds(6));
+        schedule.wrote(now + seconds(15));
+        assert!(schedule.next(now + seconds(15)) >= now + seconds(28));
     }
 
     #[test]
