@@ -15,7 +15,7 @@
 //! # }
 //! ```
 //!
-//! [`check`] makes some twenty exchanges (a [`Survey`]), and each [`Check`](check::Check) judges them without further
+//! [`check()`] makes some twenty exchanges (a [`Survey`]), and each [`Check`](check::Check) judges them without further
 //! traffic. [`diff`](diff::compare) compares the same stream at two addresses. For tests of headers that one has
 //! already, there are [`assertions`], [`cors_check`] and [`event_source_opens`], which need no network.
 //!

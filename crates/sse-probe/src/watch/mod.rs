@@ -22,6 +22,7 @@
 //! ```
 
 mod config;
+mod module;
 mod respond;
 mod rounds;
 
@@ -36,7 +37,10 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
-pub use self::config::{Config, ConfigError, Module, StaticTarget};
+pub use self::{
+    config::{Config, ConfigError, StaticTarget},
+    module::{FailOn, Module},
+};
 use crate::{AttemptError, CheckReport};
 
 /// Connections of scrapers at one time.
