@@ -1,0 +1,97 @@
+//! What the recorder promises of its counts, whatever happens around it.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use actix_web::test::TestRequest;
+use actix_web_sse::observe::{
+    CloseReason, End, Observer, Opened, Resume, Sent, SentKind, StreamObserver, Visitor,
+};
+use actix_web_sse_metrics::{Metrics, Recorder};
+
+fn open(observer: &Recorder) -> Box<dyn StreamObserver> {
+    let request = TestRequest::get().to_http_request();
+    let visitor = Visitor::unknown(&request, "/events");
+    observer.opened(&Opened::new(&visitor, 1.into(), Resume::Fresh))
+}
+
+/// The sum of the samples whose line begins with this.
+fn sum(text: &str, beginning: &str) -> f64 {
+    text.lines()
+        .filter(|line| line.starts_with(beginning))
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(_, value)| value.parse::<f64>().unwrap())
+        .sum()
+}
+
+#[test]
+fn m07_a_stream_whose_end_nobody_told_is_an_error_and_not_open_for_ever() {
+    let metrics = Metrics::new().unwrap();
+    let observer = metrics.observer();
+    drop(open(&observer));
+    let panicked = thread::spawn(move || {
+        let _stream = open(&observer);
+        std::panic::resume_unwind(Box::new("a panic beside an open stream"));
+    });
+    assert!(panicked.join().is_err());
+    let text = metrics.text();
+    assert_eq!(sum(&text, "sse_connections_active{"), 0.0);
+    assert_eq!(
+        sum(&text, "sse_connections_closed_total{reason=\"error\""),
+        2.0
+    );
+    assert_eq!(sum(&text, "sse_clients "), 0.0);
+}
+
+#[test]
+fn m07_open_is_always_opened_minus_closed() {
+    const STREAMS: u32 = 2_000;
+    let metrics = Metrics::builder().route("/events").build().unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..3)
+            .map(|_| {
+                let observer = metrics.observer();
+                scope.spawn(move || {
+                    let mut streams = Vec::new();
+                    for n in 0..STREAMS {
+                        let mut stream = open(&observer);
+                        stream.sent(&Sent::new(SentKind::Event, 1, 10));
+                        streams.push(stream);
+                        if n % 2 == 1 {
+                            for stream in streams.drain(..) {
+                                stream.closed(&End::new(CloseReason::ClientGone, Duration::ZERO));
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        let (metrics, done) = (&metrics, &done);
+        scope.spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                let text = metrics.text();
+                let [active, opened, closed] = ["active", "opened_total", "closed_total"]
+                    .map(|name| sum(&text, &format!("sse_connections_{name}{{")));
+                assert!(
+                    active >= 0.0 && (opened - closed - active).abs() < 0.5,
+                    "{text}"
+                );
+            }
+        });
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let text = metrics.text();
+    let all = f64::from(3 * STREAMS);
+    assert_eq!(sum(&text, "sse_connections_active{"), 0.0);
+    assert_eq!(sum(&text, "sse_connections_opened_total{"), all);
+    assert_eq!(sum(&text, "sse_connections_closed_total{"), all);
+    assert_eq!(sum(&text, "sse_events_sent_total{kind=\"event\""), all);
+}
