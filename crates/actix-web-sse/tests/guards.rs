@@ -21,8 +21,6 @@ mod auth;
 mod configuration;
 #[path = "guards/cors.rs"]
 mod cors;
-#[path = "guards/cost.rs"]
-mod cost;
 #[path = "guards/http2.rs"]
 mod http2;
 #[path = "guards/hub.rs"]
