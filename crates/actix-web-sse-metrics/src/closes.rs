@@ -152,6 +152,14 @@ pub(crate) struct Writes {
 }
 
 impl Writes {
+    /// Where ends are seen when they happen, no write need be noted.
+    pub(crate) fn of(detection: Detection) -> Self {
+        Self {
+            settled: detection == Detection::AtOnce,
+            ..Self::default()
+        }
+    }
+
     /// Whether the next write must still be noted.
     pub(crate) const fn wanted(&self) -> bool {
         !self.settled

@@ -67,15 +67,16 @@ impl Observer for Recorder {
         core.client_streams
             .observe((held as u64).saturating_mul(1_000_000));
 
+        let detection = core
+            .closes
+            .detection(visitor.request.version() == Version::HTTP_2);
         let now = core.clock.now();
         let local = Local::of(&streams.threads);
         Box::new(Stream {
             age: local.open(now),
             opened_millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            writes: Writes::default(),
-            detection: core
-                .closes
-                .detection(visitor.request.version() == Version::HTTP_2),
+            writes: Writes::of(detection),
+            detection,
             core: Arc::clone(core),
             origin,
             client,

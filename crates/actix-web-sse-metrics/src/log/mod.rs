@@ -190,11 +190,12 @@ impl Observer for Log {
         record::connect(shared.names, &identity, &shared.addresses);
         shared.counts.write(LogEvent::Connect);
         shared.tell_suppressed();
+        let detection = shared.closes.detection(identity.is_http2());
         Box::new(LoggedStream {
-            detection: shared.closes.detection(identity.is_http2()),
+            detection,
             identity,
             opened: Instant::now(),
-            writes: Writes::default(),
+            writes: Writes::of(detection),
             shared: Arc::clone(shared),
         })
     }
