@@ -256,6 +256,22 @@ pub struct Event {
     pub(crate) tag: Option<Arc<str>>,
 }
 
+/// What an event that is published is made of ([`Event::parts`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventParts<'a> {
+    /// The event type.
+    pub name: Option<&'a str>,
+    /// The data; a comment has none.
+    pub data: Option<&'a str>,
+    /// The reconnection time.
+    pub retry: Option<Retry>,
+    /// Not to be replayed.
+    pub transient: bool,
+    /// The label for filters.
+    pub tag: Option<&'a str>,
+}
+
 impl Event {
     /// Not public: a block without any line would end a chunked body.
     const EMPTY: Self = Self {
@@ -344,6 +360,18 @@ impl Event {
     pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
         self.tag = Some(tag.into());
         self
+    }
+
+    /// What it is made of, for a [`Backplane`](crate::Backplane) that carries it to other nodes.
+    #[must_use]
+    pub fn parts(&self) -> EventParts<'_> {
+        EventParts {
+            name: self.name.as_ref().map(EventName::as_str),
+            data: self.data.as_deref(),
+            retry: self.retry,
+            transient: self.transient,
+            tag: self.tag.as_deref(),
+        }
     }
 
     /// The length in bytes that the limits of a [`Hub`](crate::Hub) look at: the data as it

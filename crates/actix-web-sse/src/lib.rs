@@ -102,7 +102,7 @@ mod watch;
 
 pub use answer::{Answer, AnswerError};
 pub use config::ConfigError;
-pub use event::{Event, EventError, EventId, EventName, Retry};
+pub use event::{Event, EventError, EventId, EventName, EventParts, Retry};
 pub use hub::{
     Backplane, BackplaneError, BackplaneFuture, EventHead, History, Hub, HubBuilder, HubStats,
     IntoTopics, PublishError, Published, Revocation, Sink, Subscription,

@@ -34,6 +34,22 @@ struct Kept {
     down: bool,
     events: Vec<(Arc<str>, u64, Event)>,
     nodes: Vec<Sink>,
+    /// Delivers nothing above this number for now: an engine's readers may be behind its history.
+    held: Option<u64>,
+}
+
+impl Engine {
+    /// Delivers what was held back.
+    fn release(&self) {
+        let mut kept = self.0.lock().unwrap();
+        let delivered = kept.held.take().unwrap_or(u64::MAX);
+        let late = |(_, number, _): &&(Arc<str>, u64, Event)| *number > delivered;
+        for (topic, number, event) in kept.events.iter().filter(late) {
+            for node in &kept.nodes {
+                node.deliver(topic, *number, event.clone());
+            }
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -53,7 +69,7 @@ impl Backplane for Node {
         kept.number += 1;
         let number = kept.number;
         kept.events.push((topic.into(), number, event.clone()));
-        for node in &kept.nodes {
+        for node in kept.nodes.iter().filter(|_| kept.held.is_none()) {
             node.deliver(topic, number, event.clone());
         }
         Box::pin(async move { Ok(number) })
@@ -158,6 +174,28 @@ async fn a_last_event_id_holds_on_a_node_that_never_followed_the_topic() {
     let response = open(&b, Some(&first)).await;
     publish(&a, "4").await;
     assert_eq!(data(&read(response, 3).await), ["2", "3", "4"]);
+}
+
+#[actix_web::test]
+async fn what_came_with_the_history_is_not_sent_again_when_it_is_delivered_late() {
+    let (engine, a, b) = nodes();
+    let first = publish(&a, "1").await;
+    let other = open(&b, None).await;
+    engine.0.lock().unwrap().held = Some(1);
+    publish(&a, "2").await;
+    let response = open(&b, Some(&first)).await;
+    let later = {
+        let engine = Arc::clone(&engine);
+        async move {
+            // The answer has been read by now: it is polled before this is.
+            tokio::task::yield_now().await;
+            engine.release();
+            publish(&a, "3").await;
+        }
+    };
+    let (reading, ()) = tokio::join!(read(response, 2), later);
+    assert_eq!(data(&reading), ["2", "3"]);
+    assert_eq!(data(&read(other, 2).await), ["2", "3"]);
 }
 
 #[actix_web::test]

@@ -77,6 +77,9 @@ struct Following {
     catching_up: bool,
     /// What was missed is on its way from elsewhere; live events wait for it.
     waiting: bool,
+    /// It has everything up to this position from elsewhere. An engine may deliver some of that
+    /// here later than it answered: it is passed over.
+    has: Option<u64>,
     behind_since: Option<Instant>,
 }
 
@@ -121,6 +124,7 @@ impl Stream {
             cursors: cursors.into_boxed_slice(),
             filter,
             waiting: false,
+            has: None,
             behind_since: None,
         });
     }
@@ -627,12 +631,31 @@ impl State {
         self.scan_at = unread.then(|| now + SCAN);
     }
 
-    /// A stream that waited has everything up to this position; it goes on after it.
-    pub(crate) fn caught_up(&mut self, stream: &mut Stream, position: u64) {
+    /// A stream that waited goes on: with what comes after this position, up to which it has
+    /// everything; without one, as a stream that never asked.
+    pub(crate) fn caught_up(&mut self, stream: &mut Stream, position: Option<u64>) {
         let Some(following) = &mut stream.subscription else {
             return;
         };
         following.waiting = false;
+        following.has = position;
+        if position.is_some() {
+            following.catching_up = false;
+            for cursor in &mut following.cursors {
+                cursor.next = cursor.next.max(cursor.live_from);
+            }
+        }
+        self.pass_over(stream);
+    }
+
+    /// Moves a stream on over what it has from elsewhere.
+    fn pass_over(&self, stream: &mut Stream) {
+        let Some(following) = &mut stream.subscription else {
+            return;
+        };
+        let Some(position) = following.has else {
+            return;
+        };
         for cursor in &mut following.cursors {
             if let Some(view) = self.views.get(&cursor.topic) {
                 cursor.next = cursor.next.max(view.window.ordinal_after(position));
@@ -658,6 +681,7 @@ impl State {
 
     /// The next frames of a stream.
     pub(crate) fn read(&mut self, stream: &mut Stream, hub: &Shared) -> Read {
+        self.pass_over(stream);
         let Some(following) = &mut stream.subscription else {
             return Read::Pending;
         };

@@ -102,7 +102,7 @@ impl Local {
         attached
     }
 
-    pub(crate) fn caught_up(&self, stream: &mut Stream, position: u64) {
+    pub(crate) fn caught_up(&self, stream: &mut Stream, position: Option<u64>) {
         self.state.borrow_mut().caught_up(stream, position);
     }
 

@@ -37,7 +37,7 @@ impl Missed {
             return Poll::Ready((Resume::Fresh, Read::End(CloseReason::Error)));
         };
         if !history.complete {
-            local.caught_up(stream, self.after);
+            local.caught_up(stream, None);
             stream.watch.resumed(Resume::Gap);
             return Poll::Ready((Resume::Gap, Read::Pending));
         }
@@ -45,7 +45,7 @@ impl Missed {
             .events
             .last()
             .map_or(self.after, |(_, number, _)| *number);
-        local.caught_up(stream, last);
+        local.caught_up(stream, Some(last));
         stream.watch.resumed(Resume::Hit);
         let frames = history.events.into_iter().map(|(_, number, event)| {
             let bytes = Unnumbered::new(&event).number(&local.hub().core().id(number));
