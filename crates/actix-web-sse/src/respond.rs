@@ -22,7 +22,7 @@ use crate::{
     encode,
     event::Retry,
     headers::set_stream_headers,
-    hub::{Hub, Slot, core::Cursor, state::Stream, subscription::Filter, worker::Local},
+    hub::{Hub, Slot, core::Cursor, stream::Stream, subscription::Filter, worker::Local},
     lane::{
         body::{EventBody, EventSource},
         missed::Missed,

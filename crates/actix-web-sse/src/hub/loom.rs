@@ -30,7 +30,7 @@ use loom::{
 };
 use tokio::time::Instant;
 
-use super::{Hub, state::Stream, worker::Local};
+use super::{Hub, stream::Stream, worker::Local};
 use crate::{
     Event, encode,
     lane::body::EventBody,

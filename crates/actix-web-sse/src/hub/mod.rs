@@ -13,10 +13,13 @@ mod index;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
 mod loom;
+mod reading;
 pub(crate) mod state;
+pub(crate) mod stream;
 pub(crate) mod subscription;
 #[cfg(all(test, not(sse_loom)))]
 mod tests;
+pub(crate) mod view;
 mod wheel;
 pub(crate) mod worker;
 

@@ -16,7 +16,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::{
     Shared,
     core::{Attached, TooManyTopics},
-    state::{Read, State, Stream},
+    state::State,
+    stream::Stream,
+    view::Read,
 };
 use crate::observe::CloseReason;
 

@@ -19,7 +19,8 @@ use crate::{
     encode::{self, HEARTBEAT},
     event::{Event, Retry},
     hub::{
-        state::{Chunk, Read, Stream},
+        stream::Stream,
+        view::{Chunk, Read},
         worker::Local,
     },
     observe::{CloseReason, Resume, SentKind},

@@ -5,9 +5,7 @@ use std::task::{Context, Poll};
 use crate::{
     encode::Unnumbered,
     hub::{
-        BackplaneFuture, History,
-        log::Frame,
-        state::{Read, State, Stream},
+        BackplaneFuture, History, log::Frame, state::State, stream::Stream, view::Read,
         worker::Local,
     },
     observe::{CloseReason, Resume},

@@ -1,0 +1,121 @@
+//! What a stream of a worker reads next: what it missed, then what its worker has.
+
+use super::{
+    Shared,
+    log::Frame,
+    state::State,
+    stream::Stream,
+    view::{CHUNK, Chunk, Read, merge, overrun, pack},
+};
+use crate::observe::CloseReason;
+
+impl State {
+    /// A stream that waited goes on: with what comes after this position, up to which it has
+    /// everything; without one, as a stream that never asked.
+    pub(crate) fn caught_up(&mut self, stream: &mut Stream, position: Option<u64>) {
+        let Some(following) = &mut stream.subscription else {
+            return;
+        };
+        following.waiting = false;
+        following.has = position;
+        if position.is_some() {
+            following.catching_up = false;
+            for cursor in &mut following.cursors {
+                cursor.next = cursor.next.max(cursor.live_from);
+            }
+        }
+        self.pass_over(stream);
+    }
+
+    /// Moves a stream on over what it has from elsewhere.
+    fn pass_over(&self, stream: &mut Stream) {
+        let Some(following) = &mut stream.subscription else {
+            return;
+        };
+        let Some(position) = following.has else {
+            return;
+        };
+        for cursor in &mut following.cursors {
+            if let Some(view) = self.views.get(&cursor.topic) {
+                cursor.next = cursor.next.max(view.window.ordinal_after(position));
+            }
+        }
+    }
+
+    /// Packs events from elsewhere, as the filter wants them.
+    pub(crate) fn pack(stream: &Stream, frames: &[Frame]) -> Read {
+        let filter = stream
+            .subscription
+            .as_ref()
+            .and_then(|following| following.filter.as_ref());
+        match pack(frames.iter(), filter) {
+            Some(Some(chunk)) => Read::Chunk(Chunk {
+                replay: true,
+                ..chunk
+            }),
+            Some(None) => Read::Pending,
+            None => Read::End(CloseReason::Error),
+        }
+    }
+
+    /// The next frames of a stream.
+    pub(crate) fn read(&mut self, stream: &mut Stream, hub: &Shared) -> Read {
+        self.pass_over(stream);
+        let Some(following) = &mut stream.subscription else {
+            return Read::Pending;
+        };
+        if following.waiting {
+            return Read::Pending;
+        }
+        while following.catching_up {
+            let Some(frames) = hub.core().replay(&mut following.cursors, CHUNK / 2) else {
+                return Read::End(CloseReason::SlowConsumer);
+            };
+            if frames.is_empty() {
+                following.catching_up = false;
+                break;
+            }
+            match pack(frames.iter(), following.filter.as_ref()) {
+                Some(Some(chunk)) => {
+                    return Read::Chunk(Chunk {
+                        replay: true,
+                        ..chunk
+                    });
+                }
+                Some(None) => {}
+                None => return Read::End(CloseReason::Error),
+            }
+        }
+        let (cursors, filter) = (&mut following.cursors, following.filter.as_ref());
+        if let ([cursor], None) = (&mut **cursors, filter) {
+            // The way of nearly all streams: one topic, all of it.
+            let Some(view) = self.views.get_mut(&cursor.topic) else {
+                return Read::Pending;
+            };
+            let missed = view.skip(cursor);
+            return if missed > 0 {
+                overrun(missed, hub.config.slow_consumer)
+            } else {
+                view.read(cursor)
+            };
+        }
+        let missed = cursors.iter_mut().fold(0, |missed, cursor| {
+            let view = self.views.get(&cursor.topic);
+            missed + view.map_or(0, |view| view.skip(cursor))
+        });
+        if missed > 0 {
+            return overrun(missed, hub.config.slow_consumer);
+        }
+        loop {
+            let frames = merge(cursors, &self.views);
+            if frames.is_empty() {
+                return Read::Pending;
+            }
+            match pack(frames.iter(), filter) {
+                Some(Some(chunk)) => return Read::Chunk(chunk),
+                Some(None) => {}
+                None => return Read::End(CloseReason::Error),
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! An open stream, as its body and its worker both see it.
+
+use std::{fmt, sync::Arc, task::Waker, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{core::Cursor, subscription::Filter};
+use crate::{
+    config::StreamConfig,
+    lane::schedule::{Due, Schedule},
+    observe::CloseReason,
+    watch::Watch,
+};
+
+/// How long a stream that looks stalled has to prove that only the worker was.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+
+/// An open stream, as its body and its worker both see it.
+pub(crate) struct Stream {
+    pub(crate) watch: Watch,
+    pub(crate) config: Arc<StreamConfig>,
+    pub(crate) schedule: Schedule,
+    pub(crate) heartbeat_due: bool,
+    /// It has an end of its own: a drain lets it go on as long as the window allows.
+    pub(crate) whole: bool,
+    /// The reason for which the body shall end, once it is polled.
+    pub(crate) ending: Option<CloseReason>,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) waker: Option<Waker>,
+    /// Since when the body has something to write and has not been polled.
+    pub(crate) woken: Option<Instant>,
+    /// It was found stalled once: after a pause of the whole worker every stream looks so.
+    pub(super) suspect: bool,
+    /// If the body is not polled by then, it is ended without.
+    pub(super) finish_by: Option<Instant>,
+    pub(super) next_check: Instant,
+    pub(super) key: Option<usize>,
+    pub(super) subscription: Option<Following>,
+}
+
+/// A stream's reading position.
+pub(super) struct Following {
+    /// One per topic; as a rule one, and no room for more.
+    pub(super) cursors: Box<[Cursor]>,
+    pub(super) filter: Option<Filter>,
+    pub(super) catching_up: bool,
+    /// What was missed is on its way from elsewhere; live events wait for it.
+    pub(super) waiting: bool,
+    /// It has everything up to this position from elsewhere. An engine may deliver some of that
+    /// here later than it answered: it is passed over.
+    pub(super) has: Option<u64>,
+    pub(super) behind_since: Option<Instant>,
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("key", &self.key)
+            .field("ending", &self.ending)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(
+        watch: Watch,
+        config: Arc<StreamConfig>,
+        user: Option<Arc<str>>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            watch,
+            schedule: Schedule::new(config.heartbeat, now),
+            config,
+            heartbeat_due: false,
+            whole: false,
+            ending: None,
+            user,
+            waker: None,
+            woken: None,
+            suspect: false,
+            finish_by: None,
+            next_check: now,
+            key: None,
+            subscription: None,
+        }
+    }
+
+    /// Makes it read topics.
+    pub(crate) fn follow(&mut self, cursors: Vec<Cursor>, filter: Option<Filter>) {
+        self.subscription = Some(Following {
+            catching_up: cursors.iter().any(|cursor| cursor.next < cursor.live_from),
+            cursors: cursors.into_boxed_slice(),
+            filter,
+            waiting: false,
+            has: None,
+            behind_since: None,
+        });
+    }
+
+    /// The body is being polled; says why it shall end, if it shall.
+    pub(crate) fn polled(&mut self, waker: &Waker, now: Instant) -> Option<CloseReason> {
+        self.woken = None;
+        self.suspect = false;
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        // The driver looks every 50 ms; not one event goes out after a deadline.
+        if self.ending.is_none()
+            && let Due::End(reason) = self.schedule.due(now)
+        {
+            self.ending = Some(reason);
+            self.finish_by.get_or_insert(now + self.config.stall);
+        }
+        self.ending
+    }
+
+    /// Holds live events back until [`State::caught_up`].
+    pub(crate) fn wait(&mut self) {
+        if let Some(following) = &mut self.subscription {
+            following.waiting = true;
+        }
+    }
+
+    /// Whether there is something of this topic that it has not read.
+    pub(super) fn lacks(&self, topic: usize, next: u64) -> bool {
+        self.subscription.as_ref().is_some_and(|following| {
+            let mut cursors = following.cursors.iter();
+            cursors.any(|cursor| cursor.topic == topic && cursor.next < next)
+        })
+    }
+
+    /// Has the body polled. The waker is to be called when nothing is borrowed.
+    pub(super) fn wake(&mut self, now: Instant, wakes: &mut Vec<Waker>) {
+        self.woken.get_or_insert(now);
+        wakes.extend(self.waker.take());
+    }
+
+    pub(super) fn end(&mut self, reason: CloseReason, now: Instant, wakes: &mut Vec<Waker>) {
+        self.ending.get_or_insert(reason);
+        self.finish_by.get_or_insert(now + self.config.stall);
+        self.wake(now, wakes);
+    }
+
+    /// When to look at it next, after now.
+    pub(super) fn next_check(&self, now: Instant) -> Instant {
+        let stall = match self.woken {
+            Some(_) if self.suspect => Some(now + SECOND_LOOK),
+            Some(since) => Some(since + self.config.stall),
+            None => None,
+        };
+        // Once it is ending, its deadlines are behind it.
+        let schedule = self.ending.is_none().then(|| self.schedule.next(now));
+        let finish = self.ending.and(self.finish_by);
+        [stall, schedule, finish]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or_else(|| now + self.config.stall)
+            .max(now + Duration::from_millis(1))
+    }
+}
