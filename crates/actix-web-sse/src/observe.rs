@@ -576,3 +576,27 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).draining();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m09_the_reasons_of_an_end_are_a_closed_set_and_no_status_codes() {
+        let reasons = CloseReason::ALL.iter().map(|reason| reason.as_str());
+        assert_eq!(
+            reasons.collect::<Vec<_>>(),
+            [
+                "client_gone",
+                "complete",
+                "drain",
+                "slow_consumer",
+                "stalled",
+                "expired",
+                "revoked",
+                "lifetime",
+                "error"
+            ]
+        );
+    }
+}

@@ -141,6 +141,32 @@ async fn a_client_that_was_told_of_a_gap_misses_nothing_after_it() {
 }
 
 #[actix_web::test]
+async fn t18_a_crowd_that_ends_together_does_not_come_back_together() {
+    let hub = Hub::builder().with(|_, stream| stream.retry = Duration::from_secs(30));
+    let hub = hub.build().unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..200 {
+        let response = open(&hub, "a", "", None).await;
+        publish(&hub, "a", "x");
+        waits.push(read(response, 1).await.retry.unwrap());
+    }
+    waits.sort_unstable();
+    // Of 24 s to 36 s; a fifth of the crowd in each fifth of the time, give or take a half.
+    for fifth in 0..5 {
+        let from = Duration::from_millis(24_000 + fifth * 2400);
+        let until = from + Duration::from_millis(2400);
+        let share = waits
+            .iter()
+            .filter(|wait| (from..=until).contains(*wait))
+            .count();
+        assert!(
+            (10..=80).contains(&share),
+            "{share} of 200 come in {from:?} to {until:?}"
+        );
+    }
+}
+
+#[actix_web::test]
 async fn presence_is_counted_per_topic() {
     let hub = hub(|_| ());
     assert_eq!(hub.subscribers("a"), 0);

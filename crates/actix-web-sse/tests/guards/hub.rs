@@ -14,7 +14,7 @@ use actix_web_sse::{
 
 use super::support::{APP, Recording, Reply, Server, reference};
 
-/// `user` or `user:seconds`.
+/// `user`, `user:seconds`, or `user:seconds:topic` for one who may not read `demo`.
 struct Expiring;
 
 impl Authenticator for Expiring {
@@ -22,11 +22,14 @@ impl Authenticator for Expiring {
         let token = attempt.token.map(|token| token.text.to_owned());
         Box::pin(async move {
             let token = token.ok_or(AuthError::Missing)?;
-            let (user, seconds) = token.split_once(':').unwrap_or((&token, "3600"));
+            let mut parts = token.split(':');
+            let user = parts.next().unwrap_or_default();
+            let seconds = parts.next().unwrap_or("3600");
+            let topic = parts.next().unwrap_or("demo").to_owned();
             let seconds = seconds.parse().map_err(|_| AuthError::Invalid)?;
             Ok(Identity::user(user)
                 .expiring_in(Duration::from_secs(seconds))
-                .reading(["demo"]))
+                .reading([topic]))
         })
     }
 }
@@ -167,4 +170,68 @@ async fn d10_a_draining_hub_is_refused_by_who_is_asking() {
     reply.assert_err(503);
     reply.assert_readable_by(APP);
     assert_eq!(reply.body().await, br#"{"error":"draining"}"#);
+}
+
+#[actix_rt::test]
+async fn r09_nothing_is_replayed_of_a_topic_whose_right_is_lost() {
+    let hub = hub();
+    let server = serve(&hub, policy());
+    let seen = hub.publish("demo", Event::data("seen")).unwrap();
+    hub.publish("demo", Event::data("secret")).unwrap();
+    let back = async |token: &str| {
+        let id = seen.id.as_deref().unwrap();
+        let lines = format!(
+            "Accept: text/event-stream\r\nAuthorization: Bearer {token}\r\nLast-Event-ID: {id}\r\n"
+        );
+        server.request("GET", "/events/demo", &lines).await
+    };
+    back("alice").await.until("data: secret\n").await;
+    let mut reply = back("alice:3600:news").await;
+    reply.assert_err(403);
+    assert_eq!(reply.body().await, br#"{"error":"insufficient_scope"}"#);
+}
+
+/// What a client may have replayed in a second is bounded by the connects per second times the
+/// bytes that a topic keeps (`connects_per_second`, `replay_bytes`): the row's budget, without
+/// another account to keep.
+#[actix_rt::test]
+async fn r11_replays_are_bounded_and_delay_nobody() {
+    let mut config = HubConfig::default();
+    config.replay_events = 100;
+    let hub = Hub::builder().config(config).build().unwrap();
+    let policy = reference(&Arc::default())
+        .connects_per_second(10)
+        .build()
+        .unwrap();
+    let server = serve(&hub, policy);
+    let first = hub.publish("demo", Event::data("0")).unwrap().id.unwrap();
+    for _ in 0..99 {
+        hub.publish("demo", Event::data("x".repeat(1000))).unwrap();
+    }
+    let lines = format!("Accept: text/event-stream\r\nLast-Event-ID: {first}\r\n");
+    let mut steady = server
+        .request("GET", "/events/demo", "Accept: text/event-stream\r\n")
+        .await;
+    steady.first_byte().await;
+    let since = Instant::now();
+    let mut replayed = 0;
+    for round in 0..200 {
+        let reply = server.request("GET", "/events/demo", &lines).await;
+        if reply.status == 200 {
+            replayed += 1;
+        }
+        drop(reply);
+        if round % 50 == 0 {
+            hub.publish("demo", Event::data(format!("live {round}")))
+                .unwrap();
+            steady.until(&format!("data: live {round}\n")).await;
+        }
+    }
+    let seconds = since.elapsed().as_secs() + 1;
+    // A window more at either end, for the seconds do not begin with the test.
+    assert!(replayed >= 9, "{replayed}");
+    assert!(
+        replayed <= 10 * (seconds + 1),
+        "{replayed} replays in {seconds} s"
+    );
 }
