@@ -161,11 +161,30 @@ async fn publish(
     }
 }
 
+/// A question under way. If the connection breaks, it is asked again on the next one.
+struct Asked<'a> {
+    node: &'a Node,
+    question: Option<Question>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(question) = self.question.take() {
+            self.node.ask(question);
+        }
+    }
+}
+
 async fn answer(
     node: &Node,
     mut connection: MultiplexedConnection,
     question: Question,
 ) -> Option<RedisError> {
+    let mut asked = Asked {
+        node,
+        question: Some(question),
+    };
+    let question = asked.question.as_ref()?;
     let limit = node.config.history_events;
     let epoch = node.epoch().map(|epoch| epoch.name).unwrap_or_default();
     let mut call = script::HISTORY.prepare_invoke();
@@ -178,13 +197,16 @@ async fn answer(
         .arg(node.config.keep_millis())
         .arg(limit + 1);
     let answer: Result<Value, _> = call.invoke_async(&mut connection).await;
-    let (told, error) = match answer {
-        Ok(value) => (Ok(history(value, &question, limit)), None),
-        Err(error) => (Err(in_words(&error)), Some(error).filter(ends_session)),
+    let told = match answer {
+        Ok(value) => Ok(history(value, question, limit)),
+        Err(error) if ends_session(&error) => return Some(error),
+        Err(error) => Err(in_words(&error)),
     };
-    // Whoever asked may be gone.
-    let _ = question.reply.send(told);
-    error
+    if let Some(question) = asked.question.take() {
+        // Whoever asked may be gone.
+        let _ = question.reply.send(told);
+    }
+    None
 }
 
 /// What was missed, if all of it is there.
