@@ -91,10 +91,8 @@ async fn s82_a_redis_that_hangs_is_told_to_publishers_and_found_again() {
     // What nobody acknowledged may be there or not; in any case in its place.
     let reading = read(stream, 2).await;
     let seen = data(&reading);
-    assert!(
-        seen == ["1", "perhaps"] || seen == ["1", "last"],
-        "{seen:?}"
-    );
+    let with = ["1", "perhaps", "last"].starts_with(&seen);
+    assert!(with || seen == ["1", "last"], "{seen:?}");
 }
 
 #[actix_web::test]
