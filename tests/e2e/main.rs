@@ -45,6 +45,7 @@ mod facts;
 mod guarded;
 mod lifetime;
 mod limits;
+mod nodes;
 mod probe_alerts;
 mod probe_verdicts;
 mod proxies;

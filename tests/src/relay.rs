@@ -22,7 +22,7 @@ pub struct Relay {
 
 #[derive(Debug)]
 struct Shared {
-    upstream: SocketAddr,
+    upstream: Mutex<SocketAddr>,
     open: AtomicBool,
     running: AtomicBool,
     wires: Mutex<Vec<Arc<Wire>>>,
@@ -72,7 +72,7 @@ impl Relay {
         let listener = TcpListener::bind(local(0)).expect("a port for the relay");
         let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {
-            upstream,
+            upstream: Mutex::new(upstream),
             open: AtomicBool::new(true),
             running: AtomicBool::new(true),
             wires: Mutex::default(),
@@ -90,6 +90,14 @@ impl Relay {
             }
         });
         Self { address, shared }
+    }
+
+    /// Leads to another server from now on, as a balancer does when one is gone.
+    ///
+    /// # Panics
+    /// If another thread of the relay has.
+    pub fn turn_to(&self, upstream: SocketAddr) {
+        *self.shared.upstream.lock().expect("the relay's aim") = upstream;
     }
 
     /// Where clients connect.
@@ -155,7 +163,8 @@ impl Drop for Relay {
 
 impl Shared {
     fn connect(&self, client: TcpStream) {
-        let connected = TcpStream::connect(self.upstream).and_then(|server| {
+        let upstream = *self.upstream.lock().unwrap();
+        let connected = TcpStream::connect(upstream).and_then(|server| {
             client.set_nodelay(true)?;
             server.set_nodelay(true)?;
             let both = (client.try_clone()?, server.try_clone()?);

@@ -4,9 +4,12 @@ use std::fmt::Display;
 
 use actix_web_sse::{Hub, Policy, config::ConfigError};
 use actix_web_sse_metrics::{Metrics, OperatorAccess};
+use actix_web_sse_redis::RedisBackplane;
+use prometheus::Registry;
 
 use crate::{
     application::{EVENTS, topic},
+    backplane::{self, BackplaneCollector},
     config::{Config, Operators},
     failure::Failure,
     listeners::Listeners,
@@ -38,29 +41,35 @@ impl Demo {
             lines: Vec::new(),
         };
         let signer = faults.one(Signer::of(&mut config));
-        let metrics = metrics(&config).map_err(|error| Failure::one(error.to_string()))?;
+        let backplane = config.backplane.clone().map(backplane::connect);
+        let backplane = faults.one(backplane.transpose());
+        let shared = backplane.as_ref().and_then(Option::as_ref);
+        let metrics = metrics(&config, shared).map_err(Failure::one)?;
         let observer = || (metrics.observer(), metrics.log().build());
-        let hub = Hub::builder()
+        let mut hub = Hub::builder()
             .config(config.hub.clone())
             .stream(config.stream.clone())
-            .observer(observer())
-            .build();
-        let policy = Policy::builder()
+            .observer(observer());
+        let mut policy = Policy::builder()
             .config(config.policy.clone())
             .auth(config.auth.clone())
             .topic(topic)
-            .observer(observer())
-            .build();
-        let hub = faults.configured(hub);
-        let policy = faults.configured(policy);
+            .observer(observer());
+        if let Some(shared) = shared {
+            hub = hub.backplane(shared.clone());
+            policy = policy.ticket_store(shared.tickets());
+        }
+        let hub = faults.configured(hub.build());
+        let policy = faults.configured(policy.build());
         let operators = config.metrics.operators.as_ref().map(operators);
         let operators = faults.one(operators.transpose());
         let tls = config.server.tls.as_ref().map(tls::server_config);
         let tls = faults.one(tls.transpose());
         let listeners = Listeners::bind(&config);
         let listeners = faults.all(listeners);
-        match (hub, policy, signer, operators, tls, listeners) {
+        match (backplane, hub, policy, signer, operators, tls, listeners) {
             (
+                Some(_),
                 Some(hub),
                 Some(policy),
                 Some(signer),
@@ -82,8 +91,15 @@ impl Demo {
     }
 }
 
-fn metrics(config: &Config) -> Result<Metrics, actix_web_sse_metrics::MetricsError> {
+fn metrics(config: &Config, backplane: Option<&RedisBackplane>) -> Result<Metrics, String> {
     let mut metrics = Metrics::builder();
+    if let Some(backplane) = backplane {
+        let registry = Registry::new();
+        BackplaneCollector::new(backplane.clone())
+            .and_then(|collector| registry.register(Box::new(collector)))
+            .map_err(|error| error.to_string())?;
+        metrics = metrics.registry(registry);
+    }
     if config.auth.required {
         metrics = metrics.auth_required(EVENTS);
     }
@@ -96,6 +112,7 @@ fn metrics(config: &Config) -> Result<Metrics, actix_web_sse_metrics::MetricsErr
         .rejected_origins(20, 1)
         .ipv6_prefix(config.policy.limits.ipv6_prefix)
         .build()
+        .map_err(|error| error.to_string())
 }
 
 fn operators(who: &Operators) -> Result<OperatorAccess, String> {

@@ -12,6 +12,7 @@
 
 mod announce;
 mod application;
+mod backplane;
 mod blueprint;
 mod cli;
 mod config;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use actix_web_sse::{Event, Hub};
+use actix_web_sse::{Event, Hub, PublishError};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -15,8 +15,13 @@ pub(crate) async fn tick(hub: Hub, every: Duration) {
         clock.tick().await;
         let event = Event::json(&json!({ "tick": count })).and_then(|event| event.name("tick"));
         let Ok(event) = event else { return };
-        if hub.is_draining() || hub.publish(DEFAULT_TOPIC, event).is_err() {
+        if hub.is_draining() {
             return;
+        }
+        match hub.publish_shared(DEFAULT_TOPIC, event).await {
+            // An outage ends; the next tick may get through.
+            Ok(_) | Err(PublishError::Backplane(_)) => {}
+            Err(_) => return,
         }
     }
 }

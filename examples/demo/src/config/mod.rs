@@ -3,6 +3,7 @@
 mod sections;
 
 use actix_web_sse::config::{AuthConfig, HubConfig, PolicyConfig, StreamConfig};
+use actix_web_sse_redis::RedisConfig;
 use serde::de::DeserializeOwned;
 use toml::{
     Spanned,
@@ -25,13 +26,15 @@ pub(crate) struct Config {
     pub(crate) stream: StreamConfig,
     pub(crate) policy: PolicyConfig,
     pub(crate) auth: AuthConfig,
+    /// Absent: the hub is this process's alone.
+    pub(crate) backplane: Option<RedisConfig>,
     /// `auth.jwt_hs256_secret` once more, for who signs tokens: the section itself shows it to
     /// nobody.
     pub(crate) jwt_secret: Option<String>,
 }
 
 impl Config {
-    const SECTIONS: &str = "server, metrics, hub, stream, policy, auth";
+    const SECTIONS: &str = "server, metrics, hub, stream, policy, auth, backplane";
 
     /// Reads a file's text; `source` is its name in messages.
     ///
@@ -53,6 +56,7 @@ impl Config {
                 "hub" => reader.section("hub", value, &mut config.hub),
                 "stream" => reader.section("stream", value, &mut config.stream),
                 "policy" => reader.section("policy", value, &mut config.policy),
+                "backplane" => reader.section("backplane", value, &mut config.backplane),
                 "auth" => {
                     let secret = value.get_ref().get("jwt_hs256_secret");
                     let secret = secret.and_then(|secret| secret.get_ref().as_str());
@@ -99,7 +103,7 @@ impl Reader<'_> {
                 };
                 let inner = error.inner();
                 let mut message = in_plain_words(inner.message());
-                if name == "auth" || path.starts_with("metrics.operators") {
+                if ["auth", "backplane"].contains(&name) || path.starts_with("metrics.operators") {
                     message = without_values(&message);
                 }
                 self.fault(inner.span(), &format!("{path}: {message}"));
@@ -234,6 +238,8 @@ mod tests {
             "[auth]\nticket = \"hunter2\"\n",
             "[auth]\nrequired = \"hunter2\"\n",
             "[metrics]\noperators = \"hunter2\"\n",
+            "backplane = \"redis://:hunter2@localhost\"\n",
+            "[backplane]\nkeep_events = \"redis://:hunter2@localhost\"\n",
         ] {
             let told = faults(misplaced);
             assert!(!told.contains("hunter2"), "{told}");

@@ -43,18 +43,17 @@ pub(crate) async fn publish(
     topic: Query<Topic>,
     body: Result<Bytes, actix_web::Error>,
 ) -> HttpResponse {
-    let published = publishers
+    let event = publishers
         .admit(&identity)
         .and_then(|()| body.map_err(|fault| Refused::unread(&fault)))
-        .and_then(|body| event(request.content_type(), &body))
-        .and_then(|event| Ok(hub.publish(&topic.topic, event)?));
-    match published {
+        .and_then(|body| event(request.content_type(), &body));
+    let published = match event {
+        Ok(event) => hub.publish_shared(&topic.topic, event).await,
+        Err(refused) => return refused.answer(),
+    };
+    match published.map_err(Refused::from) {
         Ok(published) => reply(StatusCode::OK, &json!({ "id": published.id })),
-        Err(Refused {
-            status,
-            code,
-            message,
-        }) => error(status, code, &message),
+        Err(refused) => refused.answer(),
     }
 }
 
@@ -67,6 +66,10 @@ struct Refused {
 }
 
 impl Refused {
+    fn answer(&self) -> HttpResponse {
+        error(self.status, self.code, &self.message)
+    }
+
     fn invalid(message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -92,6 +95,8 @@ impl From<PublishError> for Refused {
     fn from(fault: PublishError) -> Self {
         let (status, code) = match fault {
             PublishError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            // It may have been published all the same: for the caller to decide.
+            PublishError::Backplane(_) => (StatusCode::SERVICE_UNAVAILABLE, "backplane"),
             _ => (StatusCode::UNPROCESSABLE_ENTITY, "not_published"),
         };
         Self {

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod address;
+mod backoff;
+mod backplane;
+mod config;
+mod engine;
+mod error;
+mod following;
+mod hello;
+mod keys;
+mod node;
+mod reader;
+mod record;
+mod reply;
+mod request;
+mod script;
+mod session;
+mod stats;
+mod tickets;
+
+pub use backplane::RedisBackplane;
+pub use config::{RedisConfig, RedisUrl};
+pub use engine::LinkChange;
+pub use error::StartError;
+pub use stats::BackplaneStats;
+pub use tickets::RedisTickets;

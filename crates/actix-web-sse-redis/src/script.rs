@@ -1,0 +1,145 @@
+//! The scripts that Redis runs for this crate, each of them one atomic step.
+//!
+//! Numbers are microseconds of Redis's clock, and always above the one before. So a number tells
+//! how old an event is; and numbers given after everything was flushed are above all that were
+//! given before, for readers to go on with. A Lua number holds them exactly up to the year 2255.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+/// What each script begins with.
+const COMMON: &str = r"
+local function text(number) return string.format('%.0f', number) end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+";
+
+/// Numbers an event and adds it to its topic.
+///
+/// Keys: head, topic. Arguments: an epoch in case there is none, how many entries to keep, for
+/// how many milliseconds, then the entry's fields. Returns the epoch, its base and the number.
+pub(crate) static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+local head, topic = KEYS[1], KEYS[2]
+local known = redis.call('HMGET', head, 'epoch', 'base', 'seq')
+local epoch, base, seq = known[1], known[2], known[3]
+if not (epoch and base and seq) then
+    epoch, base, seq = ARGV[1], text(now), text(now)
+    redis.call('HSET', head, 'epoch', epoch, 'base', base)
+end
+local number = math.max(tonumber(seq) + 1, now)
+redis.call('HSET', head, 'seq', text(number))
+local before
+local newest = redis.call('XREVRANGE', topic, '+', '-', 'COUNT', 1)
+if #newest > 0 then
+    before = string.match(newest[1][1], '^%d+')
+    if tonumber(before) >= number then
+        -- Left from a numbering that was lost, under a clock that went back.
+        redis.call('DEL', topic)
+        before = nil
+    end
+end
+before = before or ('x' .. text(number - ARGV[3] * 1000))
+redis.call('XADD', topic, 'MAXLEN', '~', ARGV[2], text(number) .. '-0',
+    'e', epoch, 'p', before, unpack(ARGV, 4))
+redis.call('PEXPIRE', topic, ARGV[3])
+return {epoch, base, text(number)}
+",
+    )
+});
+
+/// Says how far the numbering is, and begins one if there is none, or if this one has gone back.
+///
+/// Keys: head, control. Arguments: an epoch in case one is needed, the epoch known to the caller,
+/// the highest number the caller has seen of it; `lost` if the caller knows that history is lost.
+/// Returns the epoch, its base, the newest number, the time, and the newest ID of the control
+/// stream.
+pub(crate) static HELLO: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+local head, control = KEYS[1], KEYS[2]
+local known = redis.call('HMGET', head, 'epoch', 'base', 'seq')
+local epoch, base, seq = known[1], known[2], known[3]
+local highest = tonumber(ARGV[3])
+local gone = not (epoch and base and seq)
+local back = not gone and epoch == ARGV[2]
+    and (ARGV[4] == 'lost' or tonumber(seq) < highest)
+if gone or back then
+    epoch = ARGV[1]
+    base = text(math.max(now, tonumber(seq or '0'), highest))
+    seq = base
+    redis.call('HSET', head, 'epoch', epoch, 'base', base, 'seq', seq)
+end
+local last = redis.call('XREVRANGE', control, '+', '-', 'COUNT', 1)
+return {epoch, base, seq, text(now), #last > 0 and last[1][1] or '0-0'}
+",
+    )
+});
+
+/// What came after a number in some topics.
+///
+/// Keys: head, then the topics. Arguments: the epoch, the number, how many milliseconds a topic is
+/// kept, how many events to return of each at the most. Returns nothing if the number is none of
+/// this epoch's; else for each topic the number above which nothing is missing, and the entries.
+pub(crate) static HISTORY: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'base', 'seq')
+local after = tonumber(ARGV[2])
+if known[1] ~= ARGV[1] or not known[3] or after > tonumber(known[3])
+    or after <= tonumber(known[2]) then
+    return {}
+end
+local topics = {}
+for i = 2, #KEYS do
+    local floor = text(now - ARGV[3] * 1000)
+    local first = redis.call('XRANGE', KEYS[i], '-', '+', 'COUNT', 1)
+    if #first > 0 then
+        local fields = first[1][2]
+        for j = 1, #fields, 2 do
+            if fields[j] == 'p' then floor = string.gsub(fields[j + 1], 'x', '') end
+        end
+    end
+    topics[#topics + 1] = {floor,
+        redis.call('XRANGE', KEYS[i], '(' .. ARGV[2] .. '-0', '+', 'COUNT', ARGV[4])}
+end
+return topics
+",
+    )
+});
+
+/// A ticket that may be used again while a stream of it is open, and for a while after.
+///
+/// Key: the ticket. Arguments: whether it is fresh, for how many milliseconds an open stream is
+/// believed to be open. Returns whether it may be used.
+pub(crate) static CLAIM_RESUMABLE: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+if redis.call('EXISTS', KEYS[1]) == 0 and ARGV[1] ~= '1' then return 0 end
+redis.call('INCR', KEYS[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+",
+    )
+});
+
+/// A stream of such a ticket has ended.
+///
+/// Key: the ticket. Argument: for how many milliseconds it may be used after the last one.
+pub(crate) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('DECR', KEYS[1]) <= 0 then
+    redis.call('SET', KEYS[1], 0, 'PX', ARGV[1])
+end
+return 1
+",
+    )
+});
+
+fn script(body: &str) -> Script {
+    Script::new(&format!("{COMMON}{body}"))
+}

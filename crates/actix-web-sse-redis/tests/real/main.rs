@@ -1,0 +1,16 @@
+//! On a real `redis-server`: `cargo test -p actix-web-sse-redis --features e2e`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod faults;
+mod figures;
+mod node;
+mod program;
+mod server;
+mod sharing;

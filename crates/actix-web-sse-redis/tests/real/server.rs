@@ -1,0 +1,123 @@
+//! A `redis-server` of one's own, on a free port, with its log on disk.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    folder: TempDir,
+    arguments: Vec<String>,
+    process: Child,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let folder = tempfile::tempdir().unwrap();
+        let arguments: Vec<String> = arguments.iter().map(|&one| one.to_owned()).collect();
+        let process = spawn(port, &folder, &arguments);
+        let server = Self {
+            port,
+            folder,
+            arguments,
+            process,
+        };
+        server.wait();
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// As the out-of-memory killer would.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.process = spawn(self.port, &self.folder, &self.arguments);
+        self.wait();
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn wait(&self) {
+        let start = Instant::now();
+        // One that wants a password is there as well.
+        let there = |answer: String| answer.contains("PONG") || answer.contains("NOAUTH");
+        while !there(self.try_command(&["PING"])) {
+            assert!(start.elapsed() < LIMIT, "no redis-server");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What Redis answers to a command, as it stands on the wire.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        let answer = self.try_command(words);
+        assert!(!answer.is_empty(), "no answer to {words:?}");
+        answer
+    }
+
+    fn try_command(&self, words: &[&str]) -> String {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
+            return String::new();
+        };
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        if stream.write_all(command.as_bytes()).is_err() {
+            return String::new();
+        }
+        let mut answer = [0; 4096];
+        let read = stream.read(&mut answer).unwrap_or_default();
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn spawn(port: u16, folder: &TempDir, arguments: &[String]) -> Child {
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+        .args([
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+        ])
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server: Debian's package redis-server")
+}

@@ -1,0 +1,173 @@
+//! What nodes share while all is well.
+
+use actix_web_sse::PublishError;
+
+use crate::{
+    node::{Node, config, data, read, until},
+    server::{LIMIT, Server},
+};
+
+#[actix_web::test]
+async fn s82_an_event_reaches_the_streams_of_every_node_with_the_same_id() {
+    let server = Server::start();
+    let nodes = [0; 3].map(|_| Node::start(config(&server)));
+    let mut streams = Vec::new();
+    for node in &nodes {
+        streams.push(node.follow("t", 1).await);
+    }
+    let id = nodes[0].publish("t", "x").await;
+    for stream in streams {
+        let reading = read(stream, 1).await;
+        assert_eq!(data(&reading), ["x"]);
+        assert_eq!(reading.events[0].last_event_id, id);
+    }
+}
+
+#[actix_web::test]
+async fn s82_a_last_event_id_holds_on_a_node_that_never_followed_the_topic() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let first = a.publish("t", "1").await;
+    for data in ["2", "3"] {
+        a.publish("t", data).await;
+    }
+    let stream = b.open("t", Some(&first)).await;
+    let live = async { a.publish("t", "4").await };
+    let (reading, _) = tokio::join!(read(stream, 3), live);
+    assert_eq!(data(&reading), ["2", "3", "4"]);
+}
+
+#[actix_web::test]
+async fn s82_one_last_event_id_places_a_client_in_several_topics_on_any_node() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let mut ids = Vec::new();
+    for (topic, text) in [("x", "1"), ("y", "2"), ("z", "3"), ("x", "4"), ("y", "5")] {
+        ids.push(a.publish(topic, text).await);
+    }
+    // The ID of one topic is good for the others too.
+    let reading = read(b.open("x,y", Some(&ids[0])).await, 3).await;
+    assert_eq!(data(&reading), ["2", "4", "5"]);
+    let reading = read(b.open("x,z", Some(&ids[1])).await, 2).await;
+    assert_eq!(data(&reading), ["3", "4"]);
+}
+
+#[actix_web::test]
+async fn s82_what_redis_has_trimmed_is_a_gap_and_the_client_is_told() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let first = a.publish("t", "1").await;
+    let second = a.publish("t", "2").await;
+    a.publish("t", "3").await;
+    server.command(&["XTRIM", "{sse}:topic:t", "MAXLEN", "1"]);
+    let reading = read(b.open("t", Some(&first)).await, 1).await;
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#]);
+    // Only "2" and what was before it is gone: who has seen that has missed nothing.
+    let reading = read(b.open("t", Some(&second)).await, 1).await;
+    assert_eq!(data(&reading), ["3"]);
+}
+
+#[actix_web::test]
+async fn s82_an_id_that_nobody_gave_is_told_as_one() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let id = a.publish("t", "1").await;
+    let (epoch, _) = id.split_once('-').unwrap();
+    for number in ["1", "18446744073709551615"] {
+        let forged = format!("{epoch}-{number}");
+        let stream = b.open("t", Some(&forged)).await;
+        let reading = read(stream, 1).await;
+        assert_eq!(reading.events[0].event, "reset", "{forged}");
+    }
+}
+
+#[actix_web::test]
+async fn s82_a_transient_event_reaches_who_is_there_and_nobody_later() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let first = a.publish("t", "1").await;
+    let there = b.follow("t", 1).await;
+    let typing = actix_web_sse::Event::data("typing").transient();
+    let published = a.hub.publish_shared("t", typing).await.unwrap();
+    assert_eq!(published.id, None);
+    a.publish("t", "2").await;
+    assert_eq!(data(&read(there, 2).await), ["typing", "2"]);
+    let later = Node::start(config(&server));
+    assert_eq!(
+        data(&read(later.open("t", Some(&first)).await, 1).await),
+        ["2"]
+    );
+}
+
+#[actix_web::test]
+async fn s82_a_topic_is_disconnected_on_every_node() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let on_b = b.follow("t", 1).await;
+    a.hub.disconnect_topic("t");
+    assert!(read(on_b, 1).await.ended);
+}
+
+#[actix_web::test]
+async fn s82_another_namespace_is_another_hub() {
+    let server = Server::start();
+    let a = Node::start(config(&server));
+    let mut other = config(&server);
+    other.namespace = "other".to_owned();
+    let b = Node::start(other);
+    let id = a.publish("t", "1").await;
+    let reading = read(b.open("t", Some(&id)).await, 1).await;
+    assert_eq!(data(&reading), [r#"{"reason":"unknown"}"#]);
+}
+
+#[actix_web::test]
+async fn s82_a_topic_that_nobody_follows_any_more_is_no_longer_read() {
+    let server = Server::start();
+    let a = Node::start(config(&server));
+    drop(a.follow("t", 1).await);
+    until(|| a.hub.stats().topics == 0).await;
+    until(|| a.backplane.stats().topics == 0).await;
+    a.publish("t", "1").await;
+    assert_eq!(a.backplane.stats().delivered, 0);
+}
+
+#[actix_web::test]
+async fn s82_in_a_cluster_either_node_leads_to_the_keys() {
+    let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+    let (a, b) = (Server::with(&cluster), Server::with(&cluster));
+    a.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
+    b.command(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
+    a.command(&["CLUSTER", "MEET", "127.0.0.1", &b.port.to_string()]);
+    let is_up = |server: &Server| {
+        let info = server.command(&["CLUSTER", "INFO"]);
+        info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:2")
+    };
+    until(|| is_up(&a) && is_up(&b)).await;
+    let (one, other) = (Node::start(config(&a)), Node::start(config(&b)));
+    let stream = other.follow("t", 1).await;
+    one.publish("t", "x").await;
+    assert_eq!(data(&read(stream, 1).await), ["x"]);
+}
+
+#[actix_web::test]
+async fn s82_more_publications_than_may_wait_are_refused_at_once() {
+    let server = Server::start();
+    let mut few = config(&server);
+    few.max_pending = 3;
+    let a = Node::start(few);
+    server.signal("-STOP");
+    let all = futures_util::future::join_all((0..5).map(|_| a.try_publish("t", "x")));
+    let outcomes = actix_web::rt::time::timeout(LIMIT, all).await.unwrap();
+    server.signal("-CONT");
+    let told = |words: &str| {
+        let fits = |outcome: &&Result<String, PublishError>| {
+            outcome
+                .as_ref()
+                .is_err_and(|error| error.to_string().contains(words))
+        };
+        outcomes.iter().filter(fits).count()
+    };
+    assert_eq!(told("wait for Redis already"), 2, "{outcomes:?}");
+    assert_eq!(a.backplane.stats().pending, 0);
+    assert_eq!(a.backplane.stats().unpublished, 5);
+}
