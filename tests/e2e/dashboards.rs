@@ -1,6 +1,6 @@
 //! No panel is empty: each query of each dashboard runs against a real Prometheus that scraped a
 //! real server under mixed traffic. What the probe's dashboard shows comes from another exporter;
-//! its queries are only asked whether Prometheus understands them.
+//! `probe_alerts` looks at it.
 
 use std::{fs, path::PathBuf};
 
@@ -11,14 +11,14 @@ use crate::DEMO;
 
 const ORIGIN: &str = "https://app.example.com";
 
-fn dashboard(name: &str) -> Value {
+pub(crate) fn dashboard(name: &str) -> Value {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../grafana/dashboards");
     let text = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
 /// The queries of a dashboard with all jobs and instances chosen, and the titles of their panels.
-fn queries(dashboard: &Value) -> Vec<(String, String)> {
+pub(crate) fn queries(dashboard: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let panels = dashboard["panels"].as_array().unwrap().iter();
     panels
@@ -76,10 +76,6 @@ fn no_panel_is_empty_under_mixed_traffic() {
                 },
             );
         }
-    }
-    for (_, query) in queries(&dashboard("probe")) {
-        // Panics if Prometheus refuses it.
-        let _ = prometheus.query(&query);
     }
     drop(stays);
 }

@@ -16,7 +16,10 @@ use sse_probe::watch::{Config, Exporter};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::DEMO;
+use crate::{
+    DEMO,
+    dashboards::{dashboard, queries},
+};
 
 const APP: &str = "https://app.example.com";
 
@@ -147,7 +150,8 @@ impl Scene {
     }
 }
 
-/// Every `SSEProbe…` alert, provoked at a real nginx, seen firing and seen clearing.
+/// The probe's dashboard shows what `watch` sees; every `SSEProbe…` alert, provoked at a real
+/// nginx, is seen firing and seen clearing.
 #[test]
 fn s61_each_alert_on_the_probe_fires_and_clears() {
     let settings = Settings::reference()
@@ -183,6 +187,19 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
         (Some(0), 0),
         "{checked:?}"
     );
+
+    // The dashboard on live data: no panel is empty. Events flow, so that there is a first one to
+    // wait for, and an ID to resume by.
+    for (title, query) in queries(&dashboard("probe")) {
+        until(&format!("{title}: {query} shows something"), SEEN, || {
+            demo.publish("demo", "an event");
+            let shown = scene.prometheus.query(&query);
+            shown
+                .iter()
+                .any(|sample| !sample.value.is_nan())
+                .then_some(())
+        });
+    }
 
     let switch = |name: &str| path.join(name);
     for (alert, file) in [
