@@ -46,8 +46,9 @@ struct Args {
     /// Where chance starts; what the readers do depends on it alone.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many subscriptions to open and to end.
-    #[arg(long, default_value_t = 100_000)]
+    /// How many times to connect. One in twenty is cut before it is a subscription: the default
+    /// makes a hundred thousand.
+    #[arg(long, default_value_t = 106_000)]
     subscriptions: u64,
     /// When to stop even if there have been fewer.
     #[arg(long, default_value_t = 50)]
