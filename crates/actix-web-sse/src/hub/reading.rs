@@ -5,7 +5,7 @@ use super::{
     log::Frame,
     state::State,
     stream::Stream,
-    view::{CHUNK, Chunk, Read, merge, overrun, pack},
+    view::{CHUNK, Read, merge, overrun, pack},
 };
 use crate::observe::CloseReason;
 
@@ -48,14 +48,7 @@ impl State {
             .subscription
             .as_ref()
             .and_then(|following| following.filter.as_ref());
-        match pack(frames.iter(), filter) {
-            Some(Some(chunk)) => Read::Chunk(Chunk {
-                replay: true,
-                ..chunk
-            }),
-            Some(None) => Read::Pending,
-            None => Read::End(CloseReason::Error),
-        }
+        pack(frames.iter(), filter, true)
     }
 
     /// The next frames of a stream.
@@ -75,15 +68,9 @@ impl State {
                 following.catching_up = false;
                 break;
             }
-            match pack(frames.iter(), following.filter.as_ref()) {
-                Some(Some(chunk)) => {
-                    return Read::Chunk(Chunk {
-                        replay: true,
-                        ..chunk
-                    });
-                }
-                Some(None) => {}
-                None => return Read::End(CloseReason::Error),
+            match pack(frames.iter(), following.filter.as_ref(), true) {
+                Read::Pending => {}
+                found => return found,
             }
         }
         let (cursors, filter) = (&mut following.cursors, following.filter.as_ref());
@@ -111,10 +98,9 @@ impl State {
             if frames.is_empty() {
                 return Read::Pending;
             }
-            match pack(frames.iter(), filter) {
-                Some(Some(chunk)) => return Read::Chunk(chunk),
-                Some(None) => {}
-                None => return Read::End(CloseReason::Error),
+            match pack(frames.iter(), filter, false) {
+                Read::Pending => {}
+                found => return found,
             }
         }
     }

@@ -95,7 +95,7 @@ impl View {
             });
             let frames = frames.collect::<Vec<_>>();
             let to = cursor.next + frames.len() as u64;
-            let Some(Some(chunk)) = pack(frames.into_iter(), None) else {
+            let Read::Chunk(chunk) = pack(frames.into_iter(), None, false) else {
                 return Read::Pending;
             };
             let chunk = Rc::new(chunk);
@@ -136,12 +136,13 @@ pub(super) fn merge(cursors: &mut [Cursor], views: &IndexMap<View>) -> Vec<Frame
     frames
 }
 
-/// One piece out of several frames. `Some(None)`: the filter wants none of them. `None`: the
-/// filter panicked.
+/// One piece out of several frames. Pending: the filter wants none of them. The end: the filter
+/// panicked.
 pub(super) fn pack<'a>(
     frames: impl Iterator<Item = &'a Frame>,
     filter: Option<&Filter>,
-) -> Option<Option<Chunk>> {
+    replay: bool,
+) -> Read {
     let mut wanted = Vec::new();
     for frame in frames {
         if let Some(filter) = filter {
@@ -152,14 +153,16 @@ pub(super) fn pack<'a>(
                     .map(EventName::as_str),
                 tag: labels.and_then(|labels| labels.tag.as_deref()),
             };
-            if !catch_unwind(AssertUnwindSafe(|| filter(&head))).ok()? {
-                continue;
+            match catch_unwind(AssertUnwindSafe(|| filter(&head))) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(_) => return Read::End(CloseReason::Error),
             }
         }
         wanted.push(frame);
     }
     let Some((first, rest)) = wanted.split_first() else {
-        return Some(None);
+        return Read::Pending;
     };
     let bytes = if rest.is_empty() {
         first.bytes.clone()
@@ -170,10 +173,10 @@ pub(super) fn pack<'a>(
         }
         all.freeze()
     };
-    Some(Some(Chunk {
+    Read::Chunk(Chunk {
         bytes,
         events: u32::try_from(wanted.len()).unwrap_or(u32::MAX),
-        replay: false,
+        replay,
         oldest: first.published,
-    }))
+    })
 }
