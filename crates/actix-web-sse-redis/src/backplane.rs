@@ -10,7 +10,9 @@ use std::{
     time::Instant,
 };
 
-use actix_web_sse::{Backplane, BackplaneError, BackplaneFuture, Event, History, Revocation, Sink};
+use actix_web_sse::{
+    Backplane, BackplaneError, BackplaneFuture, BackplaneStats, Event, History, Revocation, Sink,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -22,7 +24,7 @@ use crate::{
     error::StartError,
     node::Question,
     request::{Publication, Request},
-    stats::{BackplaneStats, Gauges, Pending},
+    stats::{Gauges, Pending},
     tickets::RedisTickets,
 };
 
@@ -103,10 +105,10 @@ impl RedisBackplane {
         })
     }
 
-    /// How it is, now.
+    /// How it is, now: for a readiness check, say.
     #[must_use]
     pub fn stats(&self) -> BackplaneStats {
-        self.shared.gauges.read(self.shared.started)
+        Backplane::stats(self)
     }
 
     /// A store of used tickets for [`PolicyBuilder::ticket_store`], shared by all nodes: a
@@ -176,5 +178,9 @@ impl Backplane for RedisBackplane {
 
     fn revoke(&self, revocation: Revocation) {
         self.ask(Request::Revoke(revocation));
+    }
+
+    fn stats(&self) -> BackplaneStats {
+        self.shared.gauges.read(self.shared.started)
     }
 }

@@ -1,5 +1,7 @@
 //! The first question to Redis, and one that is asked again: how far the numbering is.
 
+use std::time::Instant;
+
 use redis::{RedisError, aio::MultiplexedConnection};
 
 use crate::{following::Following, node::Node, script};
@@ -14,6 +16,8 @@ pub(crate) struct Hello {
     pub(crate) now: u64,
     /// The newest ID of the control stream.
     pub(crate) control: String,
+    /// When it was asked.
+    pub(crate) asked: Instant,
 }
 
 /// Whether Redis is known to have lost what it gave out.
@@ -32,6 +36,7 @@ impl Hello {
         let epoch = node.epoch().map(|epoch| epoch.name).unwrap_or_default();
         let highest = Following::highest(&node.following.borrow());
         let lost = if known == Known::Lost { "lost" } else { "" };
+        let asked = Instant::now();
         let (epoch, base, newest, now, control) = script::HELLO
             .key(node.keys.head())
             .key(node.keys.control())
@@ -47,6 +52,7 @@ impl Hello {
             newest,
             now,
             control,
+            asked,
         })
     }
 }

@@ -3,6 +3,7 @@
 mod address;
 mod backoff;
 mod backplane;
+mod clock;
 mod config;
 mod engine;
 mod error;
@@ -23,5 +24,4 @@ pub use backplane::RedisBackplane;
 pub use config::{RedisConfig, RedisUrl};
 pub use engine::LinkChange;
 pub use error::StartError;
-pub use stats::BackplaneStats;
 pub use tickets::RedisTickets;

@@ -5,13 +5,14 @@ use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::VecDeque,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix_web_sse::{History, Revocation, Sink};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
+    clock::Clock,
     config::RedisConfig,
     following::{Following, Link},
     hello::Hello,
@@ -62,8 +63,7 @@ pub(crate) struct Node {
     pub(crate) wake_read: Cell<u64>,
     /// When the reader last had an answer.
     heard: Cell<Option<Instant>>,
-    /// Redis's clock less this process's, in microseconds since the process began.
-    clock: Cell<Option<(Instant, u64)>>,
+    clock: Cell<Option<Clock>>,
 }
 
 impl Node {
@@ -176,10 +176,19 @@ impl Node {
         }
     }
 
+    /// Takes note of Redis's clock and numbering.
+    pub(crate) fn note(&self, hello: &Hello) {
+        self.clock.set(Some(Clock::better(
+            self.clock.get(),
+            hello.asked,
+            hello.now,
+        )));
+        self.set_epoch(&hello.epoch, hello.base);
+    }
+
     /// A connection has been made.
     pub(crate) fn greet(&self, hello: &Hello) {
-        self.clock.set(Some((Instant::now(), hello.now)));
-        self.set_epoch(&hello.epoch, hello.base);
+        self.note(hello);
         self.control
             .borrow_mut()
             .get_or_insert_with(|| hello.control.clone());
@@ -224,7 +233,7 @@ impl Node {
             self.lose(topic, record.number - 1);
         }
         if link != Link::Known {
-            self.measure(record.number);
+            self.measure(sink, topic, record.number);
             sink.deliver(topic, record.number, record.event);
         }
         link
@@ -240,13 +249,19 @@ impl Node {
     }
 
     /// Takes note of how old an event is.
-    fn measure(&self, number: u64) {
+    fn measure(&self, sink: &Sink, topic: &str, number: u64) {
         self.gauges.delivered.fetch_add(1, Relaxed);
-        if let Some((then, clock)) = self.clock.get() {
-            let passed = u64::try_from(then.elapsed().as_micros()).unwrap_or_default();
-            let lag = (clock + passed).saturating_sub(number);
+        if let Some(clock) = self.clock.get() {
+            let lag = clock.micros().saturating_sub(number);
             self.gauges.lag_micros.store(lag, Relaxed);
+            sink.relayed(topic, Duration::from_micros(lag));
         }
+    }
+
+    /// Whether it is time to look at Redis's clock and numbering again, although events come and
+    /// the reader has no other reason to ask.
+    pub(crate) fn greeted_long_ago(&self) -> bool {
+        self.clock.get().is_none_or(Clock::is_old)
     }
 
     pub(crate) fn ask(&self, question: Question) {

@@ -29,11 +29,11 @@ pub(crate) async fn read(node: &Node, mut connection: MultiplexedConnection) -> 
 }
 
 async fn turn(node: &Node, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    if node.has_joining() {
+    if node.has_joining() || node.greeted_long_ago() {
         // On this connection and before the next read: so nothing above the number has been
         // delivered, and nothing above it will be missed.
         let hello = Hello::ask(node, connection, Known::Nothing).await?;
-        node.set_epoch(&hello.epoch, hello.base);
+        node.note(&hello);
         node.join(hello.newest);
     } else {
         node.leave();

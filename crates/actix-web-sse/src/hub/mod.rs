@@ -7,6 +7,7 @@
 //! doubled between them.
 
 mod backplane;
+mod backplane_stats;
 pub(crate) mod core;
 pub(crate) mod id;
 mod index;
@@ -39,6 +40,7 @@ use actix_web::{
 use tokio::time::{Instant, timeout};
 
 pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
+pub use self::backplane_stats::{BackplaneStats, BackplaneWatch};
 pub use self::subscription::{EventHead, IntoTopics, Subscription};
 use self::{
     core::{Command, Core, Limits},
@@ -302,6 +304,8 @@ impl Hub {
         };
         if let Some(backplane) = &hub.shared.backplane {
             backplane.start(Sink::new(&hub.shared));
+            let watch = BackplaneWatch::new(&hub.shared);
+            hub.shared.observer.backplane(&watch);
         }
         hub
     }
@@ -454,6 +458,13 @@ impl Hub {
             topics: core.topics(),
             draining: core.is_draining(),
         }
+    }
+
+    /// How the backplane is, now; `None` if there is none.
+    #[must_use]
+    pub fn backplane_stats(&self) -> Option<BackplaneStats> {
+        let backplane = self.shared.backplane.as_ref();
+        backplane.map(|backplane| backplane.stats())
     }
 
     pub(crate) fn knows(&self, topic: &str) -> bool {
