@@ -33,5 +33,7 @@ mod origin;
 mod outbound;
 #[path = "guards/preflight.rs"]
 mod preflight;
+#[path = "guards/revocation.rs"]
+mod revocation;
 #[path = "guards/tickets.rs"]
 mod tickets;

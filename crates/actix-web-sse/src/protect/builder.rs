@@ -15,6 +15,7 @@ use super::{
     outbound::Outbound,
     overload::Overload,
     policy::{Inner, TopicOf},
+    revocation::{RevocationSink, RevocationStore, Revoked},
     ticket::{TicketStore, Tickets},
 };
 use crate::{
@@ -31,6 +32,7 @@ pub struct PolicyBuilder {
     auth: AuthConfig,
     authenticator: Option<Arc<dyn Authenticator>>,
     ticket_store: Option<Arc<dyn TicketStore>>,
+    revocation_store: Option<Box<dyn RevocationStore>>,
     topic: Option<TopicOf>,
     observer: Arc<dyn Observer>,
 }
@@ -42,6 +44,7 @@ impl Default for PolicyBuilder {
             auth: AuthConfig::default(),
             authenticator: None,
             ticket_store: None,
+            revocation_store: None,
             topic: None,
             observer: Arc::new(()),
         }
@@ -186,6 +189,13 @@ impl PolicyBuilder {
         self
     }
 
+    /// Who tells the other nodes what was revoked. Default nobody, which does for one node.
+    #[must_use]
+    pub fn revocation_store(mut self, store: impl RevocationStore) -> Self {
+        self.revocation_store = Some(Box::new(store));
+        self
+    }
+
     /// How to tell which topic a request is about. Then the guards refuse a client that may not
     /// read it, and a ticket for another, before a ticket is used up. Without it the handler's
     /// subscription refuses, when the ticket is spent.
@@ -289,12 +299,18 @@ impl PolicyBuilder {
             outbound,
             auth: Auth::new(&self.auth, self.authenticator),
             tickets,
+            revoked: Revoked::default(),
+            revocation_store: self.revocation_store,
+            revocation_memory: self.auth.revocation_memory,
             topic: self.topic,
             limits,
             proxies,
             observer: self.observer,
         };
         let policy = faults.into_result(Policy(Arc::new(inner)))?;
+        if let Some(store) = &policy.0.revocation_store {
+            store.start(RevocationSink::new(&policy.0));
+        }
         observer.policy(&info);
         Ok(policy)
     }
