@@ -22,8 +22,10 @@ use crate::{
     config::RedisConfig,
     engine::{self, LinkChange},
     error::StartError,
-    node::Question,
+    ledger::Ledger,
+    node::{Node, Question},
     request::{Publication, Request},
+    revocations::RedisRevocations,
     stats::{Gauges, Pending},
     tickets::RedisTickets,
 };
@@ -45,6 +47,7 @@ pub struct RedisBackplane {
 struct Shared {
     requests: mpsc::UnboundedSender<Request>,
     gauges: Arc<Gauges>,
+    ledger: Arc<Ledger>,
     config: RedisConfig,
     started: Instant,
 }
@@ -83,8 +86,10 @@ impl RedisBackplane {
         config.check()?;
         let (requests, inbox) = mpsc::unbounded_channel();
         let gauges = Arc::new(Gauges::default());
+        let ledger = Arc::new(Ledger::default());
         let (first, first_word) = sync_channel(1);
-        engine::spawn(config.clone(), Arc::clone(&gauges), inbox, listener, first)?;
+        let node = Node::new(config.clone(), Arc::clone(&gauges), Arc::clone(&ledger));
+        engine::spawn(node, inbox, listener, first)?;
         if !config.start_degraded {
             let limit = (config.connect_timeout + config.answer_timeout) * 2;
             first_word.recv_timeout(limit).unwrap_or_else(|error| {
@@ -99,6 +104,7 @@ impl RedisBackplane {
             shared: Arc::new(Shared {
                 requests,
                 gauges,
+                ledger,
                 config,
                 started: Instant::now(),
             }),
@@ -118,6 +124,20 @@ impl RedisBackplane {
     #[must_use]
     pub fn tickets(&self) -> RedisTickets {
         RedisTickets::new(self.shared.requests.clone())
+    }
+
+    /// For [`PolicyBuilder::revocation_store`]: what one node revokes, all refuse.
+    ///
+    /// [`PolicyBuilder::revocation_store`]: actix_web_sse::protect::PolicyBuilder::revocation_store
+    #[must_use]
+    pub fn revocations(&self) -> RedisRevocations {
+        RedisRevocations {
+            requests: self.shared.requests.clone(),
+            ledger: Arc::clone(&self.shared.ledger),
+            gauges: Arc::clone(&self.shared.gauges),
+            started: self.shared.started,
+            grace: self.shared.config.revocation_grace,
+        }
     }
 
     fn ask(&self, request: Request) {

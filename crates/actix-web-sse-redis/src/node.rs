@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web_sse::{History, Revocation, Sink};
+use actix_web_sse::{History, Revocation, Sink, protect::UserRevocation};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
@@ -17,12 +17,10 @@ use crate::{
     following::{Following, Link},
     hello::Hello,
     keys::Keys,
+    ledger::{self, Ledger},
     record::Entry,
     stats::Gauges,
 };
-
-/// How many revocations wait for Redis at the most.
-const MAX_REVOCATIONS: usize = 100_000;
 
 /// Somebody wants to know what was missed.
 #[derive(Debug)]
@@ -30,6 +28,15 @@ pub(crate) struct Question {
     pub(crate) topics: Vec<Arc<str>>,
     pub(crate) after: u64,
     pub(crate) reply: oneshot::Sender<Result<History, String>>,
+}
+
+/// What the other nodes are to be told.
+#[derive(Debug, Clone)]
+pub(crate) enum Word {
+    /// To end streams.
+    End(Revocation),
+    /// To refuse credentials, and to end the streams that were opened with them.
+    TakeBack(UserRevocation),
 }
 
 /// A numbering, and the number after which it began.
@@ -51,9 +58,12 @@ pub(crate) struct Node {
     changes: RefCell<Vec<(Arc<str>, bool)>>,
     epoch: RefCell<Option<Epoch>>,
     questions: RefCell<VecDeque<Question>>,
-    revocations: RefCell<VecDeque<Revocation>>,
-    /// A revocation waits.
-    pub(crate) revoking: Notify,
+    words: RefCell<VecDeque<Word>>,
+    /// A word waits.
+    pub(crate) telling: Notify,
+    ledger: Arc<Ledger>,
+    /// The number of the last revocation that was learned from Redis.
+    pub(crate) last_revoked: Cell<u64>,
     /// Topics have been joined: questions may be ready.
     pub(crate) joined: Notify,
     /// The last ID that was read of the control stream.
@@ -67,7 +77,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(config: RedisConfig, gauges: Arc<Gauges>) -> Self {
+    pub(crate) fn new(config: RedisConfig, gauges: Arc<Gauges>, ledger: Arc<Ledger>) -> Self {
         Self {
             keys: Keys::new(&config.namespace),
             id: format!("{:016x}", fastrand::u64(..)),
@@ -78,8 +88,10 @@ impl Node {
             changes: RefCell::default(),
             epoch: RefCell::default(),
             questions: RefCell::default(),
-            revocations: RefCell::default(),
-            revoking: Notify::new(),
+            words: RefCell::default(),
+            telling: Notify::new(),
+            ledger,
+            last_revoked: Cell::new(0),
             joined: Notify::new(),
             control: RefCell::default(),
             woken: Cell::new(0),
@@ -160,6 +172,7 @@ impl Node {
         }
         if known == Some(false) {
             self.gauges.resets.fetch_add(1, Relaxed);
+            self.tell_again(0);
         }
         self.gauges.set_epoch(name);
         self.epoch.replace(Some(Epoch {
@@ -184,6 +197,7 @@ impl Node {
             hello.now,
         )));
         self.set_epoch(&hello.epoch, hello.base);
+        self.catch_up(hello);
     }
 
     /// A connection has been made.
@@ -284,22 +298,57 @@ impl Node {
     }
 
     /// Has the other nodes told, now or when Redis is back.
-    pub(crate) fn revoke(&self, revocation: Revocation) {
-        let mut waiting = self.revocations.borrow_mut();
-        if waiting.len() >= MAX_REVOCATIONS {
+    pub(crate) fn tell(&self, word: Word) {
+        let mut waiting = self.words.borrow_mut();
+        if waiting.len() >= self.config.max_pending_revocations {
             self.gauges.revocations_lost.fetch_add(1, Relaxed);
             return;
         }
-        waiting.push_back(revocation);
+        waiting.push_back(word);
         drop(waiting);
-        self.revoking.notify_one();
+        self.telling.notify_one();
     }
 
-    pub(crate) fn next_revocation(&self) -> Option<Revocation> {
-        self.revocations.borrow().front().cloned()
+    /// If Redis has fewer revocations than this node, it has lost some: they are told again.
+    fn tell_again(&self, redis_has: usize) {
+        let lost = self.ledger.if_above(redis_has).into_iter();
+        self.words.borrow_mut().extend(lost.map(Word::TakeBack));
+        self.telling.notify_one();
     }
 
-    pub(crate) fn revocation_told(&self) {
-        self.revocations.borrow_mut().pop_front();
+    pub(crate) fn next_word(&self) -> Option<Word> {
+        self.words.borrow().front().cloned()
+    }
+
+    pub(crate) fn word_told(&self) {
+        self.words.borrow_mut().pop_front();
+    }
+
+    /// Learns what was revoked while this node did not hear of it.
+    fn catch_up(&self, hello: &Hello) {
+        if hello.last_revoked < self.last_revoked.get() {
+            self.last_revoked.set(0);
+        }
+        // Not while words wait: then it is this node that has not told yet.
+        if self.words.borrow().is_empty() {
+            self.tell_again(hello.revocations);
+        }
+        for revoked in &hello.revoked {
+            self.learn(&ledger::revocation(
+                &revoked.user,
+                revoked.until,
+                revoked.remember,
+            ));
+            self.last_revoked.set(revoked.number);
+        }
+    }
+
+    /// Another node has revoked this.
+    pub(crate) fn learn(&self, revocation: &UserRevocation) {
+        if self.ledger.learn(revocation)
+            && let Some(sink) = self.sink()
+        {
+            sink.revoke(&Revocation::User(Arc::clone(&revocation.user)));
+        }
     }
 }

@@ -8,6 +8,7 @@ use redis::{Cmd, RedisError, Value, aio::MultiplexedConnection};
 use crate::{
     following::{Link, in_order},
     hello::{Hello, Known},
+    ledger,
     node::Node,
     reply,
 };
@@ -108,6 +109,13 @@ fn obey(node: &Node, value: Value) {
         found.map(|(_, value)| value.as_str())
     };
     if field("from") == Some(node.id.as_str()) {
+        return;
+    }
+    let number = |name| field(name).and_then(|text| text.parse().ok());
+    if let (Some(user), Some(until), Some(remember)) =
+        (field("revoked"), number("until"), number("for"))
+    {
+        node.learn(&ledger::revocation(user, until, remember));
         return;
     }
     let revocation = match (field("user"), field("topic")) {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web_sse::{Event, Revocation, Sink};
+use actix_web_sse::{Event, Revocation, Sink, protect::UserRevocation};
 use redis::{RedisError, aio::MultiplexedConnection};
 use tokio::sync::oneshot;
 
@@ -15,6 +15,8 @@ pub(crate) enum Request {
     Interest,
     History(Question),
     Revoke(Revocation),
+    /// A user's credentials hold no more.
+    TakeBack(UserRevocation),
     Ticket(TicketRequest),
 }
 

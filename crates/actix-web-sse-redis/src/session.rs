@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use actix_web_sse::{History, Revocation};
+use actix_web_sse::{History, Revocation, protect::UserRevocation};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value,
@@ -12,7 +12,8 @@ use tokio::{select, sync::mpsc, time};
 
 use crate::{
     hello::{Hello, Known, new_epoch},
-    node::{Node, Question},
+    ledger,
+    node::{Node, Question, Word},
     reader, record, reply,
     request::{Publication, Request, TicketRequest},
     script,
@@ -49,8 +50,14 @@ impl Session {
         let mut reading = client
             .get_multiplexed_async_connection_with_config(&blocking)
             .await?;
-        let hello = Hello::ask(node, &mut reading, Known::Nothing).await?;
-        node.greet(&hello);
+        // All of what was revoked, however much it is: nobody is let in before.
+        loop {
+            let hello = Hello::ask(node, &mut reading, Known::Nothing).await?;
+            node.greet(&hello);
+            if !hello.is_page_full() {
+                break;
+            }
+        }
         Ok(Self { reading, asking })
     }
 
@@ -62,7 +69,7 @@ impl Session {
     ) -> End {
         select! {
             error = reader::read(node, self.reading) => End::Failed(error),
-            error = tell_revocations(node, self.asking.clone()) => End::Failed(error),
+            error = tell_words(node, self.asking.clone()) => End::Failed(error),
             end = serve(node, &self.asking, requests) => end,
         }
     }
@@ -116,7 +123,8 @@ async fn serve(
                     flying.push(Box::pin(publish(node, again(), publication)));
                 }
                 Some(Request::History(question)) => node.ask(question),
-                Some(Request::Revoke(revocation)) => node.revoke(revocation),
+                Some(Request::Revoke(revocation)) => node.tell(Word::End(revocation)),
+                Some(Request::TakeBack(revocation)) => node.tell(Word::TakeBack(revocation)),
                 Some(Request::Ticket(ticket)) => {
                     flying.push(Box::pin(use_ticket(node, again(), ticket)));
                 }
@@ -241,29 +249,30 @@ fn history(value: Value, question: &Question, limit: usize) -> History {
 
 /// Tells the other nodes what to end, one thing after the other, and keeps each until Redis has
 /// it.
-async fn tell_revocations(node: &Node, mut connection: MultiplexedConnection) -> RedisError {
+async fn tell_words(node: &Node, mut connection: MultiplexedConnection) -> RedisError {
     loop {
-        while let Some(revocation) = node.next_revocation() {
-            match tell(node, &mut connection, &revocation).await {
-                Ok(()) => node.revocation_told(),
+        while let Some(word) = node.next_word() {
+            match tell(node, &mut connection, &word).await {
+                Ok(()) => node.word_told(),
                 Err(error) if ends_session(&error) => return error,
                 Err(_) => time::sleep(OFFER_AGAIN).await,
             }
         }
-        node.revoking.notified().await;
+        node.telling.notified().await;
     }
 }
 
 async fn tell(
     node: &Node,
     connection: &mut MultiplexedConnection,
-    revocation: &Revocation,
+    word: &Word,
 ) -> Result<(), RedisError> {
-    let (kind, name) = match revocation {
-        Revocation::User(user) => ("user", user),
-        Revocation::Topic(topic) => ("topic", topic),
+    let (kind, name) = match word {
+        Word::End(Revocation::User(user)) => ("user", user),
+        Word::End(Revocation::Topic(topic)) => ("topic", topic),
         // A newer kind: this version cannot tell of it.
-        _ => return Ok(()),
+        Word::End(_) => return Ok(()),
+        Word::TakeBack(revocation) => return take_back(node, connection, revocation).await,
     };
     let key = node.keys.control();
     redis::pipe()
@@ -279,6 +288,25 @@ async fn tell(
         .arg(node.config.keep_millis())
         .ignore()
         .query_async(connection)
+        .await
+}
+
+async fn take_back(
+    node: &Node,
+    connection: &mut MultiplexedConnection,
+    revocation: &UserRevocation,
+) -> Result<(), RedisError> {
+    let (until, remember) = ledger::millis(revocation);
+    let mut call = script::TAKE_BACK.key(node.keys.control());
+    for key in node.keys.revoked() {
+        call.key(key);
+    }
+    call.arg(&node.id)
+        .arg(&*revocation.user)
+        .arg(until)
+        .arg(remember)
+        .arg(node.config.keep_millis())
+        .invoke_async(connection)
         .await
 }
 

@@ -39,6 +39,11 @@ impl Gauges {
         self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// For how long the reader has had no answer.
+    pub(crate) fn silent(&self, started: Instant) -> Duration {
+        self.texts().heard.unwrap_or(started).elapsed()
+    }
+
     pub(crate) fn heard(&self) {
         self.texts().heard = Some(Instant::now());
     }

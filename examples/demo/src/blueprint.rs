@@ -55,7 +55,9 @@ impl Demo {
             .observer(observer());
         if let Some(shared) = shared {
             hub = hub.backplane(shared.clone());
-            policy = policy.ticket_store(shared.tickets());
+            policy = policy
+                .ticket_store(shared.tickets())
+                .revocation_store(shared.revocations());
         }
         let hub = faults.configured(hub.build());
         let policy = faults.configured(policy.build());

@@ -12,5 +12,6 @@ mod faults;
 mod figures;
 mod node;
 mod program;
+mod revocation;
 mod server;
 mod sharing;
