@@ -37,3 +37,5 @@ mod preflight;
 mod revocation;
 #[path = "guards/tickets.rs"]
 mod tickets;
+#[path = "guards/user_limits.rs"]
+mod user_limits;

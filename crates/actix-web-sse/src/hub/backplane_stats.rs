@@ -37,6 +37,9 @@ pub struct BackplaneStats {
     pub resets: u64,
     /// Revocations that the other nodes have not been told of: there were too many in an outage.
     pub revocations_lost: u64,
+    /// Streams that were let in by this node's own count, because the engine could not be asked
+    /// how many their user has on all nodes.
+    pub uncounted: u64,
     /// Why the engine was last lost.
     pub last_error: Option<String>,
 }

@@ -128,6 +128,9 @@ impl Exchange {
         if request.method() == Method::HEAD && self.route.is_some() {
             return Ok(None);
         }
+        policy
+            .admit_user_everywhere(&mut permit, identity.user.as_ref())
+            .await?;
         match (claim, &policy.tickets) {
             (Some(claim), Some(tickets)) => {
                 let claiming = caught(tickets.claim(claim));

@@ -11,7 +11,7 @@ use super::{
     auth::{Auth, Authenticator},
     decide::StreamMethods,
     host::Hosts,
-    limit::Limits,
+    limit::{Limits, UserLimitStore},
     outbound::Outbound,
     overload::Overload,
     policy::{Inner, TopicOf},
@@ -33,6 +33,7 @@ pub struct PolicyBuilder {
     authenticator: Option<Arc<dyn Authenticator>>,
     ticket_store: Option<Arc<dyn TicketStore>>,
     revocation_store: Option<Box<dyn RevocationStore>>,
+    user_limit_store: Option<Box<dyn UserLimitStore>>,
     topic: Option<TopicOf>,
     observer: Arc<dyn Observer>,
 }
@@ -45,6 +46,7 @@ impl Default for PolicyBuilder {
             authenticator: None,
             ticket_store: None,
             revocation_store: None,
+            user_limit_store: None,
             topic: None,
             observer: Arc::new(()),
         }
@@ -196,6 +198,14 @@ impl PolicyBuilder {
         self
     }
 
+    /// Who counts a user's streams on all nodes together, for
+    /// [`streams_per_user`](Self::streams_per_user). Default nobody: each node counts its own.
+    #[must_use]
+    pub fn user_limit_store(mut self, store: impl UserLimitStore) -> Self {
+        self.user_limit_store = Some(Box::new(store));
+        self
+    }
+
     /// How to tell which topic a request is about. Then the guards refuse a client that may not
     /// read it, and a ticket for another, before a ticket is used up. Without it the handler's
     /// subscription refuses, when the ticket is spent.
@@ -299,6 +309,7 @@ impl PolicyBuilder {
             outbound,
             auth: Auth::new(&self.auth, self.authenticator),
             tickets,
+            user_limit_store: self.user_limit_store,
             revoked: Revoked::default(),
             revocation_store: self.revocation_store,
             revocation_memory: self.auth.revocation_memory,

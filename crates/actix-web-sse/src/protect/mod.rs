@@ -180,6 +180,7 @@ pub use accept::AcceptMode;
 pub use auth::session_cookie::{CookieTemplate, InvalidCookieValue, SameSite, SessionCookie};
 pub use auth::{Attempt, AuthError, AuthFuture, Authenticator, Token};
 pub use builder::PolicyBuilder;
+pub use limit::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};
 pub use overload::Overload;
 pub use policy::Policy;
