@@ -66,6 +66,7 @@ impl Backplanes {
             sum.holes += one.holes;
             sum.resets += one.resets;
             sum.revocations_lost += one.revocations_lost;
+            sum.uncounted += one.uncounted;
             sum
         })
     }
@@ -88,6 +89,7 @@ impl Backplanes {
             (&c::BACKPLANE_HOLES, stats.holes),
             (&c::BACKPLANE_RESETS, stats.resets),
             (&c::BACKPLANE_REVOCATIONS_LOST, stats.revocations_lost),
+            (&c::BACKPLANE_UNCOUNTED, stats.uncounted),
         ] {
             families.single(row, count as f64);
         }

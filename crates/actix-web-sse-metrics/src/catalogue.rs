@@ -241,6 +241,8 @@ catalogue! {
         "How often the engine had lost its history, and every client was told.";
     BACKPLANE_REVOCATIONS_LOST: "sse_backplane_revocations_lost_total", Kind::Counter, [],
         "Revocations of this node that the others were not told of: too many in one outage.";
+    BACKPLANE_UNCOUNTED: "sse_backplane_uncounted_streams_total", Kind::Counter, [],
+        "Streams let in by this node's own count, because the engine could not be asked how many their user has on all nodes.";
     SCRAPE_DURATION: "sse_scrape_duration_seconds", Kind::Gauge, [],
         "How long it took to gather the library's metrics for this scrape.";
 }

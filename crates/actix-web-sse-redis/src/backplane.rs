@@ -19,10 +19,11 @@ use tokio::{
 };
 
 use crate::{
-    config::RedisConfig,
+    config::{RedisConfig, UserLimits},
     engine::{self, LinkChange},
     error::StartError,
     ledger::Ledger,
+    limits::RedisUserLimits,
     node::{Node, Question},
     request::{Publication, Request},
     revocations::RedisRevocations,
@@ -138,6 +139,19 @@ impl RedisBackplane {
             started: self.shared.started,
             grace: self.shared.config.revocation_grace,
         }
+    }
+
+    /// For [`PolicyBuilder::user_limit_store`]: `per_user` then counts the streams of all nodes
+    /// together. `None` if the configuration says `per-node`.
+    ///
+    /// [`PolicyBuilder::user_limit_store`]: actix_web_sse::protect::PolicyBuilder::user_limit_store
+    #[must_use]
+    pub fn user_limits(&self) -> Option<RedisUserLimits> {
+        let how = self.shared.config.user_limits;
+        (how != UserLimits::PerNode).then(|| RedisUserLimits {
+            requests: self.shared.requests.clone(),
+            how,
+        })
     }
 
     fn ask(&self, request: Request) {

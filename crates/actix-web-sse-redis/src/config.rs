@@ -84,6 +84,28 @@ pub struct RedisConfig {
     /// After that it refuses credentials that could have been revoked. Default: without limit.
     #[serde(with = "humantime_serde")]
     pub revocation_grace: Option<Duration>,
+    /// For how long a node is believed to be alive after its last word, which it says three times
+    /// as often. If it dies, the streams of its resumable tickets and of its users count no more
+    /// after that. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How the streams of a user are counted
+    /// ([`user_limits`](crate::RedisBackplane::user_limits)). Default `per-node`.
+    pub user_limits: UserLimits,
+}
+
+/// How the streams of a user are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum UserLimits {
+    /// Each node counts its own: a user can have the limit on each of them.
+    #[default]
+    PerNode,
+    /// All nodes together; while Redis cannot be asked, each node its own.
+    Shared,
+    /// All nodes together; while Redis cannot be asked, no user is let in (503).
+    SharedOrRefuse,
 }
 
 impl Default for RedisConfig {
@@ -102,6 +124,8 @@ impl Default for RedisConfig {
             max_pending: 10_000,
             max_pending_revocations: 100_000,
             revocation_grace: None,
+            lease: Duration::from_secs(30),
+            user_limits: UserLimits::PerNode,
         }
     }
 }
@@ -146,6 +170,9 @@ impl RedisConfig {
         }
         if self.backoff_most < self.backoff_least {
             return wrong("backoff_most", "must not be below backoff_least");
+        }
+        if self.lease < Duration::from_secs(1) {
+            return wrong("lease", "must be at least 1 s");
         }
         // It asks every second, and an answer may take a while.
         if self

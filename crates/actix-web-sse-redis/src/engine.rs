@@ -10,9 +10,10 @@ use crate::{
     backoff::Backoff,
     backplane::Listener,
     error::StartError,
+    held,
     node::{Node, Word},
     reader,
-    request::Request,
+    request::{Request, TicketUse},
     session::{End, Session},
 };
 
@@ -165,6 +166,9 @@ async fn refuse(node: &Node, requests: &mut mpsc::UnboundedReceiver<Request>) {
             }
             Some(Request::Revoke(revocation)) => node.tell(Word::End(revocation)),
             Some(Request::TakeBack(revocation)) => node.tell(Word::TakeBack(revocation)),
+            Some(Request::Ticket(id, TicketUse::Release { ttl })) => held::release(node, &id, ttl),
+            Some(Request::Hold(user)) => held::hold(node, user),
+            Some(Request::LetGo(user)) => held::let_go(node, &user),
             _ => {}
         }
     }

@@ -45,6 +45,16 @@ impl Keys {
         ["revoked", "revoked:over", "revoked:until"].map(|name| format!("{}{name}", self.prefix))
     }
 
+    /// A sorted set: which nodes are alive, and until when.
+    pub(crate) fn nodes(&self) -> String {
+        format!("{}nodes", self.prefix)
+    }
+
+    /// A hash: how many streams of a user each node has.
+    pub(crate) fn user(&self, user: &str) -> String {
+        format!("{}user:{user}", self.prefix)
+    }
+
     /// A ticket that was used.
     pub(crate) fn ticket(&self, id: &[u8; 16]) -> String {
         format!("{}ticket:{:032x}", self.prefix, u128::from_be_bytes(*id))
@@ -64,6 +74,8 @@ mod tests {
             keys.wake("n"),
             keys.topic("a}b"),
             keys.ticket(&[0; 16]),
+            keys.nodes(),
+            keys.user("a}b"),
         ]
         .into_iter()
         .chain(keys.revoked())

@@ -15,7 +15,9 @@ use crate::{
     clock::Clock,
     config::RedisConfig,
     following::{Following, Link},
+    held::TicketId,
     hello::Hello,
+    holdings::Holdings,
     keys::Keys,
     ledger::{self, Ledger},
     record::Entry,
@@ -61,6 +63,12 @@ pub(crate) struct Node {
     words: RefCell<VecDeque<Word>>,
     /// A word waits.
     pub(crate) telling: Notify,
+    /// Streams of resumable tickets, with how long these live on.
+    pub(crate) tickets: RefCell<Holdings<TicketId, Duration>>,
+    /// Streams of users, where those are counted on all nodes.
+    pub(crate) users: RefCell<Holdings<Arc<str>, ()>>,
+    /// Redis is to be told how many there are.
+    pub(crate) owing: Notify,
     ledger: Arc<Ledger>,
     /// The number of the last revocation that was learned from Redis.
     pub(crate) last_revoked: Cell<u64>,
@@ -90,6 +98,9 @@ impl Node {
             questions: RefCell::default(),
             words: RefCell::default(),
             telling: Notify::new(),
+            tickets: RefCell::default(),
+            users: RefCell::default(),
+            owing: Notify::new(),
             ledger,
             last_revoked: Cell::new(0),
             joined: Notify::new(),

@@ -4,6 +4,8 @@
 //! how old an event is; and numbers given after everything was flushed are above all that were
 //! given before, for readers to go on with. A Lua number holds them exactly up to the year 2255.
 
+pub(crate) mod held;
+
 use std::sync::LazyLock;
 
 use redis::Script;
@@ -157,36 +159,6 @@ for i = 2, #KEYS do
         redis.call('XRANGE', KEYS[i], '(' .. ARGV[2] .. '-0', '+', 'COUNT', ARGV[4])}
 end
 return topics
-",
-    )
-});
-
-/// A ticket that may be used again while a stream of it is open, and for a while after.
-///
-/// Key: the ticket. Arguments: whether it is fresh, for how many milliseconds an open stream is
-/// believed to be open. Returns whether it may be used.
-pub(crate) static CLAIM_RESUMABLE: LazyLock<Script> = LazyLock::new(|| {
-    script(
-        r"
-if redis.call('EXISTS', KEYS[1]) == 0 and ARGV[1] ~= '1' then return 0 end
-redis.call('INCR', KEYS[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
-",
-    )
-});
-
-/// A stream of such a ticket has ended.
-///
-/// Key: the ticket. Argument: for how many milliseconds it may be used after the last one.
-pub(crate) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
-    script(
-        r"
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-if redis.call('DECR', KEYS[1]) <= 0 then
-    redis.call('SET', KEYS[1], 0, 'PX', ARGV[1])
-end
-return 1
 ",
     )
 });

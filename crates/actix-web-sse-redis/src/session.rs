@@ -11,11 +11,12 @@ use redis::{
 use tokio::{select, sync::mpsc, time};
 
 use crate::{
+    held,
     hello::{Hello, Known, new_epoch},
     ledger,
     node::{Node, Question, Word},
     reader, record, reply,
-    request::{Publication, Request, TicketRequest},
+    request::{Publication, Request, TicketUse},
     script,
 };
 
@@ -42,7 +43,7 @@ impl Session {
         let patient = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(node.config.connect_timeout))
             .set_response_timeout(Some(node.config.answer_timeout));
-        let asking = client
+        let mut asking = client
             .get_multiplexed_async_connection_with_config(&patient)
             .await?;
         let blocking =
@@ -58,6 +59,7 @@ impl Session {
                 break;
             }
         }
+        held::announce(node, &mut asking).await?;
         Ok(Self { reading, asking })
     }
 
@@ -70,6 +72,7 @@ impl Session {
         select! {
             error = reader::read(node, self.reading) => End::Failed(error),
             error = tell_words(node, self.asking.clone()) => End::Failed(error),
+            error = held::renew(node, self.asking.clone()) => End::Failed(error),
             end = serve(node, &self.asking, requests) => end,
         }
     }
@@ -109,6 +112,14 @@ async fn serve(
         for question in node.ready_questions() {
             flying.push(Box::pin(answer(node, again(), question)));
         }
+        let tickets = node.tickets.borrow_mut().take_owed();
+        for ticket in tickets {
+            flying.push(Box::pin(held::settle_ticket(node, again(), ticket)));
+        }
+        let users = node.users.borrow_mut().take_owed();
+        if !users.is_empty() {
+            flying.push(Box::pin(held::settle_users(node, again(), users)));
+        }
         select! {
             request = requests.recv() => match request {
                 None => return End::Unused,
@@ -125,14 +136,26 @@ async fn serve(
                 Some(Request::History(question)) => node.ask(question),
                 Some(Request::Revoke(revocation)) => node.tell(Word::End(revocation)),
                 Some(Request::TakeBack(revocation)) => node.tell(Word::TakeBack(revocation)),
-                Some(Request::Ticket(ticket)) => {
-                    flying.push(Box::pin(use_ticket(node, again(), ticket)));
+                Some(Request::Ticket(id, TicketUse::Once { remember, claimed })) => {
+                    flying.push(Box::pin(held::use_once(node, again(), id, remember, claimed)));
                 }
+                Some(Request::Ticket(id, TicketUse::Again { fresh, ttl, claimed })) => {
+                    flying.push(Box::pin(held::claim(node, again(), id, fresh, ttl, claimed)));
+                }
+                Some(Request::Ticket(id, TicketUse::Release { ttl })) => {
+                    held::release(node, &id, ttl);
+                }
+                Some(Request::Limit(request)) => {
+                    flying.push(Box::pin(held::acquire(node, again(), request)));
+                }
+                Some(Request::Hold(user)) => held::hold(node, user),
+                Some(Request::LetGo(user)) => held::let_go(node, &user),
             },
             Some(outcome) = flying.next() => if let Some(error) = outcome {
                 return End::Failed(error);
             },
             () = node.joined.notified() => {}
+            () = node.owing.notified() => {}
         }
     }
 }
@@ -308,17 +331,6 @@ async fn take_back(
         .arg(node.config.keep_millis())
         .invoke_async(connection)
         .await
-}
-
-async fn use_ticket(
-    node: &Node,
-    mut connection: MultiplexedConnection,
-    request: TicketRequest,
-) -> Option<RedisError> {
-    let outcome = request.run(&node.keys, &mut connection).await;
-    let error = outcome.as_ref().err().cloned().filter(ends_session);
-    request.answer(outcome.ok());
-    error
 }
 
 /// An error of a command for its publisher. The client's message has no URL in it.

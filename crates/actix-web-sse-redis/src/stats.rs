@@ -24,6 +24,7 @@ pub(crate) struct Gauges {
     pub(crate) holes: AtomicU64,
     pub(crate) resets: AtomicU64,
     pub(crate) revocations_lost: AtomicU64,
+    pub(crate) uncounted: AtomicU64,
     texts: Mutex<Texts>,
 }
 
@@ -78,6 +79,7 @@ impl Gauges {
         stats.holes = count(&self.holes);
         stats.resets = count(&self.resets);
         stats.revocations_lost = count(&self.revocations_lost);
+        stats.uncounted = count(&self.uncounted);
         stats.last_error.clone_from(&texts.last_error);
         stats
     }

@@ -58,6 +58,9 @@ impl Demo {
             policy = policy
                 .ticket_store(shared.tickets())
                 .revocation_store(shared.revocations());
+            if let Some(limits) = shared.user_limits() {
+                policy = policy.user_limit_store(limits);
+            }
         }
         let hub = faults.configured(hub.build());
         let policy = faults.configured(policy.build());

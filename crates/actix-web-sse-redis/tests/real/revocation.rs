@@ -21,6 +21,7 @@ use actix_web_sse::{
 use actix_web_sse_redis::{RedisBackplane, RedisConfig};
 
 use crate::{
+    cut::{cut, cuttable, mend},
     node::{config, read, until},
     server::Server,
 };
@@ -129,23 +130,6 @@ impl Guarded {
         })
         .await;
     }
-}
-
-/// Settings of a node that can be cut off: it has a name of its own at Redis.
-fn cuttable(server: &Server) -> RedisConfig {
-    server.command(&["ACL", "SETUSER", "b", "on", ">pass", "~*", "&*", "+@all"]);
-    let mut config = config(server);
-    config.redis = format!("redis://b:pass@127.0.0.1:{}", server.port).into();
-    config
-}
-
-fn cut(server: &Server) {
-    server.command(&["ACL", "SETUSER", "b", "off"]);
-    server.command(&["CLIENT", "KILL", "USER", "b"]);
-}
-
-fn mend(server: &Server) {
-    server.command(&["ACL", "SETUSER", "b", "on"]);
 }
 
 #[actix_web::test]

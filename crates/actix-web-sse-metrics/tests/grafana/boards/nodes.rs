@@ -137,6 +137,15 @@ pub fn panels() -> Vec<Panel> {
             "Topics that a node reads. Each read names all of them: at ten thousand that is slow.",
         ),
         lines(
+            "Streams let in uncounted",
+            "cps",
+            &[(
+                "{{instance}}",
+                "sum by (instance) (rate(sse_backplane_uncounted_streams_total{%}[~]))",
+            )],
+            "Streams per second let in by a node's own count: Redis could not be asked how many their user has on all nodes.",
+        ),
+        lines(
             "History lost",
             "short",
             &[
