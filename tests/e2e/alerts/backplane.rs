@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use actix_web_sse_tests::{Demo, Redis, Relay, Request, Settings};
+use actix_web_sse_tests::{Claims, Demo, Redis, Relay, Request, Settings};
 
 use super::Watch;
 use crate::DEMO;
@@ -59,4 +59,27 @@ fn s82_events_that_are_long_on_their_way_to_a_node_are_noticed() {
     wire.slow_down(Duration::ZERO);
     watch.wait_clear("SSEBackplaneLag", || near.publish("t", "in time"));
     drop(streams);
+}
+
+#[test]
+fn s82_revocations_that_never_reach_the_other_nodes_are_noticed() {
+    let mut redis = Redis::start();
+    let settings = Settings::reference()
+        .set("backplane.redis", format!("redis://{}", redis.address()))
+        .set("backplane.max_pending_revocations", 2);
+    let demo = Demo::start(DEMO, &settings.set("server.sign_in", true));
+    let watch = Watch::over(&[("sse", demo.metrics)]);
+    redis.kill();
+    demo.wait_for_metric("sse_backplane_connected", &[], 0.0);
+    let mut signed_out = 0;
+    watch.wait_firing("SSERevocationsLost", || {
+        signed_out += 1;
+        let token = demo.token(&Claims::of(&format!("user {signed_out}")));
+        let out = Request::new("DELETE", "/session")
+            .bearer(&token)
+            .send(demo.app);
+        assert_eq!(out.status(), 200);
+    });
+    redis.restart();
+    watch.wait_clear("SSERevocationsLost", || ());
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{boards, grafana, names, promql::selectors};
 
 /// Every alert that the catalogue promises.
-const ALERTS: [&str; 30] = [
+const ALERTS: [&str; 31] = [
     "SSECorsRegression",
     "SSECorsPolicyDrift",
     "SSERejectedOriginSpike",
@@ -29,6 +29,7 @@ const ALERTS: [&str; 30] = [
     "SSEBackplaneLag",
     "SSEPublicationsFailed",
     "SSEHistoryLost",
+    "SSERevocationsLost",
     "SSEStreamLeak",
     "SSEClientReportsCorsBlocked",
     "SSELabelOverflow",
