@@ -11,10 +11,11 @@ use crate::{
     backplane::Listener,
     error::StartError,
     held,
-    node::{Node, Word},
+    node::Node,
     reader,
     request::{Request, TicketUse},
     session::{End, Session},
+    words::Word,
 };
 
 /// What happens to the connection, for a log.

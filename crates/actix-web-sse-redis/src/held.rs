@@ -1,5 +1,9 @@
 //! Tells Redis what this node holds: that it is alive, the streams of resumable tickets, the
 //! streams of users.
+//!
+//! What is sent first is done first, on one connection; and a command is sent when its future is
+//! polled for the first time, which is in no particular order. So each reads how many there are
+//! right before it is sent, and no sooner: whatever the order, the last word is the true one.
 
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -39,6 +43,16 @@ async fn lease(node: &Node, connection: &mut MultiplexedConnection) -> Result<bo
         .await
 }
 
+/// A process that was stopped has been taken for dead, and its part is counted no more; nor is it if
+/// Redis has lost everything. Then all is said again.
+fn say_all_unless(node: &Node, was_alive: bool) {
+    if !was_alive {
+        node.tickets.borrow_mut().owe_all(|_| Duration::ZERO);
+        node.users.borrow_mut().owe_all(|_| ());
+        node.owing.notify_one();
+    }
+}
+
 /// Says so again and again, one word for all that this node holds.
 pub(crate) async fn renew(node: &Node, mut connection: MultiplexedConnection) -> RedisError {
     let mut all_said = Instant::now();
@@ -50,12 +64,11 @@ pub(crate) async fn renew(node: &Node, mut connection: MultiplexedConnection) ->
             // Whether it still is will be known the next time.
             Err(_) => true,
         };
-        // A process that was stopped has been taken for dead, and its part is counted no more.
-        if !was_alive || all_said.elapsed() > AGAIN {
+        let due = all_said.elapsed() > AGAIN;
+        if due {
             all_said = Instant::now();
-            node.tickets.borrow_mut().owe_all(|_| Duration::ZERO);
-            node.users.borrow_mut().owe_all(|_| ());
         }
+        say_all_unless(node, was_alive && !due);
         node.tickets.borrow_mut().resume();
         node.users.borrow_mut().resume();
         node.owing.notify_one();
@@ -113,7 +126,7 @@ pub(crate) async fn claim(
         node.tickets.borrow_mut().remove(&id, ttl);
         node.owing.notify_one();
     }));
-    let may: Result<bool, _> = CLAIM_RESUMABLE
+    let may: Result<(bool, bool), _> = CLAIM_RESUMABLE
         .key(node.keys.ticket(&id))
         .key(node.keys.nodes())
         .arg(&node.id)
@@ -121,10 +134,14 @@ pub(crate) async fn claim(
         .arg(u8::from(fresh))
         .arg(millis(ttl))
         .arg(millis(KEPT))
+        .arg(millis(node.config.lease))
         .invoke_async(&mut connection)
         .await;
     let error = may.as_ref().err().cloned().filter(ends_session);
-    let may = may.ok();
+    let may = may.ok().map(|(may, was_alive)| {
+        say_all_unless(node, was_alive);
+        may
+    });
     // Whoever asked may have given up, and will then not tell of the stream's end.
     if claimed.answer(may) && may == Some(true) {
         asked.let_in();
@@ -138,23 +155,30 @@ pub(crate) async fn acquire(
     mut connection: MultiplexedConnection,
     request: LimitRequest,
 ) -> Option<RedisError> {
+    if request.is_abandoned() {
+        return None;
+    }
     let user = Arc::clone(&request.user);
     let mine = node.users.borrow_mut().add(Arc::clone(&user)) - 1;
     let asked = Asked(Some(|| {
         node.users.borrow_mut().remove(&user, ());
         node.owing.notify_one();
     }));
-    let free: Result<bool, _> = ACQUIRE
+    let free: Result<(bool, bool), _> = ACQUIRE
         .key(node.keys.user(&user))
         .key(node.keys.nodes())
         .arg(&node.id)
         .arg(mine)
         .arg(request.limit)
         .arg(millis(KEPT))
+        .arg(millis(node.config.lease))
         .invoke_async(&mut connection)
         .await;
     let error = free.as_ref().err().cloned().filter(ends_session);
-    let free = free.ok();
+    let free = free.ok().map(|(free, was_alive)| {
+        say_all_unless(node, was_alive);
+        free
+    });
     if request.answer(free) && free == Some(true) {
         asked.let_in();
     }
@@ -179,12 +203,13 @@ impl Drop for Ticket<'_> {
 pub(crate) async fn settle_ticket(
     node: &Node,
     mut connection: MultiplexedConnection,
-    (id, count, ttl): (TicketId, u32, Duration),
+    (id, ttl): (TicketId, Duration),
 ) -> Option<RedisError> {
     let mut owed = Ticket {
         node,
         owed: Some((id, ttl)),
     };
+    let count = node.tickets.borrow().count(&id);
     let told: Result<(), _> = SETTLE_TICKET
         .key(node.keys.ticket(&id))
         .arg(&node.id)
@@ -202,13 +227,13 @@ pub(crate) async fn settle_ticket(
 /// Users of whom Redis is being told.
 struct Users<'a> {
     node: &'a Node,
-    owed: Vec<(Arc<str>, u32, ())>,
+    owed: Vec<(Arc<str>, ())>,
 }
 
 impl Drop for Users<'_> {
     fn drop(&mut self) {
         let mut users = self.node.users.borrow_mut();
-        for (user, _, ()) in self.owed.drain(..) {
+        for (user, ()) in self.owed.drain(..) {
             users.postpone(user, ());
         }
     }
@@ -218,15 +243,15 @@ impl Drop for Users<'_> {
 pub(crate) async fn settle_users(
     node: &Node,
     mut connection: MultiplexedConnection,
-    owed: Vec<(Arc<str>, u32, ())>,
+    owed: Vec<(Arc<str>, ())>,
 ) -> Option<RedisError> {
     let mut owed = Users { node, owed };
     while !owed.owed.is_empty() {
         let from = owed.owed.len().saturating_sub(BATCH);
         let mut pipe = redis::pipe();
-        for (user, count, ()) in owed.owed.iter().skip(from) {
+        for (user, ()) in owed.owed.iter().skip(from) {
             let key = node.keys.user(user);
-            match count {
+            match node.users.borrow().count(user) {
                 0 => pipe.hdel(&key, &node.id).ignore(),
                 count => pipe.hset(&key, &node.id, count).ignore(),
             };
@@ -246,13 +271,16 @@ pub(crate) async fn announce(
     node: &Node,
     connection: &mut MultiplexedConnection,
 ) -> Result<(), RedisError> {
+    // A script that Redis does not know is sent twice, and would then come too late.
+    for script in [&LEASE, &CLAIM_RESUMABLE, &SETTLE_TICKET, &ACQUIRE] {
+        script.prepare_invoke().load_async(connection).await?;
+    }
     match lease(node, connection).await {
         Err(error) if ends_session(&error) || error.is_timeout() => return Err(error),
         _ => {}
     }
-    node.users.borrow_mut().owe_all(|_| ());
+    say_all_unless(node, false);
     node.users.borrow_mut().resume();
-    node.tickets.borrow_mut().owe_all(|_| Duration::ZERO);
     node.tickets.borrow_mut().resume();
     let owed = node.users.borrow_mut().take_owed();
     let failed = settle_users(node, connection.clone(), owed).await;

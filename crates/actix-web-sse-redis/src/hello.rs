@@ -18,7 +18,7 @@ pub(crate) struct Hello {
     pub(crate) control: String,
     /// What was revoked after the last that the node knew of; not all of it, if it is a page full.
     pub(crate) revoked: Vec<Revoked>,
-    /// The number of the newest revocation, and how many Redis has.
+    /// The number of the newest revocation, and how many Redis has that are in force.
     pub(crate) last_revoked: u64,
     pub(crate) revocations: usize,
     /// When it was asked.

@@ -24,6 +24,7 @@ mod script;
 mod session;
 mod stats;
 mod tickets;
+mod words;
 
 pub use backplane::RedisBackplane;
 pub use config::{RedisConfig, RedisUrl, UserLimits};

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web_sse::{History, Revocation, Sink, protect::UserRevocation};
+use actix_web_sse::{History, Sink};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
@@ -19,9 +19,10 @@ use crate::{
     hello::Hello,
     holdings::Holdings,
     keys::Keys,
-    ledger::{self, Ledger},
+    ledger::Ledger,
     record::Entry,
     stats::Gauges,
+    words::Word,
 };
 
 /// Somebody wants to know what was missed.
@@ -30,15 +31,6 @@ pub(crate) struct Question {
     pub(crate) topics: Vec<Arc<str>>,
     pub(crate) after: u64,
     pub(crate) reply: oneshot::Sender<Result<History, String>>,
-}
-
-/// What the other nodes are to be told.
-#[derive(Debug, Clone)]
-pub(crate) enum Word {
-    /// To end streams.
-    End(Revocation),
-    /// To refuse credentials, and to end the streams that were opened with them.
-    TakeBack(UserRevocation),
 }
 
 /// A numbering, and the number after which it began.
@@ -60,7 +52,7 @@ pub(crate) struct Node {
     changes: RefCell<Vec<(Arc<str>, bool)>>,
     epoch: RefCell<Option<Epoch>>,
     questions: RefCell<VecDeque<Question>>,
-    words: RefCell<VecDeque<Word>>,
+    pub(crate) words: RefCell<VecDeque<Word>>,
     /// A word waits.
     pub(crate) telling: Notify,
     /// Streams of resumable tickets, with how long these live on.
@@ -69,7 +61,7 @@ pub(crate) struct Node {
     pub(crate) users: RefCell<Holdings<Arc<str>, ()>>,
     /// Redis is to be told how many there are.
     pub(crate) owing: Notify,
-    ledger: Arc<Ledger>,
+    pub(crate) ledger: Arc<Ledger>,
     /// The number of the last revocation that was learned from Redis.
     pub(crate) last_revoked: Cell<u64>,
     /// Topics have been joined: questions may be ready.
@@ -306,60 +298,5 @@ impl Node {
             });
         questions.extend(waiting);
         ready
-    }
-
-    /// Has the other nodes told, now or when Redis is back.
-    pub(crate) fn tell(&self, word: Word) {
-        let mut waiting = self.words.borrow_mut();
-        if waiting.len() >= self.config.max_pending_revocations {
-            self.gauges.revocations_lost.fetch_add(1, Relaxed);
-            return;
-        }
-        waiting.push_back(word);
-        drop(waiting);
-        self.telling.notify_one();
-    }
-
-    /// If Redis has fewer revocations than this node, it has lost some: they are told again.
-    fn tell_again(&self, redis_has: usize) {
-        let lost = self.ledger.if_above(redis_has).into_iter();
-        self.words.borrow_mut().extend(lost.map(Word::TakeBack));
-        self.telling.notify_one();
-    }
-
-    pub(crate) fn next_word(&self) -> Option<Word> {
-        self.words.borrow().front().cloned()
-    }
-
-    pub(crate) fn word_told(&self) {
-        self.words.borrow_mut().pop_front();
-    }
-
-    /// Learns what was revoked while this node did not hear of it.
-    fn catch_up(&self, hello: &Hello) {
-        if hello.last_revoked < self.last_revoked.get() {
-            self.last_revoked.set(0);
-        }
-        // Not while words wait: then it is this node that has not told yet.
-        if self.words.borrow().is_empty() {
-            self.tell_again(hello.revocations);
-        }
-        for revoked in &hello.revoked {
-            self.learn(&ledger::revocation(
-                &revoked.user,
-                revoked.until,
-                revoked.remember,
-            ));
-            self.last_revoked.set(revoked.number);
-        }
-    }
-
-    /// Another node has revoked this.
-    pub(crate) fn learn(&self, revocation: &UserRevocation) {
-        if self.ledger.learn(revocation)
-            && let Some(sink) = self.sink()
-        {
-            sink.revoke(&Revocation::User(Arc::clone(&revocation.user)));
-        }
     }
 }

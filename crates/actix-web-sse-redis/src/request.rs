@@ -124,6 +124,11 @@ impl LimitRequest {
         Self { user, limit, reply }
     }
 
+    /// Nobody waits any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
     /// `None`: Redis could not be asked. False if nobody waits any more.
     pub(crate) fn answer(self, answer: Option<bool>) -> bool {
         self.reply.send(answer).is_ok()

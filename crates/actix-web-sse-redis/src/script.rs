@@ -58,7 +58,7 @@ return {epoch, base, text(number)}
 /// the highest number the caller has seen of it; `lost` if the caller knows that history is lost;
 /// the number of the last revocation known to the caller, and how many to return at the most.
 /// Returns the epoch, its base, the newest number, the time, the newest ID of the control stream,
-/// the number of the newest revocation and how many there are, and those after the known one: user, number, up to which
+/// the number of the newest revocation and how many are in force, and those after the known one: user, number, up to which
 /// moment, and for how long they are in force, the latter in milliseconds.
 pub(crate) static HELLO: LazyLock<Script> = LazyLock::new(|| {
     script(
@@ -90,7 +90,7 @@ if tonumber(newest) > tonumber(ARGV[5]) then
     end
 end
 return {epoch, base, seq, text(now), #last > 0 and last[1][1] or '0-0',
-    text(tonumber(newest)), redis.call('ZCARD', KEYS[3]), revoked}
+    text(tonumber(newest)), redis.call('ZCOUNT', KEYS[4], text(now), '+inf'), revoked}
 ",
     )
 });

@@ -2,26 +2,23 @@
 
 use std::{future::Future, pin::Pin};
 
-use actix_web_sse::{History, Revocation, protect::UserRevocation};
+use actix_web_sse::History;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value,
     aio::MultiplexedConnection,
 };
-use tokio::{select, sync::mpsc, time};
+use tokio::{select, sync::mpsc};
 
 use crate::{
     held,
     hello::{Hello, Known, new_epoch},
-    ledger,
-    node::{Node, Question, Word},
+    node::{Node, Question},
     reader, record, reply,
     request::{Publication, Request, TicketUse},
     script,
+    words::{self, Word},
 };
-
-/// How long to wait before a revocation is offered again to a Redis that is there and refuses.
-const OFFER_AGAIN: time::Duration = time::Duration::from_secs(1);
 
 /// Why a session is over.
 pub(crate) enum End {
@@ -71,7 +68,7 @@ impl Session {
     ) -> End {
         select! {
             error = reader::read(node, self.reading) => End::Failed(error),
-            error = tell_words(node, self.asking.clone()) => End::Failed(error),
+            error = words::tell_all(node, self.asking.clone()) => End::Failed(error),
             error = held::renew(node, self.asking.clone()) => End::Failed(error),
             end = serve(node, &self.asking, requests) => end,
         }
@@ -268,69 +265,6 @@ fn history(value: Value, question: &Question, limit: usize) -> History {
     }
     history.events.sort_by_key(|(_, number, _)| *number);
     history
-}
-
-/// Tells the other nodes what to end, one thing after the other, and keeps each until Redis has
-/// it.
-async fn tell_words(node: &Node, mut connection: MultiplexedConnection) -> RedisError {
-    loop {
-        while let Some(word) = node.next_word() {
-            match tell(node, &mut connection, &word).await {
-                Ok(()) => node.word_told(),
-                Err(error) if ends_session(&error) => return error,
-                Err(_) => time::sleep(OFFER_AGAIN).await,
-            }
-        }
-        node.telling.notified().await;
-    }
-}
-
-async fn tell(
-    node: &Node,
-    connection: &mut MultiplexedConnection,
-    word: &Word,
-) -> Result<(), RedisError> {
-    let (kind, name) = match word {
-        Word::End(Revocation::User(user)) => ("user", user),
-        Word::End(Revocation::Topic(topic)) => ("topic", topic),
-        // A newer kind: this version cannot tell of it.
-        Word::End(_) => return Ok(()),
-        Word::TakeBack(revocation) => return take_back(node, connection, revocation).await,
-    };
-    let key = node.keys.control();
-    redis::pipe()
-        .cmd("XADD")
-        .arg(&key)
-        .arg(&["MAXLEN", "~", "100000", "*", "from"])
-        .arg(&node.id)
-        .arg(kind)
-        .arg(&**name)
-        .ignore()
-        .cmd("PEXPIRE")
-        .arg(&key)
-        .arg(node.config.keep_millis())
-        .ignore()
-        .query_async(connection)
-        .await
-}
-
-async fn take_back(
-    node: &Node,
-    connection: &mut MultiplexedConnection,
-    revocation: &UserRevocation,
-) -> Result<(), RedisError> {
-    let (until, remember) = ledger::millis(revocation);
-    let mut call = script::TAKE_BACK.key(node.keys.control());
-    for key in node.keys.revoked() {
-        call.key(key);
-    }
-    call.arg(&node.id)
-        .arg(&*revocation.user)
-        .arg(until)
-        .arg(remember)
-        .arg(node.config.keep_millis())
-        .invoke_async(connection)
-        .await
 }
 
 /// An error of a command for its publisher. The client's message has no URL in it.

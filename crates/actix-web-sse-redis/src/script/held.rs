@@ -11,11 +11,17 @@ use redis::Script;
 
 use super::script;
 
-/// What the scripts below begin with: whether a node is alive, and until when it was.
+/// What the scripts below begin with: until when a node is alive, and that this one is. Whoever says
+/// what it holds says so, too: for it would not count otherwise, should Redis have lost the lease.
 const ALIVE: &str = r"
 local millis = math.floor(now / 1000)
 local function alive_until(nodes, node)
     return tonumber(redis.call('ZSCORE', nodes, node) or '0')
+end
+local function renew(nodes, node, lease)
+    local was_alive = alive_until(nodes, node) >= millis
+    redis.call('ZADD', nodes, text(millis + lease), node)
+    return was_alive and 1 or 0
 end
 ";
 
@@ -30,11 +36,10 @@ fn about_nodes(body: &str) -> Script {
 pub(crate) static LEASE: LazyLock<Script> = LazyLock::new(|| {
     about_nodes(
         r"
-local was_alive = alive_until(KEYS[1], ARGV[1]) >= millis
-redis.call('ZADD', KEYS[1], text(millis + ARGV[2]), ARGV[1])
+local was_alive = renew(KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(millis - 604800000))
 redis.call('PEXPIRE', KEYS[1], 1209600000)
-return was_alive and 1 or 0
+return was_alive
 ",
     )
 });
@@ -43,10 +48,12 @@ return was_alive and 1 or 0
 ///
 /// Keys: the ticket, the nodes. Arguments: the node, how many streams of it the node has with this
 /// one, whether the ticket is fresh, for how many milliseconds it may be used after the last
-/// stream, for how many all this is kept. Returns whether it may be used.
+/// stream, for how many all this is kept, for how many the node will be alive. Returns whether it
+/// may be used, and whether the node was alive for the others all the time.
 pub(crate) static CLAIM_RESUMABLE: LazyLock<Script> = LazyLock::new(|| {
     about_nodes(
         r"
+local was_alive = renew(KEYS[2], ARGV[1], ARGV[6])
 local held = redis.call('HGETALL', KEYS[1])
 local open, ended, dead = false, 0, {}
 for i = 1, #held, 2 do
@@ -65,14 +72,14 @@ for i = 1, #held, 2 do
 end
 local may = open or (#held == 0 and ARGV[3] == '1')
     or (#held > 0 and ended + ARGV[4] > millis)
-if not may then return 0 end
+if not may then return {0, was_alive} end
 for _, node in ipairs(dead) do
     redis.call('HDEL', KEYS[1], node)
     redis.call('HSET', KEYS[1], 'ended', text(ended))
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
-return 1
+return {1, was_alive}
 ",
     )
 });
@@ -104,10 +111,12 @@ return 1
 /// One more stream of a user, if all nodes together have fewer than the limit.
 ///
 /// Keys: the user, the nodes. Arguments: the node, how many it has without this one, the limit, for
-/// how many milliseconds all this is kept. Returns whether there is one more.
+/// how many milliseconds all this is kept, for how many the node will be alive. Returns whether
+/// there is one more, and whether the node was alive for the others all the time.
 pub(crate) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
     about_nodes(
         r"
+local was_alive = renew(KEYS[2], ARGV[1], ARGV[5])
 local held = redis.call('HGETALL', KEYS[1])
 local mine, others = tonumber(ARGV[2]), 0
 for i = 1, #held, 2 do
@@ -127,7 +136,7 @@ if mine > 0 then
 else
     redis.call('HDEL', KEYS[1], ARGV[1])
 end
-return free and 1 or 0
+return {free and 1 or 0, was_alive}
 ",
     )
 });

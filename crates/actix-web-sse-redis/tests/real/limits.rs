@@ -26,7 +26,7 @@ const MAX: u32 = 3;
 impl Counting {
     fn start(mut config: RedisConfig, how: UserLimits) -> Self {
         config.user_limits = how;
-        config.lease = Duration::from_secs(1);
+        config.lease = Duration::from_secs(3);
         let backplane = RedisBackplane::connect(config).unwrap();
         Self {
             limits: backplane.user_limits().unwrap(),
@@ -74,6 +74,12 @@ fn counted(server: &Server) -> Vec<i64> {
     let mut counts: Vec<_> = numbers.collect();
     counts.sort_unstable();
     counts
+}
+
+/// Who is still connecting goes by its own count.
+fn connected(nodes: &[&Counting]) -> bool {
+    let mut nodes = nodes.iter();
+    nodes.all(|node| node.backplane.stats().connected)
 }
 
 fn two(server: &Server) -> [Counting; 2] {
@@ -128,10 +134,14 @@ async fn s82_who_gives_up_while_redis_thinks_holds_nothing() {
         actix_web::rt::task::yield_now().await;
         drop(asking);
     }
-    until(|| counted(&server).is_empty()).await;
-    let held = [b.opened().await, b.opened().await, b.opened().await];
+    let mut held = Vec::new();
+    for _ in 0..MAX {
+        held.push(b.open_when_free().await);
+    }
+    until(|| counted(&server) == [3]).await;
     assert!(a.is_full().await);
     drop(held);
+    until(|| counted(&server).is_empty()).await;
 }
 
 #[actix_web::test]
@@ -147,12 +157,16 @@ async fn s82_the_streams_of_a_node_that_died_count_no_more_after_its_lease() {
     let begun = Instant::now();
     let second = b.open_when_free().await;
     let third = b.open_when_free().await;
-    assert!(begun.elapsed() < Duration::from_secs(10), "{begun:?}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
     assert!(b.is_full().await);
 
     // It was not dead. What it has counts again, and nobody is let in until there is room.
     mend(&server);
-    until(|| counted(&server) == [2, 3]).await;
+    until(|| counted(&server) == [2, 3] && connected(&[&a, &b])).await;
     assert!(a.is_full().await && b.is_full().await);
     drop(on_b);
     drop(second);
@@ -178,7 +192,7 @@ async fn s82_without_redis_each_node_lets_in_by_its_own_count_and_counts_are_rig
     let uncounted = || [a.backplane.stats().uncounted, b.backplane.stats().uncounted];
     until(|| uncounted() == [2, 1]).await;
     server.restart();
-    until(|| counted(&server) == [1, 2]).await;
+    until(|| counted(&server) == [1, 2] && connected(&[&a, &b])).await;
     assert!(a.is_full().await && b.is_full().await);
     drop(during);
     until(|| counted(&server).is_empty()).await;
@@ -214,7 +228,7 @@ async fn s82_a_redis_that_hangs_holds_up_a_stream_for_a_second_and_no_longer() {
     server.signal("-CONT");
     assert!(took < Duration::from_secs(3), "{took:?}");
     // What Redis was asked for in vain does not count beside it.
-    until(|| counted(&server) == [1]).await;
+    until(|| counted(&server) == [1] && connected(&[&a, &b])).await;
     let more = [b.opened().await, b.opened().await];
     assert!(a.is_full().await);
     drop((slot, more));

@@ -212,7 +212,7 @@ fn lease_over_for(server: &Server, least: Duration) -> bool {
 async fn s82_the_ticket_of_a_node_that_died_without_a_word_is_over_soon_after_its_lease() {
     let server = Server::start();
     let short = |mut config: RedisConfig| {
-        config.lease = Duration::from_secs(1);
+        config.lease = Duration::from_secs(2);
         config
     };
     let ttl = Duration::from_secs(2);
