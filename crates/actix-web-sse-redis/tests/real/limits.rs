@@ -247,3 +247,82 @@ async fn s82_a_redis_that_lost_the_counts_is_told_them_again() {
     drop((held, third));
     until(|| counted(&server).is_empty()).await;
 }
+
+/// Steps drawn by chance: streams open and end, Redis is killed and started again, a node is cut
+/// off and let in. In the end Redis has what the nodes have, and nothing when they have nothing.
+async fn program(seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut server = Server::start();
+    let a = Counting::start(cuttable(&server), UserLimits::Shared);
+    let b = Counting::start(config(&server), UserLimits::Shared);
+    let nodes = [&a, &b];
+    let mut held: [Vec<UserSlot>; 2] = Default::default();
+    let (mut down, mut off) = (false, false);
+    for _ in 0..300 {
+        let which = random.usize(0..2);
+        match random.u32(0..24) {
+            0 => {
+                match down {
+                    true => server.restart(),
+                    false => server.kill(),
+                }
+                down = !down;
+                // Users of Redis live in its memory.
+                off = false;
+                if !down {
+                    cuttable(&server);
+                }
+            }
+            1 if !down => {
+                match off {
+                    true => mend(&server),
+                    false => cut(&server),
+                }
+                off = !off;
+            }
+            2..12 => {
+                // Each as a browser would: some do not wait for the answer.
+                match random.bool() {
+                    true => held[which].extend(nodes[which].open().await),
+                    false => drop(futures_util::FutureExt::now_or_never(nodes[which].open())),
+                }
+            }
+            12..22 if !held[which].is_empty() => {
+                let gone = random.usize(0..held[which].len());
+                drop(held[which].swap_remove(gone));
+            }
+            // What is under way may come to its end, or be overtaken.
+            _ => {
+                let there = || (down || off || connected(&[&a])) && (down || connected(&[&b]));
+                until(there).await;
+            }
+        }
+    }
+    if down {
+        server.restart();
+        cuttable(&server);
+    }
+    if off {
+        mend(&server);
+    }
+    until(|| connected(&nodes)).await;
+    let mut expected: Vec<_> = held.iter().map(|held| held.len() as i64).collect();
+    expected.retain(|count| *count > 0);
+    expected.sort_unstable();
+    until(|| counted(&server) == expected).await;
+    drop(held);
+    until(|| counted(&server).is_empty()).await;
+    // And the limit is what it was.
+    let mut streams = Vec::new();
+    for n in 0..MAX as usize {
+        streams.push(nodes[n % 2].open_when_free().await);
+    }
+    assert!(a.is_full().await && b.is_full().await, "seed {seed}");
+}
+
+#[actix_web::test]
+async fn s82_a_program_of_faults_leaves_no_count_wrong() {
+    for seed in 1..=4 {
+        program(seed).await;
+    }
+}
