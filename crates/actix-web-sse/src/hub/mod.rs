@@ -7,18 +7,21 @@
 //! doubled between them.
 
 mod backplane;
+mod census;
 pub(crate) mod core;
 pub(crate) mod id;
 mod index;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
 mod loom;
+mod mailbox;
 mod reading;
 pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod subscription;
 #[cfg(all(test, not(sse_loom)))]
 mod tests;
+mod topics;
 pub(crate) mod view;
 mod wheel;
 pub(crate) mod worker;
@@ -41,8 +44,10 @@ use tokio::time::{Instant, timeout};
 pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
 pub use self::subscription::{EventHead, IntoTopics, Subscription};
 use self::{
-    core::{Command, Core, Limits},
+    core::Core,
     log::{BURST, Keep, Labels},
+    mailbox::Command,
+    topics::Limits,
 };
 use crate::{
     config::{ConfigError, Faults, HubConfig, StreamConfig},
@@ -71,7 +76,7 @@ pub(crate) struct Slot(Arc<Shared>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let wakes = self.0.core().leave();
+        let wakes = self.0.core().census.leave();
         wakes.into_iter().for_each(Waker::wake);
     }
 }
@@ -87,7 +92,7 @@ impl Shared {
     /// Lets a stream in, unless the hub drains. Counted under the lock: a drain either refuses a
     /// stream or waits for it.
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Slot> {
-        let admitted = self.core().admit();
+        let admitted = self.core().census.admit();
         admitted.then(|| Slot(Arc::clone(self)))
     }
 
@@ -424,14 +429,14 @@ impl Hub {
     pub async fn drain_within(&self, window: Duration) {
         // No longer than a timer of tokio's can be.
         let window = window.min(Duration::from_secs(365 * 24 * 3600));
-        let first = self.shared.core().drain();
+        let first = self.shared.core().census.drain();
         if first {
             self.shared.observer.draining();
         }
         let until = Instant::now() + window;
         self.shared
             .command(&Command::All(CloseReason::Drain, until));
-        let ended = poll_fn(|cx| match self.shared.core().is_empty(cx.waker()) {
+        let ended = poll_fn(|cx| match self.shared.core().census.is_empty(cx.waker()) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         });
@@ -442,7 +447,7 @@ impl Hub {
     /// Whether the hub drains: what a readiness check answers by.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.shared.core().is_draining()
+        self.shared.core().census.is_draining()
     }
 
     /// Levels, read now.
@@ -450,9 +455,9 @@ impl Hub {
     pub fn stats(&self) -> HubStats {
         let core = self.shared.core();
         HubStats {
-            streams: core.streams(),
+            streams: core.census.streams(),
             topics: core.topics(),
-            draining: core.is_draining(),
+            draining: core.census.is_draining(),
         }
     }
 
