@@ -17,7 +17,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{BackplaneStats, Shared, core::Command};
+use super::{BackplaneStats, Shared, mailbox::Command};
 use crate::{
     encode::Unnumbered,
     event::Event,
