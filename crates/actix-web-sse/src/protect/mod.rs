@@ -154,6 +154,7 @@ mod exchange;
 mod fetch_metadata;
 pub(crate) mod host;
 pub(crate) mod limit;
+mod lines;
 mod middleware;
 pub(crate) mod origin;
 mod outbound;
