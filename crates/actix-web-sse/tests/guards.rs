@@ -33,5 +33,7 @@ mod origin;
 mod outbound;
 #[path = "guards/preflight.rs"]
 mod preflight;
+#[path = "guards/storm.rs"]
+mod storm;
 #[path = "guards/tickets.rs"]
 mod tickets;

@@ -257,19 +257,6 @@ async fn l16_the_process_has_a_limit() {
 }
 
 #[actix_rt::test]
-async fn l17_a_storm_is_let_in_at_its_rate() {
-    let recording = Arc::default();
-    let server = serve(&recording, reference(&recording).connects_per_second(10));
-    let since = Instant::now();
-    let (open, mut refused) = fill(&server, FETCH).await;
-    let seconds = since.elapsed().as_secs() as usize + 1;
-    assert!((10..=10 * seconds).contains(&open.len()), "{}", open.len());
-    refused.assert_err(429);
-    assert_retry_after(&refused);
-    assert_eq!(refused.body().await, br#"{"error":"rate_limit"}"#);
-}
-
-#[actix_rt::test]
 async fn l18_the_limit_of_an_address_depends_on_its_network() {
     let recording = Arc::default();
     let mut config = PolicyConfig::default();
