@@ -10,6 +10,8 @@
     reason = "test code: a failure is to be loud"
 )]
 
+#[path = "guards/reply.rs"]
+mod reply;
 #[path = "guards/support.rs"]
 mod support;
 

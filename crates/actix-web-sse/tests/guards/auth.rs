@@ -13,6 +13,7 @@ use actix_web_sse::{
 };
 use tokio::time::Instant;
 
+use super::reply::over_both;
 use super::support::{APP, Ear, Recording, Reply, Server, reference, streams, wait_until};
 
 /// Understands tokens that say what is to happen.
@@ -73,7 +74,6 @@ async fn bearer(server: &Server, token: &str) -> Reply {
         .await
 }
 
-#[actix_rt::test]
 async fn t01_without_credentials_nothing_is_said_about_errors() {
     let (server, asked) = serve(|builder| builder);
     let mut reply = server.get(&format!("Origin: {APP}\r\n")).await;
@@ -85,7 +85,6 @@ async fn t01_without_credentials_nothing_is_said_about_errors() {
     assert_eq!(server.recording.opened.load(Ordering::SeqCst), 0);
 }
 
-#[actix_rt::test]
 async fn t02_credentials_that_do_not_hold_look_alike() {
     let (server, _) = serve(|builder| builder);
     let long = "x".repeat(9000);
@@ -101,7 +100,6 @@ async fn t02_credentials_that_do_not_hold_look_alike() {
     }
 }
 
-#[actix_rt::test]
 async fn a_token_or_a_cookie_opens_the_stream() {
     let (server, _) = serve(|builder| builder);
     bearer(&server, "alice").await.assert_ok();
@@ -115,7 +113,6 @@ async fn a_token_or_a_cookie_opens_the_stream() {
     reply.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t03_the_right_to_another_topic_does_not_suffice() {
     let (server, _) = serve(|builder| builder.topic(|_| Some("demo".into())));
     for token in ["bob", "forbidden"] {
@@ -130,7 +127,6 @@ async fn t03_the_right_to_another_topic_does_not_suffice() {
     bearer(&server, "alice").await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t05_credentials_that_may_disagree_are_refused() {
     let (server, asked) = serve(|builder| builder);
     for lines in [
@@ -144,7 +140,6 @@ async fn t05_credentials_that_may_disagree_are_refused() {
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
-#[actix_rt::test]
 async fn t07_what_cannot_be_checked_is_not_let_in() {
     let (server, _) = serve(|builder| builder.streams_per_ip(1));
     for token in ["slow", "broken", "panic", "panic-now"] {
@@ -200,7 +195,6 @@ async fn t08_a_client_that_leaves_while_it_is_checked_gives_its_slot_back() {
     }
 }
 
-#[actix_rt::test]
 async fn l19_the_limits_stand_before_the_check() {
     let (server, asked) = serve(|builder| builder.connects_per_second(10));
     let since = Instant::now();
@@ -211,7 +205,6 @@ async fn l19_the_limits_stand_before_the_check() {
     assert!(asked.load(Ordering::SeqCst) <= 10 * seconds);
 }
 
-#[actix_rt::test]
 async fn a_user_has_a_limit_of_its_own() {
     let (server, _) = serve(|builder| builder.streams_per_user(2));
     let _first = bearer(&server, "alice").await;
@@ -222,7 +215,6 @@ async fn a_user_has_a_limit_of_its_own() {
     bearer(&server, "bob").await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn where_it_is_not_required_credentials_must_hold_all_the_same() {
     let (server, _) = serve(|builder| builder.require_auth(false));
     server.get("").await.assert_ok();
@@ -230,7 +222,6 @@ async fn where_it_is_not_required_credentials_must_hold_all_the_same() {
     bearer(&server, "nonsense").await.assert_err(401);
 }
 
-#[actix_rt::test]
 async fn remembered_tokens_are_not_asked_about_again() {
     let (server, asked) =
         serve(|builder| builder.auth(auth(|auth| auth.cache = Some(Default::default()))));
@@ -248,7 +239,6 @@ async fn remembered_tokens_are_not_asked_about_again() {
     );
 }
 
-#[actix_rt::test]
 async fn t17_a_revoked_users_token_is_checked_again() {
     let recording: Arc<Recording> = Arc::default();
     let authenticator = Obedient::default();
@@ -265,7 +255,6 @@ async fn t17_a_revoked_users_token_is_checked_again() {
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
-#[actix_rt::test]
 async fn c07_a_cookie_counts_only_where_credentials_may_travel() {
     let recording: Arc<Recording> = Arc::default();
     let policy = Policy::builder()
@@ -290,7 +279,6 @@ async fn c07_a_cookie_counts_only_where_credentials_may_travel() {
     assert_eq!(reply.status, 200);
 }
 
-#[actix_rt::test]
 async fn p02_a06_preflight_and_head() {
     let (server, asked) = serve(|builder| builder);
     let reply = server
@@ -342,4 +330,20 @@ async fn t02_json_web_tokens_as_the_reference_has_them() {
     bearer(&server, &token(get_current_timestamp() - 1))
         .await
         .assert_err(401);
+}
+
+over_both! {
+    t01_without_credentials_nothing_is_said_about_errors,
+    t02_credentials_that_do_not_hold_look_alike,
+    a_token_or_a_cookie_opens_the_stream,
+    t03_the_right_to_another_topic_does_not_suffice,
+    t05_credentials_that_may_disagree_are_refused,
+    t07_what_cannot_be_checked_is_not_let_in,
+    l19_the_limits_stand_before_the_check,
+    a_user_has_a_limit_of_its_own,
+    where_it_is_not_required_credentials_must_hold_all_the_same,
+    remembered_tokens_are_not_asked_about_again,
+    t17_a_revoked_users_token_is_checked_again,
+    c07_a_cookie_counts_only_where_credentials_may_travel,
+    p02_a06_preflight_and_head,
 }

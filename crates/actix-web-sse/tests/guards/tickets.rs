@@ -16,6 +16,7 @@ use actix_web_sse::{
     },
 };
 
+use super::reply::over_both;
 use super::support::{APP, Recording, Reply, Server, events, reference, wait_until};
 
 /// Every token is the name of its user.
@@ -119,7 +120,6 @@ async fn assert_invalid(mut reply: Reply) {
     assert_eq!(reply.body().await, br#"{"error":"invalid_ticket"}"#);
 }
 
-#[actix_rt::test]
 async fn t09_a_ticket_opens_one_stream() {
     let server = single_use();
     let ticket = fetch(&server, "demo").await;
@@ -129,7 +129,6 @@ async fn t09_a_ticket_opens_one_stream() {
     assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
 }
 
-#[actix_rt::test]
 async fn t09_a_ticket_for_something_else_is_none() {
     let server = single_use();
     let ticket = fetch(&server, "demo").await;
@@ -143,7 +142,6 @@ async fn t09_a_ticket_for_something_else_is_none() {
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t09_a_ticket_bound_to_an_address_holds_there_only() {
     let (server, _) = serve(TicketMode::SingleUse, |builder| {
         let mut config = config(TicketMode::SingleUse);
@@ -159,7 +157,6 @@ async fn t09_a_ticket_bound_to_an_address_holds_there_only() {
     server.raw(&request).await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn a_same_origin_page_names_its_origin_in_a_post_only() {
     let server = single_use();
     let own = "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
@@ -171,7 +168,6 @@ async fn a_same_origin_page_names_its_origin_in_a_post_only() {
     open(&server, "demo", ticket, own).await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t05_a_ticket_beside_other_credentials() {
     let server = single_use();
     let ticket = fetch(&server, "demo").await;
@@ -187,7 +183,6 @@ async fn t05_a_ticket_beside_other_credentials() {
     reply.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t11_a08_a06_p13_a_refused_request_uses_no_ticket() {
     let (server, _) = serve(TicketMode::SingleUse, |builder| {
         builder.streams_per_ip(1).streams_per_user(1)
@@ -225,7 +220,6 @@ async fn t11_a08_a06_p13_a_refused_request_uses_no_ticket() {
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t11_a_users_limit_uses_no_ticket() {
     let (server, _) = serve(TicketMode::SingleUse, |builder| builder.streams_per_user(1));
     let ticket = fetch(&server, "demo").await;
@@ -248,7 +242,6 @@ async fn t11_a_users_limit_uses_no_ticket() {
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t12_a_resumable_ticket_opens_its_stream_again() {
     let (server, _) = serve(TicketMode::Resumable, |builder| builder);
     let ticket = fetch(&server, "demo").await;
@@ -259,7 +252,6 @@ async fn t12_a_resumable_ticket_opens_its_stream_again() {
     }
 }
 
-#[actix_rt::test]
 async fn a_revoked_users_ticket_opens_nothing() {
     let (server, policy) = serve(TicketMode::Resumable, |builder| builder);
     let ticket = fetch(&server, "demo").await;
@@ -268,7 +260,6 @@ async fn a_revoked_users_ticket_opens_nothing() {
     assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
 }
 
-#[actix_rt::test]
 async fn tickets_are_for_those_who_prove_who_they_are() {
     let server = single_use();
     fetch_reply(&server, "/ticket", &origin())
@@ -308,7 +299,6 @@ impl TicketStore for Shared {
     }
 }
 
-#[actix_rt::test]
 async fn a_store_out_of_reach_opens_nothing() {
     let store = Shared::default();
     let reachable = Arc::clone(&store.reachable);
@@ -320,4 +310,18 @@ async fn a_store_out_of_reach_opens_nothing() {
     reachable.store(1, Ordering::SeqCst);
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
     assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
+}
+
+over_both! {
+    t09_a_ticket_opens_one_stream,
+    t09_a_ticket_for_something_else_is_none,
+    t09_a_ticket_bound_to_an_address_holds_there_only,
+    a_same_origin_page_names_its_origin_in_a_post_only,
+    t05_a_ticket_beside_other_credentials,
+    t11_a08_a06_p13_a_refused_request_uses_no_ticket,
+    t11_a_users_limit_uses_no_ticket,
+    t12_a_resumable_ticket_opens_its_stream_again,
+    a_revoked_users_ticket_opens_nothing,
+    tickets_are_for_those_who_prove_who_they_are,
+    a_store_out_of_reach_opens_nothing,
 }
