@@ -113,6 +113,65 @@ async fn a_token_or_a_cookie_opens_the_stream() {
     reply.assert_ok();
 }
 
+/// The page of the server itself by its cookie, and a program by its token: neither names an
+/// origin, and the guard on origins stands in nobody's way, and for nobody.
+async fn o19_o20_without_an_origin_the_credentials_decide() {
+    let (server, _) = serve(|builder| builder);
+    let own = "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
+    for (lines, status) in [
+        (format!("{own}Cookie: __Host-sid=alice\r\n"), 200),
+        (own.to_owned(), 401),
+        ("Authorization: Bearer alice\r\n".to_owned(), 200),
+        (String::new(), 401),
+    ] {
+        let reply = server.get(&lines).await;
+        assert_eq!(reply.status, status, "{lines}");
+        reply.assert_unreadable();
+    }
+}
+
+/// Each fault alone would be refused by another guard; the earlier one answers, and nobody is
+/// asked who it is.
+async fn o22_c09_a02_the_cheaper_refusal_comes_first() {
+    let (server, asked) = serve(|builder| builder);
+    let bearer = "Authorization: Bearer nonsense\r\n";
+    let navigation = "Sec-Fetch-Mode: navigate\r\n";
+    let evil = "Origin: https://evil.com\r\n";
+    for (method, host, lines, code) in [
+        (
+            "PUT",
+            "evil.com",
+            format!("{evil}{navigation}{bearer}"),
+            "method_not_allowed",
+        ),
+        (
+            "GET",
+            "evil.com",
+            format!("{evil}{navigation}{bearer}"),
+            "host_denied",
+        ),
+        (
+            "GET",
+            "localhost",
+            format!("{evil}{navigation}{bearer}"),
+            "origin_denied",
+        ),
+        (
+            "GET",
+            "localhost",
+            format!("{navigation}{bearer}"),
+            "fetch_metadata_denied",
+        ),
+        ("GET", "localhost", bearer.to_owned(), "not_acceptable"),
+    ] {
+        let request = format!("{method} /events HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n");
+        let mut reply = server.raw(&request).await;
+        let body = reply.body().await;
+        assert_eq!(body, format!(r#"{{"error":"{code}"}}"#).as_bytes());
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
 async fn t03_the_right_to_another_topic_does_not_suffice() {
     let (server, _) = serve(|builder| builder.topic(|_| Some("demo".into())));
     for token in ["bob", "forbidden"] {
@@ -298,13 +357,10 @@ async fn p02_a06_preflight_and_head() {
     reply.assert_ok();
 }
 
+/// As the reference set-up has it.
 #[cfg(feature = "jwt")]
-#[actix_rt::test]
-async fn t02_json_web_tokens_as_the_reference_has_them() {
-    use jsonwebtoken::{EncodingKey, Header, encode, get_current_timestamp};
-    use serde_json::json;
-
-    let auth: AuthConfig = toml::from_str(
+fn with_jwt(change: impl FnOnce(&mut AuthConfig)) -> Server {
+    let mut auth: AuthConfig = toml::from_str(
         r#"
         required = true
         jwt_hs256_secret = "reference-secret-of-at-least-32-bytes!"
@@ -313,29 +369,77 @@ async fn t02_json_web_tokens_as_the_reference_has_them() {
         "#,
     )
     .unwrap();
+    change(&mut auth);
     let recording: Arc<Recording> = Arc::default();
     let policy = reference(&recording).auth(auth).build().unwrap();
-    let server = Server::start(&recording, streams(policy));
-    let token = |exp: u64| {
-        let key = EncodingKey::from_secret(b"reference-secret-of-at-least-32-bytes!");
-        encode(&Header::default(), &json!({"sub": "u", "exp": exp}), &key).unwrap()
-    };
-    bearer(&server, &token(get_current_timestamp() + 60))
-        .await
-        .assert_ok();
+    Server::start(&recording, streams(policy))
+}
+
+#[cfg(feature = "jwt")]
+fn signed(secret: &str, claims: &serde_json::Value) -> String {
+    use jsonwebtoken::{EncodingKey, Header, encode};
+
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    encode(&Header::default(), claims, &key).unwrap()
+}
+
+#[cfg(feature = "jwt")]
+const SECRET: &str = "reference-secret-of-at-least-32-bytes!";
+
+#[cfg(feature = "jwt")]
+#[actix_rt::test]
+async fn t15_json_web_tokens_as_the_reference_has_them() {
+    let server = with_jwt(|_| ());
+    let now = jsonwebtoken::get_current_timestamp();
+    let token = |exp: u64| signed(SECRET, &serde_json::json!({"sub": "u", "exp": exp}));
+    bearer(&server, &token(now + 60)).await.assert_ok();
     let reply = server
         .get(&format!("Cookie: __Host-sid={}\r\n", token(u64::MAX)))
         .await;
     reply.assert_ok();
-    bearer(&server, &token(get_current_timestamp() - 1))
-        .await
-        .assert_err(401);
+}
+
+#[cfg(feature = "jwt")]
+#[actix_rt::test]
+async fn t02_tokens_that_do_not_hold_are_refused_in_the_same_bytes() {
+    let server = with_jwt(|auth| auth.jwt_audience = vec!["streams".into()]);
+    let now = jsonwebtoken::get_current_timestamp();
+    let claims = |exp: u64, aud: &str| serde_json::json!({"sub": "u", "exp": exp, "aud": aud});
+    let good = signed(SECRET, &claims(now + 60, "streams"));
+    bearer(&server, &good).await.assert_ok();
+    let (_, payload) = good.rsplit_once('.').unwrap().0.split_once('.').unwrap();
+    let mut refusals = Vec::new();
+    for token in [
+        signed(SECRET, &claims(now - 1, "streams")),
+        signed(
+            "another-secret-of-at-least-32-bytes!!!",
+            &claims(now + 60, "streams"),
+        ),
+        signed(SECRET, &claims(now + 60, "others")),
+        // {"alg":"none"}
+        format!("eyJhbGciOiJub25lIn0.{payload}."),
+        "nonsense".to_owned(),
+    ] {
+        let mut reply = bearer(&server, &token).await;
+        reply.assert_err(401);
+        let body = reply.body().await;
+        let mut headers = reply.headers.clone();
+        headers.retain(|(name, _)| name != "date");
+        headers.sort();
+        refusals.push((headers, body));
+    }
+    assert!(
+        refusals.windows(2).all(|pair| pair[0] == pair[1]),
+        "{refusals:?}"
+    );
 }
 
 over_both! {
     t01_without_credentials_nothing_is_said_about_errors,
     t02_credentials_that_do_not_hold_look_alike,
     a_token_or_a_cookie_opens_the_stream,
+    o19_o20_without_an_origin_the_credentials_decide,
+    o22_c09_a02_the_cheaper_refusal_comes_first,
     t03_the_right_to_another_topic_does_not_suffice,
     t05_credentials_that_may_disagree_are_refused,
     t07_what_cannot_be_checked_is_not_let_in,

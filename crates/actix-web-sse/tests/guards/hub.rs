@@ -50,9 +50,13 @@ async fn follow(hub: Hub, subscriber: Subscriber, topic: web::Path<String>) -> i
 }
 
 fn serve(hub: &Hub, policy: Policy) -> Server {
+    serve_with(hub, policy, 1)
+}
+
+fn serve_with(hub: &Hub, policy: Policy, workers: usize) -> Server {
     let recording: Arc<Recording> = Arc::default();
     let hub = hub.clone();
-    Server::start(&recording, move |config| {
+    Server::start_with(&recording, workers, move |config| {
         config.app_data(hub.clone()).service(
             web::scope("")
                 .wrap(policy.clone())
@@ -101,17 +105,27 @@ async fn o01_the_whole_header_set_of_an_opened_stream() {
     reply.first_byte().await;
 }
 
-async fn t03_a_topic_without_a_right_to_it() {
+async fn t03_a_topic_without_a_right_to_it_is_as_one_that_is_not_there() {
     let hub = hub();
     let server = serve(&hub, policy());
-    let mut reply = open(&server, "secret", "alice").await;
-    reply.assert_err(403);
-    reply.assert_readable_by(APP);
-    assert_eq!(
-        reply.header("www-authenticate"),
-        Some(r#"Bearer error="insufficient_scope""#)
-    );
-    assert_eq!(reply.body().await, br#"{"error":"insufficient_scope"}"#);
+    hub.publish("secret", Event::data("x")).unwrap();
+    let mut refusals = Vec::new();
+    for topic in ["secret", "nowhere"] {
+        let mut reply = open(&server, topic, "alice").await;
+        reply.assert_err(403);
+        reply.assert_readable_by(APP);
+        assert_eq!(
+            reply.header("www-authenticate"),
+            Some(r#"Bearer error="insufficient_scope""#)
+        );
+        let body = reply.body().await;
+        assert_eq!(body, br#"{"error":"insufficient_scope"}"#);
+        let mut headers = reply.headers.clone();
+        headers.retain(|(name, _)| name != "date");
+        headers.sort();
+        refusals.push((headers, body));
+    }
+    assert_eq!(refusals[0], refusals[1]);
 }
 
 async fn t13_a_stream_ends_when_its_token_does() {
@@ -154,6 +168,24 @@ async fn t17_a_disconnected_users_streams_end() {
     open(&server, "demo", "alice").await.assert_ok();
     hub.publish("demo", Event::data("for bob")).unwrap();
     bob.until("data: for bob\n").await;
+}
+
+async fn t17_a_user_is_disconnected_on_every_worker() {
+    let hub = hub();
+    let server = serve_with(&hub, policy(), 4);
+    let mut streams = Vec::new();
+    // Connections are dealt out in turn.
+    for _ in 0..8 {
+        let mut stream = open(&server, "demo", "alice").await;
+        stream.first_byte().await;
+        streams.push(stream);
+    }
+    let since = Instant::now();
+    hub.disconnect("alice");
+    for stream in streams {
+        stream.rest_of_it().await;
+    }
+    assert!(since.elapsed() < Duration::from_secs(1));
 }
 
 async fn d10_a_draining_hub_is_refused_by_who_is_asking() {
@@ -230,7 +262,8 @@ async fn r11_replays_are_bounded_and_delay_nobody() {
 
 over_both! {
     o01_the_whole_header_set_of_an_opened_stream,
-    t03_a_topic_without_a_right_to_it,
+    t03_a_topic_without_a_right_to_it_is_as_one_that_is_not_there,
+    t17_a_user_is_disconnected_on_every_worker,
     t13_a_stream_ends_when_its_token_does,
     t17_a_disconnected_users_streams_end,
     d10_a_draining_hub_is_refused_by_who_is_asking,

@@ -283,6 +283,7 @@ async fn p13_a_preflight_takes_no_slot() {
             204
         );
     }
+    assert_eq!(server.recording.opened.load(Ordering::SeqCst), 0);
     let (open, _) = fill(&server, FETCH).await;
     assert_eq!(open.len(), 4);
 }

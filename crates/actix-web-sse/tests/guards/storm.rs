@@ -18,7 +18,6 @@ use actix_web_sse::observe::RefusalMode;
 use futures_util::stream::{self, StreamExt};
 use tokio::{task::LocalSet, time::Instant};
 
-use super::reply::over_both;
 use super::support::{APP, Recording, Reply, Server, reference, streams};
 
 const CLIENTS: usize = 5000;
@@ -52,6 +51,7 @@ fn most(stretch: Duration) -> usize {
     PER_SECOND as usize * (stretch.as_secs() as usize + 1)
 }
 
+#[actix_rt::test]
 async fn l17_a_storm_of_5000_is_let_in_at_its_rate() {
     let recording: Arc<Recording> = Arc::default();
     let policy = reference(&recording)
@@ -186,8 +186,4 @@ async fn l17_all_are_back_as_soon_as_the_rate_allows() {
     assert!(took <= bound, "{took:?}, and not {bound:?}");
     let each = refusing.get() / refusals.get();
     assert!(each < Duration::from_millis(1), "{each:?} per refusal");
-}
-
-over_both! {
-    l17_a_storm_of_5000_is_let_in_at_its_rate,
 }

@@ -136,7 +136,7 @@ pub async fn events(
     recording: web::Data<Recording>,
 ) -> HttpResponse {
     let heartbeat = (request.version() == Version::HTTP_2)
-        .then(|| tokio::time::interval(Duration::from_millis(50)));
+        .then(|| tokio::time::interval(Duration::from_millis(250)));
     recording.active.fetch_add(1, Ordering::SeqCst);
     recording.opened.fetch_add(1, Ordering::SeqCst);
     HttpResponse::Ok()
@@ -179,14 +179,24 @@ impl Server {
         recording: &Arc<Recording>,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Self {
+        Self::start_with(recording, 1, configure)
+    }
+
+    /// The same on several threads.
+    pub fn start_with(
+        recording: &Arc<Recording>,
+        workers: usize,
+        configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> Self {
         let data = web::Data::from(Arc::clone(recording));
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(data.clone())
                 .configure(configure.clone())
         })
-        .workers(1)
+        .workers(workers)
         .h1_allow_half_closed(false)
+        .tcp_nodelay(true)
         .shutdown_timeout(0)
         .disable_signals()
         .bind_auto_h2c(("127.0.0.1", 0))
@@ -221,6 +231,8 @@ impl Server {
             .bind((source.parse::<IpAddr>().unwrap(), 0).into())
             .unwrap();
         let socket = socket.connect(self.address).await.unwrap();
+        // HTTP/2 begins with several small writes.
+        socket.set_nodelay(true).unwrap();
         Reply::to(socket, request.as_ref()).await
     }
 

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpRequest, Responder, web};
 use actix_web_sse::{
-    Identity, Policy,
+    Hub, Identity, Policy, Subscriber,
     config::{TicketConfig, TicketMode},
     protect::{
         Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder, TicketClaim, TicketFuture,
@@ -242,6 +242,68 @@ async fn t11_a_users_limit_uses_no_ticket() {
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
 }
 
+/// Who guesses is counted like everybody else, and no store is asked about what nobody signed.
+async fn t20_guesses_are_limited_in_their_rate_and_looked_up_nowhere() {
+    let store = Shared::default();
+    store.reachable.store(1, Ordering::SeqCst);
+    let seen = Arc::clone(&store.seen);
+    let (server, _) = serve(TicketMode::SingleUse, |builder| {
+        builder.ticket_store(store).connects_per_second(10)
+    });
+    let since = std::time::Instant::now();
+    let mut guessed = 0;
+    for n in 0..200_u128 {
+        let guess = n.to_string().repeat(40);
+        let reply = open(&server, "demo", &guess, &origin()).await;
+        match reply.status {
+            401 => guessed += 1,
+            status => assert_eq!(status, 429),
+        }
+    }
+    let seconds = since.elapsed().as_secs() as usize + 1;
+    assert!((10..=10 * seconds).contains(&guessed), "{guessed}");
+    assert_eq!(*seen.lock().unwrap(), Vec::<[u8; 16]>::new());
+}
+
+/// What the documentation says: the guards cannot tell that a ticket is for another topic if
+/// nobody tells them which one is asked for.
+async fn t09_without_a_known_topic_the_subscription_refuses_and_the_ticket_is_spent() {
+    let recording: Arc<Recording> = Arc::default();
+    let policy = reference(&recording)
+        .require_auth(true)
+        .authenticator(Trusting)
+        .tickets(config(TicketMode::SingleUse))
+        .build()
+        .unwrap();
+    let hub = Hub::builder().build().unwrap();
+    let server = Server::start(&recording, move |config| {
+        config
+            .app_data(web::Data::new(policy.clone()))
+            .app_data(hub.clone())
+            .service(
+                web::resource("/ticket")
+                    .wrap(policy.api())
+                    .route(web::post().to(ticket)),
+            )
+            .service(
+                web::resource("/events")
+                    .wrap(policy.clone())
+                    .route(web::get().to(follow)),
+            );
+    });
+    let ticket = fetch(&server, "demo").await;
+    open(&server, "other", &ticket, &origin())
+        .await
+        .assert_err(403);
+    assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
+    let ticket = fetch(&server, "demo").await;
+    open(&server, "demo", &ticket, &origin()).await.assert_ok();
+}
+
+async fn follow(hub: Hub, subscriber: Subscriber, request: HttpRequest) -> impl Responder {
+    hub.subscribe(topic(&request).unwrap(), subscriber)
+}
+
 async fn t12_a_resumable_ticket_opens_its_stream_again() {
     let (server, _) = serve(TicketMode::Resumable, |builder| builder);
     let ticket = fetch(&server, "demo").await;
@@ -281,7 +343,7 @@ async fn tickets_are_for_those_who_prove_who_they_are() {
 #[derive(Default)]
 struct Shared {
     reachable: Arc<AtomicUsize>,
-    seen: std::sync::Mutex<Vec<[u8; 16]>>,
+    seen: Arc<std::sync::Mutex<Vec<[u8; 16]>>>,
 }
 
 impl TicketStore for Shared {
@@ -320,6 +382,8 @@ over_both! {
     t05_a_ticket_beside_other_credentials,
     t11_a08_a06_p13_a_refused_request_uses_no_ticket,
     t11_a_users_limit_uses_no_ticket,
+    t20_guesses_are_limited_in_their_rate_and_looked_up_nowhere,
+    t09_without_a_known_topic_the_subscription_refuses_and_the_ticket_is_spent,
     t12_a_resumable_ticket_opens_its_stream_again,
     a_revoked_users_ticket_opens_nothing,
     tickets_are_for_those_who_prove_who_they_are,
