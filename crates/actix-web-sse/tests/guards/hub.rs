@@ -9,7 +9,7 @@ use actix_web::{Responder, web};
 use actix_web_sse::{
     Event, Hub, Identity, Policy, Subscriber,
     config::{HubConfig, StreamConfig},
-    protect::{Attempt, AuthError, AuthFuture, Authenticator},
+    protect::{Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder},
 };
 
 use super::reply::over_both;
@@ -65,12 +65,15 @@ fn serve_with(hub: &Hub, policy: Policy, workers: usize) -> Server {
     })
 }
 
-fn policy() -> Policy {
+fn builder() -> PolicyBuilder {
     reference(&Arc::default())
         .require_auth(true)
+        .auth_cookie("sid")
         .authenticator(Expiring)
-        .build()
-        .unwrap()
+}
+
+fn policy() -> Policy {
+    builder().build().unwrap()
 }
 
 async fn open(server: &Server, topic: &str, token: &str) -> Reply {
@@ -196,6 +199,49 @@ async fn d10_a_draining_hub_is_refused_by_who_is_asking() {
     reply.assert_err(503);
     reply.assert_readable_by(APP);
     assert_eq!(reply.body().await, br#"{"error":"draining"}"#);
+
+    let event_source = format!(
+        "Accept: text/event-stream\r\nCache-Control: no-cache\r\nSec-Fetch-Mode: cors\r\n\
+         Sec-Fetch-Dest: empty\r\nSec-Fetch-Site: cross-site\r\nOrigin: {APP}\r\nCookie: sid=alice\r\n"
+    );
+    let mut reply = server.request("GET", "/events/demo", &event_source).await;
+    assert_eq!(reply.status, 200);
+    reply.assert_readable_by(APP);
+    let body = reply.body().await;
+    assert!(
+        body.starts_with(b"retry: ") && body.ends_with(b"\n\n"),
+        "{body:?}"
+    );
+    assert_eq!(body.iter().filter(|byte| **byte == b'\n').count(), 2);
+}
+
+async fn t13_an_idle_stream_ends_with_its_token_and_gives_its_slot_back() {
+    let hub = hub();
+    let server = serve(&hub, builder().streams_per_ip(1).build().unwrap());
+    let opened = Instant::now();
+    let reply = open(&server, "demo", "alice:2").await;
+    reply.assert_ok();
+    open(&server, "demo", "alice").await.assert_err(429);
+    let text = String::from_utf8(reply.rest_of_it().await).unwrap();
+    let lasted = opened.elapsed();
+    assert!(lasted >= Duration::from_millis(1900), "{lasted:?}");
+    assert!(lasted <= Duration::from_millis(3100), "{lasted:?}");
+    assert!(text.contains("event: auth_expired\ndata: {}\n"), "{text}");
+    open(&server, "demo", "alice").await.assert_ok();
+}
+
+/// The row's p99 is the benchmark's business; that nothing is lost or held up is this one's.
+async fn l16_open_streams_go_on_while_others_are_refused() {
+    let hub = hub();
+    let server = serve(&hub, builder().streams(1).build().unwrap());
+    let mut steady = open(&server, "demo", "alice").await;
+    steady.first_byte().await;
+    for n in 0..100 {
+        open(&server, "demo", "bob").await.assert_err(503);
+        hub.publish("demo", Event::data(format!("event {n}")))
+            .unwrap();
+        steady.until(&format!("data: event {n}\n")).await;
+    }
 }
 
 async fn r09_nothing_is_replayed_of_a_topic_whose_right_is_lost() {
@@ -267,6 +313,8 @@ over_both! {
     t13_a_stream_ends_when_its_token_does,
     t17_a_disconnected_users_streams_end,
     d10_a_draining_hub_is_refused_by_who_is_asking,
+    t13_an_idle_stream_ends_with_its_token_and_gives_its_slot_back,
+    l16_open_streams_go_on_while_others_are_refused,
     r09_nothing_is_replayed_of_a_topic_whose_right_is_lost,
     r11_replays_are_bounded_and_delay_nobody,
 }

@@ -8,7 +8,7 @@ use actix_web::{App, HttpServer, web};
 use actix_web_sse::{
     config::{ForwardedHeader, LimitOverride, PolicyConfig},
     observe::RefusalMode,
-    protect::PolicyBuilder,
+    protect::{Overload, PolicyBuilder},
 };
 
 use super::reply::over_both;
@@ -124,6 +124,25 @@ async fn l03_a_native_event_source_is_asked_to_come_back() {
     let mut reply = server.get(EVENT_SOURCE).await;
     reply.assert_ok();
     reply.first_byte().await;
+}
+
+async fn l03_the_operator_may_answer_all_alike() {
+    for (overload, status) in [(Overload::Hard, 429), (Overload::Soft, 200)] {
+        let recording = Arc::default();
+        let server = serve(&recording, limited_reference(&recording).overload(overload));
+        let mut open = Vec::new();
+        for _ in 0..4 {
+            open.push(server.get(FETCH).await);
+        }
+        for lines in [FETCH, EVENT_SOURCE] {
+            let mut reply = server.get(lines).await;
+            assert_eq!(reply.status, status, "{overload:?}");
+            reply.assert_readable_by(APP);
+            let soft = reply.body().await.starts_with(b"retry: ");
+            assert_eq!(soft, overload == Overload::Soft);
+        }
+        assert_eq!(server.recording.opened.load(Ordering::SeqCst), 4);
+    }
 }
 
 async fn l05_a_peer_that_is_no_proxy_cannot_choose_its_address() {
@@ -303,6 +322,7 @@ async fn a06_a_head_gives_its_slot_back() {
 over_both! {
     l01_the_fifth_stream_from_one_address_is_refused,
     l03_a_native_event_source_is_asked_to_come_back,
+    l03_the_operator_may_answer_all_alike,
     l05_a_peer_that_is_no_proxy_cannot_choose_its_address,
     l06_l07_l10_the_client_behind_a_trusted_proxy,
     l09_only_the_header_of_the_proxies_is_read,
