@@ -112,6 +112,11 @@ pub fn cases(bytes: usize) -> Vec<Case> {
             vec![("authorization", format!("Bearer {}", fill("a")))],
         ),
         Case::new(
+            "a token behind much space",
+            "invalid_token",
+            vec![("authorization", format!("Bearer {} a", fill(" ")))],
+        ),
+        Case::new(
             "many Authorizations",
             "invalid_request",
             lines("authorization", "Bearer a"),

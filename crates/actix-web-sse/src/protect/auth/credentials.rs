@@ -11,6 +11,9 @@ use crate::{
 /// Longer than any sensible token, and short enough to be checked in microseconds.
 const MAX_TOKEN: usize = 8192;
 
+/// The longest token, and some space around it.
+const MAX_TRIMMED: usize = MAX_TOKEN + 64;
+
 /// Longer than any cookies or query that a stream is asked for with; what is longer is not
 /// searched.
 const MAX_SEARCHED: usize = 16 * 1024;
@@ -104,7 +107,12 @@ fn token_of(token: &[u8], method: AuthMethod) -> Presented<'_> {
 fn bearer(line: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = line.split_at_checked(6)?;
     let separated = token.is_empty() || token.starts_with(b" ");
-    (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| token.trim_ascii())
+    // What is too long is no token, however much of it is space.
+    let trimmed = || match token.len() {
+        0..=MAX_TRIMMED => token.trim_ascii(),
+        _ => token,
+    };
+    (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(trimmed)
 }
 
 /// The value of a cookie (RFC 6265 § 5.4). Two of the same name come from different domains or
@@ -266,6 +274,12 @@ mod tests {
         assert_eq!(
             read(&[&format!("Bearer {}", "a".repeat(8193))], &[], ""),
             "unreadable"
+        );
+        let spaces = " ".repeat(100_000);
+        assert_eq!(read(&[&format!("Bearer{spaces}a")], &[], ""), "unreadable");
+        assert_eq!(
+            read(&[&format!("Bearer  {}", "a".repeat(8192))], &[], ""),
+            format!("bearer {}", "a".repeat(8192))
         );
         assert_eq!(read(&["Bearerx"], &[], ""), "nothing");
     }
