@@ -94,11 +94,12 @@ pub(crate) fn present<'a>(
 }
 
 fn token_of(token: &[u8], method: AuthMethod) -> Presented<'_> {
+    if !(1..=MAX_TOKEN).contains(&token.len()) {
+        return Presented::Unreadable;
+    }
     match std::str::from_utf8(token) {
-        Ok(text) if (1..=MAX_TOKEN).contains(&text.len()) => {
-            Presented::Token(Token { text, method })
-        }
-        _ => Presented::Unreadable,
+        Ok(text) => Presented::Token(Token { text, method }),
+        Err(_) => Presented::Unreadable,
     }
 }
 
