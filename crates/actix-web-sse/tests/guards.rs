@@ -27,6 +27,9 @@ mod cors;
 mod http2;
 #[path = "guards/hub.rs"]
 mod hub;
+#[cfg(feature = "jwt")]
+#[path = "guards/jwt.rs"]
+mod jwt;
 #[path = "guards/limits.rs"]
 mod limits;
 #[path = "guards/origin.rs"]
