@@ -129,6 +129,11 @@
 //! }
 //! ```
 //!
+//! Tell the policy which topic a request is about ([`PolicyBuilder::topic`]). Only then can it
+//! refuse a ticket for another topic as one that does not hold, and leave it unused: the ticket is
+//! used up before the handler runs, and a subscription to the wrong topic is refused with 403 when
+//! a single-use ticket is already spent.
+//!
 //! Tickets are signed, not encrypted, and stand in a URL: keep query strings out of logs. Several
 //! nodes share the key, and a [`TicketStore`] that remembers which tickets were used.
 //!
@@ -165,6 +170,7 @@ mod exchange;
 mod fetch_metadata;
 pub(crate) mod host;
 pub(crate) mod limit;
+mod lines;
 mod middleware;
 pub(crate) mod origin;
 mod outbound;

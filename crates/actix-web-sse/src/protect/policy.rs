@@ -111,6 +111,9 @@ impl Policy {
     /// Refused are: a client that did not authenticate, or with another ticket (401), one that
     /// may not read the topic (403), and everybody where no tickets are configured (404).
     ///
+    /// The builder's [`topic`](PolicyBuilder::topic) lets the guards tell a ticket for another
+    /// topic before it is used up.
+    ///
     /// ```
     /// use actix_web::{HttpRequest, HttpResponse, web};
     /// use actix_web_sse::Policy;

@@ -33,7 +33,7 @@ use crate::{
 const DOMAIN: &[u8] = b"actix-web-sse ticket 1\0";
 const TAG: usize = 32;
 /// Longer than any ticket that is issued; what is longer is not looked at.
-const MAX_ENCODED: usize = 2048;
+pub(super) const MAX_ENCODED: usize = 2048;
 
 /// How far the clocks of two nodes may be apart.
 pub(super) const MAX_SKEW: Duration = Duration::from_secs(30);
@@ -98,11 +98,15 @@ impl Tickets {
             origin: binding.origin,
             topic,
         };
-        let mut bytes = ticket.to_bytes()?;
+        let text = self.seal(ticket.to_bytes()?);
+        (text.len() <= MAX_ENCODED).then_some(text)
+    }
+
+    /// Signs these bytes, in the form of a URL.
+    pub(crate) fn seal(&self, mut bytes: Vec<u8>) -> String {
         let tag = self.sign(&bytes).finalize().into_bytes();
         bytes.extend_from_slice(&tag);
-        let text = URL_SAFE_NO_PAD.encode(bytes);
-        (text.len() <= MAX_ENCODED).then_some(text)
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Whom a ticket stands for, and what is to be claimed before it opens a stream. Nothing is
@@ -116,11 +120,12 @@ impl Tickets {
         topic: Option<&str>,
         binding: Binding<'_>,
     ) -> Result<(Identity, TicketClaim), RefusalReason> {
-        self.try_check(text, topic, binding, SystemTime::now())
+        self.check_at(text, topic, binding, SystemTime::now())
             .ok_or(RefusalReason::InvalidTicket)
     }
 
-    fn try_check(
+    /// The same at some time.
+    pub(crate) fn check_at(
         &self,
         text: &[u8],
         topic: Option<&str>,
@@ -292,7 +297,7 @@ mod tests {
     fn t09_a_ticket_expires() {
         let tickets = tickets(|_| {});
         let text = issue(&tickets);
-        let check = |now| tickets.try_check(text.as_bytes(), Some("t"), APP, now);
+        let check = |now| tickets.check_at(text.as_bytes(), Some("t"), APP, now);
         assert!(check(later(58)).is_some());
         assert!(check(later(61)).is_none());
         // A clock that is behind the issuer's is no reason to refuse.
@@ -327,7 +332,7 @@ mod tests {
         let now = later(31);
         assert!(
             tickets
-                .try_check(text.as_bytes(), Some("t"), APP, now)
+                .check_at(text.as_bytes(), Some("t"), APP, now)
                 .is_none()
         );
     }
@@ -350,7 +355,7 @@ mod tests {
         let text = issue(&tickets);
         let check = |now| {
             tickets
-                .try_check(text.as_bytes(), Some("t"), APP, now)
+                .check_at(text.as_bytes(), Some("t"), APP, now)
                 .unwrap()
                 .1
         };

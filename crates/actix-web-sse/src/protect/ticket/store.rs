@@ -62,7 +62,9 @@ pub trait TicketStore: Send + Sync + 'static {
     /// [`TicketMode::Resumable`]: yes if a stream of it is open, or the last one ended less than
     /// `ttl` ago, or if it is `fresh` and was never claimed.
     ///
-    /// It is given the time-out of authentication; a panic is a failure.
+    /// It is given the time-out of authentication; a panic is a failure. When the time is over, or
+    /// the client goes away, the future is dropped, and nobody releases what it may have claimed
+    /// all the same: that is the store's to notice.
     fn claim<'a>(&'a self, claim: &'a TicketClaim) -> TicketFuture<'a>;
 
     /// A stream of a resumable ticket has ended. Must not block.
