@@ -32,15 +32,15 @@ impl Hello {
         let epoch = node.epoch().map(|epoch| epoch.name).unwrap_or_default();
         let highest = Following::highest(&node.following.borrow());
         let lost = if known == Known::Lost { "lost" } else { "" };
-        let (epoch, base, newest, now, control) = script::HELLO
-            .key(node.keys.head())
-            .key(node.keys.control())
-            .arg(new_epoch())
-            .arg(epoch)
-            .arg(highest)
-            .arg(lost)
-            .invoke_async(connection)
-            .await?;
+        let newest = node.following.borrow().newest().cloned();
+        let mut call = script::HELLO.prepare_invoke();
+        call.key(node.keys.head()).key(node.keys.control());
+        call.arg(new_epoch()).arg(epoch).arg(highest).arg(lost);
+        if let Some((topic, number)) = newest {
+            call.key(node.keys.topic(&topic));
+            call.arg(number).arg(node.config.keep_millis());
+        }
+        let (epoch, base, newest, now, control) = call.invoke_async(connection).await?;
         Ok(Self {
             epoch,
             base,

@@ -176,6 +176,16 @@ impl Node {
         }
     }
 
+    /// Redis has acknowledged an event. Should it lose that later, this node finds it out, even if
+    /// none has read it.
+    pub(crate) fn acknowledged(&self, epoch: &str, base: u64, topic: &Arc<str>, number: u64) {
+        // An answer from before a change that is known already is not to turn it back.
+        if self.epoch().is_none_or(|known| number > known.base) {
+            self.set_epoch(epoch, base);
+            self.following.borrow_mut().saw_entry(topic, number);
+        }
+    }
+
     /// A connection has been made.
     pub(crate) fn greet(&self, hello: &Hello) {
         self.clock.set(Some((Instant::now(), hello.now)));
@@ -209,7 +219,7 @@ impl Node {
 
     /// Hands an entry to the hub. Returns true if Redis has lost history: a new numbering is
     /// needed before the entry that was handed over means anything to other nodes.
-    pub(crate) fn deliver(&self, topic: &str, entry: Entry) -> Link {
+    pub(crate) fn deliver(&self, topic: &Arc<str>, entry: Entry) -> Link {
         let Some(record) = entry.record else {
             self.following.borrow_mut().skip(topic, entry.number);
             return Link::Known;

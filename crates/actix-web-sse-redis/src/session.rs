@@ -146,11 +146,8 @@ async fn publish(
     let answer: Result<(String, u64, u64), _> = call.invoke_async(&mut connection).await;
     match answer {
         Ok((epoch, base, number)) => {
-            // Before the publisher learns the number: an ID names its numbering too. An answer
-            // from before a change that is known already is not to turn it back.
-            if node.epoch().is_none_or(|known| number > known.base) {
-                node.set_epoch(&epoch, base);
-            }
+            // Before the publisher learns the number: an ID names its numbering too.
+            node.acknowledged(&epoch, base, &publication.topic, number);
             publication.answer(Ok(number));
             None
         }
