@@ -15,9 +15,11 @@ mod record;
 mod reply;
 mod request;
 mod script;
+mod sentinel;
 mod session;
 mod stats;
 mod tickets;
+mod tls;
 
 pub use backplane::RedisBackplane;
 pub use config::{RedisConfig, RedisUrl};
@@ -25,3 +27,4 @@ pub use engine::LinkChange;
 pub use error::StartError;
 pub use stats::BackplaneStats;
 pub use tickets::RedisTickets;
+pub use tls::RedisTls;

@@ -5,12 +5,13 @@ use std::{future::Future, pin::Pin};
 use actix_web_sse::{History, Revocation};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, Value,
     aio::MultiplexedConnection,
 };
 use tokio::{select, sync::mpsc, time};
 
 use crate::{
+    address::Target,
     hello::{Hello, Known, new_epoch},
     node::{Node, Question},
     reader, record, reply,
@@ -36,11 +37,11 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects, and takes note of the numbering.
-    pub(crate) async fn open(node: &Node, at: &ConnectionInfo) -> Result<Self, RedisError> {
-        let client = Client::open(at.clone())?;
+    pub(crate) async fn open(node: &Node, at: &Target) -> Result<Self, RedisError> {
         let patient = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(node.config.connect_timeout))
             .set_response_timeout(Some(node.config.answer_timeout));
+        let client = Client::open(at.resolve(&patient).await?)?;
         let asking = client
             .get_multiplexed_async_connection_with_config(&patient)
             .await?;
