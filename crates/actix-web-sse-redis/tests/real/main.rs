@@ -8,9 +8,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod failover;
 mod faults;
 mod figures;
 mod node;
 mod program;
+mod relay;
+mod sentinel;
 mod server;
 mod sharing;
+mod traffic;

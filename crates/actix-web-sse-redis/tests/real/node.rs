@@ -12,7 +12,7 @@ use actix_web_sse::{
     Event, Hub, PublishError, Subscriber,
     test::{Reading, read_events},
 };
-use actix_web_sse_redis::{RedisBackplane, RedisConfig};
+use actix_web_sse_redis::{LinkChange, RedisBackplane, RedisConfig};
 
 use crate::server::{LIMIT, Server};
 
@@ -33,7 +33,8 @@ pub(crate) fn config(server: &Server) -> RedisConfig {
 
 impl Node {
     pub(crate) fn start(config: RedisConfig) -> Self {
-        let backplane = RedisBackplane::connect(config).unwrap();
+        let tell = |change: &LinkChange| eprintln!("{change:?}");
+        let backplane = RedisBackplane::connect_observed(config, tell).unwrap();
         let hub = Hub::builder()
             .with(|hub, _| hub.replay_events = 50)
             .backplane(backplane.clone())

@@ -1,6 +1,7 @@
 //! A `redis-server` of one's own, on a free port, with its log on disk.
 
 use std::{
+    collections::HashMap,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -40,6 +41,17 @@ impl Server {
         server
     }
 
+    /// A replica of the one that is reached at this port.
+    pub(crate) fn replica_of(port: u16) -> Self {
+        Self::with(&[
+            "--repl-diskless-sync-delay",
+            "0",
+            "--replicaof",
+            "127.0.0.1",
+            &port.to_string(),
+        ])
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -53,6 +65,26 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.process = spawn(self.port, &self.folder, &self.arguments);
         self.wait();
+    }
+
+    /// As `restart`, with other arguments of its own.
+    pub(crate) fn restart_with(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|&one| one.to_owned()).collect();
+        self.restart();
+    }
+
+    /// The data of all events of a topic that it has, in their order.
+    pub(crate) fn data_of(&self, topic: &str) -> Vec<String> {
+        let mut connection = redis::Client::open(self.url())
+            .and_then(|client| client.get_connection())
+            .unwrap();
+        let entries: Vec<(String, HashMap<String, String>)> = redis::cmd("XRANGE")
+            .arg(format!("{{sse}}:topic:{topic}"))
+            .arg(&["-", "+"])
+            .query(&mut connection)
+            .unwrap();
+        let data = |(_, mut fields): (_, HashMap<String, String>)| fields.remove("d").unwrap();
+        entries.into_iter().map(data).collect()
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -78,22 +110,32 @@ impl Server {
         answer
     }
 
-    fn try_command(&self, words: &[&str]) -> String {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
-            return String::new();
-        };
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let mut command = format!("*{}\r\n", words.len());
-        for word in words {
-            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
-        if stream.write_all(command.as_bytes()).is_err() {
-            return String::new();
-        }
-        let mut answer = [0; 4096];
-        let read = stream.read(&mut answer).unwrap_or_default();
-        String::from_utf8_lossy(&answer[..read]).into_owned()
+    /// Whether this is in what it answers; not if there is no answer, as when it changes its part.
+    pub(crate) fn says(&self, words: &[&str], text: &str) -> bool {
+        self.try_command(words).contains(text)
     }
+
+    fn try_command(&self, words: &[&str]) -> String {
+        ask(self.port, words)
+    }
+}
+
+/// What a Redis answers to a command; nothing if it is not there.
+pub(crate) fn ask(port: u16, words: &[&str]) -> String {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return String::new();
+    };
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words {
+        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    if stream.write_all(command.as_bytes()).is_err() {
+        return String::new();
+    }
+    let mut answer = [0; 4096];
+    let read = stream.read(&mut answer).unwrap_or_default();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
 impl Drop for Server {
