@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod cluster;
 mod failover;
 mod faults;
 mod figures;
@@ -17,4 +18,5 @@ mod relay;
 mod sentinel;
 mod server;
 mod sharing;
+mod tls;
 mod traffic;

@@ -64,11 +64,6 @@ impl Relay {
             let _ = wire.shutdown(Shutdown::Both);
         }
     }
-
-    /// Lets connections through again.
-    pub(crate) fn mend(&self) {
-        self.shared.severed.store(false, SeqCst);
-    }
 }
 
 impl Drop for Relay {

@@ -75,16 +75,34 @@ impl Server {
 
     /// The data of all events of a topic that it has, in their order.
     pub(crate) fn data_of(&self, topic: &str) -> Vec<String> {
+        let key = format!("{{sse}}:topic:{topic}");
+        let entries: Vec<(String, HashMap<String, String>)> =
+            self.answer(&["XRANGE", &key, "-", "+"]);
+        let data = |(_, mut fields): (_, HashMap<String, String>)| fields.remove("d").unwrap();
+        entries.into_iter().map(data).collect()
+    }
+
+    pub(crate) fn number(&self, words: &[&str]) -> u64 {
+        self.answer(words)
+    }
+
+    pub(crate) fn text(&self, words: &[&str]) -> String {
+        self.answer(words)
+    }
+
+    pub(crate) fn list(&self, words: &[&str]) -> Vec<String> {
+        self.answer(words)
+    }
+
+    /// What it answers, read by a client.
+    fn answer<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         let mut connection = redis::Client::open(self.url())
             .and_then(|client| client.get_connection())
             .unwrap();
-        let entries: Vec<(String, HashMap<String, String>)> = redis::cmd("XRANGE")
-            .arg(format!("{{sse}}:topic:{topic}"))
-            .arg(&["-", "+"])
+        redis::cmd(words[0])
+            .arg(&words[1..])
             .query(&mut connection)
-            .unwrap();
-        let data = |(_, mut fields): (_, HashMap<String, String>)| fields.remove("d").unwrap();
-        entries.into_iter().map(data).collect()
+            .unwrap()
     }
 
     pub(crate) fn signal(&self, signal: &str) {

@@ -132,24 +132,6 @@ async fn s82_a_topic_that_nobody_follows_any_more_is_no_longer_read() {
 }
 
 #[actix_web::test]
-async fn s82_in_a_cluster_either_node_leads_to_the_keys() {
-    let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
-    let (a, b) = (Server::with(&cluster), Server::with(&cluster));
-    a.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
-    b.command(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
-    a.command(&["CLUSTER", "MEET", "127.0.0.1", &b.port.to_string()]);
-    let is_up = |server: &Server| {
-        let info = server.command(&["CLUSTER", "INFO"]);
-        info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:2")
-    };
-    until(|| is_up(&a) && is_up(&b)).await;
-    let (one, other) = (Node::start(config(&a)), Node::start(config(&b)));
-    let stream = other.follow("t", 1).await;
-    one.publish("t", "x").await;
-    assert_eq!(data(&read(stream, 1).await), ["x"]);
-}
-
-#[actix_web::test]
 async fn s82_more_publications_than_may_wait_are_refused_at_once() {
     let server = Server::start();
     let mut few = config(&server);
