@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
@@ -264,16 +264,20 @@ impl Node {
     }
 
     /// Questions whose topics are all followed; those that nobody waits for any more are dropped.
+    ///
+    /// A topic that is about to be left and joined again is not: what comes between the answer
+    /// and the joining would be in neither.
     pub(crate) fn ready_questions(&self) -> Vec<Question> {
         let following = self.following.borrow();
+        let changes = self.changes.borrow();
+        let changing: HashSet<&str> = changes.iter().map(|(topic, _)| &**topic).collect();
+        let settled = |topic: &Arc<str>| following.has(topic) && !changing.contains(&**topic);
         let mut questions = self.questions.borrow_mut();
         let waiting = std::mem::take(&mut *questions);
         let (ready, waiting) = waiting
             .into_iter()
             .filter(|question| !question.reply.is_closed())
-            .partition::<Vec<_>, _>(|question| {
-                question.topics.iter().all(|topic| following.has(topic))
-            });
+            .partition::<Vec<_>, _>(|question| question.topics.iter().all(settled));
         questions.extend(waiting);
         ready
     }

@@ -108,6 +108,30 @@ async fn s82_a_topic_is_disconnected_on_every_node() {
     assert!(read(on_b, 1).await.ended);
 }
 
+/// The topic is left and joined again before the node has read anything of it, while events come.
+#[actix_web::test]
+async fn s82_a_client_that_leaves_and_comes_back_at_once_misses_nothing() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let start = a.publish("other", "x").await;
+    for turn in 0..200 {
+        let topic = format!("t{turn}");
+        let there = b.open(&topic, Some(&start)).await;
+        until(|| b.backplane.stats().topics > turn).await;
+        let publish = async {
+            for data in ["1", "2", "3", "4", "5"] {
+                a.publish(&topic, data).await;
+            }
+        };
+        let come_back = async {
+            drop(there);
+            read(b.open(&topic, Some(&start)).await, 5).await
+        };
+        let (reading, ()) = tokio::join!(come_back, publish);
+        assert_eq!(data(&reading), ["1", "2", "3", "4", "5"], "turn {turn}");
+    }
+}
+
 #[actix_web::test]
 async fn s82_another_namespace_is_another_hub() {
     let server = Server::start();
