@@ -2,13 +2,15 @@
 
 use std::{
     fs,
-    net::TcpListener,
     process::{Child, Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-use crate::{node::until, server::Server};
+use crate::{
+    node::until,
+    server::{Server, free_port},
+};
 
 pub(crate) struct Sentinel {
     port: u16,
@@ -19,9 +21,7 @@ pub(crate) struct Sentinel {
 impl Sentinel {
     /// Watches over this one, which it calls `main`, and knows its replicas.
     pub(crate) async fn over(primary: &Server) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sentinel.conf");
         // It writes into its configuration.

@@ -25,17 +25,14 @@ impl Server {
     }
 
     pub(crate) fn with(arguments: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
         let folder = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(|&one| one.to_owned()).collect();
-        let process = spawn(port, &folder, &arguments);
-        let server = Self {
+        let port = free_port();
+        let mut server = Self {
             port,
+            process: spawn(port, &folder, &arguments),
             folder,
             arguments,
-            process,
         };
         server.wait();
         server
@@ -111,11 +108,13 @@ impl Server {
         assert!(sent.success());
     }
 
-    fn wait(&self) {
+    fn wait(&mut self) {
         let start = Instant::now();
         // One that wants a password is there as well.
         let there = |answer: String| answer.contains("PONG") || answer.contains("NOAUTH");
         while !there(self.try_command(&["PING"])) {
+            let ended = self.process.try_wait().unwrap();
+            assert_eq!(ended, None, "redis-server {:?}", self.arguments);
             assert!(start.elapsed() < LIMIT, "no redis-server");
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -154,6 +153,18 @@ pub(crate) fn ask(port: u16, words: &[&str]) -> String {
     let mut answer = [0; 4096];
     let read = stream.read(&mut answer).unwrap_or_default();
     String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+/// A port that is free; and so is the one ten thousand above it, where nodes of a cluster speak.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        let other = port.checked_add(10_000);
+        if other.is_some_and(|other| TcpListener::bind(("127.0.0.1", other)).is_ok()) {
+            return port;
+        }
+    }
 }
 
 impl Drop for Server {

@@ -1,6 +1,6 @@
 //! A Redis that speaks TLS, and one that knows its users.
 
-use std::{fs, net::TcpListener, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use actix_web_sse_redis::{RedisBackplane, RedisConfig};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::{
     node::{Node, config, data, read},
-    server::Server,
+    server::{Server, free_port},
 };
 
 /// An authority, and a folder with what it has signed.
@@ -53,9 +53,7 @@ impl Authority {
 
 /// A Redis with a certificate for this name, and the settings that lead to it.
 fn redis(authority: &Authority, name: &str, more: &[&str]) -> (Server, RedisConfig) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = free_port();
     let [certificate, key] = authority
         .sign("redis", name)
         .map(|file| file.display().to_string());
