@@ -86,7 +86,9 @@ async fn s82_a_slot_that_moves_under_load_takes_everything_with_it() {
             std::mem::swap(&mut from, &mut to);
         }
         let accounts = traffic.finish().await;
-        accounts.check(seed, |_, _| false);
+        // It has moved to `from`, which was the last to be `to`.
+        accounts.check(seed, from);
+        assert_eq!(accounts.lost(from), [], "seed {seed}");
         assert_eq!(accounts.resets(), 0, "seed {seed}");
     }
 }

@@ -11,7 +11,6 @@
 mod cluster;
 mod failover;
 mod faults;
-mod figures;
 mod node;
 mod program;
 mod relay;

@@ -106,18 +106,3 @@ pub(crate) fn data(reading: &Reading) -> Vec<&str> {
         .map(|event| event.data.as_str())
         .collect()
 }
-
-impl Node {
-    /// Opens a stream of all these topics.
-    pub(crate) async fn open_many(&self, topics: Vec<String>) -> ServiceResponse {
-        let follow = move |hub: Hub, subscriber: Subscriber| {
-            let topics = topics.clone();
-            async move { hub.subscribe(topics, subscriber) }
-        };
-        let app = App::new()
-            .app_data(self.hub.clone())
-            .route("/", web::get().to(follow));
-        let app = init_service(app).await;
-        call_service(&app, TestRequest::get().to_request()).await
-    }
-}

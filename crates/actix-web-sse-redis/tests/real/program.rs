@@ -38,6 +38,7 @@ async fn run(seed: u64) {
         until(|| nodes.iter().all(|node| node.backplane.stats().connected)).await;
     }
     let accounts = traffic.finish().await;
-    accounts.check(seed, |_, _| false);
+    accounts.check(seed, &server);
+    assert_eq!(accounts.lost(&server), [], "seed {seed}");
     assert_eq!(accounts.resets(), 0, "seed {seed}: Redis kept everything");
 }

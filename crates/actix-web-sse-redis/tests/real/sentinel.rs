@@ -9,11 +9,12 @@ use tempfile::TempDir;
 
 use crate::{
     node::until,
-    server::{Server, free_port},
+    server::{Port, Server},
 };
 
 pub(crate) struct Sentinel {
     port: u16,
+    _claim: Port,
     process: Child,
     _folder: TempDir,
 }
@@ -21,7 +22,8 @@ pub(crate) struct Sentinel {
 impl Sentinel {
     /// Watches over this one, which it calls `main`, and knows its replicas.
     pub(crate) async fn over(primary: &Server) -> Self {
-        let port = free_port();
+        let claim = Port::claim();
+        let port = claim.number;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sentinel.conf");
         // It writes into its configuration.
@@ -41,6 +43,7 @@ impl Sentinel {
             .expect("redis-server: Debian's package redis-server");
         let sentinel = Self {
             port,
+            _claim: claim,
             process,
             _folder: folder,
         };

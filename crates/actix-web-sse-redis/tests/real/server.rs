@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -14,6 +14,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Server {
     pub(crate) port: u16,
+    _claim: Port,
     folder: TempDir,
     arguments: Vec<String>,
     process: Child,
@@ -25,17 +26,23 @@ impl Server {
     }
 
     pub(crate) fn with(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(|&one| one.to_owned()).collect();
-        let port = free_port();
-        let mut server = Self {
-            port,
-            process: spawn(port, &folder, &arguments),
-            folder,
-            arguments,
-        };
-        server.wait();
-        server
+        // Somebody else may be quicker to take the port.
+        for _ in 0..5 {
+            let (folder, claim) = (tempfile::tempdir().unwrap(), Port::claim());
+            let port = claim.number;
+            let mut server = Self {
+                port,
+                _claim: claim,
+                process: spawn(port, &folder, &arguments),
+                folder,
+                arguments: arguments.clone(),
+            };
+            if server.is_there() {
+                return server;
+            }
+        }
+        panic!("redis-server {arguments:?} does not start");
     }
 
     /// A replica of the one that is reached at this port.
@@ -61,7 +68,7 @@ impl Server {
 
     pub(crate) fn restart(&mut self) {
         self.process = spawn(self.port, &self.folder, &self.arguments);
-        self.wait();
+        assert!(self.is_there(), "redis-server {:?}", self.arguments);
     }
 
     /// As `restart`, with other arguments of its own.
@@ -108,16 +115,19 @@ impl Server {
         assert!(sent.success());
     }
 
-    fn wait(&mut self) {
+    /// Waits until it answers; whether it does, or has ended.
+    fn is_there(&mut self) -> bool {
         let start = Instant::now();
         // One that wants a password is there as well.
         let there = |answer: String| answer.contains("PONG") || answer.contains("NOAUTH");
         while !there(self.try_command(&["PING"])) {
-            let ended = self.process.try_wait().unwrap();
-            assert_eq!(ended, None, "redis-server {:?}", self.arguments);
+            if self.process.try_wait().unwrap().is_some() {
+                return false;
+            }
             assert!(start.elapsed() < LIMIT, "no redis-server");
             std::thread::sleep(Duration::from_millis(10));
         }
+        true
     }
 
     /// What Redis answers to a command, as it stands on the wire.
@@ -155,14 +165,30 @@ pub(crate) fn ask(port: u16, words: &[&str]) -> String {
     String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
-/// A port that is free; and so is the one ten thousand above it, where nodes of a cluster speak.
-pub(crate) fn free_port() -> u16 {
-    loop {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        let other = port.checked_add(10_000);
-        if other.is_some_and(|other| TcpListener::bind(("127.0.0.1", other)).is_ok()) {
-            return port;
+/// A port of one's own for as long as this lives, also while nothing listens there: the others
+/// that choose one in this way see that it is taken.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    _claim: UdpSocket,
+}
+
+impl Port {
+    /// Below those that the kernel gives to connections; and the one ten thousand above it is
+    /// free, where nodes of a cluster speak.
+    pub(crate) fn claim() -> Self {
+        loop {
+            let number = fastrand::u16(10_000..22_000);
+            let is_free = |number| TcpListener::bind(("127.0.0.1", number)).is_ok();
+            if let Ok(claim) = UdpSocket::bind(("127.0.0.1", number))
+                && is_free(number)
+                && is_free(number + 10_000)
+            {
+                return Self {
+                    number,
+                    _claim: claim,
+                };
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::{
     node::{Node, config, data, read},
-    server::{Server, free_port},
+    server::{Port, Server},
 };
 
 /// An authority, and a folder with what it has signed.
@@ -51,9 +51,16 @@ impl Authority {
     }
 }
 
+/// One that listens at a second port.
+struct Redis {
+    server: Server,
+    _tls: Port,
+}
+
 /// A Redis with a certificate for this name, and the settings that lead to it.
-fn redis(authority: &Authority, name: &str, more: &[&str]) -> (Server, RedisConfig) {
-    let port = free_port();
+fn redis(authority: &Authority, name: &str, more: &[&str]) -> (Redis, RedisConfig) {
+    let claim = Port::claim();
+    let port = claim.number;
     let [certificate, key] = authority
         .sign("redis", name)
         .map(|file| file.display().to_string());
@@ -66,7 +73,11 @@ fn redis(authority: &Authority, name: &str, more: &[&str]) -> (Server, RedisConf
     let mut config = config(&server);
     config.redis = format!("rediss://127.0.0.1:{port}").into();
     config.tls.ca = Some(ca.into());
-    (server, config)
+    let redis = Redis {
+        server,
+        _tls: claim,
+    };
+    (redis, config)
 }
 
 const ANYBODY: [&str; 2] = ["--tls-auth-clients", "no"];
@@ -133,11 +144,12 @@ async fn s82_a_redis_that_wants_a_certificate_gets_one() {
 #[actix_web::test]
 async fn s82_tls_on_one_side_alone_is_an_error_and_not_a_wait() {
     let authority = Authority::new();
-    let (server, tls) = redis(&authority, "127.0.0.1", &ANYBODY);
+    let (redis, tls) = redis(&authority, "127.0.0.1", &ANYBODY);
+    let server = &redis.server;
     let mut to_plain = tls.clone();
     to_plain.redis = server.url().replace("redis://", "rediss://").into();
-    let mut to_tls = config(&server);
-    to_tls.redis = format!("redis://{}", tls_address(&server)).into();
+    let mut to_tls = config(server);
+    to_tls.redis = format!("redis://{}", tls_address(server)).into();
     for config in [to_plain, to_tls] {
         let told = refused(config);
         assert!(told.starts_with("no Redis at 127.0.0.1:"), "{told}");
