@@ -29,13 +29,16 @@ pub(crate) struct Measured {
     pub(crate) batch: f64,
 }
 
+/// What it is, the CPU of one, and what the memory grew by.
+type Refusal = (&'static str, f64, f64);
+
 /// What a turn found.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Parts {
     /// The server without any is the first.
     pub(crate) sets: Vec<Measured>,
     /// CPU per refused request, and what the server's memory grew by meanwhile, KiB.
-    pub(crate) refusals: Vec<(&'static str, f64, f64)>,
+    pub(crate) refusals: Vec<Refusal>,
 }
 
 /// Milliseconds of CPU and of waiting, the median.
@@ -93,7 +96,7 @@ fn start(parts: &[Part], cores: Cores) -> Result<Server, Box<dyn Error>> {
 }
 
 /// Requests that are refused for one reason each, on one connection, one after the other.
-fn refusals(plan: &Plan, server: &Server) -> Result<Vec<(&'static str, f64, f64)>, Box<dyn Error>> {
+fn refusals(plan: &Plan, server: &Server) -> Result<Vec<Refusal>, Box<dyn Error>> {
     let host = format!("Host: {}\r\n", server.address);
     let accept = "Accept: text/event-stream\r\n";
     let browser = browser(0);

@@ -178,7 +178,7 @@ impl Port {
     /// free, where nodes of a cluster speak.
     pub(crate) fn claim() -> Self {
         loop {
-            let number = fastrand::u16(10_000..22_000);
+            let number = fastrand::u16(10_000..15_000);
             let is_free = |number| TcpListener::bind(("127.0.0.1", number)).is_ok();
             if let Ok(claim) = UdpSocket::bind(("127.0.0.1", number))
                 && is_free(number)
