@@ -4,14 +4,14 @@ use std::{rc::Rc, sync::Arc};
 
 use actix_web::http::{Version, header};
 use actix_web_sse::observe::{
-    AuthMethod, CloseReason, CorsVerdict, End, Observer, Opened, OriginClass, PolicyInfo,
-    Publication, RefusalReason, Refused, Sent, StreamObserver, Visitor,
+    AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass, PolicyInfo,
+    Publication, RefusalReason, Refused, StreamObserver, Visitor,
 };
 
 use crate::{
     cells::micros,
     clients::Client,
-    closes::{Departure, Detection, ImmediateClose, Writes},
+    closes::{Departure, Detection, ImmediateClose},
     core::Core,
     route::{RESUMES, Route, Streams},
     worker::Local,
@@ -75,7 +75,6 @@ impl Observer for Recorder {
         Box::new(Stream {
             age: local.open(now),
             opened_millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            writes: Writes::of(detection),
             detection,
             core: Arc::clone(core),
             origin,
@@ -112,19 +111,13 @@ struct Stream {
     origin: usize,
     age: u64,
     opened_millis: u64,
-    writes: Writes,
     detection: Detection,
     ended: bool,
 }
 
 impl StreamObserver for Stream {
-    fn sent(&mut self, sent: &Sent) {
-        self.local.cells.sent(sent);
-        if self.writes.wanted() {
-            let opened = std::time::Duration::from_millis(self.opened_millis);
-            let age = self.core.clock.now().saturating_sub(opened);
-            self.writes.note(age, self.core.closes.horizon());
-        }
+    fn meter(&self) -> Option<Rc<dyn Meter>> {
+        Some(Rc::clone(&self.local) as Rc<dyn Meter>)
     }
 
     fn lagged(&mut self, events: u64) {
@@ -158,7 +151,7 @@ impl Stream {
         Departure {
             reason: end.reason,
             duration: end.duration,
-            seen_alive: self.writes.seen_alive(self.detection),
+            seen_alive: self.detection.seen_alive(end.latest_writes),
             bytes: end.bytes,
             detection: self.detection,
         }

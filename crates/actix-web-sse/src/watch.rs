@@ -4,13 +4,13 @@
 //! the connection fails, when the worker stops. Whoever knows better says so first, with
 //! [`Watch::close`]; a watch that is dropped unclosed reports that the client has gone.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
     hub::Slot,
-    observe::{CloseReason, End, Resume, Sent, SentKind, StreamObserver},
+    observe::{CloseReason, End, Meter, Resume, Sent, SentKind, StreamObserver},
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
@@ -20,6 +20,7 @@ pub(crate) struct Watch {
 
 struct Open {
     observer: Box<dyn StreamObserver>,
+    meter: Option<Rc<dyn Meter>>,
     /// Keeps the stream in the hub's count.
     _slot: Option<Slot>,
     /// Frees the stream's slots when dropped.
@@ -29,6 +30,8 @@ struct Open {
     heartbeats: u64,
     bytes: u64,
     first_event: Option<Duration>,
+    /// The latest first.
+    writes: [Duration; 3],
 }
 
 impl std::fmt::Debug for Watch {
@@ -48,6 +51,7 @@ impl Watch {
     ) -> Self {
         Self {
             open: Some(Open {
+                meter: observer.meter(),
                 observer,
                 _slot: slot,
                 _permit: permit,
@@ -56,6 +60,7 @@ impl Watch {
                 heartbeats: 0,
                 bytes: 0,
                 first_event: None,
+                writes: [Duration::ZERO; 3],
             }),
         }
     }
@@ -70,6 +75,9 @@ impl Watch {
         now: Instant,
     ) {
         let Some(open) = &mut self.open else { return };
+        let age = now.saturating_duration_since(open.since);
+        let [latest, before, _] = open.writes;
+        open.writes = [age, latest, before];
         open.bytes += bytes as u64;
         let mut first_event_after = None;
         match kind {
@@ -77,19 +85,21 @@ impl Watch {
             SentKind::Event | SentKind::Replay => {
                 open.events += u64::from(events);
                 if open.first_event.is_none() {
-                    first_event_after = Some(now.duration_since(open.since));
+                    first_event_after = Some(age);
                     open.first_event = first_event_after;
                 }
             }
             SentKind::Control => {}
         }
-        open.observer.sent(&Sent {
-            kind,
-            events,
-            bytes,
-            lag,
-            first_event_after,
-        });
+        if let Some(meter) = &open.meter {
+            meter.sent(&Sent {
+                kind,
+                events,
+                bytes,
+                lag,
+                first_event_after,
+            });
+        }
     }
 
     /// The stream missed events, and the client is told.
@@ -116,6 +126,7 @@ impl Watch {
             heartbeats: open.heartbeats,
             bytes: open.bytes,
             time_to_first_event: open.first_event,
+            latest_writes: open.writes,
         });
     }
 }

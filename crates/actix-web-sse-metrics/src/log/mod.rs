@@ -31,10 +31,10 @@ mod rate;
 mod record;
 mod span;
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use actix_web_sse::observe::{
-    CloseReason, End, Observer, Opened, RefusalReason, Refused, Sent, StreamObserver, Visitor,
+    CloseReason, End, Observer, Opened, RefusalReason, Refused, StreamObserver, Visitor,
 };
 use tracing::Level;
 
@@ -49,7 +49,7 @@ pub(crate) use self::{counts::LogCounts, record::timestamp};
 use self::{identity::Identity, intern::Interner, rate::Rates};
 use crate::{
     clock::Clock,
-    closes::{CloseThresholds, Departure, Detection, ImmediateClose, Writes},
+    closes::{CloseThresholds, Departure, Detection, ImmediateClose},
 };
 
 /// The observer that logs. Cheap to clone.
@@ -194,8 +194,6 @@ impl Observer for Log {
         Box::new(LoggedStream {
             detection,
             identity,
-            opened: Instant::now(),
-            writes: Writes::of(detection),
             shared: Arc::clone(shared),
         })
     }
@@ -205,19 +203,10 @@ impl Observer for Log {
 struct LoggedStream {
     shared: Arc<Shared>,
     identity: Identity,
-    opened: Instant,
-    writes: Writes,
     detection: Detection,
 }
 
 impl StreamObserver for LoggedStream {
-    fn sent(&mut self, _: &Sent) {
-        if self.writes.wanted() {
-            self.writes
-                .note(self.opened.elapsed(), self.shared.closes.horizon());
-        }
-    }
-
     fn closed(self: Box<Self>, end: &End) {
         let shared = &self.shared;
         if shared.rates.close(end.reason, shared.clock.now()) {
@@ -236,7 +225,7 @@ impl LoggedStream {
         self.shared.closes.classify(&Departure {
             reason: end.reason,
             duration: end.duration,
-            seen_alive: self.writes.seen_alive(self.detection),
+            seen_alive: self.detection.seen_alive(end.latest_writes),
             bytes: end.bytes,
             detection: self.detection,
         })
