@@ -74,14 +74,7 @@ async fn s82_a_slot_that_moves_under_load_takes_everything_with_it() {
         ]);
         let traffic = Traffic::start(&nodes, &mut random).await;
         for _ in 0..3 {
-            let written = || {
-                nodes
-                    .iter()
-                    .map(|node| node.backplane.stats().published)
-                    .sum::<u64>()
-            };
-            let before = written();
-            until(|| written() > before + 100).await;
+            traffic.more(100).await;
             move_slot(from, to);
             std::mem::swap(&mut from, &mut to);
         }

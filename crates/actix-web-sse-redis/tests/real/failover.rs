@@ -1,6 +1,6 @@
 //! A primary that dies, and its replica that takes over.
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
 use actix_web_sse_redis::RedisConfig;
 
@@ -91,8 +91,7 @@ async fn s82_a_fail_over_under_load_keeps_what_was_replicated_and_tells_of_the_r
         let traffic = Traffic::start(&nodes, &mut random).await;
         let mut kept_by_replica = <[Vec<u64>; 3]>::default();
         for turn in 0..2 {
-            let pause = Duration::from_millis(random.u64(300..800));
-            actix_web::rt::time::sleep(pause).await;
+            traffic.more(random.u64(100..300)).await;
             pair.fail_over();
             // Publications to the new primary come on top, which only adds to what is kept.
             kept_by_replica = TOPICS.map(|topic| kept(&pair.replica, topic));
@@ -134,7 +133,7 @@ async fn s82_a_planned_fail_over_under_load_loses_nothing() {
         let nodes = Rc::new(nodes);
         let traffic = Traffic::start(&nodes, &mut random).await;
         for (from, to) in [(&primary, &replica), (&replica, &primary)] {
-            actix_web::rt::time::sleep(Duration::from_millis(random.u64(300..800))).await;
+            traffic.more(random.u64(100..300)).await;
             from.command(&["FAILOVER"]);
             until(|| to.says(&["ROLE"], "master")).await;
             until(|| from.says(&["INFO", "replication"], "master_link_status:up")).await;

@@ -25,7 +25,7 @@ async fn run(seed: u64) {
     );
     let traffic = Traffic::start(&nodes, &mut random).await;
     for _ in 0..6 {
-        actix_web::rt::time::sleep(Duration::from_millis(random.u64(100..400))).await;
+        traffic.more(random.u64(30..150)).await;
         if random.bool() {
             server.kill();
             actix_web::rt::time::sleep(Duration::from_millis(random.u64(0..300))).await;

@@ -10,7 +10,7 @@ use std::{
 use actix_web_sse::test::read_events;
 
 use crate::{
-    node::Node,
+    node::{Node, until},
     server::{LIMIT, Server},
 };
 
@@ -90,6 +90,14 @@ impl Traffic {
             clients,
             over,
         }
+    }
+
+    /// Waits until so many events more have been acknowledged.
+    pub(crate) async fn more(&self, events: u64) {
+        let count = |node: &Node| node.backplane.stats().published;
+        let published = || self.nodes.iter().map(count).sum::<u64>();
+        let before = published();
+        until(|| published() >= before + events).await;
     }
 
     /// Ends the publications, and waits until every client has come to the end of each topic.
