@@ -51,6 +51,7 @@ mod probe_verdicts;
 mod proxies;
 mod reconnect;
 mod reports;
+mod shared_guards;
 mod tickets;
 mod tools;
 mod watched_page;

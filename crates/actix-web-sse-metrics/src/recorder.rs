@@ -3,9 +3,12 @@
 use std::{rc::Rc, sync::Arc};
 
 use actix_web::http::{Version, header};
-use actix_web_sse::observe::{
-    AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass, PolicyInfo,
-    Publication, RefusalReason, Refused, StreamObserver, Visitor,
+use actix_web_sse::{
+    BackplaneWatch,
+    observe::{
+        AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass,
+        PolicyInfo, Publication, RefusalReason, Refused, Relayed, StreamObserver, Visitor,
+    },
 };
 
 use crate::{
@@ -95,6 +98,14 @@ impl Observer for Recorder {
             self.core.origin(&OriginClass::Allowed(Arc::clone(origin)));
         }
         self.core.levels.policy(policy);
+    }
+
+    fn backplane(&self, watch: &BackplaneWatch) {
+        self.core.backplanes.watch(watch);
+    }
+
+    fn relayed(&self, relayed: &Relayed<'_>) {
+        self.core.backplanes.relayed(relayed.lag);
     }
 
     fn draining(&self) {

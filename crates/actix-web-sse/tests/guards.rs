@@ -33,5 +33,9 @@ mod origin;
 mod outbound;
 #[path = "guards/preflight.rs"]
 mod preflight;
+#[path = "guards/revocation.rs"]
+mod revocation;
 #[path = "guards/tickets.rs"]
 mod tickets;
+#[path = "guards/user_limits.rs"]
+mod user_limits;

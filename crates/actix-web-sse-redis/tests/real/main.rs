@@ -9,13 +9,17 @@
 )]
 
 mod cluster;
+mod cut;
 mod failover;
 mod faults;
+mod limits;
 mod node;
 mod program;
 mod relay;
+mod revocation;
 mod sentinel;
 mod server;
 mod sharing;
+mod tickets;
 mod tls;
 mod traffic;
