@@ -86,6 +86,24 @@ impl Server {
         entries.into_iter().map(data).collect()
     }
 
+    /// Writes something, and waits until a replica has got it.
+    pub(crate) fn replicate(&self) {
+        let mut connection = redis::Client::open(self.url())
+            .and_then(|client| client.get_connection())
+            .unwrap();
+        let limit = u64::try_from(LIMIT.as_millis()).unwrap();
+        let (replicas,): (u64,) = redis::pipe()
+            .cmd("SET")
+            .arg(&["probe", "1"])
+            .ignore()
+            .cmd("WAIT")
+            .arg(1)
+            .arg(limit)
+            .query(&mut connection)
+            .unwrap();
+        assert_eq!(replicas, 1, "the replica does not follow");
+    }
+
     pub(crate) fn number(&self, words: &[&str]) -> u64 {
         self.answer(words)
     }
