@@ -41,8 +41,9 @@ impl Following {
         self.topics.insert(topic, Place { last, read: false });
     }
 
-    pub(crate) fn leave(&mut self, topic: &str) {
-        self.topics.remove(topic);
+    /// Reads a topic no more; says how far it had been read.
+    pub(crate) fn leave(&mut self, topic: &str) -> Option<u64> {
+        self.topics.remove(topic).map(|place| place.last)
     }
 
     pub(crate) fn has(&self, topic: &str) -> bool {

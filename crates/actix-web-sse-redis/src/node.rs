@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -138,16 +138,20 @@ impl Node {
         if changes.is_empty() {
             return;
         }
+        // A topic that is left and joined again is read on from where it was: a stream of it may
+        // have got something meanwhile, and is to get what comes next.
+        let mut left = HashMap::new();
         for (topic, follow) in changes {
+            let mut following = self.following.borrow_mut();
             if follow {
-                let mut following = self.following.borrow_mut();
-                following.join(Arc::clone(&topic), newest);
+                let last = left.remove(&topic).unwrap_or(newest);
+                following.join(Arc::clone(&topic), last);
                 drop(following);
                 if let Some(sink) = self.sink() {
-                    sink.followed(&topic, newest);
+                    sink.followed(&topic, last);
                 }
-            } else {
-                self.following.borrow_mut().leave(&topic);
+            } else if let Some(last) = following.leave(&topic) {
+                left.insert(topic, last);
             }
         }
         let topics = self.following.borrow().len() as u64;

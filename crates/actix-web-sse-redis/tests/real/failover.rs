@@ -85,6 +85,11 @@ async fn s82_a_fail_over_under_load_keeps_what_was_replicated_and_tells_of_the_r
         let mut kept_by_replica = <[Vec<u64>; 3]>::default();
         for turn in 0..2 {
             traffic.more(random.u64(100..300)).await;
+            if turn == 0 && random.bool() {
+                // What is acknowledged from now on is lost.
+                pair.wire.sever();
+                traffic.more(random.u64(1..50)).await;
+            }
             pair.fail_over();
             // Publications to the new primary come on top, which only adds to what is kept.
             kept_by_replica = TOPICS.map(|topic| kept(&pair.replica, topic));
