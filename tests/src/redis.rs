@@ -68,6 +68,24 @@ impl Redis {
         self.address
     }
 
+    /// What it answers to a command, as `redis-cli` prints it.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[must_use]
+    #[track_caller]
+    pub fn ask(&self, words: &[&str]) -> String {
+        let port = self.address.port().to_string();
+        let output = Command::new("redis-cli")
+            .args(["-p", &port])
+            .args(words)
+            .output()
+            .expect("redis-cli: Debian's package redis-tools");
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.trim_end().to_owned()
+    }
+
     /// Stops it where it stands, as a machine that hangs; [`resume`](Self::resume) lets it go on.
     pub fn pause(&self) {
         self.process.signal(Signal::STOP);

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::{self, Write},
+    io,
     net::SocketAddr,
 };
 
@@ -139,6 +140,17 @@ impl Request {
             .send(&self.bytes(to))
             .expect("the request leaves");
         connection.response(self.method == "HEAD")
+    }
+
+    /// As [`send`](Self::send), to a server that may be gone.
+    ///
+    /// # Errors
+    /// As the socket, and as [`Connection::head`].
+    pub fn try_send(&self, to: SocketAddr) -> io::Result<Response> {
+        let mut connection = Connection::try_open(to)?;
+        connection.send(&self.bytes(to))?;
+        let head = connection.head(crate::LIMIT)?;
+        Ok(Response::new(head, connection, self.method == "HEAD"))
     }
 
     /// Sends it and expects a stream.

@@ -62,8 +62,8 @@ impl fmt::Debug for RedisBackplane {
 }
 
 impl RedisBackplane {
-    /// Connects. Blocks until that is done or has failed, at most about twice `connect_timeout`
-    /// and `answer_timeout`; with `start_degraded` it returns at once.
+    /// Connects. Blocks until that is done or has failed, at most about three times
+    /// `connect_timeout` and `answer_timeout` for each address; with `start_degraded` it returns at once.
     ///
     /// # Errors
     /// [`StartError`]: a setting that cannot be, or no Redis.
@@ -92,7 +92,9 @@ impl RedisBackplane {
         let node = Node::new(config.clone(), Arc::clone(&gauges), Arc::clone(&ledger));
         engine::spawn(node, inbox, listener, first)?;
         if !config.start_degraded {
-            let limit = (config.connect_timeout + config.answer_timeout) * 2;
+            // Two connections each, and a Sentinel's.
+            let addresses = u32::try_from(config.redis.parts().count()).unwrap_or(1);
+            let limit = (config.connect_timeout + config.answer_timeout) * 3 * addresses.max(1);
             first_word.recv_timeout(limit).unwrap_or_else(|error| {
                 let why = match error {
                     RecvTimeoutError::Timeout => format!("no answer within {limit:?}"),

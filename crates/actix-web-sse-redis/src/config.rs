@@ -2,11 +2,13 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 
-use crate::error::StartError;
+use crate::{error::StartError, tls::RedisTls};
 
 /// Where Redis is: `redis://user:password@host:port/db`, `rediss://…` for TLS (the feature
-/// `rustls`), `unix:///path`. Several, parted by commas, are tried in turn. Shown nowhere, for
-/// there may be a password in it.
+/// `rustls`), `unix:///path`; or where a Sentinel is that knows, and the name of what it watches
+/// over: `redis+sentinel://user:password@sentinel:26379/service/db`, with the user and password of
+/// Redis. Several, parted by commas, are tried in turn. Shown nowhere, for there may be a password
+/// in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl(Box<str>);
 
@@ -50,6 +52,9 @@ impl<'de> Deserialize<'de> for RedisUrl {
 pub struct RedisConfig {
     /// Where Redis is. Default `redis://127.0.0.1:6379`.
     pub redis: RedisUrl,
+    /// Certificates for `rediss://`. Default: Redis's has to come from an authority that the
+    /// operating system believes, and none is shown to it.
+    pub tls: RedisTls,
     /// Begins the names of all keys: nodes with the same one share a hub. Default `sse`.
     pub namespace: String,
     /// How many events of a topic Redis keeps, at the least; up to a hundred more may stay.
@@ -112,6 +117,7 @@ impl Default for RedisConfig {
     fn default() -> Self {
         Self {
             redis: "redis://127.0.0.1:6379".into(),
+            tls: RedisTls::default(),
             namespace: "sse".to_owned(),
             keep_events: 10_000,
             keep_age: Duration::from_secs(600),

@@ -47,6 +47,8 @@ struct Engine {
     requests: mpsc::UnboundedReceiver<Request>,
     listener: Listener,
     first: Option<First>,
+    /// At the start: where Redis was sought in vain, and why it was not there.
+    vain: Vec<(String, String)>,
 }
 
 /// Starts the thread. It ends when nobody can ask it for anything any more.
@@ -56,7 +58,7 @@ pub(crate) fn spawn(
     listener: Listener,
     first: First,
 ) -> Result<(), StartError> {
-    let addresses = Addresses::parse(&node.config.redis)?;
+    let addresses = Addresses::parse(&node.config)?;
     let trouble = |error: std::io::Error| StartError::Thread(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -69,6 +71,7 @@ pub(crate) fn spawn(
             requests,
             listener,
             first: Some(first),
+            vain: Vec::new(),
         };
         runtime.block_on(engine.run());
     };
@@ -117,7 +120,7 @@ impl Engine {
     /// Makes the connections; whoever publishes meanwhile is told that there is none. `None`:
     /// nobody is left to connect for.
     async fn connect(&mut self) -> Option<Result<Session, RedisError>> {
-        let target = self.addresses.target()?.clone();
+        let target = self.addresses.target()?;
         select! {
             session = Session::open(&self.node, &target) => Some(session),
             () = refuse(&self.node, &mut self.requests) => None,
@@ -129,17 +132,20 @@ impl Engine {
         let at = self.addresses.name();
         let why = self.addresses.tell(error);
         let redirected = self.addresses.failed(error);
-        let pause = match redirected {
+        let starting = self.first.is_some() && !self.node.config.start_degraded;
+        let pause = match redirected || starting {
             true => Duration::ZERO,
             false => backoff.next(fastrand::f64()),
         };
         if !redirected {
             self.node.gauges.failed(why.clone());
-            if let Some(first) = self.first.take()
-                && !self.node.config.start_degraded
-            {
-                let _ = first.send(Err(StartError::Redis { at, why }));
-                return false;
+            if starting {
+                self.vain.push((at.clone(), why.clone()));
+                // Each address is tried once: a primary that died may have a successor.
+                if self.vain.len() >= self.addresses.count() {
+                    self.give_up();
+                    return false;
+                }
             }
             self.tell(&LinkChange::Lost {
                 at,
@@ -151,6 +157,34 @@ impl Engine {
             () = sleep(pause) => true,
             () = refuse(&self.node, &mut self.requests) => false,
         }
+    }
+}
+
+impl Engine {
+    /// Tells who started this that there is no Redis.
+    fn give_up(&mut self) {
+        let Some(first) = self.first.take() else {
+            return;
+        };
+        let error = match self.vain.as_slice() {
+            [(at, why)] => StartError::Redis {
+                at: at.clone(),
+                why: why.clone(),
+            },
+            several => StartError::Redis {
+                at: several
+                    .iter()
+                    .map(|(at, _)| at.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                why: several
+                    .iter()
+                    .map(|(at, why)| format!("{at}: {why}"))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            },
+        };
+        let _ = first.send(Err(error));
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Following {
     topics: HashMap<Arc<str>, Place>,
     /// The highest number that was read.
     highest: u64,
+    /// The newest entry of this numbering that was read or acknowledged, and its topic.
+    newest: Option<(Arc<str>, u64)>,
 }
 
 impl Following {
@@ -39,8 +41,9 @@ impl Following {
         self.topics.insert(topic, Place { last, read: false });
     }
 
-    pub(crate) fn leave(&mut self, topic: &str) {
-        self.topics.remove(topic);
+    /// Reads a topic no more; says how far it had been read.
+    pub(crate) fn leave(&mut self, topic: &str) -> Option<u64> {
+        self.topics.remove(topic).map(|place| place.last)
     }
 
     pub(crate) fn has(&self, topic: &str) -> bool {
@@ -59,6 +62,23 @@ impl Following {
         self.highest = self.highest.max(number);
     }
 
+    /// The newest entry that Redis must have, unless it has lost something.
+    pub(crate) const fn newest(&self) -> Option<&(Arc<str>, u64)> {
+        self.newest.as_ref()
+    }
+
+    /// Redis has this entry: it gave it out, or acknowledged it.
+    pub(crate) fn saw_entry(&mut self, topic: &Arc<str>, number: u64) {
+        self.saw(number);
+        if self
+            .newest
+            .as_ref()
+            .is_none_or(|(_, known)| *known < number)
+        {
+            self.newest = Some((Arc::clone(topic), number));
+        }
+    }
+
     /// Each topic, and the number after which to read.
     pub(crate) fn places(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
         self.topics.iter().map(|(topic, place)| (topic, place.last))
@@ -73,6 +93,7 @@ impl Following {
 
     /// A new numbering has begun: what was read before it proves nothing about what is there.
     pub(crate) fn forget_read(&mut self) {
+        self.newest = None;
         self.topics
             .values_mut()
             .for_each(|place| place.read = false);
@@ -86,7 +107,7 @@ impl Following {
     }
 
     /// Takes note of an entry that has been read, in the order of the numbers.
-    pub(crate) fn advance(&mut self, topic: &str, record: &Record) -> Link {
+    pub(crate) fn advance(&mut self, topic: &Arc<str>, record: &Record) -> Link {
         let Some(place) = self.topics.get_mut(topic) else {
             return Link::Known;
         };
@@ -100,7 +121,7 @@ impl Following {
             last: record.number,
             read: true,
         };
-        self.saw(record.number);
+        self.saw_entry(topic, record.number);
         link
     }
 }
@@ -153,9 +174,9 @@ mod tests {
     fn an_entry_whose_predecessor_was_read_follows() {
         let mut following = following(10);
         let first = record(12, Before::Entry(5));
-        assert_eq!(following.advance("t", &first), Link::Next);
+        assert_eq!(following.advance(&"t".into(), &first), Link::Next);
         let second = record(15, Before::Entry(12));
-        assert_eq!(following.advance("t", &second), Link::Next);
+        assert_eq!(following.advance(&"t".into(), &second), Link::Next);
         assert_eq!(following.highest(), 15);
     }
 
@@ -163,25 +184,25 @@ mod tests {
     fn an_entry_whose_predecessor_was_trimmed_unread_shows_the_hole() {
         let mut following = following(10);
         let late = record(20, Before::Entry(19));
-        assert_eq!(following.advance("t", &late), Link::Hole);
+        assert_eq!(following.advance(&"t".into(), &late), Link::Hole);
     }
 
     #[test]
     fn a_redis_that_forgot_what_it_gave_out_is_found_out() {
         let mut following = following(10);
-        following.advance("t", &record(12, Before::Entry(5)));
+        following.advance(&"t".into(), &record(12, Before::Entry(5)));
         let after_loss = record(30, Before::Entry(5));
-        assert_eq!(following.advance("t", &after_loss), Link::Past);
+        assert_eq!(following.advance(&"t".into(), &after_loss), Link::Past);
     }
 
     #[test]
     fn expiry_is_no_hole_and_repetition_no_news() {
         let mut following = following(10);
-        following.advance("t", &record(12, Before::Entry(5)));
+        following.advance(&"t".into(), &record(12, Before::Entry(5)));
         let later = record(500, Before::Expired(400));
-        assert_eq!(following.advance("t", &later), Link::Next);
-        assert_eq!(following.advance("t", &later), Link::Known);
-        assert_eq!(following.advance("other", &later), Link::Known);
+        assert_eq!(following.advance(&"t".into(), &later), Link::Next);
+        assert_eq!(following.advance(&"t".into(), &later), Link::Known);
+        assert_eq!(following.advance(&"other".into(), &later), Link::Known);
     }
 
     proptest! {

@@ -65,20 +65,19 @@ impl Hello {
             usize,
             Vec<(String, u64, u64, u64)>,
         );
+        let newest = node.following.borrow().newest().cloned();
         let mut call = script::HELLO.key(node.keys.head());
         call.key(node.keys.control());
         for key in node.keys.revoked() {
             call.key(key);
         }
-        let answer: Answer = call
-            .arg(new_epoch())
-            .arg(epoch)
-            .arg(highest)
-            .arg(lost)
-            .arg(node.last_revoked.get())
-            .arg(PAGE)
-            .invoke_async(connection)
-            .await?;
+        call.arg(new_epoch()).arg(epoch).arg(highest).arg(lost);
+        call.arg(node.last_revoked.get()).arg(PAGE);
+        if let Some((topic, number)) = newest {
+            call.key(node.keys.topic(&topic));
+            call.arg(number).arg(node.config.keep_millis());
+        }
+        let answer: Answer = call.invoke_async(connection).await?;
         let (epoch, base, newest, now, control, last_revoked, revocations, revoked) = answer;
         let revoked = revoked.into_iter();
         let revoked = revoked.map(|(user, number, until, remember)| Revoked {

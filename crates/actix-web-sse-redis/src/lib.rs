@@ -21,9 +21,11 @@ mod reply;
 mod request;
 mod revocations;
 mod script;
+mod sentinel;
 mod session;
 mod stats;
 mod tickets;
+mod tls;
 mod words;
 
 pub use backplane::RedisBackplane;
@@ -33,3 +35,4 @@ pub use error::StartError;
 pub use limits::RedisUserLimits;
 pub use revocations::RedisRevocations;
 pub use tickets::RedisTickets;
+pub use tls::RedisTls;

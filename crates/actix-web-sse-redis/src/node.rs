@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::VecDeque,
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -138,16 +138,20 @@ impl Node {
         if changes.is_empty() {
             return;
         }
+        // A topic that is left and joined again is read on from where it was: a stream of it may
+        // have got something meanwhile, and is to get what comes next.
+        let mut left = HashMap::new();
         for (topic, follow) in changes {
+            let mut following = self.following.borrow_mut();
             if follow {
-                let mut following = self.following.borrow_mut();
-                following.join(Arc::clone(&topic), newest);
+                let last = left.remove(&topic).unwrap_or(newest);
+                following.join(Arc::clone(&topic), last);
                 drop(following);
                 if let Some(sink) = self.sink() {
-                    sink.followed(&topic, newest);
+                    sink.followed(&topic, last);
                 }
-            } else {
-                self.following.borrow_mut().leave(&topic);
+            } else if let Some(last) = following.leave(&topic) {
+                left.insert(topic, last);
             }
         }
         let topics = self.following.borrow().len() as u64;
@@ -189,6 +193,16 @@ impl Node {
         let places = self.following.borrow().places_owned();
         for (topic, last) in places {
             sink.followed(&topic, last);
+        }
+    }
+
+    /// Redis has acknowledged an event. Should it lose that later, this node finds it out, even if
+    /// none has read it.
+    pub(crate) fn acknowledged(&self, epoch: &str, base: u64, topic: &Arc<str>, number: u64) {
+        // An answer from before a change that is known already is not to turn it back.
+        if self.epoch().is_none_or(|known| number > known.base) {
+            self.set_epoch(epoch, base);
+            self.following.borrow_mut().saw_entry(topic, number);
         }
     }
 
@@ -235,7 +249,7 @@ impl Node {
 
     /// Hands an entry to the hub. Returns true if Redis has lost history: a new numbering is
     /// needed before the entry that was handed over means anything to other nodes.
-    pub(crate) fn deliver(&self, topic: &str, entry: Entry) -> Link {
+    pub(crate) fn deliver(&self, topic: &Arc<str>, entry: Entry) -> Link {
         let Some(record) = entry.record else {
             self.following.borrow_mut().skip(topic, entry.number);
             return Link::Known;
@@ -286,16 +300,20 @@ impl Node {
     }
 
     /// Questions whose topics are all followed; those that nobody waits for any more are dropped.
+    ///
+    /// A topic that is about to be left and joined again is not: what comes between the answer
+    /// and the joining would be in neither.
     pub(crate) fn ready_questions(&self) -> Vec<Question> {
         let following = self.following.borrow();
+        let changes = self.changes.borrow();
+        let changing: HashSet<&str> = changes.iter().map(|(topic, _)| &**topic).collect();
+        let settled = |topic: &Arc<str>| following.has(topic) && !changing.contains(&**topic);
         let mut questions = self.questions.borrow_mut();
         let waiting = std::mem::take(&mut *questions);
         let (ready, waiting) = waiting
             .into_iter()
             .filter(|question| !question.reply.is_closed())
-            .partition::<Vec<_>, _>(|question| {
-                question.topics.iter().all(|topic| following.has(topic))
-            });
+            .partition::<Vec<_>, _>(|question| question.topics.iter().all(settled));
         questions.extend(waiting);
         ready
     }

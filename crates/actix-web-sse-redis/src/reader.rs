@@ -30,6 +30,8 @@ pub(crate) async fn read(node: &Node, mut connection: MultiplexedConnection) -> 
 }
 
 async fn turn(node: &Node, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    // The newest changes, so that no topic is left that somebody follows again by now.
+    node.notice_changes();
     if node.has_joining() || node.greeted_long_ago() {
         // On this connection and before the next read: so nothing above the number has been
         // delivered, and nothing above it will be missed.

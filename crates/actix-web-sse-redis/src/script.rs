@@ -52,24 +52,46 @@ return {epoch, base, text(number)}
     )
 });
 
-/// Says how far the numbering is, and begins one if there is none, or if this one has gone back.
+/// Says how far the numbering is, and begins one if there is none, or if this one has gone back:
+/// its number, or the newest entry that the caller knows of. What a fail-over loses is the end of
+/// what was written, so that the newest entry answers for all before it.
 ///
-/// Keys: head, control, those of revocations. Arguments: an epoch in case one is needed, the epoch known to the caller,
-/// the highest number the caller has seen of it; `lost` if the caller knows that history is lost;
-/// the number of the last revocation known to the caller, and how many to return at the most.
+/// Keys: head, control, those of revocations, and the topic of the newest entry that the caller
+/// knows of, if any. Arguments: an epoch in case one is needed, the epoch known to the caller, the
+/// highest number the caller has seen of it; `lost` if the caller knows that history is lost; the
+/// number of the last revocation known to the caller, and how many to return at the most; the
+/// number of that newest entry, and for how many milliseconds a topic is kept.
+///
 /// Returns the epoch, its base, the newest number, the time, the newest ID of the control stream,
-/// the number of the newest revocation and how many are in force, and those after the known one: user, number, up to which
-/// moment, and for how long they are in force, the latter in milliseconds.
+/// the number of the newest revocation and how many are in force, and those after the known one:
+/// user, number, up to which moment, and for how long they are in force, the latter in
+/// milliseconds.
 pub(crate) static HELLO: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
-local head, control = KEYS[1], KEYS[2]
+local head, control, topic = KEYS[1], KEYS[2], KEYS[6]
+-- Changes nothing; but a replica, which could be read and not written to, refuses it.
+local tried = redis.pcall('PERSIST', head)
+if type(tried) == 'table' and string.find(tried.err or '', 'READONLY', 1, true) then
+    return tried
+end
+local function is_lost(number)
+    local first = redis.call('XRANGE', topic, '-', '+', 'COUNT', 1)
+    if #first == 0 then
+        -- Expired, if it is old enough for that.
+        return now - number < ARGV[8] * 1000
+    end
+    -- What is older than all that is there was trimmed.
+    return tonumber(string.match(first[1][1], '^%d+')) < number
+        and #redis.call('XRANGE', topic, ARGV[7], ARGV[7]) == 0
+end
 local known = redis.call('HMGET', head, 'epoch', 'base', 'seq')
 local epoch, base, seq = known[1], known[2], known[3]
 local highest = tonumber(ARGV[3])
 local gone = not (epoch and base and seq)
 local back = not gone and epoch == ARGV[2]
-    and (ARGV[4] == 'lost' or tonumber(seq) < highest)
+    and (ARGV[4] == 'lost' or tonumber(seq) < highest
+        or (topic and is_lost(tonumber(ARGV[7]))))
 if gone or back then
     epoch = ARGV[1]
     base = text(math.max(now, tonumber(seq or '0'), highest))

@@ -5,12 +5,13 @@ use std::{future::Future, pin::Pin};
 use actix_web_sse::History;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, Value,
     aio::MultiplexedConnection,
 };
 use tokio::{select, sync::mpsc};
 
 use crate::{
+    address::Target,
     held,
     hello::{Hello, Known, new_epoch},
     node::{Node, Question},
@@ -35,11 +36,11 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects, and takes note of the numbering.
-    pub(crate) async fn open(node: &Node, at: &ConnectionInfo) -> Result<Self, RedisError> {
-        let client = Client::open(at.clone())?;
+    pub(crate) async fn open(node: &Node, at: &Target) -> Result<Self, RedisError> {
         let patient = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(node.config.connect_timeout))
             .set_response_timeout(Some(node.config.answer_timeout));
+        let client = Client::open(at.resolve(&patient).await?)?;
         let mut asking = client
             .get_multiplexed_async_connection_with_config(&patient)
             .await?;
@@ -174,11 +175,8 @@ async fn publish(
     let answer: Result<(String, u64, u64), _> = call.invoke_async(&mut connection).await;
     match answer {
         Ok((epoch, base, number)) => {
-            // Before the publisher learns the number: an ID names its numbering too. An answer
-            // from before a change that is known already is not to turn it back.
-            if node.epoch().is_none_or(|known| number > known.base) {
-                node.set_epoch(&epoch, base);
-            }
+            // Before the publisher learns the number: an ID names its numbering too.
+            node.acknowledged(&epoch, base, &publication.topic, number);
             publication.answer(Ok(number));
             None
         }

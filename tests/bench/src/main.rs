@@ -4,6 +4,7 @@
 //! its own, pinned to another. See README.md.
 
 mod account;
+mod across;
 mod contestant;
 mod control;
 mod core_pin;
@@ -45,6 +46,15 @@ enum Command {
         #[arg(long)]
         write: Option<PathBuf>,
     },
+    /// Measures what goes through Redis from node to node, prints the tables.
+    Redis {
+        /// One round: for a look, not for figures.
+        #[arg(long)]
+        quick: bool,
+        /// Writes the tables between the figures' markers of this file.
+        #[arg(long)]
+        write: Option<PathBuf>,
+    },
     /// Drives a contestant that runs already: for a profiler beside it.
     Load {
         /// Where it listens.
@@ -72,6 +82,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         Command::Run { quick, only, write } => {
             let plan = if quick { Plan::quick() } else { Plan::full() };
             round::run(&plan, &only, write.as_deref())
+        }
+        Command::Redis { quick, write } => {
+            let plan = if quick {
+                across::Plan::quick()
+            } else {
+                across::Plan::full()
+            };
+            across::run(&plan, write.as_deref())
         }
         Command::Load {
             server,

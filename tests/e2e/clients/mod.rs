@@ -7,4 +7,4 @@ mod program;
 mod reconnect;
 mod rust;
 mod server;
-mod under_test;
+pub(crate) mod under_test;

@@ -167,7 +167,7 @@ impl Client {
 macro_rules! with_each_client {
     ($($test:ident),+ $(,)?) => {$(
         mod $test {
-            use super::super::under_test::Kind;
+            use crate::clients::under_test::Kind;
 
             #[test]
             fn npm_eventsource() {

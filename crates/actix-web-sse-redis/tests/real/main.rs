@@ -8,13 +8,18 @@
     reason = "a test fails by panicking"
 )]
 
+mod cluster;
 mod cut;
+mod failover;
 mod faults;
-mod figures;
 mod limits;
 mod node;
 mod program;
+mod relay;
 mod revocation;
+mod sentinel;
 mod server;
 mod sharing;
 mod tickets;
+mod tls;
+mod traffic;

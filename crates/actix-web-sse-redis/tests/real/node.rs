@@ -12,7 +12,7 @@ use actix_web_sse::{
     Event, Hub, PublishError, Subscriber,
     test::{Reading, read_events},
 };
-use actix_web_sse_redis::{RedisBackplane, RedisConfig};
+use actix_web_sse_redis::{LinkChange, RedisBackplane, RedisConfig};
 
 use crate::server::{LIMIT, Server};
 
@@ -33,7 +33,8 @@ pub(crate) fn config(server: &Server) -> RedisConfig {
 
 impl Node {
     pub(crate) fn start(config: RedisConfig) -> Self {
-        let backplane = RedisBackplane::connect(config).unwrap();
+        let tell = |change: &LinkChange| eprintln!("{change:?}");
+        let backplane = RedisBackplane::connect_observed(config, tell).unwrap();
         let hub = Hub::builder()
             .with(|hub, _| hub.replay_events = 50)
             .backplane(backplane.clone())
@@ -104,19 +105,4 @@ pub(crate) fn data(reading: &Reading) -> Vec<&str> {
         .iter()
         .map(|event| event.data.as_str())
         .collect()
-}
-
-impl Node {
-    /// Opens a stream of all these topics.
-    pub(crate) async fn open_many(&self, topics: Vec<String>) -> ServiceResponse {
-        let follow = move |hub: Hub, subscriber: Subscriber| {
-            let topics = topics.clone();
-            async move { hub.subscribe(topics, subscriber) }
-        };
-        let app = App::new()
-            .app_data(self.hub.clone())
-            .route("/", web::get().to(follow));
-        let app = init_service(app).await;
-        call_service(&app, TestRequest::get().to_request()).await
-    }
 }

@@ -1,8 +1,9 @@
 //! A `redis-server` of one's own, on a free port, with its log on disk.
 
 use std::{
+    collections::HashMap,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Server {
     pub(crate) port: u16,
+    _claim: Port,
     folder: TempDir,
     arguments: Vec<String>,
     process: Child,
@@ -24,20 +26,34 @@ impl Server {
     }
 
     pub(crate) fn with(arguments: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let folder = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(|&one| one.to_owned()).collect();
-        let process = spawn(port, &folder, &arguments);
-        let server = Self {
-            port,
-            folder,
-            arguments,
-            process,
-        };
-        server.wait();
-        server
+        // Somebody else may be quicker to take the port.
+        for _ in 0..5 {
+            let (folder, claim) = (tempfile::tempdir().unwrap(), Port::claim());
+            let port = claim.number;
+            let mut server = Self {
+                port,
+                _claim: claim,
+                process: spawn(port, &folder, &arguments),
+                folder,
+                arguments: arguments.clone(),
+            };
+            if server.is_there() {
+                return server;
+            }
+        }
+        panic!("redis-server {arguments:?} does not start");
+    }
+
+    /// A replica of the one that is reached at this port.
+    pub(crate) fn replica_of(port: u16) -> Self {
+        Self::with(&[
+            "--repl-diskless-sync-delay",
+            "0",
+            "--replicaof",
+            "127.0.0.1",
+            &port.to_string(),
+        ])
     }
 
     pub(crate) fn url(&self) -> String {
@@ -52,7 +68,63 @@ impl Server {
 
     pub(crate) fn restart(&mut self) {
         self.process = spawn(self.port, &self.folder, &self.arguments);
-        self.wait();
+        assert!(self.is_there(), "redis-server {:?}", self.arguments);
+    }
+
+    /// As `restart`, with other arguments of its own.
+    pub(crate) fn restart_with(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|&one| one.to_owned()).collect();
+        self.restart();
+    }
+
+    /// The data of all events of a topic that it has, in their order.
+    pub(crate) fn data_of(&self, topic: &str) -> Vec<String> {
+        let key = format!("{{sse}}:topic:{topic}");
+        let entries: Vec<(String, HashMap<String, String>)> =
+            self.answer(&["XRANGE", &key, "-", "+"]);
+        let data = |(_, mut fields): (_, HashMap<String, String>)| fields.remove("d").unwrap();
+        entries.into_iter().map(data).collect()
+    }
+
+    /// Writes something, and waits until a replica has got it.
+    pub(crate) fn replicate(&self) {
+        let mut connection = redis::Client::open(self.url())
+            .and_then(|client| client.get_connection())
+            .unwrap();
+        let limit = u64::try_from(LIMIT.as_millis()).unwrap();
+        let (replicas,): (u64,) = redis::pipe()
+            .cmd("SET")
+            .arg(&["probe", "1"])
+            .ignore()
+            .cmd("WAIT")
+            .arg(1)
+            .arg(limit)
+            .query(&mut connection)
+            .unwrap();
+        assert_eq!(replicas, 1, "the replica does not follow");
+    }
+
+    pub(crate) fn number(&self, words: &[&str]) -> u64 {
+        self.answer(words)
+    }
+
+    pub(crate) fn text(&self, words: &[&str]) -> String {
+        self.answer(words)
+    }
+
+    pub(crate) fn list(&self, words: &[&str]) -> Vec<String> {
+        self.answer(words)
+    }
+
+    /// What it answers, read by a client.
+    fn answer<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut connection = redis::Client::open(self.url())
+            .and_then(|client| client.get_connection())
+            .unwrap();
+        redis::cmd(words[0])
+            .arg(&words[1..])
+            .query(&mut connection)
+            .unwrap()
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -61,14 +133,19 @@ impl Server {
         assert!(sent.success());
     }
 
-    fn wait(&self) {
+    /// Waits until it answers; whether it does, or has ended.
+    fn is_there(&mut self) -> bool {
         let start = Instant::now();
         // One that wants a password is there as well.
         let there = |answer: String| answer.contains("PONG") || answer.contains("NOAUTH");
         while !there(self.try_command(&["PING"])) {
+            if self.process.try_wait().unwrap().is_some() {
+                return false;
+            }
             assert!(start.elapsed() < LIMIT, "no redis-server");
             std::thread::sleep(Duration::from_millis(10));
         }
+        true
     }
 
     /// What Redis answers to a command, as it stands on the wire.
@@ -78,21 +155,59 @@ impl Server {
         answer
     }
 
+    /// Whether this is in what it answers; not if there is no answer, as when it changes its part.
+    pub(crate) fn says(&self, words: &[&str], text: &str) -> bool {
+        self.try_command(words).contains(text)
+    }
+
     fn try_command(&self, words: &[&str]) -> String {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
-            return String::new();
-        };
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let mut command = format!("*{}\r\n", words.len());
-        for word in words {
-            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        ask(self.port, words)
+    }
+}
+
+/// What a Redis answers to a command; nothing if it is not there.
+pub(crate) fn ask(port: u16, words: &[&str]) -> String {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return String::new();
+    };
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words {
+        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    if stream.write_all(command.as_bytes()).is_err() {
+        return String::new();
+    }
+    let mut answer = [0; 4096];
+    let read = stream.read(&mut answer).unwrap_or_default();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+/// A port of one's own for as long as this lives, also while nothing listens there: the others
+/// that choose one in this way see that it is taken.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    _claim: UdpSocket,
+}
+
+impl Port {
+    /// Below those that the kernel gives to connections; and the one ten thousand above it is
+    /// free, where nodes of a cluster speak.
+    pub(crate) fn claim() -> Self {
+        loop {
+            let number = fastrand::u16(10_000..15_000);
+            let is_free = |number| TcpListener::bind(("127.0.0.1", number)).is_ok();
+            if let Ok(claim) = UdpSocket::bind(("127.0.0.1", number))
+                && is_free(number)
+                && is_free(number + 10_000)
+            {
+                return Self {
+                    number,
+                    _claim: claim,
+                };
+            }
         }
-        if stream.write_all(command.as_bytes()).is_err() {
-            return String::new();
-        }
-        let mut answer = [0; 4096];
-        let read = stream.read(&mut answer).unwrap_or_default();
-        String::from_utf8_lossy(&answer[..read]).into_owned()
     }
 }
 

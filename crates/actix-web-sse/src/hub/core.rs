@@ -380,6 +380,11 @@ impl Core {
         }
     }
 
+    /// The numbering, for events that were kept elsewhere.
+    pub(crate) const fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
     /// The ID of a position, for an event that was kept elsewhere.
     pub(crate) fn id(&self, position: u64) -> String {
         self.epoch.id(position)

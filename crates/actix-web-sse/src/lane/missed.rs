@@ -45,8 +45,10 @@ impl Missed {
             .map_or(self.after, |(_, number, _)| *number);
         local.caught_up(stream, Some(last));
         stream.watch.resumed(Resume::Hit);
+        // Once for all of them: workers and publishers share the lock.
+        let epoch = local.hub().core().epoch().clone();
         let frames = history.events.into_iter().map(|(_, number, event)| {
-            let bytes = Unnumbered::new(&event).number(&local.hub().core().id(number));
+            let bytes = Unnumbered::new(&event).number(&epoch.id(number));
             let (labels, _) = crate::hub::labels(event);
             Frame {
                 position: number,

@@ -1,0 +1,104 @@
+//! A wire that can be slow, or cut.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
+
+/// Passes connections on to a port of this machine.
+pub(crate) struct Relay {
+    pub(crate) port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    severed: AtomicBool,
+    over: AtomicBool,
+    delay_millis: AtomicU64,
+    wires: Mutex<Vec<TcpStream>>,
+}
+
+impl Relay {
+    pub(crate) fn to(upstream: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared::default());
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if accepting.over.load(SeqCst) {
+                    return;
+                }
+                if !accepting.severed.load(SeqCst)
+                    && let Ok(server) = TcpStream::connect(("127.0.0.1", upstream))
+                {
+                    accepting.join(&client, &server);
+                }
+            }
+        });
+        Self { port, shared }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// From now on each piece, in either direction, is held back for so long.
+    pub(crate) fn delay(&self, delay: Duration) {
+        let millis = u64::try_from(delay.as_millis()).unwrap();
+        self.shared.delay_millis.store(millis, SeqCst);
+    }
+
+    /// Cuts all connections, and turns new ones away.
+    pub(crate) fn sever(&self) {
+        self.shared.severed.store(true, SeqCst);
+        for wire in self.shared.wires.lock().unwrap().drain(..) {
+            // Fails where it has ended already.
+            let _ = wire.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shared.over.store(true, SeqCst);
+        self.sever();
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl Shared {
+    fn join(self: &Arc<Self>, client: &TcpStream, server: &TcpStream) {
+        for (from, to) in [(client, server), (server, client)] {
+            let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+            to.set_nodelay(true).unwrap();
+            self.wires.lock().unwrap().push(to.try_clone().unwrap());
+            let shared = Arc::clone(self);
+            thread::spawn(move || shared.pass(from, to));
+        }
+    }
+
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = from.read(&mut buffer).unwrap_or_default();
+            let delay = self.delay_millis.load(SeqCst);
+            if delay > 0 {
+                thread::sleep(Duration::from_millis(delay));
+            }
+            if read == 0 || to.write_all(&buffer[..read]).is_err() {
+                // Whatever ends one direction ends the connection.
+                let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+                return;
+            }
+        }
+    }
+}
