@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{App, HttpServer, Responder, dev::ServerHandle, rt, web};
-use actix_web_sse::{ForEventStreams, Hub, Policy, Subscriber};
+use actix_web_sse::{ForEventStreams, Hub, Policy, Subscriber, observe::CorsWitness};
 use actix_web_sse_metrics::Metrics;
 use rustls::ServerConfig;
 
@@ -65,6 +65,7 @@ impl Application {
                         .app_data(hub.clone())
                         .service(shown.endpoint("/metrics"))
                         .service(shown.reports("/sse-reports"))
+                        .wrap(CorsWitness)
                         .route("/private", web::get().to(events))
                         .service(
                             web::resource("/events")
@@ -108,6 +109,13 @@ impl Application {
             .filter_map(|line| line.strip_prefix(beginning))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// The sum of the samples whose lines begin with this.
+    pub(crate) fn sum(&self, beginning: &str) -> u64 {
+        let samples = self.samples(beginning);
+        let values = samples.iter().filter_map(|sample| sample.rsplit_once(' '));
+        values.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
     }
 }
 

@@ -45,25 +45,13 @@ fn nginx(
 /// The immediate closes of each class so far: instant, drain.
 fn immediate(application: &Application) -> [u64; 2] {
     ["instant", "drain"].map(|class| {
-        let sample = format!("sse_connections_immediate_close_total{{class=\"{class}\"");
-        let samples = application.samples(&sample);
-        let values = samples.iter().filter_map(|sample| sample.rsplit_once(' '));
-        values.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+        let beginning = format!("sse_connections_immediate_close_total{{class=\"{class}\"");
+        application.sum(&beginning)
     })
 }
 
-fn opened_over(application: &Application) -> usize {
-    let samples = application.samples("sse_connections_opened_total");
-    let values = samples.iter().filter_map(|sample| sample.rsplit_once(' '));
-    values
-        .map(|(_, value)| value.parse::<usize>().unwrap())
-        .sum()
-}
-
 fn closed(application: &Application) -> u64 {
-    let samples = application.samples("sse_connections_closed_total{reason=\"client_gone\"");
-    let values = samples.iter().filter_map(|sample| sample.rsplit_once(' '));
-    values.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+    application.sum("sse_connections_closed_total{reason=\"client_gone\"")
 }
 
 /// Opens one stream that is blocked and one that is used and closed again.
@@ -112,7 +100,7 @@ fn is_told_apart(kind: BrowserKind, front: Front) {
     let honest = through("");
     let page = WatchedPage::open(&browser, &pages.origin(), &url(&honest, "/events"));
     page.wait_for_opened(1);
-    assert_eq!(opened_over(&application), 2);
+    assert_eq!(application.sum("sse_connections_opened_total"), 2);
     page.page().wait("performance.now() > 2500");
     page.page().evaluate("source.close()");
     until("the server sees the used stream's end", LIMIT, || {

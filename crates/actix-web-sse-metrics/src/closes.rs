@@ -101,7 +101,7 @@ impl CloseThresholds {
 
     /// The class of a stream that ended as `departure` says, if it is one.
     pub(crate) fn classify(&self, departure: &Departure) -> Option<ImmediateClose> {
-        if departure.reason != CloseReason::ClientGone {
+        if departure.reason != CloseReason::ClientGone || departure.by_probe {
             return None;
         }
         let (instant_late, drain_late) = match departure.detection {
@@ -140,6 +140,8 @@ pub(crate) struct Departure {
     pub(crate) seen_alive: Duration,
     pub(crate) bytes: u64,
     pub(crate) detection: Detection,
+    /// Whoever asked was no browser but a probe, which opens and closes streams all day.
+    pub(crate) by_probe: bool,
 }
 
 /// The times of a stream's latest writes, as far as they are needed to say when the client was
@@ -200,6 +202,7 @@ mod tests {
             seen_alive: Duration::from_millis(alive),
             bytes,
             detection,
+            by_probe: false,
         })
     }
 
@@ -260,6 +263,7 @@ mod tests {
                 seen_alive: Duration::ZERO,
                 bytes: 0,
                 detection: Detection::AtOnce,
+                by_probe: false,
             });
             assert_eq!(
                 class.is_some(),

@@ -2,10 +2,10 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use actix_web::http::{Version, header};
+use actix_web::http::{Method, Version, header};
 use actix_web_sse::observe::{
     AuthMethod, CloseReason, CorsVerdict, End, Observer, Opened, OriginClass, PolicyInfo,
-    Publication, RefusalReason, Refused, Sent, StreamObserver, Visitor,
+    Publication, RefusalMode, RefusalReason, Refused, Sent, StreamObserver, Visitor,
 };
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     clients::Client,
     closes::{Departure, Detection, ImmediateClose, Writes},
     core::Core,
+    probe::is_probe,
     route::{RESUMES, Route, Streams},
     worker::Local,
 };
@@ -30,16 +31,30 @@ impl Observer for Recorder {
 
     fn refused(&self, refused: &Refused<'_>) {
         let visitor = refused.visitor;
-        self.core
-            .route(visitor.route)
-            .reject(refused.reason, refused.mode);
-        if matches!(
+        let for_origin = matches!(
             refused.reason,
             RefusalReason::OriginDenied | RefusalReason::OriginMalformed
-        ) {
+        );
+        // A page whose stream was refused looks for the reason with HEAD, twice, once as a page
+        // that would not read the answer: one refusal, not three. Nobody hides behind HEAD: it
+        // opens nothing, what else it is refused for counts, and whoever tries origins with it is
+        // seen among the distinct ones and by operators.
+        let for_where_it_is_from =
+            for_origin || refused.reason == RefusalReason::FetchMetadataDenied;
+        let counted = !(for_where_it_is_from && visitor.request.method() == Method::HEAD);
+        if counted {
+            self.core
+                .route(visitor.route)
+                .reject(refused.reason, refused.mode);
+        }
+        if for_origin {
             let origin = visitor.request.headers().get(header::ORIGIN);
             let raw = origin.map_or(&b""[..], |origin| origin.as_bytes());
-            self.core.rejected.reject(raw, refused.reason, refused.mode);
+            let rejected = &self.core.rejected;
+            rejected.note(raw, refused.reason, refused.mode);
+            if counted && refused.mode != RefusalMode::ReportOnly {
+                rejected.count(raw);
+            }
         }
     }
 
@@ -51,9 +66,6 @@ impl Observer for Recorder {
         if let Some(per_origin) = streams.per_origin.get(origin)
             && let Some(count) = per_origin.opened.at(AuthMethod::ALL, &visitor.auth)
         {
-            count.inc();
-        }
-        if let Some(count) = streams.verdicts.at(CorsVerdict::ALL, &visitor.cors) {
             count.inc();
         }
         if let Some(count) = streams.resumes.at(RESUMES, &opened.resume) {
@@ -82,6 +94,7 @@ impl Observer for Recorder {
             client,
             route,
             local,
+            by_probe: is_probe(visitor.request),
             ended: false,
         })
     }
@@ -114,6 +127,7 @@ struct Stream {
     opened_millis: u64,
     writes: Writes,
     detection: Detection,
+    by_probe: bool,
     ended: bool,
 }
 
@@ -129,6 +143,13 @@ impl StreamObserver for Stream {
 
     fn lagged(&mut self, events: u64) {
         self.local.cells.lagged(events);
+    }
+
+    fn judged(&mut self, verdict: CorsVerdict) {
+        let streams = self.route.streams(self.core.origins.max());
+        if let Some(count) = streams.verdicts.at(CorsVerdict::ALL, &verdict) {
+            count.inc();
+        }
     }
 
     fn closed(mut self: Box<Self>, end: &End) {
@@ -161,6 +182,7 @@ impl Stream {
             seen_alive: self.writes.seen_alive(self.detection),
             bytes: end.bytes,
             detection: self.detection,
+            by_probe: self.by_probe,
         }
     }
 }

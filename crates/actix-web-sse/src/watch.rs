@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::{
     hub::Slot,
     observe::{CloseReason, End, Resume, Sent, SentKind, StreamObserver},
+    witness::Testimony,
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
@@ -20,6 +21,8 @@ pub(crate) struct Watch {
 
 struct Open {
     observer: Box<dyn StreamObserver>,
+    /// What is still to be heard of the reply's head.
+    testimony: Option<Testimony>,
     /// Keeps the stream in the hub's count.
     _slot: Option<Slot>,
     /// Frees the stream's slots when dropped.
@@ -42,6 +45,7 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     pub(crate) fn new(
         observer: Box<dyn StreamObserver>,
+        testimony: Option<Testimony>,
         slot: Option<Slot>,
         permit: Option<Box<dyn Any>>,
         since: Instant,
@@ -49,6 +53,7 @@ impl Watch {
         Self {
             open: Some(Open {
                 observer,
+                testimony,
                 _slot: slot,
                 _permit: permit,
                 since,
@@ -70,6 +75,7 @@ impl Watch {
         now: Instant,
     ) {
         let Some(open) = &mut self.open else { return };
+        open.hear();
         open.bytes += bytes as u64;
         let mut first_event_after = None;
         match kind {
@@ -108,7 +114,10 @@ impl Watch {
 
     /// Reports the end, frees the slots. Only the first call counts.
     pub(crate) fn close(&mut self, reason: CloseReason) {
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else {
+            return;
+        };
+        open.hear();
         open.observer.closed(&End {
             reason,
             duration: open.since.elapsed(),
@@ -117,6 +126,17 @@ impl Watch {
             bytes: open.bytes,
             time_to_first_event: open.first_event,
         });
+    }
+}
+
+impl Open {
+    /// The verdict on the head, once it has left.
+    fn hear(&mut self) {
+        if let Some(testimony) = self.testimony.take()
+            && let Some(verdict) = testimony.verdict()
+        {
+            self.observer.judged(verdict);
+        }
     }
 }
 

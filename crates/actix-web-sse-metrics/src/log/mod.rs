@@ -34,7 +34,8 @@ mod span;
 use std::{sync::Arc, time::Instant};
 
 use actix_web_sse::observe::{
-    CloseReason, End, Observer, Opened, RefusalReason, Refused, Sent, StreamObserver, Visitor,
+    CloseReason, CorsVerdict, End, Observer, Opened, RefusalReason, Refused, Sent, StreamObserver,
+    Visitor,
 };
 use tracing::Level;
 
@@ -50,6 +51,7 @@ use self::{identity::Identity, intern::Interner, rate::Rates};
 use crate::{
     clock::Clock,
     closes::{CloseThresholds, Departure, Detection, ImmediateClose, Writes},
+    probe::is_probe,
 };
 
 /// The observer that logs. Cheap to clone.
@@ -196,6 +198,7 @@ impl Observer for Log {
             identity,
             opened: Instant::now(),
             writes: Writes::of(detection),
+            by_probe: is_probe(opened.visitor.request),
             shared: Arc::clone(shared),
         })
     }
@@ -208,6 +211,7 @@ struct LoggedStream {
     opened: Instant,
     writes: Writes,
     detection: Detection,
+    by_probe: bool,
 }
 
 impl StreamObserver for LoggedStream {
@@ -216,6 +220,10 @@ impl StreamObserver for LoggedStream {
             self.writes
                 .note(self.opened.elapsed(), self.shared.closes.horizon());
         }
+    }
+
+    fn judged(&mut self, verdict: CorsVerdict) {
+        self.identity.cors_allowed = Some(identity::is_readable(verdict));
     }
 
     fn closed(self: Box<Self>, end: &End) {
@@ -239,6 +247,7 @@ impl LoggedStream {
             seen_alive: self.writes.seen_alive(self.detection),
             bytes: end.bytes,
             detection: self.detection,
+            by_probe: self.by_probe,
         })
     }
 }
