@@ -37,6 +37,7 @@ mod response;
 mod settings;
 mod site;
 mod token;
+mod traffic;
 mod wait;
 mod wire;
 
@@ -61,6 +62,7 @@ pub use response::Response;
 pub use settings::Settings;
 pub use site::{Answer, Site, Visit};
 pub use token::Claims;
+pub use traffic::Traffic;
 pub use wait::{LIMIT, until};
 pub use wire::{body_of, first_retry};
 

@@ -23,6 +23,8 @@ pub enum View {
     Stack,
     /// The latest samples, one row each.
     Table,
+    /// Their labels alone: the values say nothing.
+    Listing,
 }
 
 pub struct Panel {
@@ -89,6 +91,18 @@ pub fn table(
     Panel {
         view: View::Table,
         ..lines(title, unit, &[("", query)], description)
+    }
+}
+
+pub fn listing(
+    title: &'static str,
+    unit: &'static str,
+    query: &'static str,
+    description: &'static str,
+) -> Panel {
+    Panel {
+        view: View::Listing,
+        ..table(title, unit, query, description)
     }
 }
 
@@ -241,8 +255,9 @@ fn annotations() -> Value {
 impl Panel {
     const fn height(&self) -> u32 {
         match self.view {
-            View::Stat { .. } => 4,
-            View::Lines | View::Stack | View::Table => 8,
+            // One more, and Grafana draws the past below the number.
+            View::Stat { .. } => 5,
+            View::Lines | View::Stack | View::Table | View::Listing => 8,
         }
     }
 
@@ -264,15 +279,15 @@ impl Panel {
                 "timeseries",
                 json!({
                     "legend": {
-                        "calcs": ["lastNotNull", "max"],
-                        "displayMode": "table",
+                        "calcs": [],
+                        "displayMode": "list",
                         "placement": "bottom",
                         "showLegend": true,
                     },
                     "tooltip": {"mode": "multi", "sort": "desc"},
                 }),
             ),
-            View::Table => (
+            View::Table | View::Listing => (
                 "table",
                 json!({
                     "cellHeight": "sm",
@@ -288,13 +303,18 @@ impl Panel {
             "type": kind,
             "datasource": datasource(),
             "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height()},
-            "fieldConfig": {"defaults": self.field_defaults(), "overrides": []},
+            "fieldConfig": {"defaults": self.field_defaults(), "overrides": self.overrides()},
             "options": options,
             "targets": self.targets(),
             "transparent": false,
         });
-        if let (View::Table, Some(panel)) = (&self.view, panel.as_object_mut()) {
-            let hidden = json!({"Time": true, "__name__": true});
+        if self.is_table()
+            && let Some(panel) = panel.as_object_mut()
+        {
+            let mut hidden = json!({"Time": true, "__name__": true});
+            if matches!(self.view, View::Listing) {
+                hidden["Value"] = json!(true);
+            }
             panel.insert(
                 "transformations".to_owned(),
                 json!([{"id": "organize", "options": {
@@ -303,6 +323,10 @@ impl Panel {
             );
         }
         panel
+    }
+
+    const fn is_table(&self) -> bool {
+        matches!(self.view, View::Table | View::Listing)
     }
 
     fn field_defaults(&self) -> Value {
@@ -349,9 +373,25 @@ impl Panel {
                     }),
                 );
             }
-            View::Table => {}
+            View::Table | View::Listing => {}
         }
         defaults
+    }
+
+    /// A limit is a line by itself, not something that is used.
+    fn overrides(&self) -> Value {
+        let has_limit = |(legend, _): &(&str, &str)| legend.ends_with("limit");
+        if !self.queries.iter().any(has_limit) {
+            return json!([]);
+        }
+        json!([{
+            "matcher": {"id": "byRegexp", "options": "/limit$/"},
+            "properties": [
+                {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}},
+                {"id": "custom.fillOpacity", "value": 0},
+                {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}},
+            ],
+        }])
     }
 
     fn targets(&self) -> Value {
@@ -360,7 +400,7 @@ impl Panel {
             .iter()
             .zip(letters)
             .map(|((legend, query), letter)| {
-                let table = matches!(self.view, View::Table);
+                let table = self.is_table();
                 json!({
                     "refId": letter.to_string(),
                     "datasource": datasource(),
