@@ -16,6 +16,7 @@
     reason = "a support library for tests: a failure here is the test's failure"
 )]
 
+mod alertmanager;
 mod app;
 mod browser;
 mod connection;
@@ -41,6 +42,7 @@ mod traffic;
 mod wait;
 mod wire;
 
+pub use alertmanager::Alertmanager;
 pub use app::{Account, App, reference_hub, reference_stream};
 pub use browser::{Browser, BrowserKind, Page};
 pub use connection::Connection;
