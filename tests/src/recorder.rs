@@ -1,9 +1,12 @@
 //! An observer that remembers.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    rc::Rc,
+    sync::{Arc, Mutex},
+};
 
 use actix_web_sse::observe::{
-    End, Observer, Opened, Refused, Resume, Sent, SentKind, StreamObserver,
+    End, Meter, Observer, Opened, Refused, Resume, Sent, SentKind, StreamObserver,
 };
 
 use crate::{LIMIT, until};
@@ -62,10 +65,8 @@ impl Observer for Recorder {
 }
 
 impl StreamObserver for Recorder {
-    fn sent(&mut self, sent: &Sent) {
-        let mut recorded = self.0.lock().unwrap();
-        recorded.bytes += sent.bytes;
-        recorded.heartbeats += usize::from(sent.kind == SentKind::Heartbeat);
+    fn meter(&self) -> Option<Rc<dyn Meter>> {
+        Some(Rc::new(self.clone()))
     }
 
     fn lagged(&mut self, events: u64) {
@@ -74,5 +75,13 @@ impl StreamObserver for Recorder {
 
     fn closed(self: Box<Self>, end: &End) {
         self.0.lock().unwrap().closed.push(*end);
+    }
+}
+
+impl Meter for Recorder {
+    fn sent(&self, sent: &Sent) {
+        let mut recorded = self.0.lock().unwrap();
+        recorded.bytes += sent.bytes;
+        recorded.heartbeats += usize::from(sent.kind == SentKind::Heartbeat);
     }
 }

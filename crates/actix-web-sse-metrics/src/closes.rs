@@ -94,11 +94,6 @@ impl CloseThresholds {
         }
     }
 
-    /// After this age no end of the stream can be an immediate close any more.
-    pub(crate) fn horizon(&self) -> Duration {
-        self.instant.max(self.drain.1)
-    }
-
     /// The class of a stream that ended as `departure` says, if it is one.
     pub(crate) fn classify(&self, departure: &Departure) -> Option<ImmediateClose> {
         if departure.reason != CloseReason::ClientGone || departure.by_probe {
@@ -144,47 +139,16 @@ pub(crate) struct Departure {
     pub(crate) by_probe: bool,
 }
 
-/// The times of a stream's latest writes, as far as they are needed to say when the client was
-/// last there. Costs nothing once the stream is too old to matter.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Writes {
-    /// Milliseconds since the request, the latest first.
-    latest: [u32; 3],
-    settled: bool,
-}
-
-impl Writes {
-    /// Where ends are seen when they happen, no write need be noted.
-    pub(crate) fn of(detection: Detection) -> Self {
-        Self {
-            settled: detection == Detection::AtOnce,
-            ..Self::default()
-        }
-    }
-
-    /// Whether the next write must still be noted.
-    pub(crate) const fn wanted(&self) -> bool {
-        !self.settled
-    }
-
-    pub(crate) fn note(&mut self, age: Duration, horizon: Duration) {
-        let [first, second, _] = self.latest;
-        let age_millis = u32::try_from(age.as_millis()).unwrap_or(u32::MAX);
-        self.latest = [age_millis, first, second];
-        // Settled only when even the oldest of the three is past the horizon, for that one may
-        // be the proof.
-        self.settled = u128::from(second) > horizon.as_millis();
-    }
-
-    /// The latest write that succeeded after which the client must have been there.
-    pub(crate) fn seen_alive(&self, detection: Detection) -> Duration {
-        let [_, second, third] = self.latest;
-        Duration::from_millis(match detection {
+impl Detection {
+    /// The latest write after which the client must have been there.
+    pub(crate) const fn seen_alive(self, latest_writes: [Duration; 3]) -> Duration {
+        let [_, second, third] = latest_writes;
+        match self {
             // The end was seen when it happened: no proof is needed.
-            Detection::AtOnce => 0,
-            Detection::OnWrite { failing: 1 } => second.into(),
-            Detection::OnWrite { .. } => third.into(),
-        })
+            Self::AtOnce => Duration::ZERO,
+            Self::OnWrite { failing: 1 } => second,
+            Self::OnWrite { .. } => third,
+        }
     }
 }
 
@@ -275,25 +239,9 @@ mod tests {
 
     #[test]
     fn the_write_that_fails_proves_nothing() {
-        let horizon = CloseThresholds::default().horizon();
-        let mut writes = Writes::default();
-        for second in 0..4 {
-            writes.note(Duration::from_secs(second), horizon);
-        }
-        assert_eq!(writes.seen_alive(HTTP2), Duration::from_secs(2));
-        assert_eq!(writes.seen_alive(HALF_CLOSED), Duration::from_secs(1));
-    }
-
-    #[test]
-    fn an_old_stream_is_no_longer_timed() {
-        let horizon = CloseThresholds::default().horizon();
-        let mut writes = Writes::default();
-        let mut seconds = 0;
-        while writes.wanted() {
-            writes.note(Duration::from_secs(seconds), horizon);
-            seconds += 1;
-            assert!(seconds < 20, "still timed");
-        }
-        assert!(writes.seen_alive(HALF_CLOSED) > horizon);
+        let writes = [3, 2, 1].map(Duration::from_secs);
+        assert_eq!(HTTP2.seen_alive(writes), Duration::from_secs(2));
+        assert_eq!(HALF_CLOSED.seen_alive(writes), Duration::from_secs(1));
+        assert_eq!(Detection::AtOnce.seen_alive(writes), Duration::ZERO);
     }
 }

@@ -40,7 +40,7 @@
 //!
 //! A write to a socket touches counters that only its own thread writes: no lock, no shared cache
 //! line, a few nanoseconds. A scrape sums up the threads; it takes the same time with one stream
-//! as with a million. `examples/cost.rs` measures both.
+//! as with a million. The benchmark of the repository measures both.
 //!
 //! # What can go wrong
 //!

@@ -328,14 +328,15 @@ mod tests {
             })
         };
         let (mut first, second, third) = (open(1), open(2), open(3));
+        let meter = first.meter().unwrap();
         let mut sent = Sent::new(SentKind::Replay, 3, 90);
         sent.first_event_after = Some(Duration::from_millis(20));
-        first.sent(&sent);
+        meter.sent(&sent);
         let mut sent = Sent::new(SentKind::Event, 2, 60);
         sent.lag = Some(Duration::from_millis(2));
-        first.sent(&sent);
-        first.sent(&Sent::new(SentKind::Heartbeat, 1, 2));
-        first.sent(&Sent::new(SentKind::Control, 0, 12));
+        meter.sent(&sent);
+        meter.sent(&Sent::new(SentKind::Heartbeat, 1, 2));
+        meter.sent(&Sent::new(SentKind::Control, 0, 12));
         first.lagged(7);
         observer.published(&Publication::new("a topic", 30));
         second.closed(&End::new(CloseReason::ClientGone, Duration::from_millis(4)));

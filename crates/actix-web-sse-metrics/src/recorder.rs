@@ -4,14 +4,14 @@ use std::{rc::Rc, sync::Arc};
 
 use actix_web::http::{Method, Version, header};
 use actix_web_sse::observe::{
-    AuthMethod, CloseReason, CorsVerdict, End, Observer, Opened, OriginClass, PolicyInfo,
-    Publication, RefusalMode, RefusalReason, Refused, Sent, StreamObserver, Visitor,
+    AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass, PolicyInfo,
+    Publication, RefusalMode, RefusalReason, Refused, Resume, StreamObserver, Visitor,
 };
 
 use crate::{
     cells::micros,
     clients::Client,
-    closes::{Departure, Detection, ImmediateClose, Writes},
+    closes::{Departure, Detection, ImmediateClose},
     core::Core,
     probe::is_probe,
     route::{RESUMES, Route, Streams},
@@ -52,7 +52,9 @@ impl Observer for Recorder {
             let raw = origin.map_or(&b""[..], |origin| origin.as_bytes());
             let rejected = &self.core.rejected;
             rejected.note(raw, refused.reason, refused.mode);
-            if counted && refused.mode != RefusalMode::ReportOnly {
+            // A probe sends foreign origins to have them refused.
+            let meant = counted && !is_probe(visitor.request);
+            if meant && refused.mode != RefusalMode::ReportOnly {
                 rejected.count(raw);
             }
         }
@@ -68,9 +70,6 @@ impl Observer for Recorder {
         {
             count.inc();
         }
-        if let Some(count) = streams.resumes.at(RESUMES, &opened.resume) {
-            count.inc();
-        }
         if let Some(ttl) = visitor.token_ttl {
             core.token_ttl.observe(micros(ttl));
         }
@@ -84,10 +83,9 @@ impl Observer for Recorder {
             .detection(visitor.request.version() == Version::HTTP_2);
         let now = core.clock.now();
         let local = Local::of(&streams.threads);
-        Box::new(Stream {
+        let mut stream = Box::new(Stream {
             age: local.open(now),
             opened_millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            writes: Writes::of(detection),
             detection,
             core: Arc::clone(core),
             origin,
@@ -96,7 +94,9 @@ impl Observer for Recorder {
             local,
             by_probe: is_probe(visitor.request),
             ended: false,
-        })
+        });
+        stream.resumed(opened.resume);
+        stream
     }
 
     fn published(&self, _: &Publication<'_>) {
@@ -125,24 +125,29 @@ struct Stream {
     origin: usize,
     age: u64,
     opened_millis: u64,
-    writes: Writes,
     detection: Detection,
     by_probe: bool,
     ended: bool,
 }
 
 impl StreamObserver for Stream {
-    fn sent(&mut self, sent: &Sent) {
-        self.local.cells.sent(sent);
-        if self.writes.wanted() {
-            let opened = std::time::Duration::from_millis(self.opened_millis);
-            let age = self.core.clock.now().saturating_sub(opened);
-            self.writes.note(age, self.core.closes.horizon());
-        }
+    fn meter(&self) -> Option<Rc<dyn Meter>> {
+        Some(Rc::clone(&self.local) as Rc<dyn Meter>)
     }
 
     fn lagged(&mut self, events: u64) {
         self.local.cells.lagged(events);
+    }
+
+    fn resumed(&mut self, resume: Resume) {
+        // A probe asks for what nobody has, to see whether it is told so.
+        if self.by_probe {
+            return;
+        }
+        let streams = self.route.streams(self.core.origins.max());
+        if let Some(count) = streams.resumes.at(RESUMES, &resume) {
+            count.inc();
+        }
     }
 
     fn judged(&mut self, verdict: CorsVerdict) {
@@ -179,7 +184,7 @@ impl Stream {
         Departure {
             reason: end.reason,
             duration: end.duration,
-            seen_alive: self.writes.seen_alive(self.detection),
+            seen_alive: self.detection.seen_alive(end.latest_writes),
             bytes: end.bytes,
             detection: self.detection,
             by_probe: self.by_probe,

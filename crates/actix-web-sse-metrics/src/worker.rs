@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web_sse::observe::{Sent, SentKind};
+use actix_web_sse::observe::{Meter, Sent, SentKind};
 
 use crate::{
     ages::Ages,
@@ -171,6 +171,12 @@ pub(crate) struct Local {
 
 thread_local! {
     static LOCALS: RefCell<Vec<(Weak<Threads>, Rc<Local>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Meter for Local {
+    fn sent(&self, sent: &Sent) {
+        self.cells.sent(sent);
+    }
 }
 
 impl Local {

@@ -63,8 +63,9 @@ fn m07_open_is_always_opened_minus_closed() {
                 scope.spawn(move || {
                     let mut streams = Vec::new();
                     for n in 0..STREAMS {
-                        let mut stream = open(&observer);
-                        stream.sent(&Sent::new(SentKind::Event, 1, 10));
+                        let stream = open(&observer);
+                        let meter = stream.meter().unwrap();
+                        meter.sent(&Sent::new(SentKind::Event, 1, 10));
                         streams.push(stream);
                         if n % 2 == 1 {
                             for stream in streams.drain(..) {

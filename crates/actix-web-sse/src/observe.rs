@@ -1,8 +1,9 @@
 //! What the library reports to whoever records it, and nothing more.
 //!
 //! Two levels: an [`Observer`] hears of every request and every opened stream; for each stream it
-//! hands out a [`StreamObserver`] that hears what that one stream does. `closed` takes the box, so
-//! a stream ends exactly once by type. The closed enums of this module are the vocabulary of every
+//! hands out a [`StreamObserver`] that hears what that one stream does, all but its writes: those a
+//! [`Meter`] hears of, which many streams share. `closed` takes the box, so a stream ends exactly
+//! once by type. The closed enums of this module are the vocabulary of every
 //! metric label and log field.
 //!
 //! `()` observes nothing; `(A, B)` observes twice; an `Arc<O>` observes as `O` does.
@@ -10,7 +11,7 @@
 //! Calls are made on the worker's own thread, inside the request or the write they report: an
 //! observer must not block and must not panic.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::HttpRequest;
 
@@ -374,6 +375,10 @@ pub struct End {
     pub bytes: u64,
     /// From the request to the first event.
     pub time_to_first_event: Option<Duration>,
+    /// From the request to each of the latest writes, the last one first; zero for those that
+    /// there were not. Where only a write that fails tells that a client has gone (HTTP/2), the
+    /// one before it is the last that is known to have reached it.
+    pub latest_writes: [Duration; 3],
 }
 
 impl End {
@@ -387,6 +392,7 @@ impl End {
             heartbeats: 0,
             bytes: 0,
             time_to_first_event: None,
+            latest_writes: [Duration::ZERO; 3],
         }
     }
 }
@@ -469,11 +475,19 @@ pub trait Observer: Send + Sync + 'static {
     fn draining(&self) {}
 }
 
+/// Hears of each write. Lives on the worker that serves the streams, and is as a rule shared by
+/// those that are counted alike: what it touches is then still in the processor's cache from the
+/// stream before, which with thousands of streams is most of what a report costs.
+pub trait Meter {
+    /// Bytes were handed to the connection.
+    fn sent(&self, sent: &Sent);
+}
+
 /// Hears what one stream does. Lives on the worker that serves the stream.
 pub trait StreamObserver: 'static {
-    /// Bytes were handed to the connection.
-    fn sent(&mut self, sent: &Sent) {
-        let _ = sent;
+    /// Who hears of this stream's writes; asked once, when the stream opens.
+    fn meter(&self) -> Option<Rc<dyn Meter>> {
+        None
     }
 
     /// The stream missed events, and the client was told.
@@ -539,10 +553,19 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
 }
 
-impl StreamObserver for (Box<dyn StreamObserver>, Box<dyn StreamObserver>) {
-    fn sent(&mut self, sent: &Sent) {
+impl Meter for (Rc<dyn Meter>, Rc<dyn Meter>) {
+    fn sent(&self, sent: &Sent) {
         self.0.sent(sent);
         self.1.sent(sent);
+    }
+}
+
+impl StreamObserver for (Box<dyn StreamObserver>, Box<dyn StreamObserver>) {
+    fn meter(&self) -> Option<Rc<dyn Meter>> {
+        match (self.0.meter(), self.1.meter()) {
+            (Some(first), Some(second)) => Some(Rc::new((first, second))),
+            (first, second) => first.or(second),
+        }
     }
 
     fn lagged(&mut self, events: u64) {

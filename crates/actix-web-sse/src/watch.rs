@@ -4,13 +4,13 @@
 //! the connection fails, when the worker stops. Whoever knows better says so first, with
 //! [`Watch::close`]; a watch that is dropped unclosed reports that the client has gone.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
     hub::Slot,
-    observe::{CloseReason, End, Resume, Sent, SentKind, StreamObserver},
+    observe::{CloseReason, End, Meter, Resume, Sent, SentKind, StreamObserver},
     witness::Testimony,
 };
 
@@ -23,6 +23,7 @@ struct Open {
     observer: Box<dyn StreamObserver>,
     /// What is still to be heard of the reply's head.
     testimony: Option<Testimony>,
+    meter: Option<Rc<dyn Meter>>,
     /// Keeps the stream in the hub's count.
     _slot: Option<Slot>,
     /// Frees the stream's slots when dropped.
@@ -32,6 +33,8 @@ struct Open {
     heartbeats: u64,
     bytes: u64,
     first_event: Option<Duration>,
+    /// The latest first.
+    writes: [Duration; 3],
 }
 
 impl std::fmt::Debug for Watch {
@@ -52,6 +55,7 @@ impl Watch {
     ) -> Self {
         Self {
             open: Some(Open {
+                meter: observer.meter(),
                 observer,
                 testimony,
                 _slot: slot,
@@ -61,6 +65,7 @@ impl Watch {
                 heartbeats: 0,
                 bytes: 0,
                 first_event: None,
+                writes: [Duration::ZERO; 3],
             }),
         }
     }
@@ -75,7 +80,9 @@ impl Watch {
         now: Instant,
     ) {
         let Some(open) = &mut self.open else { return };
-        open.hear();
+        let age = now.saturating_duration_since(open.since);
+        let [latest, before, _] = open.writes;
+        open.writes = [age, latest, before];
         open.bytes += bytes as u64;
         let mut first_event_after = None;
         match kind {
@@ -83,19 +90,22 @@ impl Watch {
             SentKind::Event | SentKind::Replay => {
                 open.events += u64::from(events);
                 if open.first_event.is_none() {
-                    first_event_after = Some(now.duration_since(open.since));
+                    first_event_after = Some(age);
                     open.first_event = first_event_after;
                 }
             }
-            SentKind::Control => {}
+            // The first block among them, after the head has left.
+            SentKind::Control => open.hear(),
         }
-        open.observer.sent(&Sent {
-            kind,
-            events,
-            bytes,
-            lag,
-            first_event_after,
-        });
+        if let Some(meter) = &open.meter {
+            meter.sent(&Sent {
+                kind,
+                events,
+                bytes,
+                lag,
+                first_event_after,
+            });
+        }
     }
 
     /// The stream missed events, and the client is told.
@@ -125,6 +135,7 @@ impl Watch {
             heartbeats: open.heartbeats,
             bytes: open.bytes,
             time_to_first_event: open.first_event,
+            latest_writes: open.writes,
         });
     }
 }

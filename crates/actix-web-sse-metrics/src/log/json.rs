@@ -1,15 +1,15 @@
 //! A layer that writes events as flat JSON lines.
 
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     io::{self, Write as _},
     time::SystemTime,
 };
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tracing::{
     Event, Subscriber,
-    field::{Field, Visit},
+    field::{Field, FieldSet, Visit},
     span::{Attributes, Id},
 };
 use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::LookupSpan};
@@ -57,32 +57,25 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
-        let mut fields = Fields::default();
-        event.record(&mut fields);
+        let ours = metadata.target() == TARGET;
         let mut line = Line::default();
-        if metadata.target() == TARGET {
-            for field in metadata.fields() {
-                let value = fields.0.remove(field.name()).unwrap_or(Value::Null);
-                line.push(field.name(), &value);
-            }
-        } else {
-            line.push("timestamp", &timestamp(SystemTime::now()).into());
-            line.push("level", &metadata.level().as_str().into());
-            line.push("target", &metadata.target().into());
+        if !ours {
+            line.push("timestamp", &*timestamp(SystemTime::now()));
+            line.push("level", metadata.level().as_str());
+            line.push("target", metadata.target());
             if let Some(id) = request_id(event, &context) {
-                line.push("requestId", &id.into());
-            }
-            for field in metadata.fields() {
-                if let Some(value) = fields.0.remove(field.name()) {
-                    line.push(field.name(), &value);
-                }
+                line.push("requestId", &*id);
             }
         }
+        let mut fields = Fields {
+            line,
+            next: 0,
+            nulls: ours.then(|| metadata.fields()),
+        };
+        event.record(&mut fields);
+        let line = fields.finish();
         // A log that cannot be written is nobody's reason to fail.
-        let _ = self
-            .writer
-            .make_writer_for(metadata)
-            .write_all(line.finish().as_bytes());
+        let _ = self.writer.make_writer_for(metadata).write_all(&line);
     }
 }
 
@@ -98,57 +91,90 @@ where
 }
 
 /// One JSON object, in the order in which it is written: people read it too.
-#[derive(Default)]
-struct Line(String);
+struct Line(Vec<u8>);
+
+impl Default for Line {
+    /// Empty, with room for what a record of ours takes as a rule.
+    fn default() -> Self {
+        Self(Vec::with_capacity(1024))
+    }
+}
 
 impl Line {
-    fn push(&mut self, name: &str, value: &Value) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "{}:{value}", Value::from(name));
+    fn push(&mut self, name: &str, value: impl Serialize) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        self.write(name);
+        self.0.push(b':');
+        self.write(value);
     }
 
-    fn finish(mut self) -> String {
+    fn write(&mut self, value: impl Serialize) {
+        // What comes here is text, a number or nothing, and a vector takes all of that.
+        let _ = serde_json::to_writer(&mut self.0, &value);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
         if self.0.is_empty() {
-            self.0.push('{');
+            self.0.push(b'{');
         }
-        self.0.push_str("}\n");
+        self.0.extend_from_slice(b"}\n");
         self.0
     }
 }
 
-#[derive(Default)]
-struct Fields(Map<String, Value>);
+/// Writes the fields as they come, which is in the order of their declaration.
+struct Fields<'a> {
+    line: Line,
+    /// The declared field that is to come next.
+    next: usize,
+    /// The declared fields, if those without a value are to be told.
+    nulls: Option<&'a FieldSet>,
+}
 
-impl Fields {
-    fn set(&mut self, field: &Field, value: Value) {
-        self.0.insert(field.name().to_owned(), value);
+impl Fields<'_> {
+    fn push(&mut self, field: &Field, value: impl Serialize) {
+        self.skip_to(field.index());
+        self.line.push(field.name(), value);
+        self.next = field.index() + 1;
+    }
+
+    /// Those that were passed over had no value.
+    fn skip_to(&mut self, index: usize) {
+        let passed = self.nulls.into_iter().flatten().take(index);
+        for field in passed.skip(self.next) {
+            self.line.push(field.name(), ());
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.skip_to(usize::MAX);
+        self.line.finish()
     }
 }
 
-impl Visit for Fields {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, value.into());
+        self.push(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, value.into());
+        self.push(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.set(field, value.into());
+        self.push(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, value.into());
+        self.push(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, value.into());
+        self.push(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.set(field, format!("{value:?}").into());
+        self.push(field, format!("{value:?}"));
     }
 }
 

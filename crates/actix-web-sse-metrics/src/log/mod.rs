@@ -31,10 +31,10 @@ mod rate;
 mod record;
 mod span;
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use actix_web_sse::observe::{
-    CloseReason, CorsVerdict, End, Observer, Opened, RefusalReason, Refused, Sent, StreamObserver,
+    CloseReason, CorsVerdict, End, Observer, Opened, RefusalReason, Refused, StreamObserver,
     Visitor,
 };
 use tracing::Level;
@@ -50,7 +50,7 @@ pub(crate) use self::{counts::LogCounts, record::timestamp};
 use self::{identity::Identity, intern::Interner, rate::Rates};
 use crate::{
     clock::Clock,
-    closes::{CloseThresholds, Departure, Detection, ImmediateClose, Writes},
+    closes::{CloseThresholds, Departure, Detection, ImmediateClose},
     probe::is_probe,
 };
 
@@ -196,8 +196,6 @@ impl Observer for Log {
         Box::new(LoggedStream {
             detection,
             identity,
-            opened: Instant::now(),
-            writes: Writes::of(detection),
             by_probe: is_probe(opened.visitor.request),
             shared: Arc::clone(shared),
         })
@@ -208,20 +206,11 @@ impl Observer for Log {
 struct LoggedStream {
     shared: Arc<Shared>,
     identity: Identity,
-    opened: Instant,
-    writes: Writes,
     detection: Detection,
     by_probe: bool,
 }
 
 impl StreamObserver for LoggedStream {
-    fn sent(&mut self, _: &Sent) {
-        if self.writes.wanted() {
-            self.writes
-                .note(self.opened.elapsed(), self.shared.closes.horizon());
-        }
-    }
-
     fn judged(&mut self, verdict: CorsVerdict) {
         self.identity.cors_allowed = Some(identity::is_readable(verdict));
     }
@@ -244,7 +233,7 @@ impl LoggedStream {
         self.shared.closes.classify(&Departure {
             reason: end.reason,
             duration: end.duration,
-            seen_alive: self.writes.seen_alive(self.detection),
+            seen_alive: self.detection.seen_alive(end.latest_writes),
             bytes: end.bytes,
             detection: self.detection,
             by_probe: self.by_probe,

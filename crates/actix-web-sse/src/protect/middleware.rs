@@ -11,7 +11,7 @@ use std::{
 
 use actix_web::{
     Error, HttpMessage, HttpResponse, ResponseError,
-    body::{EitherBody, MessageBody},
+    body::{BoxBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
     http::{StatusCode, header::CONTENT_TYPE},
 };
@@ -65,7 +65,7 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
+    type Response = ServiceResponse<BoxBody>;
     type Error = Error;
     type Transform = Guarded<S>;
     type InitError = ();
@@ -85,7 +85,7 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
+    type Response = ServiceResponse<BoxBody>;
     type Error = Error;
     type Transform = Guarded<S>;
     type InitError = ();
@@ -121,9 +121,9 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
+    type Response = ServiceResponse<BoxBody>;
     type Error = Error;
-    type Future = GuardFuture<B>;
+    type Future = GuardFuture;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.service.poll_ready(cx)
@@ -149,34 +149,34 @@ pin_project_lite::pin_project! {
     /// The reply of a guarded service. A refusal is there at once, and costs no allocation of a
     /// future.
     #[project = Project]
-    pub enum GuardFuture<B> {
+    pub enum GuardFuture {
         #[doc(hidden)]
-        Decided { response: Option<ServiceResponse<EitherBody<B>>> },
+        Decided { response: Option<ServiceResponse<BoxBody>> },
         #[doc(hidden)]
-        Running { running: Running<B> },
+        Running { running: Running },
     }
 }
 
-type Reply<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
-type Running<B> = Pin<Box<dyn Future<Output = Reply<B>>>>;
+type Reply = Result<ServiceResponse<BoxBody>, Error>;
+type Running = Pin<Box<dyn Future<Output = Reply>>>;
 
-impl<B> fmt::Debug for GuardFuture<B> {
+impl fmt::Debug for GuardFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GuardFuture").finish_non_exhaustive()
     }
 }
 
-impl<B> GuardFuture<B> {
+impl GuardFuture {
     fn decided(exchange: &Exchange, request: ServiceRequest, mut response: HttpResponse) -> Self {
         exchange.dress_answer(&mut response);
         Self::Decided {
-            response: Some(request.into_response(response).map_into_right_body()),
+            response: Some(request.into_response(response)),
         }
     }
 }
 
-impl<B> Future for GuardFuture<B> {
-    type Output = Reply<B>;
+impl Future for GuardFuture {
+    type Output = Reply;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
@@ -194,7 +194,7 @@ async fn run<S, B>(
     exchange: Exchange,
     request: ServiceRequest,
     permit: Permit,
-) -> Reply<B>
+) -> Reply
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
@@ -203,7 +203,7 @@ where
         Admitted::Goes(admission) => admission,
         Admitted::Ends(mut response) => {
             exchange.dress(response.headers_mut());
-            return Ok(request.into_response(response).map_into_right_body());
+            return Ok(request.into_response(response));
         }
     };
     let identity = admission.identity.clone();
@@ -213,9 +213,11 @@ where
         Ok(Ok(response)) => {
             if let Some(mut void) = exchange.name_the_void(&response, &identity) {
                 exchange.dress(void.headers_mut());
-                return Ok(response.into_response(void).map_into_right_body());
+                return Ok(response.into_response(void));
             }
-            let mut response = response.map_into_left_body();
+            // Boxed by whoever made it, a stream's body is boxed once on its whole way out: what is
+            // between the connection and the stream is a step of every delivery.
+            let mut response = response.map_into_boxed_body();
             exchange.dress(response.headers_mut());
             Ok(response)
         }
