@@ -63,7 +63,9 @@
 //!   counts as an attempt and, if the origin was never seen before, among the distinct ones, but
 //!   not as another rejection. A `HEAD` that is refused for anything else counts like every request: tokens can
 //!   be tried with it.
-//! - **Probes.** What a client that says it is `sse-probe` closes at once is no immediate close.
+//! - **Probes.** What a client that says it is `sse-probe` closes at once is no immediate close, the
+//!   foreign origins that it sends are no rejected origins by name, and the IDs that it makes up
+//!   no resumes: each would be worth an alert on a quiet server. Its streams and refusals count.
 //!
 //! Deploy `/metrics` on its own listener, or keep it from the public at the proxy: it tells how
 //! many people use what. It is never behind the stream guards, and has no CORS headers.

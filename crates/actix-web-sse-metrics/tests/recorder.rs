@@ -148,22 +148,37 @@ fn a_blocked_page_counts_once_and_nobody_hides_behind_head() {
     assert_eq!(sum(&text, guesses), 1.0, "{text}");
 }
 
-/// A probe opens and closes streams all day; a browser that does so was blocked.
+/// A probe opens and closes streams all day, sends foreign origins to have them refused, and asks
+/// for what nobody has. A browser that does so has trouble.
 #[test]
-fn what_a_probe_closes_at_once_is_no_immediate_close() {
+fn what_a_probe_tries_is_nobodys_trouble() {
     let metrics = Metrics::builder().route("/events").build().unwrap();
     let observer = metrics.observer();
     for (agent, expected) in [("sse-probe/0.1.0", 0.0), ("Mozilla/5.0 sse-probe/", 1.0)] {
         let request = TestRequest::get()
             .insert_header((header::USER_AGENT, agent))
+            .insert_header((header::ORIGIN, "https://foreign.example"))
             .to_http_request();
         let origin = OriginClass::Other;
         let mut visitor = Visitor::unknown(&request, "/events");
         visitor.origin = &origin;
-        let stream = observer.opened(&Opened::new(&visitor, 1.into(), Resume::Fresh));
+        let mut stream = observer.opened(&Opened::new(&visitor, 1.into(), Resume::Unknown));
+        stream.resumed(Resume::Gap);
         stream.closed(&End::new(CloseReason::ClientGone, Duration::ZERO));
+        let reason = RefusalReason::OriginDenied;
+        observer.refused(&Refused::new(&visitor, reason, RefusalMode::Hard, 403));
         let text = metrics.text();
-        let immediate = sum(&text, "sse_connections_immediate_close_total{");
-        assert_eq!(immediate, expected, "{agent}");
+        for name in [
+            "sse_connections_immediate_close_total{",
+            "sse_rejected_origins_total{",
+            "sse_resumes_total{result=\"unknown\"",
+            "sse_resumes_total{result=\"gap\"",
+        ] {
+            assert_eq!(sum(&text, name), expected, "{agent}: {name}");
+        }
     }
+    let text = metrics.text();
+    assert_eq!(sum(&text, "sse_connections_opened_total{"), 2.0);
+    assert_eq!(sum(&text, "sse_connections_rejected_total{"), 2.0);
+    assert_eq!(sum(&text, "sse_rejected_origins_distinct ").round(), 1.0);
 }

@@ -97,7 +97,7 @@ fn forge(house: &House) {
 fn scan(house: &House, beat: u32) {
     for number in 0..10 {
         // Some that a browser could send, most that none would, and so get no label.
-        let trick = if number == 0 && beat.is_multiple_of(8) {
+        let trick = if number == 0 && beat.is_multiple_of(24) {
             "."
         } else {
             "%60."
