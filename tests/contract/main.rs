@@ -26,6 +26,7 @@ mod metrics;
 mod origin;
 mod preflight;
 mod resume;
+mod scrape;
 mod served;
 mod slow;
 mod start;

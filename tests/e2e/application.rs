@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{App, HttpServer, Responder, dev::ServerHandle, rt, web};
-use actix_web_sse::{ForEventStreams, Hub, Policy, Subscriber, observe::CorsWitness};
+use actix_web_sse::{Event, ForEventStreams, Hub, Policy, Subscriber, observe::CorsWitness};
 use actix_web_sse_metrics::Metrics;
 use rustls::ServerConfig;
 
@@ -17,6 +17,7 @@ use crate::certificate::Certificate;
 /// The application, on a thread of its own. It ends when dropped.
 pub(crate) struct Application {
     pub(crate) address: SocketAddr,
+    hub: Hub,
     metrics: Metrics,
     scheme: &'static str,
     handle: ServerHandle,
@@ -56,7 +57,7 @@ impl Application {
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (tell, told) = mpsc::channel();
-        let (streams, shown) = (hub, metrics.clone());
+        let (streams, shown) = (hub.clone(), metrics.clone());
         let thread = thread::spawn(move || {
             let application = {
                 let hub = streams.clone();
@@ -90,6 +91,7 @@ impl Application {
         });
         Self {
             address,
+            hub,
             metrics,
             scheme,
             handle: told.recv().unwrap(),
@@ -100,6 +102,13 @@ impl Application {
     /// Where something of it is.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.address)
+    }
+
+    /// Tells every stream something.
+    pub(crate) fn publish(&self, data: &str) {
+        self.hub
+            .publish("news", Event::data(data.to_owned()))
+            .unwrap();
     }
 
     /// The lines of its metrics that begin with this, without it.
