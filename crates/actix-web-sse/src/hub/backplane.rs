@@ -16,7 +16,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Shared, core::Command};
+use super::{Shared, mailbox::Command};
 use crate::{encode::Unnumbered, event::Event, observe::CloseReason};
 
 /// A boxed future of a backplane's.

@@ -7,24 +7,28 @@
 //! doubled between them.
 
 mod backplane;
+mod builder;
+mod census;
 pub(crate) mod core;
 pub(crate) mod id;
 mod index;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
 mod loom;
+mod mailbox;
+mod publication;
 mod reading;
 pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod subscription;
 #[cfg(all(test, not(sse_loom)))]
 mod tests;
+mod topics;
 pub(crate) mod view;
 mod wheel;
 pub(crate) mod worker;
 
 use std::{
-    error::Error,
     fmt,
     future::poll_fn,
     sync::{Arc, OnceLock, PoisonError},
@@ -32,24 +36,19 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, ResponseError, dev::Payload,
-    error::ErrorInternalServerError, http::StatusCode, web,
-};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServerError, web};
 use tokio::time::{Instant, timeout};
 
 pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
+pub use self::builder::HubBuilder;
+pub use self::publication::{PublishError, Published};
 pub use self::subscription::{EventHead, IntoTopics, Subscription};
-use self::{
-    core::{Command, Core, Limits},
-    log::{BURST, Keep, Labels},
-};
+use self::{core::Core, log::Labels, mailbox::Command};
 use crate::{
-    config::{ConfigError, Faults, HubConfig, StreamConfig},
+    config::{HubConfig, StreamConfig},
     encode::Unnumbered,
     event::Event,
     observe::{CloseReason, Observer, Publication},
-    protect::refusal,
     subscriber::Subscriber,
     sync::{Mutex, MutexGuard},
 };
@@ -71,7 +70,7 @@ pub(crate) struct Slot(Arc<Shared>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let wakes = self.0.core().leave();
+        let wakes = self.0.core().census.leave();
         wakes.into_iter().for_each(Waker::wake);
     }
 }
@@ -87,7 +86,7 @@ impl Shared {
     /// Lets a stream in, unless the hub drains. Counted under the lock: a drain either refuses a
     /// stream or waits for it.
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Slot> {
-        let admitted = self.core().admit();
+        let admitted = self.core().census.admit();
         admitted.then(|| Slot(Arc::clone(self)))
     }
 
@@ -134,86 +133,6 @@ impl fmt::Debug for Hub {
     }
 }
 
-/// An event that the hub has taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Published {
-    /// Its ID; `None` for a transient event.
-    pub id: Option<String>,
-}
-
-/// Why an event was not published. Nothing was sent to anybody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// Larger than `max_event_bytes`.
-    TooLarge {
-        /// Bytes of data and name.
-        len: usize,
-        /// Bytes allowed.
-        max: usize,
-    },
-    /// The event has an ID of its own, and the hub's own are what replay rests on.
-    HasId,
-    /// A comment: it has nothing to deliver.
-    NoData,
-    /// Not a topic of this hub ([`HubBuilder::topics`]).
-    UnknownTopic(String),
-    /// There are `max_topics` topics, and all are in use.
-    TooManyTopics(usize),
-    /// The hub has a backplane: only [`Hub::publish_shared`] reaches all nodes.
-    Shared,
-    /// The backplane's engine did not take it.
-    Backplane(BackplaneError),
-}
-
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge { len, max } => write!(
-                f,
-                "the event has {len} bytes; max_event_bytes is {max}: send a reference, or raise it"
-            ),
-            Self::HasId => {
-                f.write_str("the event has an ID; leave it out, the hub numbers its events")
-            }
-            Self::NoData => f.write_str("the event is a comment; publish data"),
-            Self::UnknownTopic(topic) => write!(f, "{topic:?} is not a topic of this hub"),
-            Self::Shared => f.write_str("the hub has a backplane; call publish_shared"),
-            Self::Backplane(error) => write!(f, "the backplane did not take the event: {error}"),
-            Self::TooManyTopics(max) => write!(
-                f,
-                "there are {max} topics, and all are in use: raise max_topics, or use fewer"
-            ),
-        }
-    }
-}
-
-impl Error for PublishError {}
-
-/// A status and a code that a publishing client can act on; the text stays in the log.
-impl ResponseError for PublishError {
-    fn status_code(&self) -> StatusCode {
-        match self {
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnknownTopic(_) => StatusCode::NOT_FOUND,
-            Self::TooManyTopics(_) | Self::Backplane(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::HasId | Self::NoData | Self::Shared => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let code = match self {
-            Self::TooLarge { .. } => "event_too_large",
-            Self::UnknownTopic(_) => "not_found",
-            Self::TooManyTopics(_) => "capacity",
-            Self::Backplane(_) => "backplane_unavailable",
-            Self::HasId | Self::NoData | Self::Shared => "internal",
-        };
-        refusal::json(self.status_code(), code)
-    }
-}
-
 /// Levels of a hub, read when asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -229,29 +148,13 @@ pub struct HubStats {
 impl Hub {
     /// Starts with the defaults of [`HubConfig`] and [`StreamConfig`].
     pub fn builder() -> HubBuilder {
-        HubBuilder {
-            hub: HubConfig::default(),
-            stream: StreamConfig::default(),
-            observer: Box::new(()),
-            knows: None,
-            backplane: None,
-        }
+        HubBuilder::new()
     }
 
     /// The hub of responses whose application has none: no observer, never drained.
     pub(crate) fn fallback() -> Self {
         static FALLBACK: OnceLock<Hub> = OnceLock::new();
-        FALLBACK
-            .get_or_init(|| {
-                Self::new(
-                    HubConfig::default(),
-                    StreamConfig::default(),
-                    Box::new(()),
-                    None,
-                    None,
-                )
-            })
-            .clone()
+        FALLBACK.get_or_init(|| HubBuilder::new().make()).clone()
     }
 
     /// The hub of the application that serves this request.
@@ -260,50 +163,6 @@ impl Hub {
             .app_data::<Self>()
             .or_else(|| request.app_data::<web::Data<Self>>().map(|data| &***data))
             .cloned()
-    }
-
-    fn new(
-        config: HubConfig,
-        stream: StreamConfig,
-        observer: Box<dyn Observer>,
-        knows: Option<KnowsTopic>,
-        backplane: Option<Box<dyn Backplane>>,
-    ) -> Self {
-        let kept = |limit: usize| if config.resume { limit } else { 0 };
-        let keep = Keep {
-            events: kept(config.replay_events),
-            bytes: kept(config.replay_bytes),
-            age: if config.resume {
-                config.replay_age
-            } else {
-                Duration::ZERO
-            },
-            last_value: config.last_value,
-            burst_events: config.subscriber_events.saturating_mul(BURST),
-            burst_bytes: config.subscriber_bytes.saturating_mul(BURST),
-        };
-        let limits = Limits {
-            keep,
-            max_topics: config.max_topics,
-        };
-        let mut core = Core::new(limits);
-        if backplane.is_some() {
-            core.keep_changes();
-        }
-        let hub = Self {
-            shared: Arc::new(Shared {
-                core: Mutex::new(core),
-                config,
-                stream: Arc::new(stream),
-                observer,
-                knows,
-                backplane,
-            }),
-        };
-        if let Some(backplane) = &hub.shared.backplane {
-            backplane.start(Sink::new(&hub.shared));
-        }
-        hub
     }
 
     /// Publishes an event to everybody who follows the topic. From any thread; never waits for a
@@ -424,14 +283,14 @@ impl Hub {
     pub async fn drain_within(&self, window: Duration) {
         // No longer than a timer of tokio's can be.
         let window = window.min(Duration::from_secs(365 * 24 * 3600));
-        let first = self.shared.core().drain();
+        let first = self.shared.core().census.drain();
         if first {
             self.shared.observer.draining();
         }
         let until = Instant::now() + window;
         self.shared
             .command(&Command::All(CloseReason::Drain, until));
-        let ended = poll_fn(|cx| match self.shared.core().is_empty(cx.waker()) {
+        let ended = poll_fn(|cx| match self.shared.core().census.is_empty(cx.waker()) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         });
@@ -442,7 +301,7 @@ impl Hub {
     /// Whether the hub drains: what a readiness check answers by.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.shared.core().is_draining()
+        self.shared.core().census.is_draining()
     }
 
     /// Levels, read now.
@@ -450,9 +309,9 @@ impl Hub {
     pub fn stats(&self) -> HubStats {
         let core = self.shared.core();
         HubStats {
-            streams: core.streams(),
+            streams: core.census.streams(),
             topics: core.topics(),
-            draining: core.is_draining(),
+            draining: core.census.is_draining(),
         }
     }
 
@@ -469,92 +328,6 @@ impl FromRequest for Hub {
         std::future::ready(Self::of(request).ok_or_else(|| {
             ErrorInternalServerError("no Hub in the application: add `.app_data(hub.clone())`")
         }))
-    }
-}
-
-/// Makes a [`Hub`].
-#[must_use = "nothing is made before build()"]
-pub struct HubBuilder {
-    hub: HubConfig,
-    stream: StreamConfig,
-    observer: Box<dyn Observer>,
-    knows: Option<KnowsTopic>,
-    backplane: Option<Box<dyn Backplane>>,
-}
-
-impl fmt::Debug for HubBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubBuilder")
-            .field("hub", &self.hub)
-            .field("stream", &self.stream)
-            .finish_non_exhaustive()
-    }
-}
-
-impl HubBuilder {
-    /// What the hub keeps, and how far a subscriber may fall behind.
-    pub fn config(mut self, config: HubConfig) -> Self {
-        self.hub = config;
-        self
-    }
-
-    /// How each stream behaves.
-    pub fn stream(mut self, config: StreamConfig) -> Self {
-        self.stream = config;
-        self
-    }
-
-    /// Changes some settings and leaves the others as they are.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use actix_web_sse::Hub;
-    /// let hub = Hub::builder().with(|hub, stream| {
-    ///     hub.replay_events = 100;
-    ///     stream.heartbeat = Duration::from_secs(10);
-    /// });
-    /// # hub.build().unwrap();
-    /// ```
-    pub fn with(mut self, change: impl FnOnce(&mut HubConfig, &mut StreamConfig)) -> Self {
-        change(&mut self.hub, &mut self.stream);
-        self
-    }
-
-    /// Who hears of streams and publications. Default: nobody.
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Box::new(observer);
-        self
-    }
-
-    /// Which topics there are. Default: every non-empty name, made on first use. To all others
-    /// nobody can publish, and a subscription is refused as if the right to it were missing.
-    pub fn topics(mut self, knows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-        self.knows = Some(Box::new(knows));
-        self
-    }
-
-    /// Shares topics with the hubs of other processes.
-    pub fn backplane(mut self, backplane: impl Backplane) -> Self {
-        self.backplane = Some(Box::new(backplane));
-        self
-    }
-
-    /// Checks everything, then makes the hub.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all faults at once.
-    pub fn build(self) -> Result<Hub, ConfigError> {
-        let mut faults = Faults::default();
-        self.hub.check(&mut faults);
-        self.stream.check(&mut faults);
-        faults.into_result(())?;
-        Ok(Hub::new(
-            self.hub,
-            self.stream,
-            self.observer,
-            self.knows,
-            self.backplane,
-        ))
     }
 }
 

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::{
     Shared,
-    core::{Command, Post},
+    core::Post,
     index::IndexMap,
     log::{BURST, GRACE, Window},
+    mailbox::Command,
     stream::Stream,
     view::View,
     wheel::Wheel,

@@ -14,11 +14,7 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    Shared,
-    core::{Attached, TooManyTopics},
-    state::State,
-    stream::Stream,
-    view::Read,
+    Shared, core::Attached, state::State, stream::Stream, topics::TooManyTopics, view::Read,
 };
 use crate::observe::CloseReason;
 

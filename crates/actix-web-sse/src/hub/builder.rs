@@ -1,0 +1,141 @@
+//! How a hub is made.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    Backplane, Hub, KnowsTopic, Shared, Sink,
+    core::Core,
+    log::{BURST, Keep},
+    topics::Limits,
+};
+use crate::{
+    config::{ConfigError, Faults, HubConfig, StreamConfig},
+    observe::Observer,
+    sync::Mutex,
+};
+
+/// Makes a [`Hub`].
+#[must_use = "nothing is made before build()"]
+pub struct HubBuilder {
+    hub: HubConfig,
+    stream: StreamConfig,
+    observer: Box<dyn Observer>,
+    knows: Option<KnowsTopic>,
+    backplane: Option<Box<dyn Backplane>>,
+}
+
+impl fmt::Debug for HubBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubBuilder")
+            .field("hub", &self.hub)
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HubBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            hub: HubConfig::default(),
+            stream: StreamConfig::default(),
+            observer: Box::new(()),
+            knows: None,
+            backplane: None,
+        }
+    }
+
+    /// What the hub keeps, and how far a subscriber may fall behind.
+    pub fn config(mut self, config: HubConfig) -> Self {
+        self.hub = config;
+        self
+    }
+
+    /// How each stream behaves.
+    pub fn stream(mut self, config: StreamConfig) -> Self {
+        self.stream = config;
+        self
+    }
+
+    /// Changes some settings and leaves the others as they are.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use actix_web_sse::Hub;
+    /// let hub = Hub::builder().with(|hub, stream| {
+    ///     hub.replay_events = 100;
+    ///     stream.heartbeat = Duration::from_secs(10);
+    /// });
+    /// # hub.build().unwrap();
+    /// ```
+    pub fn with(mut self, change: impl FnOnce(&mut HubConfig, &mut StreamConfig)) -> Self {
+        change(&mut self.hub, &mut self.stream);
+        self
+    }
+
+    /// Who hears of streams and publications. Default: nobody.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Which topics there are. Default: every non-empty name, made on first use. To all others
+    /// nobody can publish, and a subscription is refused as if the right to it were missing.
+    pub fn topics(mut self, knows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.knows = Some(Box::new(knows));
+        self
+    }
+
+    /// Shares topics with the hubs of other processes.
+    pub fn backplane(mut self, backplane: impl Backplane) -> Self {
+        self.backplane = Some(Box::new(backplane));
+        self
+    }
+
+    /// Checks everything, then makes the hub.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults at once.
+    pub fn build(self) -> Result<Hub, ConfigError> {
+        let mut faults = Faults::default();
+        self.hub.check(&mut faults);
+        self.stream.check(&mut faults);
+        faults.into_result(())?;
+        Ok(self.make())
+    }
+
+    /// The hub, of a configuration that has been checked.
+    pub(super) fn make(self) -> Hub {
+        let config = self.hub;
+        let kept = |limit: usize| if config.resume { limit } else { 0 };
+        let mut core = Core::new(Limits {
+            keep: Keep {
+                events: kept(config.replay_events),
+                bytes: kept(config.replay_bytes),
+                age: if config.resume {
+                    config.replay_age
+                } else {
+                    Duration::ZERO
+                },
+                last_value: config.last_value,
+                burst_events: config.subscriber_events.saturating_mul(BURST),
+                burst_bytes: config.subscriber_bytes.saturating_mul(BURST),
+            },
+            max_topics: config.max_topics,
+        });
+        if self.backplane.is_some() {
+            core.keep_changes();
+        }
+        let shared = Arc::new(Shared {
+            core: Mutex::new(core),
+            config,
+            stream: Arc::new(self.stream),
+            observer: self.observer,
+            knows: self.knows,
+            backplane: self.backplane,
+        });
+        if let Some(backplane) = &shared.backplane {
+            backplane.start(Sink::new(&shared));
+        }
+        Hub { shared }
+    }
+}

@@ -1,0 +1,100 @@
+//! What publishers leave for each worker. Plain data under the core's lock.
+//!
+//! A publisher that finds a worker already signalled leaves it alone; a worker that finds nothing
+//! leaves its waker. So a publication costs one wake per worker at most, and no wake can be lost.
+
+use std::{collections::BTreeMap, sync::Arc, task::Waker};
+
+use tokio::time::Instant;
+
+use crate::observe::CloseReason;
+
+/// Which of its streams a worker is told to end.
+#[derive(Debug, Clone)]
+pub(crate) enum Command {
+    /// Those of this user.
+    User(Arc<str>),
+    /// Those that follow this topic: its index, and when it was made, since an index is used
+    /// again.
+    Topic(usize, u64, CloseReason),
+    /// All, spread until this instant.
+    All(CloseReason, Instant),
+}
+
+/// What a worker finds when it looks.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    /// Topics with new frames.
+    pub(super) topics: Vec<usize>,
+    pub(super) commands: Vec<Command>,
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    letters: Letters,
+    signalled: bool,
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    fn signal(&mut self, wakes: &mut Vec<Waker>) {
+        if !self.signalled {
+            self.signalled = true;
+            wakes.extend(self.waker.take());
+        }
+    }
+}
+
+/// A mailbox per worker.
+#[derive(Debug, Default)]
+pub(super) struct Mailboxes {
+    boxes: BTreeMap<u64, Mailbox>,
+    next: u64,
+}
+
+impl Mailboxes {
+    /// Opens one; its key is the worker's name.
+    pub(super) fn open(&mut self) -> u64 {
+        let worker = self.next;
+        self.next += 1;
+        self.boxes.insert(worker, Mailbox::default());
+        worker
+    }
+
+    pub(super) fn close(&mut self, worker: u64) {
+        self.boxes.remove(&worker);
+    }
+
+    /// Tells a worker that a topic has new frames; says whether there is such a worker.
+    pub(super) fn post(&mut self, worker: u64, topic: usize, wakes: &mut Vec<Waker>) -> bool {
+        let Some(mailbox) = self.boxes.get_mut(&worker) else {
+            return false;
+        };
+        mailbox.letters.topics.push(topic);
+        mailbox.signal(wakes);
+        true
+    }
+
+    /// Tells all workers.
+    pub(super) fn command(&mut self, command: &Command) -> Vec<Waker> {
+        let mut wakes = Vec::new();
+        for mailbox in self.boxes.values_mut() {
+            mailbox.letters.commands.push(command.clone());
+            mailbox.signal(&mut wakes);
+        }
+        wakes
+    }
+
+    /// Empties a worker's mailbox, or leaves its waker there.
+    pub(super) fn empty(&mut self, worker: u64, waker: &Waker) -> Option<Letters> {
+        let mailbox = self.boxes.get_mut(&worker)?;
+        if std::mem::take(&mut mailbox.signalled) {
+            return Some(std::mem::take(&mut mailbox.letters));
+        }
+        match &mut mailbox.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        None
+    }
+}

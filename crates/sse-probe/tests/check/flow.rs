@@ -1,0 +1,232 @@
+//! What comes on the stream, when, and after a reconnect.
+
+use std::time::Duration;
+
+use sse_probe::{Expectation, Level, check::Verdict};
+
+use super::{
+    checked, found, only, stream,
+    support::{Reply, Server, Step, bytes, good},
+};
+
+#[tokio::test]
+async fn a_first_byte_that_waits_is_named() {
+    let report = stream("first_byte", |r| r.body(vec![Step::Hold])).await;
+    found(&report, "first_byte", Level::Fault, "no byte of the body");
+    let server = Server::start(|request| {
+        let reply = good(request);
+        if reply.is_stream() {
+            reply.body(vec![Step::Pause(300), bytes(":\n"), Step::Hold])
+        } else {
+            reply
+        }
+    })
+    .await;
+    let target = server.target().only("first_byte").unwrap();
+    let report = checked(target.expect(Expectation::FirstByte(Duration::from_millis(100)))).await;
+    found(&report, "first_byte", Level::Fault, "first byte after");
+}
+
+#[tokio::test]
+async fn heartbeats_in_lumps_show_a_buffer() {
+    let report = stream("buffering", |r| {
+        r.body(vec![
+            bytes("retry: 3000\n\n:\n"),
+            Step::Pause(300),
+            bytes(":\n:\n:\n:\n"),
+            Step::Hold,
+        ])
+    })
+    .await;
+    found(
+        &report,
+        "buffering",
+        Level::Fault,
+        "heartbeats came at one moment",
+    );
+    assert!(report.facts.buffering);
+}
+
+#[tokio::test]
+async fn bursts_of_a_buffers_size_show_a_buffer() {
+    let block = || Step::Bytes(format!("data: {}\n\n", "x".repeat(4096 - 8)).into_bytes());
+    let report = stream("buffering", move |r| {
+        let mut body = vec![bytes("retry: 3000\n\n")];
+        for _ in 0..3 {
+            body.extend([Step::Pause(220), block()]);
+        }
+        body.push(Step::Hold);
+        r.body(body)
+    })
+    .await;
+    found(&report, "buffering", Level::Fault, "bursts of 4096 bytes");
+}
+
+#[tokio::test]
+async fn an_expected_event_that_does_not_come_is_a_fault() {
+    let server = Server::start(|request| {
+        let reply = good(request);
+        if reply.is_stream() {
+            reply.body(vec![
+                bytes("retry: 3000\n\n"),
+                Step::Forever(b":\n".to_vec(), 100),
+            ])
+        } else {
+            reply
+        }
+    })
+    .await;
+    let target = server.target().only("first_event").unwrap();
+    let report = checked(target.clone()).await;
+    assert!(matches!(
+        report.outcome("first_event").unwrap().verdict,
+        Verdict::Skipped(_)
+    ));
+    let report = checked(target.expect(Expectation::Event)).await;
+    found(&report, "first_event", Level::Fault, "no event within");
+}
+
+#[tokio::test]
+async fn silence_longer_than_expected_is_a_fault() {
+    let server = Server::start(|request| {
+        let reply = good(request);
+        if reply.is_stream() {
+            reply.body(vec![bytes(":\n"), Step::Hold])
+        } else {
+            reply
+        }
+    })
+    .await;
+    let target = server.target().only("heartbeat").unwrap();
+    let report = checked(
+        target
+            .clone()
+            .expect(Expectation::Heartbeat(Duration::from_millis(500))),
+    )
+    .await;
+    found(&report, "heartbeat", Level::Fault, "silent for");
+    let report = checked(target).await;
+    assert!(
+        matches!(
+            report.outcome("heartbeat").unwrap().verdict,
+            Verdict::Skipped(_)
+        ),
+        "too short to know"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_retry_is_named() {
+    let report = stream("retry", |r| r.body(vec![bytes("retry: 5\n\n"), Step::Hold])).await;
+    found(&report, "retry", Level::Warning, "5 ms");
+    let report = stream("retry", |r| r.body(vec![bytes("data: x\n\n"), Step::Hold])).await;
+    found(&report, "retry", Level::Note, "no `retry`");
+}
+
+#[tokio::test]
+async fn format_errors_have_positions() {
+    let report = stream("format", |r| {
+        r.body(vec![
+            bytes("retry: soon\nid: 1\ndata: a\n\n"),
+            Step::Bytes(
+                b"data: \xff\n\n{\"json\": 1}\nevent: lost\n\nretry: 4294967296\n".to_vec(),
+            ),
+            Step::Hold,
+        ])
+    })
+    .await;
+    found(
+        &report,
+        "format",
+        Level::Fault,
+        "line 1, byte 0: `retry: soon`",
+    );
+    found(
+        &report,
+        "format",
+        Level::Fault,
+        "line 5, byte 33: a byte that is not UTF-8",
+    );
+    found(
+        &report,
+        "format",
+        Level::Fault,
+        "line 7, byte 36: unknown field `{\"json\"`",
+    );
+    found(&report, "format", Level::Fault, "event `lost` without data");
+    found(&report, "format", Level::Warning, "2^31");
+}
+
+#[tokio::test]
+async fn b13_a_refused_unknown_id_is_a_fault() {
+    let report = only("resume", |request, reply| {
+        if request.get("last-event-id") == Some("sse-probe-0") {
+            Reply::new(400)
+        } else {
+            reply
+        }
+    })
+    .await;
+    found(&report, "resume", Level::Fault, "unknown Last-Event-ID");
+}
+
+#[tokio::test]
+async fn r01_a_resume_that_repeats_or_loses_is_named() {
+    let report = only("resume", |request, reply| {
+        if request.get("last-event-id") == Some("e1") {
+            reply.body(vec![bytes("id: e1\ndata: again\n\n"), Step::Hold])
+        } else {
+            reply
+        }
+    })
+    .await;
+    found(&report, "resume", Level::Warning, "begins again with e1");
+    let server = Server::start(|request| {
+        let reply = good(request);
+        if request.get("last-event-id") == Some("e1") {
+            reply.body(vec![bytes("id: e3\ndata: 3\n\n"), Step::Hold])
+        } else {
+            reply
+        }
+    })
+    .await;
+    let target = server
+        .target()
+        .only("resume")
+        .unwrap()
+        .expect(Expectation::Resume);
+    found(
+        &checked(target).await,
+        "resume",
+        Level::Fault,
+        "after e1 came e3",
+    );
+}
+
+#[tokio::test]
+async fn r02_a_gap_that_is_told_is_no_fault() {
+    let report = only("resume", |request, reply| {
+        if request.get("last-event-id").is_some() {
+            reply.body(vec![bytes("event: reset\ndata: {}\n\n"), Step::Hold])
+        } else {
+            reply
+        }
+    })
+    .await;
+    report.assert_clean();
+    assert_eq!(report.facts.resume, None);
+}
+
+#[tokio::test]
+async fn a_cut_stream_is_a_fault_and_an_end_a_warning() {
+    let report = stream("survival", |r| {
+        r.body(vec![bytes(":\n"), Step::Pause(100), Step::Cut])
+    })
+    .await;
+    found(&report, "survival", Level::Fault, "cut after");
+    let report = stream("survival", |r| {
+        r.body(vec![bytes("data: x\n\n"), Step::Pause(100)])
+    })
+    .await;
+    found(&report, "survival", Level::Warning, "ended cleanly");
+}
