@@ -11,6 +11,7 @@
 
 mod accept;
 mod cors;
+mod counts;
 mod crowd;
 mod dependencies;
 mod encoding;

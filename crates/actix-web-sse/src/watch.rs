@@ -17,13 +17,14 @@ use crate::{
 /// An open stream, from the head of its response to its end, which is reported exactly once.
 pub(crate) struct Watch {
     open: Option<Open>,
+    /// Hears of bytes after the end too: the closing lines of a stream that the hub ended.
+    meter: Option<Rc<dyn Meter>>,
 }
 
 struct Open {
     observer: Box<dyn StreamObserver>,
     /// What is still to be heard of the reply's head.
     testimony: Option<Testimony>,
-    meter: Option<Rc<dyn Meter>>,
     /// Keeps the stream in the hub's count.
     _slot: Option<Slot>,
     /// Frees the stream's slots when dropped.
@@ -54,8 +55,8 @@ impl Watch {
         since: Instant,
     ) -> Self {
         Self {
+            meter: observer.meter(),
             open: Some(Open {
-                meter: observer.meter(),
                 observer,
                 testimony,
                 _slot: slot,
@@ -79,25 +80,11 @@ impl Watch {
         lag: Option<Duration>,
         now: Instant,
     ) {
-        let Some(open) = &mut self.open else { return };
-        let age = now.saturating_duration_since(open.since);
-        let [latest, before, _] = open.writes;
-        open.writes = [age, latest, before];
-        open.bytes += bytes as u64;
         let mut first_event_after = None;
-        match kind {
-            SentKind::Heartbeat => open.heartbeats += u64::from(events),
-            SentKind::Event | SentKind::Replay => {
-                open.events += u64::from(events);
-                if open.first_event.is_none() {
-                    first_event_after = Some(age);
-                    open.first_event = first_event_after;
-                }
-            }
-            // The first block among them, after the head has left.
-            SentKind::Control => open.hear(),
+        if let Some(open) = &mut self.open {
+            first_event_after = open.sent(kind, events, bytes, now);
         }
-        if let Some(meter) = &open.meter {
+        if let Some(meter) = &self.meter {
             meter.sent(&Sent {
                 kind,
                 events,
@@ -141,6 +128,33 @@ impl Watch {
 }
 
 impl Open {
+    /// Adds a write to the stream's account; at the first event, how long it was in coming.
+    fn sent(
+        &mut self,
+        kind: SentKind,
+        events: u32,
+        bytes: usize,
+        now: Instant,
+    ) -> Option<Duration> {
+        let age = now.saturating_duration_since(self.since);
+        let [latest, before, _] = self.writes;
+        self.writes = [age, latest, before];
+        self.bytes += bytes as u64;
+        match kind {
+            SentKind::Heartbeat => self.heartbeats += u64::from(events),
+            SentKind::Event | SentKind::Replay => {
+                self.events += u64::from(events);
+                if self.first_event.is_none() {
+                    self.first_event = Some(age);
+                    return Some(age);
+                }
+            }
+            // The first block among them, after the head has left.
+            SentKind::Control => self.hear(),
+        }
+        None
+    }
+
     /// The verdict on the head, once it has left.
     fn hear(&mut self) {
         if let Some(testimony) = self.testimony.take()
