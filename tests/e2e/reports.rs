@@ -52,6 +52,13 @@ fn each_diagnosis_is_found_and_counted(kind: BrowserKind) {
 
     let failing = answers(503, "application/json");
     diagnosed(&origin, &failing.origin(), "http_status");
+    // The stream, and one look at why there was none.
+    let asked: Vec<_> = failing
+        .visits()
+        .into_iter()
+        .map(|visit| visit.method)
+        .collect();
+    assert_eq!(asked, ["GET", "HEAD"]);
 
     let confused = answers(200, "text/html");
     diagnosed(&origin, &confused.origin(), "content_type");

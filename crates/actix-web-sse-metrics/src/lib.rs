@@ -58,7 +58,7 @@
 //!   `denied`, one with `actix_cors::Cors` around it as what it is. Without it such streams have
 //!   no verdict: `sse_connections_opened_cors_total` leaves them out, and their log line says
 //!   `"corsAllowed":null`.
-//! - **Requests that look for the reason.** A page whose stream was refused asks why, with two
+//! - **Requests that look for the reason.** A page whose stream was refused asks why, with one or two
 //!   `HEAD` requests of the script's. A `HEAD` that is refused for its origin or its fetch metadata
 //!   counts as an attempt and, if the origin was never seen before, among the distinct ones, but
 //!   not as another rejection. A `HEAD` that is refused for anything else counts like every request: tokens can
