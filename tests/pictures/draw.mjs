@@ -1,7 +1,7 @@
 // Draws the dashboards as pictures, from live data, with Grafana's own components and no Grafana
 // server: node tests/pictures/draw.mjs [--minutes 15] [--again]
 //
-// It runs the scene (Rust: two demos, nginx, clients, sse-probe watch, Prometheus), asks Prometheus
+// It runs the scene (Rust: two demos, Redis, nginx, clients, sse-probe watch, Prometheus), asks Prometheus
 // what every panel asks, draws the answers in headless Chromium, and writes grafana/pictures/*.png.
 // `--again` draws the answers of the last run once more. Nothing of this is shipped.
 
@@ -108,7 +108,7 @@ async function draw() {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
     // All of it at once: a table below the fold stays empty.
-    defaultViewport: { width: 1480, height: 2400 },
+    defaultViewport: { width: 1480, height: 4000 },
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
       "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });

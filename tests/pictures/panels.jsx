@@ -164,11 +164,15 @@ export function Board({ board, width, theme }) {
     <div style={{ position: "relative", width, height }}>
       {dashboard.panels.map((panel) => {
         const { x, y, w, h } = panel.gridPos;
-        const View = VIEWS[panel.type];
+        const place = { position: "absolute", left: x * column, top: y * (CELL + MARGIN) };
         const size = { width: w * column - MARGIN, height: h * (CELL + MARGIN) - MARGIN };
+        if (panel.type === "row") {
+          return <h6 key={panel.id} style={{ ...place, ...size, margin: 0, lineHeight: `${size.height}px` }}>{panel.title}</h6>;
+        }
+        const View = VIEWS[panel.type];
         const answers = panels[panel.id];
         return (
-          <div key={panel.id} style={{ position: "absolute", left: x * column, top: y * (CELL + MARGIN) }}>
+          <div key={panel.id} style={place}>
             <PanelChrome title={panel.title} description={panel.description} {...size}>
               {(width, height) => <View {...{ panel, answers, width, height, theme, range, step }} />}
             </PanelChrome>

@@ -22,11 +22,18 @@ async function ask(prometheus, call, parameters) {
   return data.result;
 }
 
+// Collapsed rows are opened, as one would.
+const opened = (dashboard) => ({
+  ...dashboard,
+  panels: dashboard.panels.flatMap(({ panels = [], ...panel }) => [panel, ...panels]),
+});
+
 /** Everything that a dashboard shows: for each panel its queries and what they found. */
-export async function look(dashboard, { prometheus, from, to, scrape }) {
+export async function look(closed, { prometheus, from, to, scrape }) {
+  const dashboard = opened(closed);
   const { step, rate } = intervals(from, to, 560, scrape);
   const panels = {};
-  for (const panel of dashboard.panels) {
+  for (const panel of dashboard.panels.filter(({ type }) => type !== "row")) {
     panels[panel.id] = await Promise.all(
       panel.targets.map(async (target) => {
         const query = expanded(target.expr, rate);

@@ -79,8 +79,6 @@ fn configuration(apps: [SocketAddr; 2], folder: &Path, tls: u16) -> String {
     let [first, second] = apps;
     format!(
         "upstream demos {{
-           # Each client to the same one: they share no history.
-           hash $http_x_forwarded_for consistent;
            server {first} max_fails=0;
            server {second} max_fails=0;
          }}

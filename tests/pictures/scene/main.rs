@@ -1,5 +1,5 @@
-//! What the pictures of the dashboards show: two demos behind an nginx, a few hundred clients, some
-//! incidents, `sse-probe watch`, and a Prometheus that looks at it all. `draw.mjs` runs it.
+//! What the pictures of the dashboards show: two demos that share a Redis, behind an nginx, a hundred
+//! clients and more, some incidents, `sse-probe watch`, and a Prometheus that looks at it all. `draw.mjs` runs it.
 //!
 //! It prints a line of JSON with Prometheus's address and the time that the pictures are about, and
 //! answers questions until its input ends.
@@ -25,7 +25,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use actix_web_sse_tests::{Claims, Demo, Prometheus, Settings, Traffic};
+use actix_web_sse_tests::{Claims, Demo, Prometheus, Redis, Settings, Traffic};
 use clap::Parser;
 use serde_json::json;
 
@@ -47,8 +47,9 @@ struct Args {
     scrape: u64,
 }
 
-fn settings() -> Settings {
+fn settings(redis: &Redis) -> Settings {
     Settings::reference()
+        .set("backplane.redis", format!("redis://{}", redis.address()))
         .set("stream.heartbeat", "5s")
         .set("stream.stall", "15s")
         .set("policy.limits.per_ip", 20)
@@ -67,7 +68,8 @@ fn settings() -> Settings {
 fn main() {
     let args = Args::parse();
     let program = args.demo.to_str().expect("a path in UTF-8");
-    let settings = settings();
+    let redis = Redis::start();
+    let settings = settings(&redis);
     let mut demos = [
         Demo::start(program, &settings),
         Demo::start(program, &settings),

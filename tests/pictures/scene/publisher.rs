@@ -25,13 +25,12 @@ pub(crate) fn publish(house: &House) {
     }
 }
 
-/// To both demos: they share nothing.
+/// To either demo, and so to the readers of both.
 pub(crate) fn say(house: &House, token: &str, topic: &str, text: &str) {
     let request = Request::new("POST", &format!("/publish?topic={topic}"))
         .bearer(token)
         .body("text/plain", text);
-    for app in house.apps {
-        // One that restarts misses it, and so do its readers: that is what the pictures show.
-        drop(ask(&request, app));
-    }
+    // The one that restarts takes nothing meanwhile.
+    let app = house.apps[usize::from(fastrand::bool())];
+    drop(ask(&request, app));
 }
