@@ -7,6 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use actix_cors::Cors;
 use actix_web::{App, HttpServer, Responder, dev::ServerHandle, rt, web};
 use actix_web_sse::{Event, ForEventStreams, Hub, Policy, Subscriber, observe::CorsWitness};
 use actix_web_sse_metrics::Metrics;
@@ -29,8 +30,9 @@ async fn events(hub: Hub, subscriber: Subscriber) -> impl Responder {
 }
 
 impl Application {
-    /// `/events` behind a policy that allows this origin, `/private` behind none although it is
-    /// declared to need authentication, `/sse-reports`, and `/metrics`.
+    /// `/events` behind a policy that allows this origin, `/actix-cors` behind `actix_cors::Cors`
+    /// that does, `/private` behind nothing although it is declared to need authentication,
+    /// `/sse-reports`, and `/metrics`.
     pub(crate) fn start(origin: &str) -> Self {
         Self::start_with(origin, None)
     }
@@ -58,6 +60,7 @@ impl Application {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (tell, told) = mpsc::channel();
         let (streams, shown) = (hub.clone(), metrics.clone());
+        let allowed = origin.to_owned();
         let thread = thread::spawn(move || {
             let application = {
                 let hub = streams.clone();
@@ -68,6 +71,16 @@ impl Application {
                         .service(shown.reports("/sse-reports"))
                         .wrap(CorsWitness)
                         .route("/private", web::get().to(events))
+                        .service(
+                            web::resource("/actix-cors")
+                                .wrap(
+                                    Cors::default()
+                                        .allowed_origin(&allowed)
+                                        .allowed_methods(["GET"])
+                                        .supports_credentials(),
+                                )
+                                .route(web::get().to(events)),
+                        )
                         .service(
                             web::resource("/events")
                                 .wrap(policy.clone())

@@ -53,6 +53,7 @@ mod reconnect;
 mod reports;
 mod tickets;
 mod tools;
+mod verdicts;
 mod watched_page;
 
 /// The demo, as a program.
