@@ -1,5 +1,5 @@
 // Draws the dashboards as pictures, from live data, with Grafana's own components and no Grafana
-// server: node tests/pictures/draw.mjs [--minutes 15] [--again]
+// server: node tests/pictures/draw.mjs [--minutes 10] [--again]
 //
 // It runs the scene (Rust: two demos, Redis, nginx, clients, sse-probe watch, Prometheus), asks Prometheus
 // what every panel asks, draws the answers in headless Chromium, and writes grafana/pictures/*.png.
@@ -20,7 +20,7 @@ const WORK = join(ROOT, "target/pictures");
 const BOARDS = ["overview", "cors", "auth", "delivery", "connections", "probe"];
 
 const { values: options } = parseArgs({
-  options: { minutes: { type: "string", default: "15" }, again: { type: "boolean", default: false } },
+  options: { minutes: { type: "string", default: "10" }, again: { type: "boolean", default: false } },
 });
 
 if (!existsSync(join(HERE, "node_modules/@grafana/ui"))) {

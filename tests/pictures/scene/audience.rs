@@ -1,8 +1,8 @@
 //! Readers that come, stay a while, and come back.
 
 use std::{
-    io::{self, ErrorKind},
-    net::SocketAddr,
+    io::{self, ErrorKind, Read},
+    net::{SocketAddr, TcpStream},
     thread::Scope,
     time::{Duration, Instant},
 };
@@ -167,15 +167,31 @@ impl<'h> Reader<'h> {
         }
     }
 
-    /// Two in three are Chromium over HTTP/1.1, which drains the body for five seconds. The script
-    /// on the page reports it.
+    /// Two in three are Chromium over HTTP/1.1, which drains the body for five seconds or 16 KiB.
+    /// The script on the page reports it, and who loads the page anew begins anew.
     fn turn_away(&mut self, connection: Connection) {
         let report = Request::new("POST", "/sse-reports").body("text/plain", "cors_blocked");
         drop(self.on_page(report).send(self.house.front));
+        self.last_id = None;
         if self.random.u8(0..3) > 0 {
-            self.house.rest(5.0);
+            drain(connection.into_socket());
         }
-        drop(connection);
+    }
+}
+
+fn drain(mut socket: TcpStream) {
+    let until = Instant::now() + Duration::from_secs(5);
+    let mut left = 16 * 1024_usize;
+    let mut piece = [0; 4096];
+    while left > 0 {
+        let time = until.saturating_duration_since(Instant::now());
+        if time.is_zero() || socket.set_read_timeout(Some(time)).is_err() {
+            return;
+        }
+        match socket.read(&mut piece) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => left = left.saturating_sub(read),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ struct Args {
     #[arg(long)]
     probe: PathBuf,
     /// For how long.
-    #[arg(long, default_value_t = 15.0)]
+    #[arg(long, default_value_t = 10.0)]
     minutes: f64,
     /// Seconds between two scrapes.
     #[arg(long, default_value_t = 5)]
