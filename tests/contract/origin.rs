@@ -1,6 +1,6 @@
 //! Group O: which origins and hosts are let in.
 
-use actix_web_sse_tests::{Demo, Request, Settings};
+use actix_web_sse_tests::{Demo, LIMIT, Request, Settings};
 
 use crate::{APP, DEMO, expect};
 
@@ -118,6 +118,31 @@ fn o16_an_origin_of_60000_bytes_is_refused() {
     let demo = Demo::start(DEMO, &Settings::open());
     let request = from(format!("https://{}.com", "a".repeat(59_988)));
     expect::refused(&request, &demo, (403, "origin_malformed"), None);
+    let line = demo.process().wait_for_line("the refusal", LIMIT, |line| {
+        line.contains("origin_malformed").then(|| line.to_owned())
+    });
+    assert!(line.contains(&"a".repeat(200)), "{line}");
+    assert!(!line.contains(&"a".repeat(257)), "{} bytes", line.len());
+}
+
+#[test]
+fn a_candidate_list_is_counted_beside_the_enforced_one() {
+    let settings = Settings::open().set(
+        "policy.candidate.allow",
+        vec!["https://*.tenant.example.net"],
+    );
+    let demo = Demo::start(DEMO, &settings);
+    // The list that is in force lets both in, and refuses a third; the candidate misses the first.
+    expect::ok(&from(APP), &demo, Some(APP));
+    let tenant = "https://a.tenant.example.net";
+    expect::ok(&from(tenant), &demo, Some(tenant));
+    let evil = from("https://evil.com").send(demo.app);
+    assert_eq!(evil.status(), 403);
+    for (mode, refused) in [("report_only", 1.0), ("hard", 1.0), ("soft", 0.0)] {
+        let labels = [("reason", "origin_denied"), ("mode", mode)];
+        demo.wait_for_metric("sse_connections_rejected_total", &labels, refused);
+    }
+    demo.wait_for_metric("sse_connections_opened_total", &[], 2.0);
 }
 
 #[test]

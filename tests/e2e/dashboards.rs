@@ -4,7 +4,9 @@
 
 use std::{fs, path::PathBuf};
 
-use actix_web_sse_tests::{Claims, Demo, LIMIT, Prometheus, Request, Settings, Traffic, until};
+use actix_web_sse_tests::{
+    Claims, Demo, LIMIT, Prometheus, Redis, Request, Settings, Traffic, until,
+};
 use serde_json::Value;
 
 use crate::DEMO;
@@ -21,6 +23,11 @@ pub(crate) fn dashboard(name: &str) -> Value {
 pub(crate) fn queries(dashboard: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let panels = dashboard["panels"].as_array().unwrap().iter();
+    // Below a heading lie panels of its own.
+    let panels = panels.flat_map(|panel| match panel["panels"].as_array() {
+        Some(below) => below.iter().collect(),
+        None => vec![panel],
+    });
     panels
         .flat_map(|panel| {
             let targets = panel["targets"].as_array().unwrap().iter();
@@ -37,7 +44,10 @@ pub(crate) fn queries(dashboard: &Value) -> Vec<(String, String)> {
 
 #[test]
 fn no_panel_is_empty_under_mixed_traffic() {
-    let settings = Settings::reference().set("policy.limits.connects_per_second", 10_000);
+    let redis = Redis::start();
+    let settings = Settings::reference()
+        .set("policy.limits.connects_per_second", 10_000)
+        .set("backplane.redis", format!("redis://{}", redis.address()));
     let demo = Demo::start(DEMO, &settings);
     let prometheus = Prometheus::scraping(&[("sse", demo.metrics)], &[]);
     // One stream that stays, so that there are levels to show.

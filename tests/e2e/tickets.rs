@@ -111,8 +111,93 @@ fn t12_the_documented_client_fetches_a_new_ticket_and_misses_nothing(kind: Brows
     assert_eq!(page.page().evaluate("resets"), 0);
 }
 
+/// A snippet of the documentation, by the function that it defines.
+fn documented(function: &str) -> String {
+    let docs = include_str!("../../crates/actix-web-sse/src/protect/mod.rs");
+    let text: Vec<_> = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!"))
+        .collect();
+    let text = text.join("\n");
+    let snippets = text.split("```js").skip(1);
+    let mut snippets = snippets.filter_map(|rest| rest.split("```").next());
+    let wanted = format!("async function {function}(");
+    let snippet = snippets.find(|snippet| snippet.contains(&wanted));
+    snippet.expect("a snippet of the documentation").to_owned()
+}
+
+/// A page whose user has a session cookie for the host of the stream.
+fn signed_in<'a>(scene: &Scene, browser: &'a Browser) -> WatchedPage<'a> {
+    let page = WatchedPage::blank(browser, &scene.pages.origin());
+    let token = scene.demo.token(&Claims::of("ada"));
+    page.page()
+        .goto(&format!("{}/login?sid={token}", scene.pages.origin()));
+    page
+}
+
+fn t12_the_snippet_for_resumable_tickets_does_what_it_says(kind: BrowserKind) {
+    let scene = Scene::with_tickets("resumable");
+    let browser = Browser::launch(kind);
+    let page = signed_in(&scene, &browser);
+    page.watch_source(&format!(
+        "await (async () => {{
+           const api = 'http://{}';
+           {}
+           return open('demo');
+         }})()",
+        scene.relay.address(),
+        documented("open"),
+    ));
+    page.wait_for_opened(1);
+    scene.demo.publish("demo", "1");
+    page.wait_for_data(1);
+    scene.relay.cut();
+    page.wait_for_opened(2);
+    scene.demo.publish("demo", "2");
+    assert_eq!(page.wait_for_data(2), ["1", "2"]);
+}
+
+fn t12_the_snippet_for_single_use_tickets_does_what_it_says(kind: BrowserKind) {
+    let scene = Scene::with_tickets("single-use");
+    let browser = Browser::launch(kind);
+    let page = signed_in(&scene, &browser);
+    page.page().evaluate(&format!(
+        "(() => {{
+           const api = 'http://{}';
+           {}
+           window.got = [];
+           follow('demo', (event) => got.push(event.data));
+           return 0;
+         }})()",
+        scene.relay.address(),
+        documented("follow"),
+    ));
+    let by_ticket = [("auth_method", "ticket")];
+    let opened = |times| {
+        scene
+            .demo
+            .wait_for_metric("sse_connections_opened_total", &by_ticket, times);
+    };
+    opened(1.0);
+    scene.demo.publish("demo", "1");
+    page.page().wait("got.length === 1");
+    scene.relay.cut();
+    // The browser's own attempt comes with the ticket that is used up, and ends its EventSource.
+    let invalid = [("reason", "invalid_ticket")];
+    scene
+        .demo
+        .wait_for_metric("sse_connections_rejected_total", &invalid, 1.0);
+    scene.demo.publish("demo", "2");
+    opened(2.0);
+    scene.demo.publish("demo", "3");
+    page.page().wait("got.length === 3");
+    assert_eq!(page.page().evaluate("got.join()"), "1,2,3");
+}
+
 crate::in_each_browser! {
     t12_a_resumable_ticket_survives_the_browsers_own_reconnect,
     t12_a_single_use_ticket_ends_the_browsers_own_event_source,
     t12_the_documented_client_fetches_a_new_ticket_and_misses_nothing,
+    t12_the_snippet_for_resumable_tickets_does_what_it_says,
+    t12_the_snippet_for_single_use_tickets_does_what_it_says,
 }

@@ -5,10 +5,10 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{Headers, port::local};
@@ -25,6 +25,7 @@ struct Shared {
     upstream: Mutex<SocketAddr>,
     open: AtomicBool,
     running: AtomicBool,
+    delay_millis: AtomicU64,
     wires: Mutex<Vec<Arc<Wire>>>,
 }
 
@@ -75,6 +76,7 @@ impl Relay {
             upstream: Mutex::new(upstream),
             open: AtomicBool::new(true),
             running: AtomicBool::new(true),
+            delay_millis: AtomicU64::new(0),
             wires: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
@@ -146,6 +148,13 @@ impl Relay {
         self.cut();
     }
 
+    /// Makes what the server says wait for this long, piece by piece, as a far or crowded network
+    /// does; zero ends it.
+    pub fn slow_down(&self, delay: Duration) {
+        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.shared.delay_millis.store(millis, Ordering::SeqCst);
+    }
+
     /// Lets connections through again.
     pub fn mend(&self) {
         self.shared.open.store(true, Ordering::SeqCst);
@@ -162,7 +171,7 @@ impl Drop for Relay {
 }
 
 impl Shared {
-    fn connect(&self, client: TcpStream) {
+    fn connect(self: &Arc<Self>, client: TcpStream) {
         let upstream = *self.upstream.lock().unwrap();
         let connected = TcpStream::connect(upstream).and_then(|server| {
             client.set_nodelay(true)?;
@@ -200,9 +209,13 @@ impl Shared {
                 Err(_) => wire.end(),
             }
         });
+        let shared = Arc::clone(self);
         thread::spawn(move || {
             // Whatever ends this direction, the client is to see the end of it.
-            let _ = pass(&mut server_in, &mut client_out, |_| ());
+            let _ = pass(&mut server_in, &mut client_out, |_| {
+                let delay = shared.delay_millis.load(Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(delay));
+            });
             drop(client_out.shutdown(Shutdown::Write));
         });
     }

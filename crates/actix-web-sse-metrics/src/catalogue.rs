@@ -217,6 +217,32 @@ catalogue! {
     LOG_SUPPRESSED: "sse_log_records_suppressed_total", Kind::Counter,
         [label("event", Values::Closed(3))],
         "Log records left out by the rate limit.";
+    BACKPLANE_CONNECTED: "sse_backplane_connected", Kind::Gauge, [],
+        "1 while the backplane's engine answers, else 0. Of the backplane there are metrics only where a hub has one.";
+    BACKPLANE_SILENT: "sse_backplane_silent_seconds", Kind::Gauge, [],
+        "For how long this node has heard nothing from the engine, which it asks every second.";
+    BACKPLANE_LAG: "sse_backplane_lag_seconds", Kind::Histogram(LAG), [],
+        "From the publication of an event on whichever node to its arrival on this one, by the engine's clock.";
+    BACKPLANE_BACKLOG: "sse_backplane_backlog", Kind::Gauge, [],
+        "Publications of this node that wait for the engine.";
+    BACKPLANE_TOPICS: "sse_backplane_topics", Kind::Gauge, [],
+        "Topics that this node follows.";
+    BACKPLANE_FAILURES: "sse_backplane_failures_total", Kind::Counter, [],
+        "Connections to the engine that ended, and attempts that failed.";
+    BACKPLANE_PUBLISHED: "sse_backplane_published_total", Kind::Counter, [],
+        "Events of this node that the engine acknowledged.";
+    BACKPLANE_UNPUBLISHED: "sse_backplane_unpublished_total", Kind::Counter, [],
+        "Events of this node that the engine did not acknowledge; each was an error of its publisher's.";
+    BACKPLANE_DELIVERED: "sse_backplane_delivered_total", Kind::Counter, [],
+        "Events that came to this node from the engine.";
+    BACKPLANE_HOLES: "sse_backplane_holes_total", Kind::Counter, [],
+        "How often a topic's streams ended because the engine no longer had all that they lacked.";
+    BACKPLANE_RESETS: "sse_backplane_resets_total", Kind::Counter, [],
+        "How often the engine had lost its history, and every client was told.";
+    BACKPLANE_REVOCATIONS_LOST: "sse_backplane_revocations_lost_total", Kind::Counter, [],
+        "Revocations of this node that the others were not told of: too many in one outage.";
+    BACKPLANE_UNCOUNTED: "sse_backplane_uncounted_streams_total", Kind::Counter, [],
+        "Streams let in by this node's own count, because the engine could not be asked how many their user has on all nodes.";
     SCRAPE_DURATION: "sse_scrape_duration_seconds", Kind::Gauge, [],
         "How long it took to gather the library's metrics for this scrape.";
 }

@@ -12,6 +12,7 @@ use std::{
 use actix_web_sse::observe::OriginClass;
 
 use crate::{
+    backplane::Backplanes,
     catalogue::{Bounds, CLIENT_STREAMS, TOKEN_TTL},
     cells::{Counter, Histogram},
     clients::Clients,
@@ -43,6 +44,7 @@ pub(crate) struct Core {
     pub(crate) token_ttl: Histogram,
     pub(crate) published: Counter,
     pub(crate) levels: Levels,
+    pub(crate) backplanes: Backplanes,
     pub(crate) logs: Arc<LogCounts>,
     pub(crate) reports: ReportCounts,
     pub(crate) report_limit: ReportLimit,
@@ -87,6 +89,7 @@ impl Core {
             token_ttl: Histogram::new(bounds(&TOKEN_TTL)),
             published: Counter::default(),
             levels: Levels::default(),
+            backplanes: Backplanes::default(),
             logs: Arc::default(),
             reports: ReportCounts::default(),
             report_limit: ReportLimit::default(),

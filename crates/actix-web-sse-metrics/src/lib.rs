@@ -31,6 +31,9 @@
 //! is exported stands in [`CATALOGUE`] with its name, help, labels and bound; `METRICS.md` is made
 //! from it. Dashboards, alerts and a runbook lie in the repository's `grafana` folder.
 //!
+//! A hub with a backplane tells its observer of it when it is built: then the metrics of the
+//! backplane are there too, and otherwise not.
+//!
 //! [`log::Log`] writes a line when a stream opens, when it ends, and when a request is refused.
 //!
 //! [`Metrics::reports`] hears of the one thing that no server sees: why a browser's `EventSource`
@@ -71,6 +74,7 @@
 //! many people use what. It is never behind the stream guards, and has no CORS headers.
 
 mod ages;
+mod backplane;
 mod catalogue;
 mod cells;
 mod clients;

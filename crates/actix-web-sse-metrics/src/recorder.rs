@@ -3,9 +3,13 @@
 use std::{rc::Rc, sync::Arc};
 
 use actix_web::http::{Method, Version, header};
-use actix_web_sse::observe::{
-    AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass, PolicyInfo,
-    Publication, RefusalMode, RefusalReason, Refused, Resume, StreamObserver, Visitor,
+use actix_web_sse::{
+    BackplaneWatch,
+    observe::{
+        AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass,
+        PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
+        StreamObserver, Visitor,
+    },
 };
 
 use crate::{
@@ -109,6 +113,14 @@ impl Observer for Recorder {
             self.core.origin(&OriginClass::Allowed(Arc::clone(origin)));
         }
         self.core.levels.policy(policy);
+    }
+
+    fn backplane(&self, watch: &BackplaneWatch) {
+        self.core.backplanes.watch(watch);
+    }
+
+    fn relayed(&self, relayed: &Relayed<'_>) {
+        self.core.backplanes.relayed(relayed.lag);
     }
 
     fn draining(&self) {

@@ -73,6 +73,8 @@ async fn every_row_of_the_catalogue_is_exported_and_nothing_else() {
         })
         // Shown once a policy has told of itself.
         .filter(|row| row.name != "sse_cors_policy_info")
+        // Shown where a hub has a backplane; `backplane.rs` looks at them.
+        .filter(|row| !row.name.starts_with("sse_backplane_"))
         .map(|row| format!("{} {}", row.name, row.kind))
         .collect();
     exported.sort_unstable();

@@ -10,19 +10,24 @@ use std::{
     time::Instant,
 };
 
-use actix_web_sse::{Backplane, BackplaneError, BackplaneFuture, Event, History, Revocation, Sink};
+use actix_web_sse::{
+    Backplane, BackplaneError, BackplaneFuture, BackplaneStats, Event, History, Revocation, Sink,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
 
 use crate::{
-    config::RedisConfig,
+    config::{RedisConfig, UserLimits},
     engine::{self, LinkChange},
     error::StartError,
-    node::Question,
+    ledger::Ledger,
+    limits::RedisUserLimits,
+    node::{Node, Question},
     request::{Publication, Request},
-    stats::{BackplaneStats, Gauges, Pending},
+    revocations::RedisRevocations,
+    stats::{Gauges, Pending},
     tickets::RedisTickets,
 };
 
@@ -43,6 +48,7 @@ pub struct RedisBackplane {
 struct Shared {
     requests: mpsc::UnboundedSender<Request>,
     gauges: Arc<Gauges>,
+    ledger: Arc<Ledger>,
     config: RedisConfig,
     started: Instant,
 }
@@ -81,8 +87,10 @@ impl RedisBackplane {
         config.check()?;
         let (requests, inbox) = mpsc::unbounded_channel();
         let gauges = Arc::new(Gauges::default());
+        let ledger = Arc::new(Ledger::default());
         let (first, first_word) = sync_channel(1);
-        engine::spawn(config.clone(), Arc::clone(&gauges), inbox, listener, first)?;
+        let node = Node::new(config.clone(), Arc::clone(&gauges), Arc::clone(&ledger));
+        engine::spawn(node, inbox, listener, first)?;
         if !config.start_degraded {
             let limit = (config.connect_timeout + config.answer_timeout) * 2;
             first_word.recv_timeout(limit).unwrap_or_else(|error| {
@@ -97,16 +105,17 @@ impl RedisBackplane {
             shared: Arc::new(Shared {
                 requests,
                 gauges,
+                ledger,
                 config,
                 started: Instant::now(),
             }),
         })
     }
 
-    /// How it is, now.
+    /// How it is, now: for a readiness check, say.
     #[must_use]
     pub fn stats(&self) -> BackplaneStats {
-        self.shared.gauges.read(self.shared.started)
+        Backplane::stats(self)
     }
 
     /// A store of used tickets for [`PolicyBuilder::ticket_store`], shared by all nodes: a
@@ -116,6 +125,33 @@ impl RedisBackplane {
     #[must_use]
     pub fn tickets(&self) -> RedisTickets {
         RedisTickets::new(self.shared.requests.clone())
+    }
+
+    /// For [`PolicyBuilder::revocation_store`]: what one node revokes, all refuse.
+    ///
+    /// [`PolicyBuilder::revocation_store`]: actix_web_sse::protect::PolicyBuilder::revocation_store
+    #[must_use]
+    pub fn revocations(&self) -> RedisRevocations {
+        RedisRevocations {
+            requests: self.shared.requests.clone(),
+            ledger: Arc::clone(&self.shared.ledger),
+            gauges: Arc::clone(&self.shared.gauges),
+            started: self.shared.started,
+            grace: self.shared.config.revocation_grace,
+        }
+    }
+
+    /// For [`PolicyBuilder::user_limit_store`]: `per_user` then counts the streams of all nodes
+    /// together. `None` if the configuration says `per-node`.
+    ///
+    /// [`PolicyBuilder::user_limit_store`]: actix_web_sse::protect::PolicyBuilder::user_limit_store
+    #[must_use]
+    pub fn user_limits(&self) -> Option<RedisUserLimits> {
+        let how = self.shared.config.user_limits;
+        (how != UserLimits::PerNode).then(|| RedisUserLimits {
+            requests: self.shared.requests.clone(),
+            how,
+        })
     }
 
     fn ask(&self, request: Request) {
@@ -176,5 +212,9 @@ impl Backplane for RedisBackplane {
 
     fn revoke(&self, revocation: Revocation) {
         self.ask(Request::Revoke(revocation));
+    }
+
+    fn stats(&self) -> BackplaneStats {
+        self.shared.gauges.read(self.shared.started)
     }
 }

@@ -77,6 +77,35 @@ pub struct RedisConfig {
     pub backoff_most: Duration,
     /// How many publications may wait for Redis; further ones are refused. Default 10 000.
     pub max_pending: usize,
+    /// How many revocations may wait for Redis; further ones never reach the other nodes, which is
+    /// counted. Default 100 000.
+    pub max_pending_revocations: usize,
+    /// For how long a node that hears nothing from Redis goes by the revocations that it knows.
+    /// After that it refuses credentials that could have been revoked. Default: without limit.
+    #[serde(with = "humantime_serde")]
+    pub revocation_grace: Option<Duration>,
+    /// For how long a node is believed to be alive after its last word, which it says three times
+    /// as often. If it dies, the streams of its resumable tickets and of its users count no more
+    /// after that. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How the streams of a user are counted
+    /// ([`user_limits`](crate::RedisBackplane::user_limits)). Default `per-node`.
+    pub user_limits: UserLimits,
+}
+
+/// How the streams of a user are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum UserLimits {
+    /// Each node counts its own: a user can have the limit on each of them.
+    #[default]
+    PerNode,
+    /// All nodes together; while Redis cannot be asked, each node its own.
+    Shared,
+    /// All nodes together; while Redis cannot be asked, no user is let in (503).
+    SharedOrRefuse,
 }
 
 impl Default for RedisConfig {
@@ -93,6 +122,10 @@ impl Default for RedisConfig {
             backoff_least: Duration::from_millis(100),
             backoff_most: Duration::from_secs(10),
             max_pending: 10_000,
+            max_pending_revocations: 100_000,
+            revocation_grace: None,
+            lease: Duration::from_secs(30),
+            user_limits: UserLimits::PerNode,
         }
     }
 }
@@ -119,6 +152,7 @@ impl RedisConfig {
             ("keep_events", self.keep_events),
             ("history_events", self.history_events),
             ("max_pending", self.max_pending),
+            ("max_pending_revocations", self.max_pending_revocations),
         ] {
             if value == 0 {
                 return wrong(key, "must be at least 1");
@@ -136,6 +170,16 @@ impl RedisConfig {
         }
         if self.backoff_most < self.backoff_least {
             return wrong("backoff_most", "must not be below backoff_least");
+        }
+        if self.lease < Duration::from_secs(1) {
+            return wrong("lease", "must be at least 1 s");
+        }
+        // It asks every second, and an answer may take a while.
+        if self
+            .revocation_grace
+            .is_some_and(|grace| grace < Duration::from_secs(2))
+        {
+            return wrong("revocation_grace", "must be at least 2 s, or left out");
         }
         // Half of it is what an outage may last before a node has to suppose that it missed
         // something: it should be longer than a restart.

@@ -1,10 +1,6 @@
 //! The backplane's thread: sessions with Redis, one after the other.
 
-use std::{
-    sync::{Arc, mpsc::SyncSender},
-    thread,
-    time::Duration,
-};
+use std::{sync::mpsc::SyncSender, thread, time::Duration};
 
 use redis::RedisError;
 use tokio::{select, sync::mpsc, time::sleep};
@@ -13,13 +9,13 @@ use crate::{
     address::Addresses,
     backoff::Backoff,
     backplane::Listener,
-    config::RedisConfig,
     error::StartError,
+    held,
     node::Node,
     reader,
-    request::Request,
+    request::{Request, TicketUse},
     session::{End, Session},
-    stats::Gauges,
+    words::Word,
 };
 
 /// What happens to the connection, for a log.
@@ -55,13 +51,12 @@ struct Engine {
 
 /// Starts the thread. It ends when nobody can ask it for anything any more.
 pub(crate) fn spawn(
-    config: RedisConfig,
-    gauges: Arc<Gauges>,
+    node: Node,
     requests: mpsc::UnboundedReceiver<Request>,
     listener: Listener,
     first: First,
 ) -> Result<(), StartError> {
-    let addresses = Addresses::parse(&config.redis)?;
+    let addresses = Addresses::parse(&node.config.redis)?;
     let trouble = |error: std::io::Error| StartError::Thread(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -69,7 +64,7 @@ pub(crate) fn spawn(
         .map_err(trouble)?;
     let run = move || {
         let engine = Engine {
-            node: Node::new(config, gauges),
+            node,
             addresses,
             requests,
             listener,
@@ -170,7 +165,11 @@ async fn refuse(node: &Node, requests: &mut mpsc::UnboundedReceiver<Request>) {
                 // Those whose clients have gone are dropped on the way.
                 node.ask(question);
             }
-            Some(Request::Revoke(revocation)) => node.revoke(revocation),
+            Some(Request::Revoke(revocation)) => node.tell(Word::End(revocation)),
+            Some(Request::TakeBack(revocation)) => node.tell(Word::TakeBack(revocation)),
+            Some(Request::Ticket(id, TicketUse::Release { ttl })) => held::release(node, &id, ttl),
+            Some(Request::Hold(user)) => held::hold(node, user),
+            Some(Request::LetGo(user)) => held::let_go(node, &user),
             _ => {}
         }
     }

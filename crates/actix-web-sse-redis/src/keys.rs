@@ -39,6 +39,22 @@ impl Keys {
         key.strip_prefix(&self.prefix)?.strip_prefix("topic:")
     }
 
+    /// Who was revoked: a sorted set of users by the number of the revocation, one by when it is
+    /// over, and a hash of the moments up to which.
+    pub(crate) fn revoked(&self) -> [String; 3] {
+        ["revoked", "revoked:over", "revoked:until"].map(|name| format!("{}{name}", self.prefix))
+    }
+
+    /// A sorted set: which nodes are alive, and until when.
+    pub(crate) fn nodes(&self) -> String {
+        format!("{}nodes", self.prefix)
+    }
+
+    /// A hash: how many streams of a user each node has.
+    pub(crate) fn user(&self, user: &str) -> String {
+        format!("{}user:{user}", self.prefix)
+    }
+
     /// A ticket that was used.
     pub(crate) fn ticket(&self, id: &[u8; 16]) -> String {
         format!("{}ticket:{:032x}", self.prefix, u128::from_be_bytes(*id))
@@ -58,7 +74,12 @@ mod tests {
             keys.wake("n"),
             keys.topic("a}b"),
             keys.ticket(&[0; 16]),
-        ] {
+            keys.nodes(),
+            keys.user("a}b"),
+        ]
+        .into_iter()
+        .chain(keys.revoked())
+        {
             assert!(key.starts_with("{shop}:"), "{key}");
         }
     }

@@ -5,23 +5,25 @@ use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::VecDeque,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use actix_web_sse::{History, Revocation, Sink};
+use actix_web_sse::{History, Sink};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
+    clock::Clock,
     config::RedisConfig,
     following::{Following, Link},
+    held::TicketId,
     hello::Hello,
+    holdings::Holdings,
     keys::Keys,
+    ledger::Ledger,
     record::Entry,
     stats::Gauges,
+    words::Word,
 };
-
-/// How many revocations wait for Redis at the most.
-const MAX_REVOCATIONS: usize = 100_000;
 
 /// Somebody wants to know what was missed.
 #[derive(Debug)]
@@ -50,9 +52,18 @@ pub(crate) struct Node {
     changes: RefCell<Vec<(Arc<str>, bool)>>,
     epoch: RefCell<Option<Epoch>>,
     questions: RefCell<VecDeque<Question>>,
-    revocations: RefCell<VecDeque<Revocation>>,
-    /// A revocation waits.
-    pub(crate) revoking: Notify,
+    pub(crate) words: RefCell<VecDeque<Word>>,
+    /// A word waits.
+    pub(crate) telling: Notify,
+    /// Streams of resumable tickets, with how long these live on.
+    pub(crate) tickets: RefCell<Holdings<TicketId, Duration>>,
+    /// Streams of users, where those are counted on all nodes.
+    pub(crate) users: RefCell<Holdings<Arc<str>, ()>>,
+    /// Redis is to be told how many there are.
+    pub(crate) owing: Notify,
+    pub(crate) ledger: Arc<Ledger>,
+    /// The number of the last revocation that was learned from Redis.
+    pub(crate) last_revoked: Cell<u64>,
     /// Topics have been joined: questions may be ready.
     pub(crate) joined: Notify,
     /// The last ID that was read of the control stream.
@@ -62,12 +73,11 @@ pub(crate) struct Node {
     pub(crate) wake_read: Cell<u64>,
     /// When the reader last had an answer.
     heard: Cell<Option<Instant>>,
-    /// Redis's clock less this process's, in microseconds since the process began.
-    clock: Cell<Option<(Instant, u64)>>,
+    clock: Cell<Option<Clock>>,
 }
 
 impl Node {
-    pub(crate) fn new(config: RedisConfig, gauges: Arc<Gauges>) -> Self {
+    pub(crate) fn new(config: RedisConfig, gauges: Arc<Gauges>, ledger: Arc<Ledger>) -> Self {
         Self {
             keys: Keys::new(&config.namespace),
             id: format!("{:016x}", fastrand::u64(..)),
@@ -78,8 +88,13 @@ impl Node {
             changes: RefCell::default(),
             epoch: RefCell::default(),
             questions: RefCell::default(),
-            revocations: RefCell::default(),
-            revoking: Notify::new(),
+            words: RefCell::default(),
+            telling: Notify::new(),
+            tickets: RefCell::default(),
+            users: RefCell::default(),
+            owing: Notify::new(),
+            ledger,
+            last_revoked: Cell::new(0),
             joined: Notify::new(),
             control: RefCell::default(),
             woken: Cell::new(0),
@@ -160,6 +175,7 @@ impl Node {
         }
         if known == Some(false) {
             self.gauges.resets.fetch_add(1, Relaxed);
+            self.tell_again(0);
         }
         self.gauges.set_epoch(name);
         self.epoch.replace(Some(Epoch {
@@ -176,10 +192,20 @@ impl Node {
         }
     }
 
+    /// Takes note of Redis's clock and numbering.
+    pub(crate) fn note(&self, hello: &Hello) {
+        self.clock.set(Some(Clock::better(
+            self.clock.get(),
+            hello.asked,
+            hello.now,
+        )));
+        self.set_epoch(&hello.epoch, hello.base);
+        self.catch_up(hello);
+    }
+
     /// A connection has been made.
     pub(crate) fn greet(&self, hello: &Hello) {
-        self.clock.set(Some((Instant::now(), hello.now)));
-        self.set_epoch(&hello.epoch, hello.base);
+        self.note(hello);
         self.control
             .borrow_mut()
             .get_or_insert_with(|| hello.control.clone());
@@ -224,7 +250,7 @@ impl Node {
             self.lose(topic, record.number - 1);
         }
         if link != Link::Known {
-            self.measure(record.number);
+            self.measure(sink, topic, record.number);
             sink.deliver(topic, record.number, record.event);
         }
         link
@@ -240,13 +266,19 @@ impl Node {
     }
 
     /// Takes note of how old an event is.
-    fn measure(&self, number: u64) {
+    fn measure(&self, sink: &Sink, topic: &str, number: u64) {
         self.gauges.delivered.fetch_add(1, Relaxed);
-        if let Some((then, clock)) = self.clock.get() {
-            let passed = u64::try_from(then.elapsed().as_micros()).unwrap_or_default();
-            let lag = (clock + passed).saturating_sub(number);
+        if let Some(clock) = self.clock.get() {
+            let lag = clock.micros().saturating_sub(number);
             self.gauges.lag_micros.store(lag, Relaxed);
+            sink.relayed(topic, Duration::from_micros(lag));
         }
+    }
+
+    /// Whether it is time to look at Redis's clock and numbering again, although events come and
+    /// the reader has no other reason to ask.
+    pub(crate) fn greeted_long_ago(&self) -> bool {
+        self.clock.get().is_none_or(Clock::is_old)
     }
 
     pub(crate) fn ask(&self, question: Question) {
@@ -266,25 +298,5 @@ impl Node {
             });
         questions.extend(waiting);
         ready
-    }
-
-    /// Has the other nodes told, now or when Redis is back.
-    pub(crate) fn revoke(&self, revocation: Revocation) {
-        let mut waiting = self.revocations.borrow_mut();
-        if waiting.len() >= MAX_REVOCATIONS {
-            self.gauges.revocations_lost.fetch_add(1, Relaxed);
-            return;
-        }
-        waiting.push_back(revocation);
-        drop(waiting);
-        self.revoking.notify_one();
-    }
-
-    pub(crate) fn next_revocation(&self) -> Option<Revocation> {
-        self.revocations.borrow().front().cloned()
-    }
-
-    pub(crate) fn revocation_told(&self) {
-        self.revocations.borrow_mut().pop_front();
     }
 }

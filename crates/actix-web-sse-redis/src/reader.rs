@@ -8,6 +8,7 @@ use redis::{Cmd, RedisError, Value, aio::MultiplexedConnection};
 use crate::{
     following::{Link, in_order},
     hello::{Hello, Known},
+    ledger,
     node::Node,
     reply,
 };
@@ -29,11 +30,11 @@ pub(crate) async fn read(node: &Node, mut connection: MultiplexedConnection) -> 
 }
 
 async fn turn(node: &Node, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    if node.has_joining() {
+    if node.has_joining() || node.greeted_long_ago() {
         // On this connection and before the next read: so nothing above the number has been
         // delivered, and nothing above it will be missed.
         let hello = Hello::ask(node, connection, Known::Nothing).await?;
-        node.set_epoch(&hello.epoch, hello.base);
+        node.note(&hello);
         node.join(hello.newest);
     } else {
         node.leave();
@@ -108,6 +109,13 @@ fn obey(node: &Node, value: Value) {
         found.map(|(_, value)| value.as_str())
     };
     if field("from") == Some(node.id.as_str()) {
+        return;
+    }
+    let number = |name| field(name).and_then(|text| text.parse().ok());
+    if let (Some(user), Some(until), Some(remember)) =
+        (field("revoked"), number("until"), number("for"))
+    {
+        node.learn(&ledger::revocation(user, until, remember));
         return;
     }
     let revocation = match (field("user"), field("topic")) {

@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web_sse::{Event, Revocation, Sink};
-use redis::{RedisError, aio::MultiplexedConnection};
+use actix_web_sse::{Event, Revocation, Sink, protect::UserRevocation};
 use tokio::sync::oneshot;
 
-use crate::{keys::Keys, node::Question, script, stats::Pending};
+use crate::{held::TicketId, node::Question, stats::Pending};
 
 pub(crate) enum Request {
     Start(Sink),
@@ -15,7 +14,14 @@ pub(crate) enum Request {
     Interest,
     History(Question),
     Revoke(Revocation),
-    Ticket(TicketRequest),
+    /// A user's credentials hold no more.
+    TakeBack(UserRevocation),
+    Ticket(TicketId, TicketUse),
+    Limit(LimitRequest),
+    /// A stream of a user was let in although Redis could not be asked.
+    Hold(Arc<str>),
+    /// A stream of a user has ended.
+    LetGo(Arc<str>),
 }
 
 impl Request {
@@ -23,7 +29,12 @@ impl Request {
     pub(crate) fn refuse(self, why: &str) -> Option<Self> {
         match self {
             Self::Publish(publication) => publication.answer(Err(why.to_owned())),
-            Self::Ticket(ticket) => ticket.answer(None),
+            Self::Ticket(_, TicketUse::Once { claimed, .. } | TicketUse::Again { claimed, .. }) => {
+                claimed.answer(None);
+            }
+            Self::Limit(request) => {
+                request.answer(None);
+            }
             waits => return Some(waits),
         }
         None
@@ -74,63 +85,52 @@ impl Drop for Publication {
     }
 }
 
+/// Whoever waits to hear whether a ticket may be used.
+pub(crate) struct TicketClaimed(pub(crate) oneshot::Sender<Option<bool>>);
+
+impl TicketClaimed {
+    /// `None`: Redis could not be asked. False if nobody waits any more.
+    pub(crate) fn answer(self, answer: Option<bool>) -> bool {
+        self.0.send(answer).is_ok()
+    }
+}
+
 /// What is to be done with a ticket.
-#[derive(Debug, Clone, Copy)]
 pub(crate) enum TicketUse {
     /// For the only time.
-    Once { remember: Duration },
+    Once {
+        remember: Duration,
+        claimed: TicketClaimed,
+    },
     /// As one that may be used again.
-    Again { fresh: bool, held: Duration },
+    Again {
+        fresh: bool,
+        ttl: Duration,
+        claimed: TicketClaimed,
+    },
     /// A stream of it has ended.
     Release { ttl: Duration },
 }
 
-pub(crate) struct TicketRequest {
-    pub(crate) id: [u8; 16],
-    pub(crate) how: TicketUse,
-    pub(crate) reply: Option<oneshot::Sender<Option<bool>>>,
+/// One more stream of a user is wanted.
+pub(crate) struct LimitRequest {
+    pub(crate) user: Arc<str>,
+    pub(crate) limit: u32,
+    reply: oneshot::Sender<Option<bool>>,
 }
 
-impl TicketRequest {
-    pub(crate) async fn run(
-        &self,
-        keys: &Keys,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<bool, RedisError> {
-        let key = keys.ticket(&self.id);
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX / 2000);
-        match self.how {
-            TicketUse::Once { remember } => {
-                let set: Option<String> = redis::cmd("SET")
-                    .arg(key)
-                    .arg(&["1", "NX", "PX"])
-                    .arg(millis(remember))
-                    .query_async(connection)
-                    .await?;
-                Ok(set.is_some())
-            }
-            TicketUse::Again { fresh, held } => {
-                script::CLAIM_RESUMABLE
-                    .key(key)
-                    .arg(u8::from(fresh))
-                    .arg(millis(held))
-                    .invoke_async(connection)
-                    .await
-            }
-            TicketUse::Release { ttl } => {
-                script::RELEASE
-                    .key(key)
-                    .arg(millis(ttl))
-                    .invoke_async(connection)
-                    .await
-            }
-        }
+impl LimitRequest {
+    pub(crate) fn new(user: Arc<str>, limit: u32, reply: oneshot::Sender<Option<bool>>) -> Self {
+        Self { user, limit, reply }
     }
 
-    /// `None`: Redis could not be asked.
-    pub(crate) fn answer(self, answer: Option<bool>) {
-        if let Some(reply) = self.reply {
-            let _ = reply.send(answer);
-        }
+    /// Nobody waits any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    /// `None`: Redis could not be asked. False if nobody waits any more.
+    pub(crate) fn answer(self, answer: Option<bool>) -> bool {
+        self.reply.send(answer).is_ok()
     }
 }

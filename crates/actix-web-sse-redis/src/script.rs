@@ -4,6 +4,8 @@
 //! how old an event is; and numbers given after everything was flushed are above all that were
 //! given before, for readers to go on with. A Lua number holds them exactly up to the year 2255.
 
+pub(crate) mod held;
+
 use std::sync::LazyLock;
 
 use redis::Script;
@@ -52,10 +54,12 @@ return {epoch, base, text(number)}
 
 /// Says how far the numbering is, and begins one if there is none, or if this one has gone back.
 ///
-/// Keys: head, control. Arguments: an epoch in case one is needed, the epoch known to the caller,
-/// the highest number the caller has seen of it; `lost` if the caller knows that history is lost.
-/// Returns the epoch, its base, the newest number, the time, and the newest ID of the control
-/// stream.
+/// Keys: head, control, those of revocations. Arguments: an epoch in case one is needed, the epoch known to the caller,
+/// the highest number the caller has seen of it; `lost` if the caller knows that history is lost;
+/// the number of the last revocation known to the caller, and how many to return at the most.
+/// Returns the epoch, its base, the newest number, the time, the newest ID of the control stream,
+/// the number of the newest revocation and how many are in force, and those after the known one: user, number, up to which
+/// moment, and for how long they are in force, the latter in milliseconds.
 pub(crate) static HELLO: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
@@ -73,7 +77,56 @@ if gone or back then
     redis.call('HSET', head, 'epoch', epoch, 'base', base, 'seq', seq)
 end
 local last = redis.call('XREVRANGE', control, '+', '-', 'COUNT', 1)
-return {epoch, base, seq, text(now), #last > 0 and last[1][1] or '0-0'}
+local newest = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2] or '0'
+local revoked = {}
+if tonumber(newest) > tonumber(ARGV[5]) then
+    local users = redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[5], '+inf',
+        'WITHSCORES', 'LIMIT', 0, ARGV[6])
+    for i = 1, #users, 2 do
+        local over = tonumber(redis.call('ZSCORE', KEYS[4], users[i]) or '0')
+        revoked[#revoked + 1] = {users[i], text(tonumber(users[i + 1])),
+            redis.call('HGET', KEYS[5], users[i]) or '0',
+            text(math.max(0, math.floor((over - now) / 1000)))}
+    end
+end
+return {epoch, base, seq, text(now), #last > 0 and last[1][1] or '0-0',
+    text(tonumber(newest)), redis.call('ZCOUNT', KEYS[4], text(now), '+inf'), revoked}
+",
+    )
+});
+
+/// Notes that a user's credentials up to some moment hold no more, and tells every node. What is
+/// over is forgotten on the way, a little at a time.
+///
+/// Keys: control, those of revocations. Arguments: the node that revokes, the user, the moment and
+/// how long to remember it in milliseconds, for how many milliseconds the control stream is kept.
+pub(crate) static TAKE_BACK: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+local control, revoked, overs, untils = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local user = ARGV[2]
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', overs, '-inf', text(now), 'LIMIT', 0, 100)) do
+    redis.call('ZREM', overs, gone)
+    redis.call('ZREM', revoked, gone)
+    redis.call('HDEL', untils, gone)
+end
+local known = tonumber(redis.call('HGET', untils, user) or '-1')
+local news = tonumber(ARGV[3]) > known
+local over = math.max(tonumber(redis.call('ZSCORE', overs, user) or '0'), now + ARGV[4] * 1000)
+redis.call('ZADD', overs, text(over), user)
+if news then
+    local newest = redis.call('ZREVRANGE', revoked, 0, 0, 'WITHSCORES')[2] or '0'
+    redis.call('ZADD', revoked, text(math.max(now, tonumber(newest) + 1)), user)
+    redis.call('HSET', untils, user, ARGV[3])
+    redis.call('XADD', control, 'MAXLEN', '~', 100000, '*', 'from', ARGV[1], 'revoked', user,
+        'until', ARGV[3], 'for', ARGV[4])
+    redis.call('PEXPIRE', control, ARGV[5])
+end
+local last = tonumber(redis.call('ZREVRANGE', overs, 0, 0, 'WITHSCORES')[2])
+for i = 2, 4 do
+    redis.call('PEXPIRE', KEYS[i], text(math.ceil((last - now) / 1000) + 60000))
+end
+return 1
 ",
     )
 });
@@ -106,36 +159,6 @@ for i = 2, #KEYS do
         redis.call('XRANGE', KEYS[i], '(' .. ARGV[2] .. '-0', '+', 'COUNT', ARGV[4])}
 end
 return topics
-",
-    )
-});
-
-/// A ticket that may be used again while a stream of it is open, and for a while after.
-///
-/// Key: the ticket. Arguments: whether it is fresh, for how many milliseconds an open stream is
-/// believed to be open. Returns whether it may be used.
-pub(crate) static CLAIM_RESUMABLE: LazyLock<Script> = LazyLock::new(|| {
-    script(
-        r"
-if redis.call('EXISTS', KEYS[1]) == 0 and ARGV[1] ~= '1' then return 0 end
-redis.call('INCR', KEYS[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
-",
-    )
-});
-
-/// A stream of such a ticket has ended.
-///
-/// Key: the ticket. Argument: for how many milliseconds it may be used after the last one.
-pub(crate) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
-    script(
-        r"
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-if redis.call('DECR', KEYS[1]) <= 0 then
-    redis.call('SET', KEYS[1], 0, 'PX', ARGV[1])
-end
-return 1
 ",
     )
 });

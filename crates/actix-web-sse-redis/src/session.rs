@@ -2,24 +2,23 @@
 
 use std::{future::Future, pin::Pin};
 
-use actix_web_sse::{History, Revocation};
+use actix_web_sse::History;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value,
     aio::MultiplexedConnection,
 };
-use tokio::{select, sync::mpsc, time};
+use tokio::{select, sync::mpsc};
 
 use crate::{
+    held,
     hello::{Hello, Known, new_epoch},
     node::{Node, Question},
     reader, record, reply,
-    request::{Publication, Request, TicketRequest},
+    request::{Publication, Request, TicketUse},
     script,
+    words::{self, Word},
 };
-
-/// How long to wait before a revocation is offered again to a Redis that is there and refuses.
-const OFFER_AGAIN: time::Duration = time::Duration::from_secs(1);
 
 /// Why a session is over.
 pub(crate) enum End {
@@ -41,7 +40,7 @@ impl Session {
         let patient = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(node.config.connect_timeout))
             .set_response_timeout(Some(node.config.answer_timeout));
-        let asking = client
+        let mut asking = client
             .get_multiplexed_async_connection_with_config(&patient)
             .await?;
         let blocking =
@@ -49,8 +48,15 @@ impl Session {
         let mut reading = client
             .get_multiplexed_async_connection_with_config(&blocking)
             .await?;
-        let hello = Hello::ask(node, &mut reading, Known::Nothing).await?;
-        node.greet(&hello);
+        // All of what was revoked, however much it is: nobody is let in before.
+        loop {
+            let hello = Hello::ask(node, &mut reading, Known::Nothing).await?;
+            node.greet(&hello);
+            if !hello.is_page_full() {
+                break;
+            }
+        }
+        held::announce(node, &mut asking).await?;
         Ok(Self { reading, asking })
     }
 
@@ -62,7 +68,8 @@ impl Session {
     ) -> End {
         select! {
             error = reader::read(node, self.reading) => End::Failed(error),
-            error = tell_revocations(node, self.asking.clone()) => End::Failed(error),
+            error = words::tell_all(node, self.asking.clone()) => End::Failed(error),
+            error = held::renew(node, self.asking.clone()) => End::Failed(error),
             end = serve(node, &self.asking, requests) => end,
         }
     }
@@ -102,6 +109,14 @@ async fn serve(
         for question in node.ready_questions() {
             flying.push(Box::pin(answer(node, again(), question)));
         }
+        let tickets = node.tickets.borrow_mut().take_owed();
+        for ticket in tickets {
+            flying.push(Box::pin(held::settle_ticket(node, again(), ticket)));
+        }
+        let users = node.users.borrow_mut().take_owed();
+        if !users.is_empty() {
+            flying.push(Box::pin(held::settle_users(node, again(), users)));
+        }
         select! {
             request = requests.recv() => match request {
                 None => return End::Unused,
@@ -116,15 +131,28 @@ async fn serve(
                     flying.push(Box::pin(publish(node, again(), publication)));
                 }
                 Some(Request::History(question)) => node.ask(question),
-                Some(Request::Revoke(revocation)) => node.revoke(revocation),
-                Some(Request::Ticket(ticket)) => {
-                    flying.push(Box::pin(use_ticket(node, again(), ticket)));
+                Some(Request::Revoke(revocation)) => node.tell(Word::End(revocation)),
+                Some(Request::TakeBack(revocation)) => node.tell(Word::TakeBack(revocation)),
+                Some(Request::Ticket(id, TicketUse::Once { remember, claimed })) => {
+                    flying.push(Box::pin(held::use_once(node, again(), id, remember, claimed)));
                 }
+                Some(Request::Ticket(id, TicketUse::Again { fresh, ttl, claimed })) => {
+                    flying.push(Box::pin(held::claim(node, again(), id, fresh, ttl, claimed)));
+                }
+                Some(Request::Ticket(id, TicketUse::Release { ttl })) => {
+                    held::release(node, &id, ttl);
+                }
+                Some(Request::Limit(request)) => {
+                    flying.push(Box::pin(held::acquire(node, again(), request)));
+                }
+                Some(Request::Hold(user)) => held::hold(node, user),
+                Some(Request::LetGo(user)) => held::let_go(node, &user),
             },
             Some(outcome) = flying.next() => if let Some(error) = outcome {
                 return End::Failed(error);
             },
             () = node.joined.notified() => {}
+            () = node.owing.notified() => {}
         }
     }
 }
@@ -237,60 +265,6 @@ fn history(value: Value, question: &Question, limit: usize) -> History {
     }
     history.events.sort_by_key(|(_, number, _)| *number);
     history
-}
-
-/// Tells the other nodes what to end, one thing after the other, and keeps each until Redis has
-/// it.
-async fn tell_revocations(node: &Node, mut connection: MultiplexedConnection) -> RedisError {
-    loop {
-        while let Some(revocation) = node.next_revocation() {
-            match tell(node, &mut connection, &revocation).await {
-                Ok(()) => node.revocation_told(),
-                Err(error) if ends_session(&error) => return error,
-                Err(_) => time::sleep(OFFER_AGAIN).await,
-            }
-        }
-        node.revoking.notified().await;
-    }
-}
-
-async fn tell(
-    node: &Node,
-    connection: &mut MultiplexedConnection,
-    revocation: &Revocation,
-) -> Result<(), RedisError> {
-    let (kind, name) = match revocation {
-        Revocation::User(user) => ("user", user),
-        Revocation::Topic(topic) => ("topic", topic),
-        // A newer kind: this version cannot tell of it.
-        _ => return Ok(()),
-    };
-    let key = node.keys.control();
-    redis::pipe()
-        .cmd("XADD")
-        .arg(&key)
-        .arg(&["MAXLEN", "~", "100000", "*", "from"])
-        .arg(&node.id)
-        .arg(kind)
-        .arg(&**name)
-        .ignore()
-        .cmd("PEXPIRE")
-        .arg(&key)
-        .arg(node.config.keep_millis())
-        .ignore()
-        .query_async(connection)
-        .await
-}
-
-async fn use_ticket(
-    node: &Node,
-    mut connection: MultiplexedConnection,
-    request: TicketRequest,
-) -> Option<RedisError> {
-    let outcome = request.run(&node.keys, &mut connection).await;
-    let error = outcome.as_ref().err().cloned().filter(ends_session);
-    request.answer(outcome.ok());
-    error
 }
 
 /// An error of a command for its publisher. The client's message has no URL in it.

@@ -1,4 +1,4 @@
-//! How the backplane is, for metrics and readiness checks.
+//! What is counted for [`BackplaneStats`].
 
 use std::{
     sync::{
@@ -8,37 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How the backplane is, read when asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BackplaneStats {
-    /// Redis answers.
-    pub connected: bool,
-    /// For how long the reader has had no answer; it asks every second at the least.
-    pub silent: Duration,
-    /// How old the newest event was when it was delivered here, by Redis's clock.
-    pub lag: Duration,
-    /// Publications that wait for Redis.
-    pub pending: u64,
-    /// Topics that this node reads.
-    pub topics: u64,
-    /// Connections that ended, and attempts that failed.
-    pub failures: u64,
-    /// Events that Redis acknowledged.
-    pub published: u64,
-    /// Events that Redis did not acknowledge; each of them was an error of its publisher's.
-    pub unpublished: u64,
-    /// Events that came from Redis and went to the hub.
-    pub delivered: u64,
-    /// How often streams of a topic ended because Redis no longer had all that they lacked.
-    pub holes: u64,
-    /// How often the numbering began anew, because Redis had lost its history.
-    pub resets: u64,
-    /// Revocations that the other nodes have not been told of: there were too many in an outage.
-    pub revocations_lost: u64,
-    /// Why Redis was last lost.
-    pub last_error: Option<String>,
-}
+use actix_web_sse::BackplaneStats;
 
 /// Counts and levels, written by the backplane's thread.
 #[derive(Debug, Default)]
@@ -54,6 +24,7 @@ pub(crate) struct Gauges {
     pub(crate) holes: AtomicU64,
     pub(crate) resets: AtomicU64,
     pub(crate) revocations_lost: AtomicU64,
+    pub(crate) uncounted: AtomicU64,
     texts: Mutex<Texts>,
 }
 
@@ -67,6 +38,11 @@ struct Texts {
 impl Gauges {
     fn texts(&self) -> std::sync::MutexGuard<'_, Texts> {
         self.texts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long the reader has had no answer.
+    pub(crate) fn silent(&self, started: Instant) -> Duration {
+        self.texts().heard.unwrap_or(started).elapsed()
     }
 
     pub(crate) fn heard(&self) {
@@ -90,21 +66,22 @@ impl Gauges {
     pub(crate) fn read(&self, started: Instant) -> BackplaneStats {
         let texts = self.texts();
         let count = |gauge: &AtomicU64| gauge.load(Relaxed);
-        BackplaneStats {
-            connected: self.connected.load(Relaxed),
-            silent: texts.heard.unwrap_or(started).elapsed(),
-            lag: Duration::from_micros(count(&self.lag_micros)),
-            pending: count(&self.pending),
-            topics: count(&self.topics),
-            failures: count(&self.failures),
-            published: count(&self.published),
-            unpublished: count(&self.unpublished),
-            delivered: count(&self.delivered),
-            holes: count(&self.holes),
-            resets: count(&self.resets),
-            revocations_lost: count(&self.revocations_lost),
-            last_error: texts.last_error.clone(),
-        }
+        let mut stats = BackplaneStats::default();
+        stats.connected = self.connected.load(Relaxed);
+        stats.silent = texts.heard.unwrap_or(started).elapsed();
+        stats.lag = Duration::from_micros(count(&self.lag_micros));
+        stats.pending = count(&self.pending);
+        stats.topics = count(&self.topics);
+        stats.failures = count(&self.failures);
+        stats.published = count(&self.published);
+        stats.unpublished = count(&self.unpublished);
+        stats.delivered = count(&self.delivered);
+        stats.holes = count(&self.holes);
+        stats.resets = count(&self.resets);
+        stats.revocations_lost = count(&self.revocations_lost);
+        stats.uncounted = count(&self.uncounted);
+        stats.last_error.clone_from(&texts.last_error);
+        stats
     }
 }
 

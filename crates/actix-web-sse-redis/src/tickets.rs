@@ -8,14 +8,10 @@ use actix_web_sse::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::request::{Request, TicketRequest, TicketUse};
+use crate::request::{Request, TicketClaimed, TicketUse};
 
 /// Beyond its life a ticket is remembered for this long: the clocks of nodes differ.
 const SKEW: Duration = Duration::from_secs(60);
-
-/// For how long a stream of a resumable ticket is believed to be open, should its node have died
-/// without a word.
-const HELD: Duration = Duration::from_secs(24 * 3600);
 
 /// Remembers in Redis which tickets have been used ([`RedisBackplane::tickets`]).
 ///
@@ -39,32 +35,34 @@ impl RedisTickets {
         Self { requests }
     }
 
-    fn ask(&self, id: [u8; 16], how: TicketUse, reply: Option<oneshot::Sender<Option<bool>>>) {
-        let request = TicketRequest { id, how, reply };
+    fn ask(&self, id: [u8; 16], how: TicketUse) {
         // No thread, no answer: the receiver of the reply sees that.
-        let _ = self.requests.send(Request::Ticket(request));
+        let _ = self.requests.send(Request::Ticket(id, how));
     }
 }
 
 impl TicketStore for RedisTickets {
     fn claim<'a>(&'a self, claim: &'a TicketClaim) -> TicketFuture<'a> {
+        let (reply, answer) = oneshot::channel();
+        let claimed = TicketClaimed(reply);
         let how = match claim.mode {
             TicketMode::SingleUse => TicketUse::Once {
                 remember: claim.ttl + SKEW,
+                claimed,
             },
             _ => TicketUse::Again {
                 fresh: claim.fresh,
-                held: HELD.max(claim.ttl),
+                ttl: claim.ttl,
+                claimed,
             },
         };
-        let (reply, answer) = oneshot::channel();
-        self.ask(claim.id, how, Some(reply));
+        self.ask(claim.id, how);
         Box::pin(async { answer.await.ok().flatten().ok_or(TicketStoreUnavailable) })
     }
 
     fn release(&self, claim: &TicketClaim) {
         if claim.mode != TicketMode::SingleUse {
-            self.ask(claim.id, TicketUse::Release { ttl: claim.ttl }, None);
+            self.ask(claim.id, TicketUse::Release { ttl: claim.ttl });
         }
     }
 }

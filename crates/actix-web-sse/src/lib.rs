@@ -105,8 +105,8 @@ pub use answer::{Answer, AnswerError};
 pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, EventParts, Retry};
 pub use hub::{
-    Backplane, BackplaneError, BackplaneFuture, EventHead, History, Hub, HubBuilder, HubStats,
-    IntoTopics, PublishError, Published, Revocation, Sink, Subscription,
+    Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, EventHead, History,
+    Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Revocation, Sink, Subscription,
 };
 pub use protect::Policy;
 pub use server::{ForEventStreams, tune_socket};

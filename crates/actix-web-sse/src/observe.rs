@@ -15,6 +15,7 @@ use std::{fmt, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::HttpRequest;
 
+use crate::hub::BackplaneWatch;
 pub use crate::witness::{CorsWitness, WitnessFuture, Witnessed};
 
 macro_rules! vocabulary {
@@ -415,6 +416,24 @@ impl<'a> Publication<'a> {
     }
 }
 
+/// An event that came to this node from its backplane.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Relayed<'a> {
+    /// The topic; never a label, for topics are not bounded.
+    pub topic: &'a str,
+    /// Since it was published, on whichever node, by the engine's clock.
+    pub lag: Duration,
+}
+
+impl<'a> Relayed<'a> {
+    /// An event as it is reported.
+    #[must_use]
+    pub const fn new(topic: &'a str, lag: Duration) -> Self {
+        Self { topic, lag }
+    }
+}
+
 /// What a policy enforces, told once when it is built: what a recorder shows beside the counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -466,9 +485,20 @@ pub trait Observer: Send + Sync + 'static {
         let _ = publication;
     }
 
+    /// An event came from the backplane. Told on the backplane's own thread.
+    fn relayed(&self, relayed: &Relayed<'_>) {
+        let _ = relayed;
+    }
+
     /// A policy that reports to this observer was built.
     fn policy(&self, policy: &PolicyInfo) {
         let _ = policy;
+    }
+
+    /// A hub with a backplane that reports to this observer was built. Keep the watch to ask how
+    /// the backplane is; it keeps nothing alive.
+    fn backplane(&self, watch: &BackplaneWatch) {
+        let _ = watch;
     }
 
     /// The process began to drain.
@@ -542,9 +572,19 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.published(publication);
     }
 
+    fn relayed(&self, relayed: &Relayed<'_>) {
+        self.0.relayed(relayed);
+        self.1.relayed(relayed);
+    }
+
     fn policy(&self, policy: &PolicyInfo) {
         self.0.policy(policy);
         self.1.policy(policy);
+    }
+
+    fn backplane(&self, watch: &BackplaneWatch) {
+        self.0.backplane(watch);
+        self.1.backplane(watch);
     }
 
     fn draining(&self) {
@@ -607,8 +647,16 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).published(publication);
     }
 
+    fn relayed(&self, relayed: &Relayed<'_>) {
+        (**self).relayed(relayed);
+    }
+
     fn policy(&self, policy: &PolicyInfo) {
         (**self).policy(policy);
+    }
+
+    fn backplane(&self, watch: &BackplaneWatch) {
+        (**self).backplane(watch);
     }
 
     fn draining(&self) {

@@ -53,6 +53,8 @@ pub struct Identity {
     /// When the credentials end, on the monotonic clock: a step of the system clock changes
     /// nothing.
     pub deadline: Option<Instant>,
+    /// When the credentials were issued, where they say so: what a revocation goes by.
+    pub issued: Option<SystemTime>,
     /// Which topics may be read.
     pub topics: TopicRights,
     /// Whether events may be published, where the application asks for that right.
@@ -67,6 +69,7 @@ impl Identity {
             user: None,
             method: AuthMethod::None,
             deadline: None,
+            issued: None,
             topics: TopicRights::All,
             publish: false,
         }
@@ -96,6 +99,15 @@ impl Identity {
     pub fn expiring_at(self, end: SystemTime) -> Self {
         let ttl = end.duration_since(SystemTime::now()).unwrap_or_default();
         self.expiring_in(ttl)
+    }
+
+    /// The credentials were issued then. For an authenticator that goes by the credentials alone:
+    /// then [`Policy::revoke`](crate::Policy::revoke) knows which of them it took back. One that
+    /// asks whoever issued them leaves it out, for it is told there.
+    #[must_use]
+    pub const fn issued_at(mut self, issued: SystemTime) -> Self {
+        self.issued = Some(issued);
+        self
     }
 
     /// May read these topics only.

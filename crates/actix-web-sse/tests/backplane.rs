@@ -18,8 +18,9 @@ use actix_web::{
     web,
 };
 use actix_web_sse::{
-    Backplane, BackplaneError, BackplaneFuture, Event, History, Hub, PublishError, Revocation,
-    Sink, Subscriber,
+    Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, Event, History,
+    Hub, PublishError, Revocation, Sink, Subscriber,
+    observe::{Observer, Opened, StreamObserver},
     test::{Reading, read_events},
 };
 
@@ -108,6 +109,14 @@ impl Backplane for Node {
         {
             sink.revoke(&revocation);
         }
+    }
+
+    fn stats(&self) -> BackplaneStats {
+        let kept = self.0.0.lock().unwrap();
+        let mut stats = BackplaneStats::default();
+        stats.connected = !kept.down;
+        stats.published = kept.number;
+        stats
     }
 }
 
@@ -240,4 +249,48 @@ async fn a_disconnected_topic_ends_on_every_node() {
     let on_b = open(&b, None).await;
     a.disconnect_topic("t");
     assert!(read(on_b, 1).await.ended);
+}
+
+/// Keeps the watch that it is given.
+#[derive(Default)]
+struct Keeper(Mutex<Option<BackplaneWatch>>);
+
+impl Observer for Keeper {
+    fn opened(&self, _: &Opened<'_>) -> Box<dyn StreamObserver> {
+        Box::new(())
+    }
+
+    fn backplane(&self, watch: &BackplaneWatch) {
+        *self.0.lock().unwrap() = Some(watch.clone());
+    }
+}
+
+#[actix_web::test]
+async fn an_observer_can_ask_how_the_backplane_is_for_as_long_as_there_is_the_hub() {
+    let engine = Arc::new(Engine::default());
+    let keeper: Arc<Keeper> = Arc::default();
+    let hub = Hub::builder()
+        .observer((Arc::clone(&keeper), ()))
+        .backplane(Node(Arc::clone(&engine), 0))
+        .build()
+        .unwrap();
+    let watch = keeper.0.lock().unwrap().take().unwrap();
+    publish(&hub, "x").await;
+    assert_eq!(watch.stats().unwrap().published, 1);
+    assert_eq!(watch.stats(), hub.backplane_stats());
+    engine.0.lock().unwrap().down = true;
+    assert!(!watch.stats().unwrap().connected);
+    drop(hub);
+    assert_eq!(watch.stats(), None);
+}
+
+#[test]
+fn a_hub_of_one_process_has_no_backplane_to_ask_about() {
+    let keeper: Arc<Keeper> = Arc::default();
+    let hub = Hub::builder()
+        .observer(Arc::clone(&keeper))
+        .build()
+        .unwrap();
+    assert_eq!(hub.backplane_stats(), None);
+    assert!(keeper.0.lock().unwrap().is_none());
 }

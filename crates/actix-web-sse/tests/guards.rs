@@ -10,6 +10,8 @@
     reason = "test code: a failure is to be loud"
 )]
 
+#[path = "guards/reply.rs"]
+mod reply;
 #[path = "guards/support.rs"]
 mod support;
 
@@ -25,6 +27,9 @@ mod cors;
 mod http2;
 #[path = "guards/hub.rs"]
 mod hub;
+#[cfg(feature = "jwt")]
+#[path = "guards/jwt.rs"]
+mod jwt;
 #[path = "guards/limits.rs"]
 mod limits;
 #[path = "guards/origin.rs"]
@@ -33,5 +38,11 @@ mod origin;
 mod outbound;
 #[path = "guards/preflight.rs"]
 mod preflight;
+#[path = "guards/revocation.rs"]
+mod revocation;
+#[path = "guards/storm.rs"]
+mod storm;
 #[path = "guards/tickets.rs"]
 mod tickets;
+#[path = "guards/user_limits.rs"]
+mod user_limits;

@@ -4,12 +4,10 @@ use std::fmt::Display;
 
 use actix_web_sse::{Hub, Policy, config::ConfigError};
 use actix_web_sse_metrics::{Metrics, OperatorAccess};
-use actix_web_sse_redis::RedisBackplane;
-use prometheus::Registry;
 
 use crate::{
     application::{EVENTS, topic},
-    backplane::{self, BackplaneCollector},
+    backplane,
     config::{Config, Operators},
     failure::Failure,
     listeners::Listeners,
@@ -44,7 +42,7 @@ impl Demo {
         let backplane = config.backplane.clone().map(backplane::connect);
         let backplane = faults.one(backplane.transpose());
         let shared = backplane.as_ref().and_then(Option::as_ref);
-        let metrics = metrics(&config, shared).map_err(Failure::one)?;
+        let metrics = metrics(&config).map_err(Failure::one)?;
         let observer = || (metrics.observer(), metrics.log().build());
         let mut hub = Hub::builder()
             .config(config.hub.clone())
@@ -57,7 +55,12 @@ impl Demo {
             .observer(observer());
         if let Some(shared) = shared {
             hub = hub.backplane(shared.clone());
-            policy = policy.ticket_store(shared.tickets());
+            policy = policy
+                .ticket_store(shared.tickets())
+                .revocation_store(shared.revocations());
+            if let Some(limits) = shared.user_limits() {
+                policy = policy.user_limit_store(limits);
+            }
         }
         let hub = faults.configured(hub.build());
         let policy = faults.configured(policy.build());
@@ -91,15 +94,8 @@ impl Demo {
     }
 }
 
-fn metrics(config: &Config, backplane: Option<&RedisBackplane>) -> Result<Metrics, String> {
+fn metrics(config: &Config) -> Result<Metrics, String> {
     let mut metrics = Metrics::builder();
-    if let Some(backplane) = backplane {
-        let registry = Registry::new();
-        BackplaneCollector::new(backplane.clone())
-            .and_then(|collector| registry.register(Box::new(collector)))
-            .map_err(|error| error.to_string())?;
-        metrics = metrics.registry(registry);
-    }
     if config.auth.required {
         metrics = metrics.auth_required(EVENTS);
     }

@@ -43,6 +43,8 @@ pub(crate) struct Wish {
 struct Claims<'a> {
     sub: &'a str,
     exp: u64,
+    /// To the microsecond, so that whoever signs out and in again is not taken for the old one.
+    iat: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     topics: Option<&'a [String]>,
     publish: bool,
@@ -100,6 +102,7 @@ impl Signer {
         let claims = Claims {
             sub: &wish.user,
             exp: now.as_secs() + wish.seconds,
+            iat: now.as_secs_f64(),
             topics: wish.topics.as_deref(),
             publish: wish.publish,
         };

@@ -34,8 +34,19 @@ pub(crate) struct Measured {
 pub(crate) struct Parts {
     /// The server without any is the first.
     pub(crate) sets: Vec<Measured>,
-    /// CPU per refused request, and what the server's memory grew by meanwhile, KiB.
-    pub(crate) refusals: Vec<(&'static str, f64, f64)>,
+    pub(crate) refusals: Vec<Refused>,
+}
+
+/// Requests that were refused for one reason.
+#[derive(Debug, Clone)]
+pub(crate) struct Refused {
+    pub(crate) name: &'static str,
+    /// CPU per request, microseconds.
+    pub(crate) cpu: f64,
+    /// The same where a handler without guards refuses: what actix costs.
+    pub(crate) bare: f64,
+    /// What the server's memory grew by meanwhile, KiB.
+    pub(crate) grown: f64,
 }
 
 /// Milliseconds of CPU and of waiting, the median.
@@ -93,7 +104,7 @@ fn start(parts: &[Part], cores: Cores) -> Result<Server, Box<dyn Error>> {
 }
 
 /// Requests that are refused for one reason each, on one connection, one after the other.
-fn refusals(plan: &Plan, server: &Server) -> Result<Vec<(&'static str, f64, f64)>, Box<dyn Error>> {
+fn refusals(plan: &Plan, server: &Server) -> Result<Vec<Refused>, Box<dyn Error>> {
     let host = format!("Host: {}\r\n", server.address);
     let accept = "Accept: text/event-stream\r\n";
     let browser = browser(0);
@@ -138,6 +149,20 @@ fn refusals(plan: &Plan, server: &Server) -> Result<Vec<(&'static str, f64, f64)
             format!("{host}{accept}Origin: https://evil.example\r\n{large}"),
         ),
         (
+            "406 `Accept` of 100 KB",
+            "406",
+            format!("{host}Accept: {}\r\n{browser}", "a/b,".repeat(25_000)),
+        ),
+        (
+            "401 forged token of 8 KB",
+            "401",
+            format!(
+                "{host}{accept}Origin: {ORIGIN}\r\nAuthorization: Bearer {}.{}.AAAA\r\n",
+                "eyJhbGciOiJIUzI1NiJ9",
+                "W1tb".repeat(2000)
+            ),
+        ),
+        (
             "403 foreign origin, 100 KB long",
             "403",
             format!(
@@ -148,21 +173,37 @@ fn refusals(plan: &Plan, server: &Server) -> Result<Vec<(&'static str, f64, f64)
     ];
     let mut found = Vec::new();
     for (name, status, headers) in requests {
-        let request = format!("GET /events HTTP/1.1\r\n{headers}\r\n");
-        let mut control = server.control()?;
-        for _ in 0..20 {
-            control.exchange(&request, status)?;
-        }
         let memory = server.account.private_bytes()?;
-        let cpu = server.account.cpu_time()?;
-        for _ in 0..plan.refusals {
-            control.exchange(&request, status)?;
-        }
-        let used = per(server.account.cpu_time()? - cpu, plan.refusals);
+        let cpu = refused(plan, server, "/events", &headers, status)?;
         let grown = server.account.private_bytes()?.saturating_sub(memory);
-        found.push((name, used, grown as f64 / 1024.0));
+        found.push(Refused {
+            name,
+            cpu,
+            bare: refused(plan, server, BARE, &headers, "403")?,
+            grown: grown as f64 / 1024.0,
+        });
     }
     Ok(found)
+}
+
+/// CPU per request with these headers, microseconds.
+fn refused(
+    plan: &Plan,
+    server: &Server,
+    path: &str,
+    headers: &str,
+    status: &str,
+) -> Result<f64, Box<dyn Error>> {
+    let request = format!("GET {path} HTTP/1.1\r\n{headers}\r\n");
+    let mut control = server.control()?;
+    for _ in 0..20 {
+        control.exchange(&request, status)?;
+    }
+    let cpu = server.account.cpu_time()?;
+    for _ in 0..plan.refusals {
+        control.exchange(&request, status)?;
+    }
+    Ok(per(server.account.cpu_time()? - cpu, plan.refusals))
 }
 
 /// Scrapes with few streams and with many.
@@ -193,6 +234,9 @@ pub(crate) fn scrapes(plan: &Plan, cores: Cores) -> Result<[Scrape; 2], Box<dyn 
     };
     Ok([scrape(plan.few_streams)?, scrape(plan.scraped)?])
 }
+
+/// Where a handler refuses, with nothing around it.
+pub(crate) const BARE: &str = "/bare";
 
 pub(crate) const ORIGIN: &str = "https://app.example.com";
 

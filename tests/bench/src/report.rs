@@ -173,15 +173,20 @@ impl Report {
         )
     }
 
-    fn refusal(&self, kind: usize) -> Option<(f64, f64)> {
-        let kinds = || {
-            self.parts
-                .iter()
-                .filter_map(|round| round.refusals.get(kind))
-        };
-        let cpu = median(kinds().map(|(_, cpu, _)| *cpu).collect())?;
-        let memory = median(kinds().map(|(.., memory)| *memory).collect())?;
-        Some((cpu, memory))
+    fn refusal(&self, kind: usize, figure: impl Fn(&parts::Refused) -> f64) -> Option<f64> {
+        let rounds = self.parts.iter();
+        median(
+            rounds
+                .filter_map(|round| Some(figure(round.refusals.get(kind)?)))
+                .collect(),
+        )
+    }
+
+    /// The refusal that costs most.
+    fn dearest(&self, figure: impl Fn(&parts::Refused) -> f64) -> Option<f64> {
+        (0..self.parts.first()?.refusals.len())
+            .filter_map(|kind| self.refusal(kind, &figure))
+            .reduce(f64::max)
     }
 
     fn around(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,14 +214,21 @@ impl Report {
         }
         writeln!(
             f,
-            "\n| refused, with guards, metrics and logs | CPU µs | memory after {} of them, KiB \
-             |\n|---|---|---|",
+            "\n| refused, with guards, metrics and logs | CPU µs | the same request to a bare actix \
+             handler | of it ours | memory after {} of them, KiB |\n|---|---|---|---|---|",
             self.plan.refusals
         )?;
-        for (kind, (name, ..)) in last.refusals.iter().enumerate() {
-            if let Some((cpu, memory)) = self.refusal(kind) {
-                writeln!(f, "| {name} | {cpu:.0} | {memory:.0} |")?;
-            }
+        for (kind, refused) in last.refusals.iter().enumerate() {
+            let value = |figure: fn(&parts::Refused) -> f64| cell(self.refusal(kind, figure), 0);
+            writeln!(
+                f,
+                "| {} | {} | {} | {} | {} |",
+                refused.name,
+                value(|r| r.cpu),
+                value(|r| r.bare),
+                value(|r| r.cpu - r.bare),
+                value(|r| r.grown),
+            )?;
         }
         writeln!(
             f,
@@ -290,10 +302,13 @@ impl Report {
             (
                 "the dearest refusal".to_owned(),
                 "µs",
-                (0..self.parts.first().map_or(0, |round| round.refusals.len()))
-                    .filter_map(|kind| self.refusal(kind))
-                    .map(|(cpu, _)| cpu)
-                    .reduce(f64::max),
+                self.dearest(|r| r.cpu),
+                50.0,
+            ),
+            (
+                "of a refusal, what is not actix's".to_owned(),
+                "µs",
+                self.dearest(|r| r.cpu - r.bare),
                 50.0,
             ),
             (

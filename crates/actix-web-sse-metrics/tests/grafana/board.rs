@@ -25,6 +25,8 @@ pub enum View {
     Table,
     /// Their labels alone: the values say nothing.
     Listing,
+    /// A heading that can be opened; the panels after it lie below it. For what not everybody has.
+    Row,
 }
 
 pub struct Panel {
@@ -106,6 +108,17 @@ pub fn listing(
     }
 }
 
+pub fn row(title: &'static str) -> Panel {
+    Panel {
+        title,
+        description: "",
+        view: View::Row,
+        unit: "none",
+        width: WIDTH,
+        queries: Vec::new(),
+    }
+}
+
 /// Queries are written with `{%}` or `{%,label="value"}` for the matchers that every selector has,
 /// and `[~]` for the range that every rate has.
 pub fn expand(query: &str) -> String {
@@ -120,14 +133,19 @@ fn datasource() -> Value {
 
 impl Board {
     pub fn json(&self) -> Value {
-        let mut panels = Vec::new();
+        let mut panels: Vec<Value> = Vec::new();
         let (mut x, mut y, mut row_height) = (0, 0, 0);
         for (index, panel) in self.panels.iter().enumerate() {
             if x + panel.width > WIDTH {
                 (x, y) = (0, y + row_height);
             }
             row_height = panel.height();
-            panels.push(panel.json(index + 1, x, y));
+            let json = panel.json(index + 1, x, y);
+            let row = panels.last_mut().and_then(|last| last.get_mut("panels"));
+            match row.and_then(Value::as_array_mut) {
+                Some(below) if !matches!(panel.view, View::Row) => below.push(json),
+                _ => panels.push(json),
+            }
             x += panel.width;
         }
         json!({
@@ -255,6 +273,7 @@ fn annotations() -> Value {
 impl Panel {
     const fn height(&self) -> u32 {
         match self.view {
+            View::Row => 1,
             // One more, and Grafana draws the past below the number.
             View::Stat { .. } => 5,
             View::Lines | View::Stack | View::Table | View::Listing => 8,
@@ -263,6 +282,16 @@ impl Panel {
 
     fn json(&self, id: usize, x: u32, y: u32) -> Value {
         let (kind, options) = match self.view {
+            View::Row => {
+                return json!({
+                    "id": id,
+                    "title": self.title,
+                    "type": "row",
+                    "collapsed": true,
+                    "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height()},
+                    "panels": [],
+                });
+            }
             View::Stat { .. } => (
                 "stat",
                 json!({
@@ -373,7 +402,7 @@ impl Panel {
                     }),
                 );
             }
-            View::Table | View::Listing => {}
+            View::Table | View::Listing | View::Row => {}
         }
         defaults
     }

@@ -56,8 +56,14 @@ fn list<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
         .collect()
 }
 
+/// Every panel, those of rows included; a row itself is a heading and no panel.
 pub fn panels(board: &Value) -> Vec<&Value> {
-    list(board, "/panels")
+    let all = list(board, "/panels").into_iter();
+    all.flat_map(|panel| match &panel["type"] {
+        kind if kind == "row" => list(panel, "/panels"),
+        _ => vec![panel],
+    })
+    .collect()
 }
 
 /// Every query of every panel, with the panel's title.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{boards, grafana, names, promql::selectors};
 
 /// Every alert that the catalogue promises.
-const ALERTS: [&str; 26] = [
+const ALERTS: [&str; 31] = [
     "SSECorsRegression",
     "SSECorsPolicyDrift",
     "SSERejectedOriginSpike",
@@ -25,6 +25,11 @@ const ALERTS: [&str; 26] = [
     "SSETimeToFirstEventHigh",
     "SSEStreamSilent",
     "SSEResumeGaps",
+    "SSEBackplaneLost",
+    "SSEBackplaneLag",
+    "SSEPublicationsFailed",
+    "SSEHistoryLost",
+    "SSERevocationsLost",
     "SSEStreamLeak",
     "SSEClientReportsCorsBlocked",
     "SSELabelOverflow",
@@ -265,7 +270,15 @@ mod promtool {
 
     #[test]
     fn the_unit_tests_of_the_rules_pass() {
-        for file in ["cors", "auth", "connections", "delivery", "health", "probe"] {
+        for file in [
+            "cors",
+            "auth",
+            "connections",
+            "delivery",
+            "backplane",
+            "health",
+            "probe",
+        ] {
             promtool(&["test", "rules", &format!("rules/tests/{file}.yml")]);
         }
     }

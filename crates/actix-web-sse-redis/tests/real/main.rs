@@ -8,9 +8,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod cut;
 mod faults;
 mod figures;
+mod limits;
 mod node;
 mod program;
+mod revocation;
 mod server;
 mod sharing;
+mod tickets;

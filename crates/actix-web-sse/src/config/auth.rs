@@ -32,6 +32,10 @@ pub struct AuthConfig {
     /// Whether validated tokens are remembered. Default not: a check of a signature costs less
     /// than the memory. For authenticators that ask somebody else.
     pub cache: Option<CacheConfig>,
+    /// How long a revocation is remembered: at least as long as any token can live, for after that
+    /// it says nothing any more. Default 24 h.
+    #[serde(with = "humantime_serde")]
+    pub revocation_memory: Duration,
 }
 
 impl Default for AuthConfig {
@@ -45,9 +49,12 @@ impl Default for AuthConfig {
             ticket: None,
             timeout: Duration::from_secs(3),
             cache: None,
+            revocation_memory: Duration::from_secs(24 * 3600),
         }
     }
 }
+
+const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Remembered tokens. Section `[auth.cache]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +182,13 @@ impl AuthConfig {
                 "auth.timeout",
                 self.timeout,
                 "must be above 0 and at most 60s",
+            );
+        }
+        if self.revocation_memory.is_zero() || self.revocation_memory > YEAR {
+            faults.add(
+                "auth.revocation_memory",
+                self.revocation_memory,
+                "must be above 0 and at most 366 days",
             );
         }
         if let Some(cache) = &self.cache {

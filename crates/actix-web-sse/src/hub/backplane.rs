@@ -12,12 +12,17 @@ use std::{
     pin::Pin,
     sync::{Arc, Weak},
     task::Waker,
+    time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::{Shared, mailbox::Command};
-use crate::{encode::Unnumbered, event::Event, observe::CloseReason};
+use super::{BackplaneStats, Shared, mailbox::Command};
+use crate::{
+    encode::Unnumbered,
+    event::Event,
+    observe::{CloseReason, Relayed},
+};
 
 /// A boxed future of a backplane's.
 pub type BackplaneFuture<T> = Pin<Box<dyn Future<Output = Result<T, BackplaneError>> + Send>>;
@@ -80,6 +85,9 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// Asks every node, this one excepted, to end streams ([`Sink::revoke`]).
     fn revoke(&self, revocation: Revocation);
+
+    /// How it is, now. Asked at every scrape: must not block.
+    fn stats(&self) -> BackplaneStats;
 }
 
 /// The way from a backplane into this node's hub.
@@ -136,6 +144,13 @@ impl Sink {
             .core()
             .deliver(topic, number, encoded, labels, transient, Instant::now());
         wakes.into_iter().for_each(Waker::wake);
+    }
+
+    /// Tells the observer how long ago an event was published, on whichever node, that comes now.
+    pub fn relayed(&self, topic: &str, lag: Duration) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.observer.relayed(&Relayed { topic, lag });
+        }
     }
 
     /// A topic is followed: every event of it above this number will be delivered. To be called

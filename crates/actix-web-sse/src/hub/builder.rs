@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    Backplane, Hub, KnowsTopic, Shared, Sink,
+    Backplane, BackplaneWatch, Hub, KnowsTopic, Shared, Sink,
     core::Core,
     log::{BURST, Keep},
     topics::Limits,
@@ -135,6 +135,8 @@ impl HubBuilder {
         });
         if let Some(backplane) = &shared.backplane {
             backplane.start(Sink::new(&shared));
+            let watch = BackplaneWatch::new(&shared);
+            shared.observer.backplane(&watch);
         }
         Hub { shared }
     }

@@ -7,6 +7,7 @@
 //! doubled between them.
 
 mod backplane;
+mod backplane_stats;
 mod builder;
 mod census;
 pub(crate) mod core;
@@ -40,6 +41,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServ
 use tokio::time::{Instant, timeout};
 
 pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
+pub use self::backplane_stats::{BackplaneStats, BackplaneWatch};
 pub use self::builder::HubBuilder;
 pub use self::publication::{PublishError, Published};
 pub use self::subscription::{EventHead, IntoTopics, Subscription};
@@ -313,6 +315,13 @@ impl Hub {
             topics: core.topics(),
             draining: core.census.is_draining(),
         }
+    }
+
+    /// How the backplane is, now; `None` if there is none.
+    #[must_use]
+    pub fn backplane_stats(&self) -> Option<BackplaneStats> {
+        let backplane = self.shared.backplane.as_ref();
+        backplane.map(|backplane| backplane.stats())
     }
 
     pub(crate) fn knows(&self, topic: &str) -> bool {

@@ -30,11 +30,11 @@ pub enum PublishError {
     HasId,
     /// A comment: it has nothing to deliver.
     NoData,
-    /// Not a topic of this hub ([`HubBuilder::topics`]).
+    /// Not a topic of this hub ([`HubBuilder::topics`](super::HubBuilder::topics)).
     UnknownTopic(String),
     /// There are `max_topics` topics, and all are in use.
     TooManyTopics(usize),
-    /// The hub has a backplane: only [`Hub::publish_shared`] reaches all nodes.
+    /// The hub has a backplane: only [`Hub::publish_shared`](super::Hub::publish_shared) reaches all nodes.
     Shared,
     /// The backplane's engine did not take it.
     Backplane(BackplaneError),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lines;
+
 /// What the client must say to be given a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -21,7 +23,7 @@ const MAX_BYTES: usize = 8192;
 
 /// Whether these `Accept` lines allow `text/event-stream`.
 pub(crate) fn accepts<'a>(lines: impl Iterator<Item = &'a [u8]> + Clone, mode: AcceptMode) -> bool {
-    if lines.clone().map(<[u8]>::len).sum::<usize>() > MAX_BYTES {
+    if !lines::fit(lines.clone(), MAX_BYTES) {
         return false;
     }
     // The weight of the most specific range that matches: exact, then text/*, then */*.

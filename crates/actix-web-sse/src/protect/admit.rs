@@ -83,12 +83,15 @@ impl Exchange {
             let topic = policy.topic_of(request);
             let binding = policy.binding(&self.origin, self.source, request);
             let (identity, claim) = tickets.check(text, topic.as_deref(), binding)?;
+            policy.check_revoked(&identity)?;
             return Ok((identity, Some(claim)));
         }
         let identity = policy
             .auth
             .identify(&presented, self.source.address, request);
-        Ok((identity.await?, None))
+        let identity = identity.await?;
+        policy.check_revoked(&identity)?;
+        Ok((identity, None))
     }
 
     /// A cookie goes wherever the browser is sent. It counts only where the page that sends it
@@ -125,6 +128,9 @@ impl Exchange {
         if request.method() == Method::HEAD && self.route.is_some() {
             return Ok(None);
         }
+        policy
+            .admit_user_everywhere(&mut permit, identity.user.as_ref())
+            .await?;
         match (claim, &policy.tickets) {
             (Some(claim), Some(tickets)) => {
                 let claiming = caught(tickets.claim(claim));

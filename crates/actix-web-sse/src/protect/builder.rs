@@ -11,10 +11,11 @@ use super::{
     auth::{Auth, Authenticator},
     decide::StreamMethods,
     host::Hosts,
-    limit::Limits,
+    limit::{Limits, UserLimitStore},
     outbound::Outbound,
     overload::Overload,
     policy::{Inner, TopicOf},
+    revocation::{RevocationSink, RevocationStore, Revoked},
     ticket::{TicketStore, Tickets},
 };
 use crate::{
@@ -31,6 +32,8 @@ pub struct PolicyBuilder {
     auth: AuthConfig,
     authenticator: Option<Arc<dyn Authenticator>>,
     ticket_store: Option<Arc<dyn TicketStore>>,
+    revocation_store: Option<Box<dyn RevocationStore>>,
+    user_limit_store: Option<Box<dyn UserLimitStore>>,
     topic: Option<TopicOf>,
     observer: Arc<dyn Observer>,
 }
@@ -42,6 +45,8 @@ impl Default for PolicyBuilder {
             auth: AuthConfig::default(),
             authenticator: None,
             ticket_store: None,
+            revocation_store: None,
+            user_limit_store: None,
             topic: None,
             observer: Arc::new(()),
         }
@@ -186,6 +191,21 @@ impl PolicyBuilder {
         self
     }
 
+    /// Who tells the other nodes what was revoked. Default nobody, which does for one node.
+    #[must_use]
+    pub fn revocation_store(mut self, store: impl RevocationStore) -> Self {
+        self.revocation_store = Some(Box::new(store));
+        self
+    }
+
+    /// Who counts a user's streams on all nodes together, for
+    /// [`streams_per_user`](Self::streams_per_user). Default nobody: each node counts its own.
+    #[must_use]
+    pub fn user_limit_store(mut self, store: impl UserLimitStore) -> Self {
+        self.user_limit_store = Some(Box::new(store));
+        self
+    }
+
     /// How to tell which topic a request is about. Then the guards refuse a client that may not
     /// read it, and a ticket for another, before a ticket is used up. Without it the handler's
     /// subscription refuses, when the ticket is spent.
@@ -289,12 +309,19 @@ impl PolicyBuilder {
             outbound,
             auth: Auth::new(&self.auth, self.authenticator),
             tickets,
+            user_limit_store: self.user_limit_store,
+            revoked: Revoked::default(),
+            revocation_store: self.revocation_store,
+            revocation_memory: self.auth.revocation_memory,
             topic: self.topic,
             limits,
             proxies,
             observer: self.observer,
         };
         let policy = faults.into_result(Policy(Arc::new(inner)))?;
+        if let Some(store) = &policy.0.revocation_store {
+            store.start(RevocationSink::new(&policy.0));
+        }
         observer.policy(&info);
         Ok(policy)
     }

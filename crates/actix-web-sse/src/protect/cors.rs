@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::vary;
+use super::{lines, vary};
 
-/// More headers than any script sets; further names are not looked at.
-const MAX_REQUESTED: usize = 64;
+/// Longer than the names of all headers that a script sets; what is longer is not looked at.
+const MAX_REQUESTED: usize = 4096;
 
 /// Which origin a reply is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,24 +155,22 @@ impl PreflightRules {
     pub(crate) fn allow<'a>(
         &self,
         mut method: impl Iterator<Item = &'a [u8]>,
-        headers: impl Iterator<Item = &'a [u8]>,
+        headers: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> bool {
         let method_ok = match (method.next(), method.next()) {
             (Some(method), None) => self.methods.iter().any(|known| known.as_bytes() == method),
             _ => false,
         };
         method_ok
+            && lines::fit(headers.clone(), MAX_REQUESTED)
             && headers
                 .flat_map(|line| line.split(|byte| *byte == b','))
                 .map(<[u8]>::trim_ascii)
                 .filter(|name| !name.is_empty())
-                .enumerate()
-                .all(|(place, name)| {
-                    place < MAX_REQUESTED
-                        && self
-                            .request_headers
-                            .iter()
-                            .any(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name))
+                .all(|name| {
+                    self.request_headers
+                        .iter()
+                        .any(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name))
                 })
     }
 }
@@ -266,6 +264,7 @@ mod tests {
             (&["GET"], &["x-evil"]),
             (&["GET"], &["authorization", "x-evil"]),
             (&["GET"], &["authorization x"]),
+            (&["GET"], &[&",".repeat(MAX_REQUESTED + 1)]),
         ] {
             assert!(!preflight(method, headers), "{method:?} {headers:?}");
         }

@@ -93,30 +93,16 @@ impl Inner {
                 secure,
             };
         };
-        // Only two ends of this iterator are public; the lines are few.
-        let lines = |name| -> Vec<_> {
-            let lines = request.headers().get_all(name);
-            lines.map(HeaderValue::as_bytes).collect()
+        let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
+        let (name, proto) = match header {
+            ForwardedHeader::XForwardedFor => (header::X_FORWARDED_FOR, header::X_FORWARDED_PROTO),
+            ForwardedHeader::Forwarded => (header::FORWARDED, header::FORWARDED),
         };
-        let (name, says_https) = match header {
-            ForwardedHeader::XForwardedFor => {
-                let proto = lines(header::X_FORWARDED_PROTO);
-                let last = proto
-                    .last()
-                    .and_then(|line| line.rsplit(|byte| *byte == b',').next());
-                (
-                    header::X_FORWARDED_FOR,
-                    last.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https")),
-                )
-            }
-            ForwardedHeader::Forwarded => {
-                let last = lines(header::FORWARDED);
-                let says = last.last().is_some_and(|line| forwarded_https(line));
-                (header::FORWARDED, says)
-            }
-        };
+        let says_https = lines(proto)
+            .next_back()
+            .is_some_and(|line| forwarded_https(header, line));
         Source {
-            address: self.proxies.client(header, peer, lines(name).into_iter()),
+            address: self.proxies.client(header, peer, lines(name)),
             secure: secure || says_https,
         }
     }

@@ -7,7 +7,7 @@ use actix_web::{
     body::{BodySize, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        StatusCode,
+        StatusCode, Version,
         header::{self, HeaderMap, HeaderValue},
     },
 };
@@ -57,6 +57,7 @@ pub(super) struct Exchange {
     pub(super) route: Option<String>,
     pub(super) origin: OriginFindings,
     pub(super) source: Source,
+    version: Version,
     preflight: bool,
 }
 
@@ -70,6 +71,7 @@ impl Exchange {
             route: request.match_pattern(),
             origin: policy.0.origin(request, source.scheme()),
             source,
+            version: request.version(),
             preflight: is_preflight(request),
         }
     }
@@ -192,9 +194,11 @@ impl Exchange {
     }
 
     /// The handler panicked, and took the request with it: what is reported is who asked, of a
-    /// request that stands in for the lost one.
+    /// request that stands in for the lost one. Keeping the real one is not possible: actix
+    /// routes a request by changing it, and panics if somebody else holds it meanwhile.
     pub(super) fn refuse_panicked(&self, identity: &Identity) -> HttpResponse {
-        let stand_in = actix_web::test::TestRequest::default().to_http_request();
+        let stand_in = actix_web::test::TestRequest::default().version(self.version);
+        let stand_in = stand_in.to_http_request();
         self.refuse(&stand_in, Refusal::new(RefusalReason::Internal), identity)
     }
 

@@ -72,11 +72,7 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Guarded {
-            service: Rc::new(service),
-            policy: self.clone(),
-            mount: Mount::Streams,
-        }))
+        Guarded::around(service, self, &Mount::Streams)
     }
 }
 
@@ -92,11 +88,7 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Guarded {
-            service: Rc::new(service),
-            policy: self.policy.clone(),
-            mount: self.mount.clone(),
-        }))
+        Guarded::around(service, &self.policy, &self.mount)
     }
 }
 
@@ -105,6 +97,17 @@ pub struct Guarded<S> {
     service: Rc<S>,
     policy: Policy,
     mount: Mount,
+}
+
+impl<S> Guarded<S> {
+    /// Policies for streams and for their companions wrap a service alike.
+    fn around(service: S, policy: &Policy, mount: &Mount) -> Ready<Result<Self, ()>> {
+        ready(Ok(Self {
+            service: Rc::new(service),
+            policy: policy.clone(),
+            mount: mount.clone(),
+        }))
+    }
 }
 
 impl<S> fmt::Debug for Guarded<S> {

@@ -129,8 +129,24 @@
 //! }
 //! ```
 //!
+//! Tell the policy which topic a request is about ([`PolicyBuilder::topic`]). Only then can it
+//! refuse a ticket for another topic as one that does not hold, and leave it unused: the ticket is
+//! used up before the handler runs, and a subscription to the wrong topic is refused with 403 when
+//! a single-use ticket is already spent.
+//!
 //! Tickets are signed, not encrypted, and stand in a URL: keep query strings out of logs. Several
 //! nodes share the key, and a [`TicketStore`] that remembers which tickets were used.
+//!
+//! # Revocation
+//!
+//! [`Policy::revoke`] takes back what a user holds: tokens and tickets issued up to that moment are
+//! refused for [`revocation_memory`](crate::config::AuthConfig::revocation_memory), which is to be
+//! as long as a token can live. It goes by when they were issued, as the issuer says (`iat`), so
+//! that whoever signs in again is let in; a token that does not say is refused while the revocation
+//! is remembered. The clocks of issuers and nodes have to agree to within what matters to you.
+//!
+//! Several nodes share revocations through a [`RevocationStore`]; otherwise a revocation ends at
+//! its process, and with it.
 //!
 //! # Behind a proxy
 //!
@@ -154,6 +170,7 @@ mod exchange;
 mod fetch_metadata;
 pub(crate) mod host;
 pub(crate) mod limit;
+mod lines;
 mod middleware;
 pub(crate) mod origin;
 mod outbound;
@@ -161,6 +178,7 @@ pub(crate) mod overload;
 mod panic;
 mod policy;
 pub(crate) mod refusal;
+mod revocation;
 pub(crate) mod ticket;
 mod vary;
 
@@ -168,7 +186,9 @@ pub use accept::AcceptMode;
 pub use auth::session_cookie::{CookieTemplate, InvalidCookieValue, SameSite, SessionCookie};
 pub use auth::{Attempt, AuthError, AuthFuture, Authenticator, Token};
 pub use builder::PolicyBuilder;
+pub use limit::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};
 pub use overload::Overload;
 pub use policy::Policy;
+pub use revocation::{RevocationSink, RevocationStore, UserRevocation};
 pub use ticket::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavailable};

@@ -1,6 +1,10 @@
 //! The guards' one configuration.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -15,13 +19,14 @@ use super::{
     csp,
     decide::{OriginFindings, Source, StreamMethods},
     host::Hosts,
-    limit::{Limits, address::Proxies},
+    limit::{Limits, UserLimitStore, address::Proxies},
     middleware::ApiPolicy,
     origin::OriginList,
     outbound::Outbound,
     overload::Overload,
     refusal::Refusal,
-    ticket::{Binding, Tickets},
+    revocation::{RevocationStore, Revoked, UserRevocation},
+    ticket::{Binding, Tickets, millis},
 };
 use crate::{
     observe::{AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Visitor},
@@ -52,6 +57,10 @@ pub(super) struct Inner {
     pub(super) outbound: Outbound,
     pub(super) auth: Auth,
     pub(super) tickets: Option<Tickets>,
+    pub(super) user_limit_store: Option<Box<dyn UserLimitStore>>,
+    pub(super) revoked: Revoked,
+    pub(super) revocation_store: Option<Box<dyn RevocationStore>>,
+    pub(super) revocation_memory: Duration,
     pub(super) topic: Option<TopicOf>,
     pub(super) limits: Limits,
     pub(super) proxies: Proxies,
@@ -102,6 +111,9 @@ impl Policy {
     /// Refused are: a client that did not authenticate, or with another ticket (401), one that
     /// may not read the topic (403), and everybody where no tickets are configured (404).
     ///
+    /// The builder's [`topic`](PolicyBuilder::topic) lets the guards tell a ticket for another
+    /// topic before it is used up.
+    ///
     /// ```
     /// use actix_web::{HttpRequest, HttpResponse, web};
     /// use actix_web_sse::Policy;
@@ -117,13 +129,19 @@ impl Policy {
         answer.unwrap_or_else(|reason| self.0.refuse_in_handler(request, reason, &identity))
     }
 
-    /// Takes back what this policy has handed out or remembers of a user: their remembered tokens
-    /// are checked again, and their tickets of this process up to now hold no more. Streams that
-    /// are open are ended by `Hub::disconnect`, which goes together with this.
+    /// Takes back what a user holds: their tickets and tokens issued up to now hold no more,
+    /// remembered tokens are checked again. What an authenticator looks up itself, it answers for
+    /// ([`Identity::issued_at`]). On this node at once, and with a [`RevocationStore`] on the
+    /// others as soon as they hear of it. Streams that are open are ended by `Hub::disconnect`,
+    /// which goes together with this: call it after this, so that none opens in between.
     pub fn revoke(&self, user: &str) {
-        self.0.auth.forget(user);
-        if let Some(tickets) = &self.0.tickets {
-            tickets.revoke(user);
+        // Whole milliseconds, as tickets have them and as stores pass them on.
+        let until = millis(SystemTime::now());
+        let until = SystemTime::UNIX_EPOCH + Duration::from_millis(until);
+        let revocation = UserRevocation::new(user, until, self.0.revocation_memory);
+        self.0.take_back(&revocation);
+        if let Some(store) = &self.0.revocation_store {
+            store.revoke(revocation);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
 use actix_web_sse::protect::AcceptMode;
 use tokio::io::AsyncWriteExt;
 
+use super::reply::over_both;
 use super::support::{APP, Reply, Server, reference, reference_server, streams};
 
 async fn with_accept(server: &Server, lines: &str) -> Reply {
@@ -14,7 +15,6 @@ async fn with_accept(server: &Server, lines: &str) -> Reply {
         .await
 }
 
-#[actix_rt::test]
 async fn a01_a04_event_streams_asked_for_by_name() {
     let server = reference_server();
     for lines in [
@@ -29,7 +29,6 @@ async fn a01_a04_event_streams_asked_for_by_name() {
     }
 }
 
-#[actix_rt::test]
 async fn a01b_ranges_will_do_only_when_negotiated() {
     let recording = Arc::default();
     let policy = reference(&recording)
@@ -44,7 +43,6 @@ async fn a01b_ranges_will_do_only_when_negotiated() {
     }
 }
 
-#[actix_rt::test]
 async fn a02_other_types_are_not_acceptable() {
     let server = reference_server();
     for accept in ["application/json", "text/html"] {
@@ -56,7 +54,6 @@ async fn a02_other_types_are_not_acceptable() {
     }
 }
 
-#[actix_rt::test]
 async fn a05_nonsense_is_answered_not_crashed_on() {
     let server = reference_server();
     let huge = "a/b,".repeat(15_000);
@@ -93,7 +90,6 @@ async fn a06_head_has_the_headers_of_the_stream_and_opens_none() {
         .unwrap();
 }
 
-#[actix_rt::test]
 async fn a07_other_methods_are_not_allowed() {
     let server = reference_server();
     for method in ["POST", "PUT", "TRACE", "FOO"] {
@@ -110,4 +106,12 @@ async fn a07_other_methods_are_not_allowed() {
         assert_eq!(reply.body().await, br#"{"error":"method_not_allowed"}"#);
     }
     assert_eq!(server.recording.opened.load(Ordering::SeqCst), 0);
+}
+
+over_both! {
+    a01_a04_event_streams_asked_for_by_name,
+    a01b_ranges_will_do_only_when_negotiated,
+    a02_other_types_are_not_acceptable,
+    a05_nonsense_is_answered_not_crashed_on,
+    a07_other_methods_are_not_allowed,
 }

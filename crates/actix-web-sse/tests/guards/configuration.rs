@@ -1,7 +1,7 @@
 //! Group F: what must not build.
 
 use actix_web_sse::{
-    ConfigError, Policy,
+    ConfigError, Hub, Policy,
     config::{AuthConfig, PolicyConfig},
 };
 
@@ -160,6 +160,33 @@ fn f12_headers_that_are_not_the_operators() {
             name,
         );
     }
+}
+
+#[test]
+fn f13_f17_streams_that_proxies_would_cut_and_hubs_that_cannot_replay() {
+    for (hub, stream, key) in [
+        ("", "heartbeat = '0s'", "stream.heartbeat"),
+        ("", "heartbeat = '56s'\nstall = '2m'", "stream.heartbeat"),
+        ("", "heartbeat = '10s'\nstall = '9s'", "stream.stall"),
+        ("", "retry = '99ms'", "stream.retry"),
+        ("", "retry = '61m'", "stream.retry"),
+        ("", "retry_jitter = 1.5", "stream.retry_jitter"),
+        ("subscriber_events = 0", "", "hub.subscriber_events"),
+        ("subscriber_bytes = 1000", "", "hub.subscriber_bytes"),
+        ("max_event_bytes = 0", "", "hub.max_event_bytes"),
+        ("replay_events = 0", "", "hub.replay_events"),
+        ("replay_age = '0s'", "", "hub.replay_age"),
+    ] {
+        let error = Hub::builder()
+            .config(toml::from_str(hub).unwrap())
+            .stream(toml::from_str(stream).unwrap())
+            .build()
+            .expect_err(key);
+        let keys: Vec<_> = error.faults().iter().map(|fault| fault.key).collect();
+        assert_eq!(keys, [key], "{hub}{stream}");
+    }
+    let no_replay = toml::from_str("resume = false\nreplay_events = 0").unwrap();
+    assert!(Hub::builder().config(no_replay).build().is_ok());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use actix_cors::Cors;
 use actix_web::{HttpResponse, error::ErrorImATeapot, http::header::HeaderValue, middleware, web};
 use actix_web_sse::Policy;
 
+use super::reply::over_both;
 use super::support::{APP, Ear, Recording, Server, events, reference, reference_server, streams};
 
 fn origin() -> String {
@@ -61,7 +62,6 @@ async fn varies() -> HttpResponse {
     response
 }
 
-#[actix_rt::test]
 async fn c01_an_allowed_page_can_read_every_refusal() {
     let server = unfriendly_server();
     let accept = format!("Accept: text/event-stream\r\n{}", origin());
@@ -102,7 +102,6 @@ async fn c01_an_allowed_page_can_read_every_refusal() {
     );
 }
 
-#[actix_rt::test]
 async fn c02_a_foreign_page_can_read_nothing() {
     let server = unfriendly_server();
     for (method, path) in [
@@ -122,7 +121,6 @@ async fn c02_a_foreign_page_can_read_nothing() {
     }
 }
 
-#[actix_rt::test]
 async fn c03_the_handlers_vary_survives() {
     let server = unfriendly_server();
     let reply = server
@@ -138,7 +136,6 @@ async fn c03_the_handlers_vary_survives() {
     reply.assert_readable_by(APP);
 }
 
-#[actix_rt::test]
 async fn c03_two_policies_around_each_other_say_it_once() {
     let recording: Arc<Recording> = Arc::default();
     let policy = reference(&recording).build().unwrap();
@@ -165,7 +162,6 @@ fn public() -> Server {
     Server::start(&recording, streams(policy))
 }
 
-#[actix_rt::test]
 async fn c06_a_public_stream_is_the_same_for_all() {
     let server = public();
     for lines in [
@@ -181,7 +177,6 @@ async fn c06_a_public_stream_is_the_same_for_all() {
     }
 }
 
-#[actix_rt::test]
 async fn c09_a_navigation_never_becomes_a_stream_tab() {
     let server = reference_server();
     let mut reply = server
@@ -191,7 +186,6 @@ async fn c09_a_navigation_never_becomes_a_stream_tab() {
     assert_eq!(reply.body().await, br#"{"error":"fetch_metadata_denied"}"#);
 }
 
-#[actix_rt::test]
 async fn c10_a_stream_route_never_redirects() {
     let server = reference_server();
     for path in ["/events/", "//events", "/events//", "/./events"] {
@@ -231,7 +225,6 @@ async fn e21_nothing_of_the_request_comes_back_in_a_refusal() {
     }
 }
 
-#[actix_rt::test]
 async fn c11_conditional_and_range_requests_get_the_whole_stream() {
     let server = reference_server();
     for line in [
@@ -245,7 +238,6 @@ async fn c11_conditional_and_range_requests_get_the_whole_stream() {
     }
 }
 
-#[actix_rt::test]
 async fn actix_cors_around_the_policy_doubles_nothing() {
     let recording: Arc<Recording> = Arc::default();
     let policy = reference(&recording).build().unwrap();
@@ -275,7 +267,6 @@ async fn actix_cors_around_the_policy_doubles_nothing() {
     assert_eq!(reply.header("access-control-allow-origin"), None);
 }
 
-#[actix_rt::test]
 async fn actix_cors_inside_the_policy_has_not_the_last_word() {
     let recording: Arc<Recording> = Arc::default();
     let policy = reference(&recording).build().unwrap();
@@ -293,4 +284,17 @@ async fn actix_cors_inside_the_policy_has_not_the_last_word() {
     let reply = server.get("").await;
     reply.assert_ok();
     reply.assert_unreadable();
+}
+
+over_both! {
+    c01_an_allowed_page_can_read_every_refusal,
+    c02_a_foreign_page_can_read_nothing,
+    c03_the_handlers_vary_survives,
+    c03_two_policies_around_each_other_say_it_once,
+    c06_a_public_stream_is_the_same_for_all,
+    c09_a_navigation_never_becomes_a_stream_tab,
+    c10_a_stream_route_never_redirects,
+    c11_conditional_and_range_requests_get_the_whole_stream,
+    actix_cors_around_the_policy_doubles_nothing,
+    actix_cors_inside_the_policy_has_not_the_last_word,
 }

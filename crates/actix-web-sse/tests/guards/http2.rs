@@ -1,4 +1,5 @@
-//! The same guards over HTTP/2, by prior knowledge, with a client that speaks it.
+//! What is different over HTTP/2, by prior knowledge, with a client that speaks it: the authority,
+//! many streams on one connection, and resets. The other tests go over both, see `over_both!`.
 
 use std::{
     net::SocketAddr,
@@ -91,16 +92,6 @@ async fn o01_e18_an_allowed_origin_reads_the_stream() {
     }
     let first = timeout(LIMIT, response.body_mut().data()).await.unwrap();
     assert!(!first.unwrap().unwrap().is_empty());
-}
-
-#[actix_rt::test]
-async fn o02_a_foreign_origin_is_refused() {
-    let server = reference_server();
-    let sender = connect(server.address).await;
-    let response = answer(&sender, get(&[("origin", "https://evil.com")])).await;
-    assert_eq!(response.status(), 403);
-    assert_eq!(header(&response, "access-control-allow-origin"), None);
-    assert_eq!(header(&response, "content-type"), Some("application/json"));
 }
 
 #[actix_rt::test]

@@ -9,9 +9,10 @@ use actix_web::{Responder, web};
 use actix_web_sse::{
     Event, Hub, Identity, Policy, Subscriber,
     config::{HubConfig, StreamConfig},
-    protect::{Attempt, AuthError, AuthFuture, Authenticator},
+    protect::{Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder},
 };
 
+use super::reply::over_both;
 use super::support::{APP, Recording, Reply, Server, reference};
 
 /// `user`, `user:seconds`, or `user:seconds:topic` for one who may not read `demo`.
@@ -49,9 +50,13 @@ async fn follow(hub: Hub, subscriber: Subscriber, topic: web::Path<String>) -> i
 }
 
 fn serve(hub: &Hub, policy: Policy) -> Server {
+    serve_with(hub, policy, 1)
+}
+
+fn serve_with(hub: &Hub, policy: Policy, workers: usize) -> Server {
     let recording: Arc<Recording> = Arc::default();
     let hub = hub.clone();
-    Server::start(&recording, move |config| {
+    Server::start_with(&recording, workers, move |config| {
         config.app_data(hub.clone()).service(
             web::scope("")
                 .wrap(policy.clone())
@@ -60,12 +65,15 @@ fn serve(hub: &Hub, policy: Policy) -> Server {
     })
 }
 
-fn policy() -> Policy {
+fn builder() -> PolicyBuilder {
     reference(&Arc::default())
         .require_auth(true)
+        .auth_cookie("sid")
         .authenticator(Expiring)
-        .build()
-        .unwrap()
+}
+
+fn policy() -> Policy {
+    builder().build().unwrap()
 }
 
 async fn open(server: &Server, topic: &str, token: &str) -> Reply {
@@ -76,7 +84,6 @@ async fn open(server: &Server, topic: &str, token: &str) -> Reply {
         .await
 }
 
-#[actix_rt::test]
 async fn o01_the_whole_header_set_of_an_opened_stream() {
     let hub = hub();
     let server = serve(&hub, policy());
@@ -101,21 +108,29 @@ async fn o01_the_whole_header_set_of_an_opened_stream() {
     reply.first_byte().await;
 }
 
-#[actix_rt::test]
-async fn t03_a_topic_without_a_right_to_it() {
+async fn t03_a_topic_without_a_right_to_it_is_as_one_that_is_not_there() {
     let hub = hub();
     let server = serve(&hub, policy());
-    let mut reply = open(&server, "secret", "alice").await;
-    reply.assert_err(403);
-    reply.assert_readable_by(APP);
-    assert_eq!(
-        reply.header("www-authenticate"),
-        Some(r#"Bearer error="insufficient_scope""#)
-    );
-    assert_eq!(reply.body().await, br#"{"error":"insufficient_scope"}"#);
+    hub.publish("secret", Event::data("x")).unwrap();
+    let mut refusals = Vec::new();
+    for topic in ["secret", "nowhere"] {
+        let mut reply = open(&server, topic, "alice").await;
+        reply.assert_err(403);
+        reply.assert_readable_by(APP);
+        assert_eq!(
+            reply.header("www-authenticate"),
+            Some(r#"Bearer error="insufficient_scope""#)
+        );
+        let body = reply.body().await;
+        assert_eq!(body, br#"{"error":"insufficient_scope"}"#);
+        let mut headers = reply.headers.clone();
+        headers.retain(|(name, _)| name != "date");
+        headers.sort();
+        refusals.push((headers, body));
+    }
+    assert_eq!(refusals[0], refusals[1]);
 }
 
-#[actix_rt::test]
 async fn t13_a_stream_ends_when_its_token_does() {
     let hub = hub();
     let server = serve(&hub, policy());
@@ -140,10 +155,8 @@ async fn t13_a_stream_ends_when_its_token_does() {
         .split_once("event: auth_expired\ndata: {}\n")
         .expect("the last event");
     assert!(!after.contains("data:"), "{after}");
-    assert!(text.ends_with("0\r\n\r\n"), "a clean end");
 }
 
-#[actix_rt::test]
 async fn t17_a_disconnected_users_streams_end() {
     let hub = hub();
     let server = serve(&hub, policy());
@@ -153,15 +166,31 @@ async fn t17_a_disconnected_users_streams_end() {
     bob.first_byte().await;
     let since = Instant::now();
     hub.disconnect("alice");
-    let body = alice.rest_of_it().await;
+    alice.rest_of_it().await;
     assert!(since.elapsed() < Duration::from_secs(1));
-    assert!(body.ends_with(b"0\r\n\r\n"), "a clean end");
     open(&server, "demo", "alice").await.assert_ok();
     hub.publish("demo", Event::data("for bob")).unwrap();
     bob.until("data: for bob\n").await;
 }
 
-#[actix_rt::test]
+async fn t17_a_user_is_disconnected_on_every_worker() {
+    let hub = hub();
+    let server = serve_with(&hub, policy(), 4);
+    let mut streams = Vec::new();
+    // Connections are dealt out in turn.
+    for _ in 0..8 {
+        let mut stream = open(&server, "demo", "alice").await;
+        stream.first_byte().await;
+        streams.push(stream);
+    }
+    let since = Instant::now();
+    hub.disconnect("alice");
+    for stream in streams {
+        stream.rest_of_it().await;
+    }
+    assert!(since.elapsed() < Duration::from_secs(1));
+}
+
 async fn d10_a_draining_hub_is_refused_by_who_is_asking() {
     let hub = hub();
     let server = serve(&hub, policy());
@@ -170,9 +199,51 @@ async fn d10_a_draining_hub_is_refused_by_who_is_asking() {
     reply.assert_err(503);
     reply.assert_readable_by(APP);
     assert_eq!(reply.body().await, br#"{"error":"draining"}"#);
+
+    let event_source = format!(
+        "Accept: text/event-stream\r\nCache-Control: no-cache\r\nSec-Fetch-Mode: cors\r\n\
+         Sec-Fetch-Dest: empty\r\nSec-Fetch-Site: cross-site\r\nOrigin: {APP}\r\nCookie: sid=alice\r\n"
+    );
+    let mut reply = server.request("GET", "/events/demo", &event_source).await;
+    assert_eq!(reply.status, 200);
+    reply.assert_readable_by(APP);
+    let body = reply.body().await;
+    assert!(
+        body.starts_with(b"retry: ") && body.ends_with(b"\n\n"),
+        "{body:?}"
+    );
+    assert_eq!(body.iter().filter(|byte| **byte == b'\n').count(), 2);
 }
 
-#[actix_rt::test]
+async fn t13_an_idle_stream_ends_with_its_token_and_gives_its_slot_back() {
+    let hub = hub();
+    let server = serve(&hub, builder().streams_per_ip(1).build().unwrap());
+    let opened = Instant::now();
+    let reply = open(&server, "demo", "alice:2").await;
+    reply.assert_ok();
+    open(&server, "demo", "alice").await.assert_err(429);
+    let text = String::from_utf8(reply.rest_of_it().await).unwrap();
+    let lasted = opened.elapsed();
+    assert!(lasted >= Duration::from_millis(1900), "{lasted:?}");
+    assert!(lasted <= Duration::from_millis(3100), "{lasted:?}");
+    assert!(text.contains("event: auth_expired\ndata: {}\n"), "{text}");
+    open(&server, "demo", "alice").await.assert_ok();
+}
+
+/// The row's p99 is the benchmark's business; that nothing is lost or held up is this one's.
+async fn l16_open_streams_go_on_while_others_are_refused() {
+    let hub = hub();
+    let server = serve(&hub, builder().streams(1).build().unwrap());
+    let mut steady = open(&server, "demo", "alice").await;
+    steady.first_byte().await;
+    for n in 0..100 {
+        open(&server, "demo", "bob").await.assert_err(503);
+        hub.publish("demo", Event::data(format!("event {n}")))
+            .unwrap();
+        steady.until(&format!("data: event {n}\n")).await;
+    }
+}
+
 async fn r09_nothing_is_replayed_of_a_topic_whose_right_is_lost() {
     let hub = hub();
     let server = serve(&hub, policy());
@@ -194,7 +265,6 @@ async fn r09_nothing_is_replayed_of_a_topic_whose_right_is_lost() {
 /// What a client may have replayed in a second is bounded by the connects per second times the
 /// bytes that a topic keeps (`connects_per_second`, `replay_bytes`): the row's budget, without
 /// another account to keep.
-#[actix_rt::test]
 async fn r11_replays_are_bounded_and_delay_nobody() {
     let mut config = HubConfig::default();
     config.replay_events = 100;
@@ -234,4 +304,17 @@ async fn r11_replays_are_bounded_and_delay_nobody() {
         replayed <= 10 * (seconds + 1),
         "{replayed} replays in {seconds} s"
     );
+}
+
+over_both! {
+    o01_the_whole_header_set_of_an_opened_stream,
+    t03_a_topic_without_a_right_to_it_is_as_one_that_is_not_there,
+    t17_a_user_is_disconnected_on_every_worker,
+    t13_a_stream_ends_when_its_token_does,
+    t17_a_disconnected_users_streams_end,
+    d10_a_draining_hub_is_refused_by_who_is_asking,
+    t13_an_idle_stream_ends_with_its_token_and_gives_its_slot_back,
+    l16_open_streams_go_on_while_others_are_refused,
+    r09_nothing_is_replayed_of_a_topic_whose_right_is_lost,
+    r11_replays_are_bounded_and_delay_nobody,
 }

@@ -8,9 +8,10 @@ use actix_web::{App, HttpServer, web};
 use actix_web_sse::{
     config::{ForwardedHeader, LimitOverride, PolicyConfig},
     observe::RefusalMode,
-    protect::PolicyBuilder,
+    protect::{Overload, PolicyBuilder},
 };
 
+use super::reply::over_both;
 use super::support::{
     APP, Recording, Reply, Server, limited_reference, reference, streams, wait_until,
 };
@@ -49,7 +50,6 @@ fn assert_retry_after(reply: &Reply) {
     assert!(seconds >= 1);
 }
 
-#[actix_rt::test]
 async fn l01_the_fifth_stream_from_one_address_is_refused() {
     let server = limited();
     let (open, mut refused) = fill(&server, FETCH).await;
@@ -89,7 +89,6 @@ async fn l02_a_slot_is_free_when_its_stream_has_gone() {
     }
 }
 
-#[actix_rt::test]
 async fn l03_a_native_event_source_is_asked_to_come_back() {
     let server = limited();
     let (open, _) = fill(&server, FETCH).await;
@@ -127,7 +126,25 @@ async fn l03_a_native_event_source_is_asked_to_come_back() {
     reply.first_byte().await;
 }
 
-#[actix_rt::test]
+async fn l03_the_operator_may_answer_all_alike() {
+    for (overload, status) in [(Overload::Hard, 429), (Overload::Soft, 200)] {
+        let recording = Arc::default();
+        let server = serve(&recording, limited_reference(&recording).overload(overload));
+        let mut open = Vec::new();
+        for _ in 0..4 {
+            open.push(server.get(FETCH).await);
+        }
+        for lines in [FETCH, EVENT_SOURCE] {
+            let mut reply = server.get(lines).await;
+            assert_eq!(reply.status, status, "{overload:?}");
+            reply.assert_readable_by(APP);
+            let soft = reply.body().await.starts_with(b"retry: ");
+            assert_eq!(soft, overload == Overload::Soft);
+        }
+        assert_eq!(server.recording.opened.load(Ordering::SeqCst), 4);
+    }
+}
+
 async fn l05_a_peer_that_is_no_proxy_cannot_choose_its_address() {
     let server = limited();
     let (open, _) = fill(&server, FETCH).await;
@@ -161,7 +178,6 @@ async fn address(forwarded: Option<ForwardedHeader>, lines: &str) -> Option<Stri
     server.recording.refusals()[0].address.clone()
 }
 
-#[actix_rt::test]
 async fn l06_l07_l10_the_client_behind_a_trusted_proxy() {
     for (lines, expected) in [
         ("X-Forwarded-For: 6.6.6.6, 198.51.100.7\r\n", "198.51.100.7"),
@@ -181,7 +197,6 @@ async fn l06_l07_l10_the_client_behind_a_trusted_proxy() {
     }
 }
 
-#[actix_rt::test]
 async fn l09_only_the_header_of_the_proxies_is_read() {
     let lines = "Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 198.51.100.7\r\n";
     assert_eq!(address(None, lines).await.as_deref(), Some("198.51.100.7"));
@@ -240,7 +255,6 @@ async fn l14_peers_without_an_address_share_one_limit() {
     handle.stop(false).await;
 }
 
-#[actix_rt::test]
 async fn l16_the_process_has_a_limit() {
     let recording = Arc::default();
     let server = serve(&recording, reference(&recording).streams(3));
@@ -256,20 +270,6 @@ async fn l16_the_process_has_a_limit() {
     );
 }
 
-#[actix_rt::test]
-async fn l17_a_storm_is_let_in_at_its_rate() {
-    let recording = Arc::default();
-    let server = serve(&recording, reference(&recording).connects_per_second(10));
-    let since = Instant::now();
-    let (open, mut refused) = fill(&server, FETCH).await;
-    let seconds = since.elapsed().as_secs() as usize + 1;
-    assert!((10..=10 * seconds).contains(&open.len()), "{}", open.len());
-    refused.assert_err(429);
-    assert_retry_after(&refused);
-    assert_eq!(refused.body().await, br#"{"error":"rate_limit"}"#);
-}
-
-#[actix_rt::test]
 async fn l18_the_limit_of_an_address_depends_on_its_network() {
     let recording = Arc::default();
     let mut config = PolicyConfig::default();
@@ -288,7 +288,6 @@ async fn l18_the_limit_of_an_address_depends_on_its_network() {
     server.raw_from("127.0.0.3", request).await.assert_err(429);
 }
 
-#[actix_rt::test]
 async fn p13_a_preflight_takes_no_slot() {
     let server = limited();
     let mut lines = String::new();
@@ -303,11 +302,11 @@ async fn p13_a_preflight_takes_no_slot() {
             204
         );
     }
+    assert_eq!(server.recording.opened.load(Ordering::SeqCst), 0);
     let (open, _) = fill(&server, FETCH).await;
     assert_eq!(open.len(), 4);
 }
 
-#[actix_rt::test]
 async fn a06_a_head_gives_its_slot_back() {
     let server = limited();
     for _ in 0..20 {
@@ -318,4 +317,17 @@ async fn a06_a_head_gives_its_slot_back() {
     }
     let (open, _) = fill(&server, FETCH).await;
     assert_eq!(open.len(), 4);
+}
+
+over_both! {
+    l01_the_fifth_stream_from_one_address_is_refused,
+    l03_a_native_event_source_is_asked_to_come_back,
+    l03_the_operator_may_answer_all_alike,
+    l05_a_peer_that_is_no_proxy_cannot_choose_its_address,
+    l06_l07_l10_the_client_behind_a_trusted_proxy,
+    l09_only_the_header_of_the_proxies_is_read,
+    l16_the_process_has_a_limit,
+    l18_the_limit_of_an_address_depends_on_its_network,
+    p13_a_preflight_takes_no_slot,
+    a06_a_head_gives_its_slot_back,
 }

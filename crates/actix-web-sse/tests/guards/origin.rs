@@ -5,6 +5,7 @@ use actix_web_sse::{
     observe::RefusalMode,
 };
 
+use super::reply::over_both;
 use super::support::{APP, Server, reference, reference_server, streams, wait_until};
 
 async fn refused(origins: &[&str]) {
@@ -29,7 +30,6 @@ async fn refused(origins: &[&str]) {
     assert_eq!(server.recording.opened.load(Ordering::SeqCst), 0);
 }
 
-#[actix_rt::test]
 async fn o01_an_allowed_origin_reads_the_stream() {
     let server = reference_server();
     let mut reply = server.get(&format!("Origin: {APP}\r\n")).await;
@@ -45,7 +45,6 @@ async fn o01_an_allowed_origin_reads_the_stream() {
     .await;
 }
 
-#[actix_rt::test]
 async fn o02_another_domain_that_ends_alike_is_foreign() {
     refused(&[
         "https://evilapp.example.com",
@@ -54,22 +53,18 @@ async fn o02_another_domain_that_ends_alike_is_foreign() {
     .await;
 }
 
-#[actix_rt::test]
 async fn o03_a_domain_that_begins_alike_is_foreign() {
     refused(&["https://app.example.com.evil.com"]).await;
 }
 
-#[actix_rt::test]
 async fn o04_a_dot_is_a_dot() {
     refused(&["https://appXexample.com"]).await;
 }
 
-#[actix_rt::test]
 async fn o05_another_scheme_is_another_origin() {
     refused(&["http://app.example.com"]).await;
 }
 
-#[actix_rt::test]
 async fn o06_an_explicit_port_443_is_another_origin() {
     refused(&[
         "https://app.example.com:8443",
@@ -78,12 +73,10 @@ async fn o06_an_explicit_port_443_is_another_origin() {
     .await;
 }
 
-#[actix_rt::test]
 async fn o07_origins_are_compared_byte_by_byte() {
     refused(&["HTTPS://APP.EXAMPLE.COM", "https://app.example.com/"]).await;
 }
 
-#[actix_rt::test]
 async fn o08_what_a_url_parser_would_read_otherwise_is_foreign() {
     refused(&[
         "https://app.example.com@evil.com",
@@ -94,12 +87,10 @@ async fn o08_what_a_url_parser_would_read_otherwise_is_foreign() {
     .await;
 }
 
-#[actix_rt::test]
 async fn o09_null_is_nobody() {
     refused(&["null"]).await;
 }
 
-#[actix_rt::test]
 async fn o11_sub_domains_of_a_pattern_read_the_stream() {
     let server = reference_server();
     for origin in [
@@ -113,7 +104,6 @@ async fn o11_sub_domains_of_a_pattern_read_the_stream() {
     }
 }
 
-#[actix_rt::test]
 async fn o12_what_is_no_sub_domain_of_the_pattern_is_foreign() {
     refused(&[
         "https://tenant.example.net",
@@ -125,7 +115,6 @@ async fn o12_what_is_no_sub_domain_of_the_pattern_is_foreign() {
     .await;
 }
 
-#[actix_rt::test]
 async fn o13_special_bytes_are_foreign() {
     refused(&[
         "https://app.example.com`.evil.com",
@@ -139,7 +128,6 @@ async fn o13_special_bytes_are_foreign() {
     .await;
 }
 
-#[actix_rt::test]
 async fn o15_what_is_not_one_origin_is_malformed() {
     let server = reference_server();
     for lines in [
@@ -159,12 +147,10 @@ async fn o15_what_is_not_one_origin_is_malformed() {
     }
 }
 
-#[actix_rt::test]
 async fn o16_a_huge_origin_is_refused() {
     refused(&[&format!("https://{}.com", "a".repeat(60_000))]).await;
 }
 
-#[actix_rt::test]
 async fn o17_bytes_that_are_no_ascii_are_refused_without_a_panic() {
     let server = reference_server();
     for origin in ["https://\u{430}pp.example.com".as_bytes(), b"\xff\xff"] {
@@ -179,7 +165,6 @@ async fn o17_bytes_that_are_no_ascii_are_refused_without_a_panic() {
     }
 }
 
-#[actix_rt::test]
 async fn o18_loopback_has_three_names() {
     refused(&["http://[::1]:5173", "http://127.0.0.1:5173"]).await;
     let server = reference_server();
@@ -189,7 +174,6 @@ async fn o18_loopback_has_three_names() {
         .assert_readable_by("http://localhost:5173");
 }
 
-#[actix_rt::test]
 async fn o19_a_same_origin_event_source_sends_no_origin() {
     let server = reference_server();
     let reply = server
@@ -199,14 +183,12 @@ async fn o19_a_same_origin_event_source_sends_no_origin() {
     reply.assert_unreadable();
 }
 
-#[actix_rt::test]
 async fn o20_a_server_client_sends_no_origin() {
     let reply = reference_server().get("").await;
     reply.assert_ok();
     reply.assert_unreadable();
 }
 
-#[actix_rt::test]
 async fn o21_a_post_stream_from_the_own_page_is_no_foreigner() {
     let recording = Arc::default();
     let mut config: PolicyConfig = toml::from_str(r#"methods = "get-and-post""#).unwrap();
@@ -265,7 +247,6 @@ async fn o22_only_the_names_that_we_serve() {
     server.raw(absolute).await.assert_err(421);
 }
 
-#[actix_rt::test]
 async fn o23_other_schemes_are_foreign_unless_configured() {
     refused(&["chrome-extension://abcd", "file://", "app://-"]).await;
     let recording = Arc::default();
@@ -279,7 +260,6 @@ async fn o23_other_schemes_are_foreign_unless_configured() {
     reply.assert_readable_by("chrome-extension://abcd");
 }
 
-#[actix_rt::test]
 async fn a_candidate_policy_is_counted_beside_the_enforced_one() {
     let recording = Arc::default();
     let mut config = PolicyConfig::default();
@@ -308,7 +288,6 @@ async fn a_candidate_policy_is_counted_beside_the_enforced_one() {
     );
 }
 
-#[actix_rt::test]
 async fn report_only_opens_a_stream_that_the_page_cannot_read() {
     let recording = Arc::default();
     let mut config = PolicyConfig::default();
@@ -321,4 +300,29 @@ async fn report_only_opens_a_stream_that_the_page_cannot_read() {
     reply.assert_unreadable();
     let heard = server.recording.refusals();
     assert_eq!(heard[0].mode, RefusalMode::ReportOnly);
+}
+
+over_both! {
+    o01_an_allowed_origin_reads_the_stream,
+    o02_another_domain_that_ends_alike_is_foreign,
+    o03_a_domain_that_begins_alike_is_foreign,
+    o04_a_dot_is_a_dot,
+    o05_another_scheme_is_another_origin,
+    o06_an_explicit_port_443_is_another_origin,
+    o07_origins_are_compared_byte_by_byte,
+    o08_what_a_url_parser_would_read_otherwise_is_foreign,
+    o09_null_is_nobody,
+    o11_sub_domains_of_a_pattern_read_the_stream,
+    o12_what_is_no_sub_domain_of_the_pattern_is_foreign,
+    o13_special_bytes_are_foreign,
+    o15_what_is_not_one_origin_is_malformed,
+    o16_a_huge_origin_is_refused,
+    o17_bytes_that_are_no_ascii_are_refused_without_a_panic,
+    o18_loopback_has_three_names,
+    o19_a_same_origin_event_source_sends_no_origin,
+    o20_a_server_client_sends_no_origin,
+    o21_a_post_stream_from_the_own_page_is_no_foreigner,
+    o23_other_schemes_are_foreign_unless_configured,
+    a_candidate_policy_is_counted_beside_the_enforced_one,
+    report_only_opens_a_stream_that_the_page_cannot_read,
 }

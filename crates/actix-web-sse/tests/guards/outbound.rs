@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use actix_web_sse::config::{HstsConfig, PolicyConfig};
 
+use super::reply::over_both;
 use super::support::{APP, Recording, Server, reference, streams};
 
-#[actix_rt::test]
 async fn hsts_is_sent_on_https_only() {
     let recording: Arc<Recording> = Arc::default();
     let mut config = PolicyConfig::default();
@@ -35,7 +35,6 @@ async fn hsts_is_sent_on_https_only() {
     assert_eq!(reply.header("strict-transport-security"), None);
 }
 
-#[actix_rt::test]
 async fn an_operators_header_goes_over_the_librarys() {
     let recording: Arc<Recording> = Arc::default();
     let policy = reference(&recording)
@@ -57,4 +56,9 @@ async fn an_operators_header_goes_over_the_librarys() {
     let refusal = server.request("GET", "/events", "").await;
     refusal.assert_err(406);
     assert_eq!(refusal.header("x-served-by"), None);
+}
+
+over_both! {
+    hsts_is_sent_on_https_only,
+    an_operators_header_goes_over_the_librarys,
 }

@@ -5,6 +5,7 @@ use std::{
 
 use actix_web::{HttpResponse, web};
 
+use super::reply::over_both;
 use super::support::{APP, Recording, Reply, Server, reference, reference_server};
 
 async fn preflight(server: &Server, origin: &str, method: &str, headers: &str) -> Reply {
@@ -34,7 +35,6 @@ fn assert_vary_of_a_preflight(reply: &Reply) {
     );
 }
 
-#[actix_rt::test]
 async fn p01_p02_an_allowed_preflight_needs_no_credentials() {
     let server = reference_server();
     let mut reply = preflight(&server, APP, "GET", "authorization,last-event-id").await;
@@ -57,7 +57,6 @@ async fn p01_p02_an_allowed_preflight_needs_no_credentials() {
     assert_eq!(reply.body().await, b"");
 }
 
-#[actix_rt::test]
 async fn p04_an_unknown_header_is_refused_and_never_echoed() {
     let server = reference_server();
     let reply = preflight(&server, APP, "GET", "x-evil").await;
@@ -68,7 +67,6 @@ async fn p04_an_unknown_header_is_refused_and_never_echoed() {
     assert_eq!(server.recording.last_reason(), Some("preflight_denied"));
 }
 
-#[actix_rt::test]
 async fn p04_a_second_line_of_requested_headers_is_read() {
     let server = reference_server();
     let reply = server
@@ -85,14 +83,12 @@ async fn p04_a_second_line_of_requested_headers_is_read() {
     reply.assert_err(403);
 }
 
-#[actix_rt::test]
 async fn p07_names_of_headers_have_no_case() {
     let server = reference_server();
     let reply = preflight(&server, APP, "GET", "Authorization,LAST-EVENT-ID").await;
     assert_eq!(reply.status, 204);
 }
 
-#[actix_rt::test]
 async fn p08_methods_are_taken_as_they_are() {
     let server = reference_server();
     for method in ["get", "DELETE", "G ET"] {
@@ -101,7 +97,6 @@ async fn p08_methods_are_taken_as_they_are() {
     }
 }
 
-#[actix_rt::test]
 async fn p09_options_without_a_requested_method_is_no_preflight() {
     let server = reference_server();
     let reply = preflight(&server, APP, "", "").await;
@@ -111,7 +106,6 @@ async fn p09_options_without_a_requested_method_is_no_preflight() {
     assert_eq!(reply.header("access-control-allow-headers"), None);
 }
 
-#[actix_rt::test]
 async fn p10_options_without_an_origin_is_no_preflight() {
     let server = reference_server();
     let reply = preflight(&server, "", "GET", "").await;
@@ -119,7 +113,6 @@ async fn p10_options_without_an_origin_is_no_preflight() {
     reply.assert_unreadable();
 }
 
-#[actix_rt::test]
 async fn p11_a_foreign_preflight_is_refused() {
     let server = reference_server();
     let reply = preflight(&server, "https://evil.com", "GET", "authorization").await;
@@ -128,7 +121,6 @@ async fn p11_a_foreign_preflight_is_refused() {
     assert_vary_of_a_preflight(&reply);
 }
 
-#[actix_rt::test]
 async fn p12_private_network_access_is_not_answered() {
     let server = reference_server();
     for origin in [APP, "https://evil.com"] {
@@ -146,7 +138,6 @@ async fn p12_private_network_access_is_not_answered() {
     }
 }
 
-#[actix_rt::test]
 async fn a_companion_of_the_streams_has_the_same_origins_and_its_own_methods() {
     let recording: Arc<Recording> = Arc::default();
     let policy = reference(&recording).build().unwrap();
@@ -189,4 +180,17 @@ async fn a_companion_of_the_streams_has_the_same_origins_and_its_own_methods() {
     assert_eq!(reply.status, 405);
     reply.assert_readable_by(APP);
     assert_eq!(recording.attempts.load(Ordering::SeqCst), 4);
+}
+
+over_both! {
+    p01_p02_an_allowed_preflight_needs_no_credentials,
+    p04_an_unknown_header_is_refused_and_never_echoed,
+    p04_a_second_line_of_requested_headers_is_read,
+    p07_names_of_headers_have_no_case,
+    p08_methods_are_taken_as_they_are,
+    p09_options_without_a_requested_method_is_no_preflight,
+    p10_options_without_an_origin_is_no_preflight,
+    p11_a_foreign_preflight_is_refused,
+    p12_private_network_access_is_not_answered,
+    a_companion_of_the_streams_has_the_same_origins_and_its_own_methods,
 }

@@ -13,9 +13,10 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, HttpRequest, HttpResponse, HttpServer,
     body::{BodySize, MessageBody},
     dev::ServerHandle,
+    http::Version,
     web::{self, Bytes, ServiceConfig},
 };
 use actix_web_sse::{
@@ -23,13 +24,15 @@ use actix_web_sse::{
     observe::{CorsVerdict, Observer, Opened, RefusalMode, Refused, StreamObserver, Visitor},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpSocket, TcpStream},
-    time::timeout,
+    time::{Interval, timeout},
 };
 
+pub use super::reply::Reply;
+
 pub const APP: &str = "https://app.example.com";
-const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = Duration::from_secs(10);
 
 /// What the observer was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +95,12 @@ impl Observer for Ear {
 }
 
 /// The body of the test's stream: one comment, then silence, holding the subscriber to its end.
+/// Over HTTP/2 a comment now and then: without a write actix never learns that a client has gone.
 pub struct Silent {
     _subscriber: Subscriber,
     recording: Arc<Recording>,
     spoken: bool,
+    heartbeat: Option<Interval>,
 }
 
 impl MessageBody for Silent {
@@ -107,13 +112,15 @@ impl MessageBody for Silent {
 
     fn poll_next(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         if std::mem::replace(&mut self.spoken, true) {
-            Poll::Pending
-        } else {
-            Poll::Ready(Some(Ok(Bytes::from_static(b":\n"))))
+            match &mut self.heartbeat {
+                Some(heartbeat) => std::task::ready!(heartbeat.poll_tick(cx)),
+                None => return Poll::Pending,
+            };
         }
+        Poll::Ready(Some(Ok(Bytes::from_static(b":\n"))))
     }
 }
 
@@ -123,7 +130,13 @@ impl Drop for Silent {
     }
 }
 
-pub async fn events(subscriber: Subscriber, recording: web::Data<Recording>) -> HttpResponse {
+pub async fn events(
+    request: HttpRequest,
+    subscriber: Subscriber,
+    recording: web::Data<Recording>,
+) -> HttpResponse {
+    let heartbeat = (request.version() == Version::HTTP_2)
+        .then(|| tokio::time::interval(Duration::from_millis(250)));
     recording.active.fetch_add(1, Ordering::SeqCst);
     recording.opened.fetch_add(1, Ordering::SeqCst);
     HttpResponse::Ok()
@@ -132,6 +145,7 @@ pub async fn events(subscriber: Subscriber, recording: web::Data<Recording>) -> 
             _subscriber: subscriber,
             recording: recording.into_inner(),
             spoken: false,
+            heartbeat,
         })
 }
 
@@ -165,14 +179,24 @@ impl Server {
         recording: &Arc<Recording>,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Self {
+        Self::start_with(recording, 1, configure)
+    }
+
+    /// The same on several threads.
+    pub fn start_with(
+        recording: &Arc<Recording>,
+        workers: usize,
+        configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> Self {
         let data = web::Data::from(Arc::clone(recording));
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(data.clone())
                 .configure(configure.clone())
         })
-        .workers(1)
+        .workers(workers)
         .h1_allow_half_closed(false)
+        .tcp_nodelay(true)
         .shutdown_timeout(0)
         .disable_signals()
         .bind_auto_h2c(("127.0.0.1", 0))
@@ -188,7 +212,7 @@ impl Server {
         }
     }
 
-    /// Sends bytes as they are, on a connection of their own.
+    /// Sends bytes as they are, on a connection of their own; or over HTTP/2 what they say.
     pub async fn raw(&self, request: impl AsRef<[u8]>) -> Reply {
         self.raw_from("127.0.0.1", request).await
     }
@@ -206,9 +230,10 @@ impl Server {
         socket
             .bind((source.parse::<IpAddr>().unwrap(), 0).into())
             .unwrap();
-        let mut socket = socket.connect(self.address).await.unwrap();
-        socket.write_all(request.as_ref()).await.unwrap();
-        Reply::read(socket).await
+        let socket = socket.connect(self.address).await.unwrap();
+        // HTTP/2 begins with several small writes.
+        socket.set_nodelay(true).unwrap();
+        Reply::to(socket, request.as_ref()).await
     }
 
     /// A `GET /events` as a stream client sends it, with these header lines beside `Host` and
@@ -229,170 +254,6 @@ impl Server {
         ))
         .await
     }
-}
-
-/// What came back.
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    socket: TcpStream,
-    rest: Vec<u8>,
-}
-
-impl Reply {
-    pub async fn read(mut socket: TcpStream) -> Self {
-        let mut bytes = Vec::new();
-        let end = loop {
-            if let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") {
-                break end;
-            }
-            let read = timeout(LIMIT, socket.read_buf(&mut bytes))
-                .await
-                .expect("a head within the limit")
-                .unwrap();
-            assert_ne!(read, 0, "closed before the head ended: {bytes:?}");
-        };
-        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let mut lines = head.split("\r\n");
-        let status = lines.next().unwrap()[9..12].parse().unwrap();
-        let headers = lines
-            .map(|line| {
-                let (name, value) = line.split_once(": ").unwrap();
-                (name.to_ascii_lowercase(), value.to_owned())
-            })
-            .collect();
-        Self {
-            status,
-            headers,
-            socket,
-            rest: bytes[end + 4..].to_vec(),
-        }
-    }
-
-    /// Every value of a header, line by line.
-    pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers
-            .iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-            .collect()
-    }
-
-    /// The only value of a header, or none.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let all = self.all(name);
-        assert!(all.len() < 2, "{name} comes {} times", all.len());
-        all.first().copied()
-    }
-
-    /// The whole body of a reply with a length.
-    pub async fn body(&mut self) -> Vec<u8> {
-        let length = self
-            .header("content-length")
-            .map_or(0, |length| length.parse().unwrap());
-        while self.rest.len() < length {
-            self.read_more().await;
-        }
-        self.rest.clone()
-    }
-
-    /// Waits for the first byte of a stream.
-    pub async fn first_byte(&mut self) {
-        while self.rest.is_empty() {
-            self.read_more().await;
-        }
-    }
-
-    /// Reads to the end of the connection's last chunk, framing included.
-    pub async fn rest_of_it(mut self) -> Vec<u8> {
-        while !self.rest.ends_with(b"0\r\n\r\n") {
-            self.read_more().await;
-        }
-        self.rest
-    }
-
-    /// Reads until the body holds this.
-    pub async fn until(&mut self, text: &str) {
-        while !String::from_utf8_lossy(&self.rest).contains(text) {
-            self.read_more().await;
-        }
-    }
-
-    async fn read_more(&mut self) {
-        let read = timeout(LIMIT, self.socket.read_buf(&mut self.rest))
-            .await
-            .expect("more bytes within the limit")
-            .unwrap();
-        assert_ne!(read, 0, "closed early");
-    }
-
-    /// The connection, for another request.
-    pub fn into_socket(self) -> TcpStream {
-        self.socket
-    }
-
-    pub fn vary(&self) -> Vec<String> {
-        self.all("vary")
-            .iter()
-            .flat_map(|line| line.split(','))
-            .map(|name| name.trim().to_ascii_lowercase())
-            .collect()
-    }
-
-    /// The reply carries what an allowed origin needs to read it.
-    #[track_caller]
-    pub fn assert_readable_by(&self, origin: &str) {
-        assert_eq!(self.header("access-control-allow-origin"), Some(origin));
-        assert_eq!(
-            self.header("access-control-allow-credentials"),
-            Some("true")
-        );
-        assert_eq!(
-            self.header("access-control-expose-headers"),
-            Some("retry-after, x-request-id")
-        );
-        assert_varies(self);
-    }
-
-    /// The reply carries no CORS header at all.
-    #[track_caller]
-    pub fn assert_unreadable(&self) {
-        let cors: Vec<_> = self
-            .headers
-            .iter()
-            .filter(|(name, _)| name.starts_with("access-control-"))
-            .collect();
-        assert!(cors.is_empty(), "{cors:?}");
-        assert_varies(self);
-    }
-
-    /// The contract's `OK`, as far as it is seen in the head.
-    #[track_caller]
-    pub fn assert_ok(&self) {
-        assert_eq!(self.status, 200, "{:?}", self.headers);
-        assert_eq!(
-            self.header("content-type"),
-            Some("text/event-stream; charset=utf-8")
-        );
-        assert_eq!(self.header("content-length"), None);
-        assert_varies(self);
-    }
-
-    /// The contract's `ERR`.
-    #[track_caller]
-    pub fn assert_err(&self, status: u16) {
-        assert_eq!(self.status, status, "{:?}", self.headers);
-        assert_eq!(self.header("content-type"), Some("application/json"));
-        assert_eq!(self.header("cache-control"), Some("no-store"));
-        assert_eq!(self.header("x-content-type-options"), Some("nosniff"));
-        assert_varies(self);
-    }
-}
-
-#[track_caller]
-fn assert_varies(reply: &Reply) {
-    let origin = reply.vary().iter().filter(|name| *name == "origin").count();
-    assert_eq!(origin, 1, "Vary lists Origin once: {:?}", reply.all("vary"));
 }
 
 /// Waits until a condition holds, with a limit.

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpRequest, Responder, web};
 use actix_web_sse::{
-    Identity, Policy,
+    Hub, Identity, Policy, Subscriber,
     config::{TicketConfig, TicketMode},
     protect::{
         Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder, TicketClaim, TicketFuture,
@@ -16,6 +16,7 @@ use actix_web_sse::{
     },
 };
 
+use super::reply::over_both;
 use super::support::{APP, Recording, Reply, Server, events, reference, wait_until};
 
 /// Every token is the name of its user.
@@ -119,7 +120,6 @@ async fn assert_invalid(mut reply: Reply) {
     assert_eq!(reply.body().await, br#"{"error":"invalid_ticket"}"#);
 }
 
-#[actix_rt::test]
 async fn t09_a_ticket_opens_one_stream() {
     let server = single_use();
     let ticket = fetch(&server, "demo").await;
@@ -129,7 +129,6 @@ async fn t09_a_ticket_opens_one_stream() {
     assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
 }
 
-#[actix_rt::test]
 async fn t09_a_ticket_for_something_else_is_none() {
     let server = single_use();
     let ticket = fetch(&server, "demo").await;
@@ -143,7 +142,6 @@ async fn t09_a_ticket_for_something_else_is_none() {
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t09_a_ticket_bound_to_an_address_holds_there_only() {
     let (server, _) = serve(TicketMode::SingleUse, |builder| {
         let mut config = config(TicketMode::SingleUse);
@@ -159,7 +157,6 @@ async fn t09_a_ticket_bound_to_an_address_holds_there_only() {
     server.raw(&request).await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn a_same_origin_page_names_its_origin_in_a_post_only() {
     let server = single_use();
     let own = "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
@@ -171,7 +168,6 @@ async fn a_same_origin_page_names_its_origin_in_a_post_only() {
     open(&server, "demo", ticket, own).await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t05_a_ticket_beside_other_credentials() {
     let server = single_use();
     let ticket = fetch(&server, "demo").await;
@@ -187,7 +183,6 @@ async fn t05_a_ticket_beside_other_credentials() {
     reply.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t11_a08_a06_p13_a_refused_request_uses_no_ticket() {
     let (server, _) = serve(TicketMode::SingleUse, |builder| {
         builder.streams_per_ip(1).streams_per_user(1)
@@ -225,7 +220,6 @@ async fn t11_a08_a06_p13_a_refused_request_uses_no_ticket() {
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
 }
 
-#[actix_rt::test]
 async fn t11_a_users_limit_uses_no_ticket() {
     let (server, _) = serve(TicketMode::SingleUse, |builder| builder.streams_per_user(1));
     let ticket = fetch(&server, "demo").await;
@@ -248,7 +242,68 @@ async fn t11_a_users_limit_uses_no_ticket() {
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
 }
 
-#[actix_rt::test]
+/// Who guesses is counted like everybody else, and no store is asked about what nobody signed.
+async fn t20_guesses_are_limited_in_their_rate_and_looked_up_nowhere() {
+    let store = Shared::default();
+    store.reachable.store(1, Ordering::SeqCst);
+    let seen = Arc::clone(&store.seen);
+    let (server, _) = serve(TicketMode::SingleUse, |builder| {
+        builder.ticket_store(store).connects_per_second(10)
+    });
+    let since = std::time::Instant::now();
+    let mut guessed = 0;
+    for n in 0..200_u128 {
+        let guess = n.to_string().repeat(40);
+        let reply = open(&server, "demo", &guess, &origin()).await;
+        match reply.status {
+            401 => guessed += 1,
+            status => assert_eq!(status, 429),
+        }
+    }
+    let seconds = since.elapsed().as_secs() as usize + 1;
+    assert!((10..=10 * seconds).contains(&guessed), "{guessed}");
+    assert_eq!(*seen.lock().unwrap(), Vec::<[u8; 16]>::new());
+}
+
+/// What the documentation says: the guards cannot tell that a ticket is for another topic if
+/// nobody tells them which one is asked for.
+async fn t09_without_a_known_topic_the_subscription_refuses_and_the_ticket_is_spent() {
+    let recording: Arc<Recording> = Arc::default();
+    let policy = reference(&recording)
+        .require_auth(true)
+        .authenticator(Trusting)
+        .tickets(config(TicketMode::SingleUse))
+        .build()
+        .unwrap();
+    let hub = Hub::builder().build().unwrap();
+    let server = Server::start(&recording, move |config| {
+        config
+            .app_data(web::Data::new(policy.clone()))
+            .app_data(hub.clone())
+            .service(
+                web::resource("/ticket")
+                    .wrap(policy.api())
+                    .route(web::post().to(ticket)),
+            )
+            .service(
+                web::resource("/events")
+                    .wrap(policy.clone())
+                    .route(web::get().to(follow)),
+            );
+    });
+    let ticket = fetch(&server, "demo").await;
+    open(&server, "other", &ticket, &origin())
+        .await
+        .assert_err(403);
+    assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
+    let ticket = fetch(&server, "demo").await;
+    open(&server, "demo", &ticket, &origin()).await.assert_ok();
+}
+
+async fn follow(hub: Hub, subscriber: Subscriber, request: HttpRequest) -> impl Responder {
+    hub.subscribe(topic(&request).unwrap(), subscriber)
+}
+
 async fn t12_a_resumable_ticket_opens_its_stream_again() {
     let (server, _) = serve(TicketMode::Resumable, |builder| builder);
     let ticket = fetch(&server, "demo").await;
@@ -259,7 +314,6 @@ async fn t12_a_resumable_ticket_opens_its_stream_again() {
     }
 }
 
-#[actix_rt::test]
 async fn a_revoked_users_ticket_opens_nothing() {
     let (server, policy) = serve(TicketMode::Resumable, |builder| builder);
     let ticket = fetch(&server, "demo").await;
@@ -268,7 +322,6 @@ async fn a_revoked_users_ticket_opens_nothing() {
     assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
 }
 
-#[actix_rt::test]
 async fn tickets_are_for_those_who_prove_who_they_are() {
     let server = single_use();
     fetch_reply(&server, "/ticket", &origin())
@@ -290,7 +343,7 @@ async fn tickets_are_for_those_who_prove_who_they_are() {
 #[derive(Default)]
 struct Shared {
     reachable: Arc<AtomicUsize>,
-    seen: std::sync::Mutex<Vec<[u8; 16]>>,
+    seen: Arc<std::sync::Mutex<Vec<[u8; 16]>>>,
 }
 
 impl TicketStore for Shared {
@@ -308,7 +361,6 @@ impl TicketStore for Shared {
     }
 }
 
-#[actix_rt::test]
 async fn a_store_out_of_reach_opens_nothing() {
     let store = Shared::default();
     let reachable = Arc::clone(&store.reachable);
@@ -320,4 +372,20 @@ async fn a_store_out_of_reach_opens_nothing() {
     reachable.store(1, Ordering::SeqCst);
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
     assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;
+}
+
+over_both! {
+    t09_a_ticket_opens_one_stream,
+    t09_a_ticket_for_something_else_is_none,
+    t09_a_ticket_bound_to_an_address_holds_there_only,
+    a_same_origin_page_names_its_origin_in_a_post_only,
+    t05_a_ticket_beside_other_credentials,
+    t11_a08_a06_p13_a_refused_request_uses_no_ticket,
+    t11_a_users_limit_uses_no_ticket,
+    t20_guesses_are_limited_in_their_rate_and_looked_up_nowhere,
+    t09_without_a_known_topic_the_subscription_refuses_and_the_ticket_is_spent,
+    t12_a_resumable_ticket_opens_its_stream_again,
+    a_revoked_users_ticket_opens_nothing,
+    tickets_are_for_those_who_prove_who_they_are,
+    a_store_out_of_reach_opens_nothing,
 }

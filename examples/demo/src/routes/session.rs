@@ -30,8 +30,8 @@ pub(crate) async fn sign_in(
     reply
 }
 
-/// `DELETE /session`: ends the user's streams, and takes the cookie and the tickets back. The
-/// token itself holds to its end: that is the nature of a token that nobody looks up.
+/// `DELETE /session`: takes back all that the user has been given, tokens and tickets, and ends
+/// the user's streams. Whoever signs in again gets a token that holds.
 pub(crate) async fn sign_out(
     signer: Data<Signer>,
     identity: Identity,

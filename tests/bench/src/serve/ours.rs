@@ -18,7 +18,7 @@ use tracing_subscriber::{
 use super::{Batch, DATA, SECRET, foreign::Foreign};
 use crate::{
     contestant::{Part, Settings},
-    parts::ORIGIN,
+    parts::{BARE, ORIGIN},
 };
 
 const TOPIC: &str = "bench";
@@ -41,6 +41,14 @@ async fn publish_batch(hub: Hub, batch: web::Query<Batch>) -> HttpResponse {
 async fn publish_foreign(foreign: web::Data<Foreign>) -> HttpResponse {
     foreign.publish();
     HttpResponse::NoContent().finish()
+}
+
+/// A refusal without a guard, for what actix itself makes of a request.
+async fn refuse() -> HttpResponse {
+    HttpResponse::Forbidden()
+        .insert_header(("content-type", "application/json"))
+        .insert_header(("cache-control", "no-store"))
+        .body(r#"{"error":"origin_denied"}"#)
 }
 
 async fn report_foreign(foreign: web::Data<Foreign>) -> String {
@@ -137,6 +145,7 @@ pub(super) fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
                             config.service(metrics.endpoint("/metrics"));
                         }
                     })
+                    .route(BARE, web::get().to(refuse))
                     .route("/publish", web::post().to(publish_batch))
                     .route("/foreign", web::post().to(publish_foreign))
                     .route("/foreign", web::get().to(report_foreign))

@@ -1,4 +1,4 @@
-use super::PLAIN;
+use super::{PLAIN, nodes};
 use crate::board::{Board, lines, stat};
 
 pub fn board() -> Board {
@@ -7,7 +7,7 @@ pub fn board() -> Board {
         title: "Event streams / Delivery and slow consumers",
         description: "How fast events reach the sockets, and who does not keep up.",
         anchor: "sse_build_info",
-        panels: vec![
+        panels: [
             stat(
                 "Published",
                 "ops",
@@ -156,6 +156,9 @@ pub fn board() -> Board {
                 )],
                 "Body bytes per second and open stream. At zero the streams are silent: not even heartbeats go out.",
             ),
-        ],
+        ]
+        .into_iter()
+        .chain(nodes::panels())
+        .collect(),
     }
 }

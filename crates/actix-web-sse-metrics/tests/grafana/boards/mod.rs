@@ -4,6 +4,7 @@ mod auth;
 mod connections;
 mod cors;
 mod delivery;
+mod nodes;
 mod overview;
 mod probe;
 

@@ -3,10 +3,16 @@
 use std::borrow::Cow;
 
 use super::Token;
-use crate::observe::AuthMethod;
+use crate::{
+    observe::AuthMethod,
+    protect::{lines, ticket::MAX_ENCODED},
+};
 
 /// Longer than any sensible token, and short enough to be checked in microseconds.
 const MAX_TOKEN: usize = 8192;
+
+/// The longest token, and some space around it.
+const MAX_TRIMMED: usize = MAX_TOKEN + 64;
 
 /// Longer than any cookies or query that a stream is asked for with; what is longer is not
 /// searched.
@@ -88,11 +94,12 @@ pub(crate) fn present<'a>(
 }
 
 fn token_of(token: &[u8], method: AuthMethod) -> Presented<'_> {
+    if !(1..=MAX_TOKEN).contains(&token.len()) {
+        return Presented::Unreadable;
+    }
     match std::str::from_utf8(token) {
-        Ok(text) if (1..=MAX_TOKEN).contains(&text.len()) => {
-            Presented::Token(Token { text, method })
-        }
-        _ => Presented::Unreadable,
+        Ok(text) => Presented::Token(Token { text, method }),
+        Err(_) => Presented::Unreadable,
     }
 }
 
@@ -101,7 +108,12 @@ fn token_of(token: &[u8], method: AuthMethod) -> Presented<'_> {
 fn bearer(line: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = line.split_at_checked(6)?;
     let separated = token.is_empty() || token.starts_with(b" ");
-    (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| token.trim_ascii())
+    // What is too long is no token, however much of it is space.
+    let trimmed = || match token.len() {
+        0..=MAX_TRIMMED => token.trim_ascii(),
+        _ => token,
+    };
+    (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(trimmed)
 }
 
 /// The value of a cookie (RFC 6265 § 5.4). Two of the same name come from different domains or
@@ -110,7 +122,7 @@ fn cookie<'a>(
     name: &str,
     lines: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> Result<Option<&'a [u8]>, Contradiction> {
-    if lines.clone().map(<[u8]>::len).sum::<usize>() > MAX_SEARCHED {
+    if !lines::fit(lines.clone(), MAX_SEARCHED) {
         return Err(Contradiction);
     }
     let mut found = None;
@@ -137,40 +149,44 @@ fn ticket(query: &str) -> Result<Option<Cow<'_, [u8]>>, Contradiction> {
     for pair in query.as_bytes().split(|byte| *byte == b'&') {
         let equals = pair.iter().position(|byte| *byte == b'=');
         let (key, value) = pair.split_at(equals.unwrap_or(pair.len()));
-        if *decoded(key) != *TICKET {
+        if !decoded(key).eq(TICKET.iter().copied()) {
             continue;
         }
         if found.is_some() {
             return Err(Contradiction);
         }
-        found = Some(decoded(value.get(1..).unwrap_or_default()));
+        let value = value.get(1..).unwrap_or_default();
+        found = Some(if value.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+            // One byte more tells that it is too long.
+            let mut text = Vec::with_capacity(value.len().min(MAX_ENCODED + 1));
+            text.extend(decoded(value).take(MAX_ENCODED + 1));
+            Cow::Owned(text)
+        } else {
+            Cow::Borrowed(value)
+        });
     }
     Ok(found)
 }
 
-/// Percent-decoding (WHATWG URL § 5.1); allocates only if there is something to decode.
-fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if !bytes.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return Cow::Borrowed(bytes);
-    }
+/// Percent-decoding (WHATWG URL § 5.1).
+fn decoded(bytes: &[u8]) -> impl Iterator<Item = u8> {
     let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let [first, tail @ ..] = rest {
+    std::iter::from_fn(move || {
+        let (first, tail) = rest.split_first()?;
         rest = tail;
-        match first {
-            b'+' => out.push(b' '),
+        Some(match first {
+            b'+' => b' ',
             b'%' => match (hex(tail.first()), hex(tail.get(1))) {
                 (Some(high), Some(low)) => {
-                    out.push((high * 16 + low) as u8);
                     rest = tail.get(2..).unwrap_or_default();
+                    (high * 16 + low) as u8
                 }
-                _ => out.push(b'%'),
+                _ => b'%',
             },
-            byte => out.push(*byte),
-        }
-    }
-    Cow::Owned(out)
+            byte => *byte,
+        })
+    })
 }
 
 #[cfg(test)]
@@ -260,6 +276,12 @@ mod tests {
             read(&[&format!("Bearer {}", "a".repeat(8193))], &[], ""),
             "unreadable"
         );
+        let spaces = " ".repeat(100_000);
+        assert_eq!(read(&[&format!("Bearer{spaces}a")], &[], ""), "unreadable");
+        assert_eq!(
+            read(&[&format!("Bearer  {}", "a".repeat(8192))], &[], ""),
+            format!("bearer {}", "a".repeat(8192))
+        );
         assert_eq!(read(&["Bearerx"], &[], ""), "nothing");
     }
 
@@ -293,7 +315,7 @@ mod tests {
         #[test]
         fn decoding_undoes_encoding(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let encoded: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
-            prop_assert_eq!(&*decoded(encoded.as_bytes()), bytes.as_slice());
+            prop_assert_eq!(decoded(encoded.as_bytes()).collect::<Vec<_>>(), bytes);
         }
     }
 }

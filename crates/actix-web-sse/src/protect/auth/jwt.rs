@@ -14,6 +14,7 @@ struct Claims {
     sub: String,
     /// A date may have a fraction (RFC 7519 § 2), and may be absurd.
     exp: f64,
+    iat: Option<f64>,
     topics: Option<Vec<String>>,
     #[serde(default)]
     publish: bool,
@@ -66,12 +67,21 @@ impl JwtHs256 {
         let ttl = Duration::try_from_secs_f64(claims.exp - now).unwrap_or(Duration::MAX);
         let mut identity = Identity::user(claims.sub)
             .expiring_in(ttl)
+            .issued_at(issued(claims.iat))
             .publishing(claims.publish);
         if let Some(topics) = claims.topics {
             identity = identity.reading(topics);
         }
         Ok(identity)
     }
+}
+
+/// When a token was issued. One that does not say may be as old as any.
+fn issued(iat: Option<f64>) -> SystemTime {
+    let since = iat.and_then(|iat| Duration::try_from_secs_f64(iat).ok());
+    since
+        .and_then(|since| UNIX_EPOCH.checked_add(since))
+        .unwrap_or(UNIX_EPOCH)
 }
 
 impl Authenticator for JwtHs256 {
@@ -129,6 +139,22 @@ mod tests {
 
         let identity = check(|_| {}, &token(&json!({"sub": "u", "exp": now() + 100}))).unwrap();
         assert!(identity.topics.allow("whatever") && !identity.publish);
+    }
+
+    #[test]
+    fn a_token_says_when_it_was_issued_or_may_be_as_old_as_any() {
+        for (iat, millis) in [
+            (json!(1_700_000_000), 1_700_000_000_000),
+            (json!(1_700_000_000.25), 1_700_000_000_250),
+            (json!(null), 0),
+            (json!(-1), 0),
+            (json!(1e300), 0),
+        ] {
+            let token = token(&json!({"sub": "u", "exp": now() + 100, "iat": iat}));
+            let issued = check(|_| {}, &token).unwrap().issued.unwrap();
+            let since = issued.duration_since(UNIX_EPOCH).unwrap();
+            assert_eq!(since.as_millis(), millis, "{iat}");
+        }
     }
 
     #[test]

@@ -16,6 +16,9 @@ const UNIX: &str = "unix";
 /// More proxies than stand in any row.
 const MAX_HOPS: usize = 32;
 
+/// Longer than an address with all that a proxy says about it.
+const MAX_ELEMENT: usize = 512;
+
 /// The proxies that are believed, and where they write.
 #[derive(Debug, Default)]
 pub(crate) struct Proxies {
@@ -82,11 +85,7 @@ impl Proxies {
         lines: impl DoubleEndedIterator<Item = &'a [u8]>,
     ) -> Option<IpAddr> {
         let mut speaker = peer;
-        for element in lines
-            .rev()
-            .flat_map(|line| line.rsplit(|byte| *byte == b','))
-            .take(MAX_HOPS)
-        {
+        for element in lines.rev().flat_map(elements).take(MAX_HOPS) {
             let said = match header {
                 ForwardedHeader::XForwardedFor => node(element.trim_ascii()),
                 ForwardedHeader::Forwarded => parameter(element, b"for").and_then(node),
@@ -103,11 +102,15 @@ impl Proxies {
     }
 }
 
-/// Whether the last element of a `Forwarded` line says that the client came by https.
-pub(crate) fn forwarded_https(line: &[u8]) -> bool {
-    line.rsplit(|byte| *byte == b',')
+/// Whether the last element of a `Forwarded` or an `X-Forwarded-Proto` line says that the client
+/// came by https.
+pub(crate) fn forwarded_https(header: ForwardedHeader, line: &[u8]) -> bool {
+    elements(line)
         .next()
-        .and_then(|element| parameter(element, b"proto"))
+        .and_then(|element| match header {
+            ForwardedHeader::XForwardedFor => Some(element.trim_ascii()),
+            ForwardedHeader::Forwarded => parameter(element, b"proto"),
+        })
         .is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"))
 }
 
@@ -148,6 +151,24 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     } else {
         Err(format!("has bits beyond its prefix: write {base}"))
     }
+}
+
+/// The elements of a line, the last one first. What is too long to be one is empty, and nothing
+/// left of it is looked at: a client may have sent as much as it likes.
+fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest.take()?;
+        let (far, near) = line.split_at_checked(line.len().saturating_sub(MAX_ELEMENT))?;
+        match near.iter().rposition(|byte| *byte == b',') {
+            Some(comma) => {
+                rest = line.get(..far.len() + comma);
+                near.get(comma + 1..)
+            }
+            None if far.is_empty() => Some(near),
+            None => Some(b"".as_slice()),
+        }
+    })
 }
 
 /// The value of a parameter of a `Forwarded` element (RFC 7239 § 4), without its quotes.
@@ -303,11 +324,38 @@ mod tests {
 
     #[test]
     fn https_is_what_the_last_proxy_says() {
-        assert!(forwarded_https(
-            b"proto=http;for=6.6.6.6, for=1.2.3.4;Proto=\"https\""
-        ));
-        assert!(!forwarded_https(b"proto=https, proto=http"));
-        assert!(!forwarded_https(b"for=1.2.3.4"));
+        use ForwardedHeader::{Forwarded, XForwardedFor};
+        for (header, line, https) in [
+            (
+                Forwarded,
+                "proto=http;for=6.6.6.6, for=1.2.3.4;Proto=\"https\"",
+                true,
+            ),
+            (Forwarded, "proto=https, proto=http", false),
+            (Forwarded, "for=1.2.3.4", false),
+            (XForwardedFor, "http, HTTPS ", true),
+            (XForwardedFor, "https,http", false),
+            (XForwardedFor, "", false),
+        ] {
+            assert_eq!(forwarded_https(header, line.as_bytes()), https, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_an_address_is_none() {
+        let proxies = trusting(&["10.0.0.0/8"], None);
+        let long = "a".repeat(100_000);
+        for line in [
+            format!("6.6.6.6, {long}"),
+            format!("{long}{}6.6.6.6", " ".repeat(MAX_ELEMENT)),
+            format!("6.6.6.6, {long}6.6.6.6"),
+        ] {
+            assert_eq!(client(&proxies, "10.0.0.2", &[&line]), "10.0.0.2");
+        }
+        let line = format!("{long}, 198.51.100.7");
+        assert_eq!(client(&proxies, "10.0.0.2", &[&line]), "198.51.100.7");
+        let line = format!("6.6.6.6,{}198.51.100.7", " ".repeat(MAX_ELEMENT - 13));
+        assert_eq!(client(&proxies, "10.0.0.2", &[&line]), "198.51.100.7");
     }
 
     #[test]
@@ -364,13 +412,19 @@ mod tests {
         }
 
         #[test]
+        fn elements_are_what_stands_between_commas(line in "[ -~]{0,60}(,[ -~]{0,60}){0,3}") {
+            let split: Vec<_> = line.as_bytes().rsplit(|byte| *byte == b',').collect();
+            prop_assert_eq!(elements(line.as_bytes()).collect::<Vec<_>>(), split);
+        }
+
+        #[test]
         fn any_bytes_are_survived(line in prop::collection::vec(any::<u8>(), 0..80)) {
             for header in [ForwardedHeader::Forwarded, ForwardedHeader::XForwardedFor] {
                 let proxies = trusting(&["0.0.0.0/1", "128.0.0.0/1"], Some(header));
                 let peer = Some(IpAddr::from([10, 0, 0, 2]));
                 prop_assert!(proxies.client(header, peer, std::iter::once(line.as_slice())).is_some());
             }
-            forwarded_https(&line);
+            forwarded_https(ForwardedHeader::Forwarded, &line);
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 mod rate;
+mod shared;
 mod slots;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use crate::{
 };
 use address::{ClientKey, Proxies, network};
 use rate::Rate;
+pub use shared::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
 use slots::{Full, Slot, Slots};
 
 /// How many addresses are tracked where the number of streams has no limit.
@@ -30,6 +32,8 @@ pub(crate) struct Permit {
     client: Option<Slot<ClientKey>>,
     total: Option<Slot<()>>,
     user: Option<Slot<Arc<str>>>,
+    /// The same on all nodes.
+    everywhere: Option<UserSlot>,
 }
 
 /// The limits of one policy, shared by all workers.

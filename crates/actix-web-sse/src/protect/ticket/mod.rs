@@ -20,7 +20,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 pub(crate) use self::format::Ticket;
-use self::store::{Memory, Revocations};
+use self::store::Memory;
 pub use self::store::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavailable};
 use super::limit::address::ClientKey;
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
 const DOMAIN: &[u8] = b"actix-web-sse ticket 1\0";
 const TAG: usize = 32;
 /// Longer than any ticket that is issued; what is longer is not looked at.
-const MAX_ENCODED: usize = 2048;
+pub(super) const MAX_ENCODED: usize = 2048;
 
 /// How far the clocks of two nodes may be apart.
 pub(super) const MAX_SKEW: Duration = Duration::from_secs(30);
@@ -54,7 +54,6 @@ pub(crate) struct Tickets {
     bind_address: bool,
     ipv6_prefix: u8,
     store: Arc<dyn TicketStore>,
-    revoked: Revocations,
 }
 
 impl Tickets {
@@ -72,7 +71,6 @@ impl Tickets {
             bind_address: config.bind_address,
             ipv6_prefix,
             store: store.unwrap_or_else(|| Arc::new(Memory::default())),
-            revoked: Revocations::default(),
         })
     }
 
@@ -100,11 +98,15 @@ impl Tickets {
             origin: binding.origin,
             topic,
         };
-        let mut bytes = ticket.to_bytes()?;
+        let text = self.seal(ticket.to_bytes()?);
+        (text.len() <= MAX_ENCODED).then_some(text)
+    }
+
+    /// Signs these bytes, in the form of a URL.
+    pub(crate) fn seal(&self, mut bytes: Vec<u8>) -> String {
         let tag = self.sign(&bytes).finalize().into_bytes();
         bytes.extend_from_slice(&tag);
-        let text = URL_SAFE_NO_PAD.encode(bytes);
-        (text.len() <= MAX_ENCODED).then_some(text)
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Whom a ticket stands for, and what is to be claimed before it opens a stream. Nothing is
@@ -118,11 +120,12 @@ impl Tickets {
         topic: Option<&str>,
         binding: Binding<'_>,
     ) -> Result<(Identity, TicketClaim), RefusalReason> {
-        self.try_check(text, topic, binding, SystemTime::now())
+        self.check_at(text, topic, binding, SystemTime::now())
             .ok_or(RefusalReason::InvalidTicket)
     }
 
-    fn try_check(
+    /// The same at some time.
+    pub(crate) fn check_at(
         &self,
         text: &[u8],
         topic: Option<&str>,
@@ -150,15 +153,13 @@ impl Tickets {
             && (!self.bind_address || ticket.address == self.bound_address(binding));
         let alive = (fresh || self.mode == TicketMode::Resumable) && now_millis < ticket.until;
         let user = ticket.user.map(Arc::<str>::from);
-        let revoked = user
-            .as_deref()
-            .is_some_and(|user| self.revoked.cover(user, ticket.issued));
-        if !bound || !alive || revoked {
+        if !bound || !alive {
             return None;
         }
         let mut identity = Identity::anonymous();
         identity.user.clone_from(&user);
         identity.method = AuthMethod::Ticket;
+        identity.issued = Some(UNIX_EPOCH + Duration::from_millis(ticket.issued));
         identity.topics = TopicRights::Only(vec![ticket.topic.into()]);
         if ticket.until != u64::MAX {
             identity = identity.expiring_in(Duration::from_millis(ticket.until - now_millis));
@@ -186,13 +187,6 @@ impl Tickets {
             Ok(false) => Err(RefusalReason::InvalidTicket),
             Err(TicketStoreUnavailable) => Err(RefusalReason::AuthUnavailable),
         }
-    }
-
-    /// Refuses the tickets that this user has been given so far.
-    pub(crate) fn revoke(&self, user: &str) {
-        // A resumable ticket outlives its stream by `ttl`, and revoking ends the stream.
-        let remember = self.ttl * 2 + Duration::from_secs(60);
-        self.revoked.add(user, millis(SystemTime::now()), remember);
     }
 
     fn sign(&self, payload: &[u8]) -> Hmac<Sha256> {
@@ -242,7 +236,7 @@ impl fmt::Debug for Lease {
 }
 
 /// Since 1970; a clock before that says 1970.
-fn millis(time: SystemTime) -> u64 {
+pub(super) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
@@ -303,7 +297,7 @@ mod tests {
     fn t09_a_ticket_expires() {
         let tickets = tickets(|_| {});
         let text = issue(&tickets);
-        let check = |now| tickets.try_check(text.as_bytes(), Some("t"), APP, now);
+        let check = |now| tickets.check_at(text.as_bytes(), Some("t"), APP, now);
         assert!(check(later(58)).is_some());
         assert!(check(later(61)).is_none());
         // A clock that is behind the issuer's is no reason to refuse.
@@ -338,7 +332,7 @@ mod tests {
         let now = later(31);
         assert!(
             tickets
-                .try_check(text.as_bytes(), Some("t"), APP, now)
+                .check_at(text.as_bytes(), Some("t"), APP, now)
                 .is_none()
         );
     }
@@ -361,7 +355,7 @@ mod tests {
         let text = issue(&tickets);
         let check = |now| {
             tickets
-                .try_check(text.as_bytes(), Some("t"), APP, now)
+                .check_at(text.as_bytes(), Some("t"), APP, now)
                 .unwrap()
                 .1
         };
@@ -373,16 +367,6 @@ mod tests {
         drop(first);
         drop(second);
         drop(tickets.claim(check(later(600))).await.unwrap());
-    }
-
-    #[test]
-    fn a_revoked_users_tickets_do_not_hold() {
-        let tickets = tickets(|_| {});
-        let text = issue(&tickets);
-        tickets.revoke("somebody else");
-        assert!(tickets.check(text.as_bytes(), Some("t"), APP).is_ok());
-        tickets.revoke("u");
-        assert!(tickets.check(text.as_bytes(), Some("t"), APP).is_err());
     }
 
     #[test]

@@ -62,7 +62,9 @@ pub trait TicketStore: Send + Sync + 'static {
     /// [`TicketMode::Resumable`]: yes if a stream of it is open, or the last one ended less than
     /// `ttl` ago, or if it is `fresh` and was never claimed.
     ///
-    /// It is given the time-out of authentication; a panic is a failure.
+    /// It is given the time-out of authentication; a panic is a failure. When the time is over, or
+    /// the client goes away, the future is dropped, and nobody releases what it may have claimed
+    /// all the same: that is the store's to notice.
     fn claim<'a>(&'a self, claim: &'a TicketClaim) -> TicketFuture<'a>;
 
     /// A stream of a resumable ticket has ended. Must not block.
@@ -147,37 +149,6 @@ impl TicketStore for Memory {
     }
 }
 
-/// Users whose tickets up to some time do not hold any more.
-#[derive(Debug, Default)]
-pub(super) struct Revocations(Mutex<HashMap<Box<str>, Revocation>>);
-
-#[derive(Debug)]
-struct Revocation {
-    issued_until: u64,
-    forget_at: Instant,
-}
-
-impl Revocations {
-    pub(super) fn add(&self, user: &str, issued_until: u64, remember: Duration) {
-        let now = Instant::now();
-        let mut revoked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        revoked.retain(|_, revocation| revocation.forget_at > now);
-        let revocation = Revocation {
-            issued_until,
-            forget_at: now + remember,
-        };
-        revoked.insert(user.into(), revocation);
-    }
-
-    /// Whether a ticket of this user, issued then, is revoked.
-    pub(super) fn cover(&self, user: &str, issued: u64) -> bool {
-        let revoked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        revoked
-            .get(user)
-            .is_some_and(|revocation| issued <= revocation.issued_until)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,17 +199,5 @@ mod tests {
             tokio::time::advance(Duration::from_secs(121)).await;
         }
         assert!(store.lock().tickets.len() <= 2 * SMALL);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_revocation_covers_the_past_only_and_is_forgotten() {
-        let revocations = Revocations::default();
-        revocations.add("u", 1000, Duration::from_secs(60));
-        assert!(revocations.cover("u", 1000));
-        assert!(!revocations.cover("u", 1001));
-        assert!(!revocations.cover("v", 1000));
-        tokio::time::advance(Duration::from_secs(61)).await;
-        revocations.add("v", 1000, Duration::from_secs(60));
-        assert!(!revocations.cover("u", 1000));
     }
 }

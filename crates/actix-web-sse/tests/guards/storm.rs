@@ -1,0 +1,189 @@
+//! A restart sends everybody back at once.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use actix_web::{
+    App,
+    body::{BodySize, MessageBody},
+    dev::{Service, ServiceResponse},
+    test::{TestRequest, init_service},
+    web,
+};
+use actix_web_sse::observe::RefusalMode;
+use futures_util::stream::{self, StreamExt};
+use tokio::{task::LocalSet, time::Instant};
+
+use super::support::{APP, Recording, Reply, Server, reference, streams};
+
+const CLIENTS: usize = 5000;
+const PER_SECOND: u32 = 50;
+
+/// What each client sends beside `Accept`: a browser's `EventSource`, or a `fetch`.
+fn headers(client: usize) -> &'static [(&'static str, &'static str)] {
+    if client.is_multiple_of(2) {
+        &[
+            ("Origin", APP),
+            ("Cache-Control", "no-cache"),
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Sec-Fetch-Mode", "cors"),
+            ("Sec-Fetch-Dest", "empty"),
+        ]
+    } else {
+        &[("Origin", APP), ("Authorization", "Bearer x")]
+    }
+}
+
+/// The milliseconds of a soft refusal's body.
+fn retry(body: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(body).ok()?;
+    let millis = text.strip_prefix("retry: ")?.strip_suffix("\n\n")?;
+    millis.parse().ok()
+}
+
+/// How many are let in at most in a stretch of time: what fits into its whole seconds, and into
+/// the one that has begun.
+fn most(stretch: Duration) -> usize {
+    PER_SECOND as usize * (stretch.as_secs() as usize + 1)
+}
+
+#[actix_rt::test]
+async fn l17_a_storm_of_5000_is_let_in_at_its_rate() {
+    let recording: Arc<Recording> = Arc::default();
+    let policy = reference(&recording)
+        .streams_per_ip(CLIENTS as u32)
+        .streams(CLIENTS as u32)
+        .connects_per_second(PER_SECOND)
+        .build()
+        .unwrap();
+    let server = Server::start(&recording, streams(policy));
+    let since = std::time::Instant::now();
+    let replies: Vec<(usize, Reply)> = stream::iter(0..CLIENTS)
+        .map(async |client| {
+            let lines = headers(client).iter();
+            let lines: String = lines
+                .map(|(name, value)| format!("{name}: {value}\r\n"))
+                .collect();
+            (client, server.get(&lines).await)
+        })
+        .buffer_unordered(100)
+        .filter_map(async |(client, mut reply)| {
+            let soft = client.is_multiple_of(2);
+            if reply.status == 200 && reply.header("content-length").is_none() {
+                reply.assert_ok();
+                return Some((client, reply));
+            }
+            reply.assert_readable_by(APP);
+            if soft {
+                assert_eq!(reply.status, 200);
+                let millis = retry(&reply.body().await).expect("only retry:");
+                assert!((5000..=7500).contains(&millis), "{millis}");
+            } else {
+                reply.assert_err(429);
+                let seconds: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+                assert!((4..=6).contains(&seconds), "{seconds}");
+                assert_eq!(reply.body().await, br#"{"error":"rate_limit"}"#);
+            }
+            None
+        })
+        .collect()
+        .await;
+    let took = since.elapsed();
+    let open = replies.len();
+    assert!(
+        (PER_SECOND as usize..=most(took)).contains(&open),
+        "{open} in {took:?}"
+    );
+    assert_eq!(recording.active.load(Ordering::SeqCst), open);
+    let refused = recording.refusals();
+    assert_eq!(open + refused.len(), CLIENTS, "nobody was lost");
+    for heard in refused {
+        assert_eq!(heard.reason, "rate_limit");
+        match heard.mode {
+            RefusalMode::Soft => assert_eq!(heard.status, 200),
+            mode => assert_eq!((mode, heard.status), (RefusalMode::Hard, 429)),
+        }
+    }
+}
+
+/// The stream, or how long the client is to wait.
+fn wait_of<B: MessageBody>(response: ServiceResponse<B>) -> Result<ServiceResponse<B>, Duration> {
+    let BodySize::Sized(_) = response.response().body().size() else {
+        assert_eq!(response.status(), 200);
+        return Ok(response);
+    };
+    let seconds = response.headers().get("retry-after");
+    let seconds = seconds.map(|value| value.to_str().unwrap().parse().unwrap());
+    if let Some(seconds) = seconds {
+        assert_eq!(response.status(), 429);
+        return Err(Duration::from_secs(seconds));
+    }
+    let Ok(body) = response.into_body().try_into_bytes() else {
+        panic!("a soft refusal has its whole body");
+    };
+    Err(Duration::from_millis(retry(&body).expect("only retry:")))
+}
+
+/// The clock is the test's: 5000 clients do as they are told until all have their streams.
+#[tokio::test(start_paused = true)]
+async fn l17_all_are_back_as_soon_as_the_rate_allows() {
+    /// The longest wait that anybody is asked for.
+    const LONGEST: Duration = Duration::from_millis(7500);
+    let recording: Arc<Recording> = Arc::default();
+    let policy = reference(&recording)
+        .streams_per_ip(CLIENTS as u32)
+        .streams(CLIENTS as u32)
+        .connects_per_second(PER_SECOND)
+        .build()
+        .unwrap();
+    let data = web::Data::from(Arc::clone(&recording));
+    let app = App::new().app_data(data).configure(streams(policy));
+    let app = Rc::new(init_service(app).await);
+    let (start, tasks) = (Instant::now(), LocalSet::new());
+    // What refusing took by the real clock.
+    let (refusals, refusing) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(Duration::ZERO)));
+    let mut clients = Vec::with_capacity(CLIENTS);
+    for client in 0..CLIENTS {
+        let (app, refusals) = (Rc::clone(&app), Rc::clone(&refusals));
+        let refusing = Rc::clone(&refusing);
+        // With its stream, which stays open to the end.
+        clients.push(tasks.spawn_local(async move {
+            loop {
+                let request = headers(client).iter().fold(
+                    TestRequest::get()
+                        .uri("/events")
+                        .insert_header(("Host", "api.example.com"))
+                        .insert_header(("Accept", "text/event-stream")),
+                    |request, header| request.insert_header(*header),
+                );
+                let request = request.to_request();
+                let called = std::time::Instant::now();
+                let response = app.call(request).await.unwrap();
+                let took = called.elapsed();
+                match wait_of(response) {
+                    Ok(stream) => return stream,
+                    Err(wait) => {
+                        assert!((Duration::from_secs(4)..=LONGEST).contains(&wait));
+                        refusals.set(refusals.get() + 1);
+                        refusing.set(refusing.get() + took);
+                        tokio::time::sleep(wait).await;
+                    }
+                }
+            }
+        }));
+    }
+    tasks.await;
+    let took = start.elapsed();
+    assert!(clients.iter().all(tokio::task::JoinHandle::is_finished));
+    assert_eq!(recording.active.load(Ordering::SeqCst), CLIENTS);
+    assert!(CLIENTS <= most(took), "faster than the rate: {took:?}");
+    // After the first wave nobody comes for a wait; of the last ones, fewer come than could.
+    let bound = Duration::from_secs(CLIENTS as u64) / PER_SECOND + LONGEST * 3;
+    assert!(took <= bound, "{took:?}, and not {bound:?}");
+    let each = refusing.get() / refusals.get();
+    assert!(each < Duration::from_millis(1), "{each:?} per refusal");
+}

@@ -1,0 +1,3 @@
+//! What the repository promises of itself.
+
+mod licences;
