@@ -11,6 +11,7 @@
 
 mod accept;
 mod cors;
+mod counts;
 mod crowd;
 mod dependencies;
 mod encoding;
@@ -26,6 +27,7 @@ mod metrics;
 mod origin;
 mod preflight;
 mod resume;
+mod scrape;
 mod served;
 mod slow;
 mod start;

@@ -7,8 +7,9 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use actix_cors::Cors;
 use actix_web::{App, HttpServer, Responder, dev::ServerHandle, rt, web};
-use actix_web_sse::{ForEventStreams, Hub, Policy, Subscriber};
+use actix_web_sse::{Event, ForEventStreams, Hub, Policy, Subscriber, observe::CorsWitness};
 use actix_web_sse_metrics::Metrics;
 use rustls::ServerConfig;
 
@@ -17,6 +18,7 @@ use crate::certificate::Certificate;
 /// The application, on a thread of its own. It ends when dropped.
 pub(crate) struct Application {
     pub(crate) address: SocketAddr,
+    hub: Hub,
     metrics: Metrics,
     scheme: &'static str,
     handle: ServerHandle,
@@ -28,8 +30,9 @@ async fn events(hub: Hub, subscriber: Subscriber) -> impl Responder {
 }
 
 impl Application {
-    /// `/events` behind a policy that allows this origin, `/private` behind none although it is
-    /// declared to need authentication, `/sse-reports`, and `/metrics`.
+    /// `/events` behind a policy that allows this origin, `/actix-cors` behind `actix_cors::Cors`
+    /// that does, `/private` behind nothing although it is declared to need authentication,
+    /// `/sse-reports`, and `/metrics`.
     pub(crate) fn start(origin: &str) -> Self {
         Self::start_with(origin, None)
     }
@@ -56,7 +59,8 @@ impl Application {
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (tell, told) = mpsc::channel();
-        let (streams, shown) = (hub, metrics.clone());
+        let (streams, shown) = (hub.clone(), metrics.clone());
+        let allowed = origin.to_owned();
         let thread = thread::spawn(move || {
             let application = {
                 let hub = streams.clone();
@@ -65,7 +69,18 @@ impl Application {
                         .app_data(hub.clone())
                         .service(shown.endpoint("/metrics"))
                         .service(shown.reports("/sse-reports"))
+                        .wrap(CorsWitness)
                         .route("/private", web::get().to(events))
+                        .service(
+                            web::resource("/actix-cors")
+                                .wrap(
+                                    Cors::default()
+                                        .allowed_origin(&allowed)
+                                        .allowed_methods(["GET"])
+                                        .supports_credentials(),
+                                )
+                                .route(web::get().to(events)),
+                        )
                         .service(
                             web::resource("/events")
                                 .wrap(policy.clone())
@@ -89,6 +104,7 @@ impl Application {
         });
         Self {
             address,
+            hub,
             metrics,
             scheme,
             handle: told.recv().unwrap(),
@@ -101,6 +117,13 @@ impl Application {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
+    /// Tells every stream something.
+    pub(crate) fn publish(&self, data: &str) {
+        self.hub
+            .publish("news", Event::data(data.to_owned()))
+            .unwrap();
+    }
+
     /// The lines of its metrics that begin with this, without it.
     pub(crate) fn samples(&self, beginning: &str) -> Vec<String> {
         let text = self.metrics.text();
@@ -108,6 +131,13 @@ impl Application {
             .filter_map(|line| line.strip_prefix(beginning))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// The sum of the samples whose lines begin with this.
+    pub(crate) fn sum(&self, beginning: &str) -> u64 {
+        let samples = self.samples(beginning);
+        let values = samples.iter().filter_map(|sample| sample.rsplit_once(' '));
+        values.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
     }
 }
 

@@ -45,25 +45,13 @@ fn nginx(
 /// The immediate closes of each class so far: instant, drain.
 fn immediate(application: &Application) -> [u64; 2] {
     ["instant", "drain"].map(|class| {
-        let sample = format!("sse_connections_immediate_close_total{{class=\"{class}\"");
-        let samples = application.samples(&sample);
-        let values = samples.iter().filter_map(|sample| sample.rsplit_once(' '));
-        values.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+        let beginning = format!("sse_connections_immediate_close_total{{class=\"{class}\"");
+        application.sum(&beginning)
     })
 }
 
-fn opened_over(application: &Application) -> usize {
-    let samples = application.samples("sse_connections_opened_total");
-    let values = samples.iter().filter_map(|sample| sample.rsplit_once(' '));
-    values
-        .map(|(_, value)| value.parse::<usize>().unwrap())
-        .sum()
-}
-
 fn closed(application: &Application) -> u64 {
-    let samples = application.samples("sse_connections_closed_total{reason=\"client_gone\"");
-    let values = samples.iter().filter_map(|sample| sample.rsplit_once(' '));
-    values.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+    application.sum("sse_connections_closed_total{reason=\"client_gone\"")
 }
 
 /// Opens one stream that is blocked and one that is used and closed again.
@@ -109,20 +97,29 @@ fn is_told_apart(kind: BrowserKind, front: Front) {
     assert_eq!(immediate(&application), expected);
     drop(stripping);
 
+    // One that is closed by the script, and one whose tab is closed.
     let honest = through("");
-    let page = WatchedPage::open(&browser, &pages.origin(), &url(&honest, "/events"));
-    page.wait_for_opened(1);
-    assert_eq!(opened_over(&application), 2);
-    page.page().wait("performance.now() > 2500");
-    page.page().evaluate("source.close()");
-    until("the server sees the used stream's end", LIMIT, || {
-        (closed(&application) == 2).then_some(())
-    });
-    assert_eq!(
-        immediate(&application),
-        expected,
-        "a stream that was used counts as blocked"
-    );
+    for (opened, data) in [(2, "one"), (3, "two")] {
+        let page = WatchedPage::open(&browser, &pages.origin(), &url(&honest, "/events"));
+        page.wait_for_opened(1);
+        assert_eq!(application.sum("sse_connections_opened_total"), opened);
+        application.publish(data);
+        assert_eq!(page.wait_for_data(1), [data]);
+        page.page().wait("performance.now() > 2500");
+        if data == "one" {
+            page.page().evaluate("source.close()");
+        } else {
+            page.close();
+        }
+        until("the server sees the used stream's end", LIMIT, || {
+            (closed(&application) == opened).then_some(())
+        });
+        assert_eq!(
+            immediate(&application),
+            expected,
+            "a stream that was used counts as blocked"
+        );
+    }
 }
 
 fn behind_nothing_over_http_1(kind: BrowserKind) {

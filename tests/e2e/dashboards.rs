@@ -4,7 +4,9 @@
 
 use std::{fs, path::PathBuf};
 
-use actix_web_sse_tests::{Claims, Demo, LIMIT, Prometheus, Redis, Request, Settings, until};
+use actix_web_sse_tests::{
+    Claims, Demo, LIMIT, Prometheus, Redis, Request, Settings, Traffic, until,
+};
 use serde_json::Value;
 
 use crate::DEMO;
@@ -40,21 +42,6 @@ pub(crate) fn queries(dashboard: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A little of everything: streams that open, get events, resume and end, and requests refused.
-fn traffic(demo: &Demo, last_id: &mut Option<String>) {
-    let token = demo.token(&Claims::of("reader"));
-    let mut request = Request::event_source("/events?topic=mixed", ORIGIN).bearer(&token);
-    if let Some(id) = last_id {
-        request = request.header("Last-Event-ID", id.as_bytes());
-    }
-    let mut stream = request.open(demo.app);
-    demo.publish("mixed", "an event");
-    *last_id = stream.next_event().id().map(str::to_owned);
-    drop(stream);
-    drop(Request::event_source("/events", "https://evil.example").send(demo.app));
-    drop(Request::event_source("/events", ORIGIN).send(demo.app));
-}
-
 #[test]
 fn no_panel_is_empty_under_mixed_traffic() {
     let redis = Redis::start();
@@ -68,14 +55,14 @@ fn no_panel_is_empty_under_mixed_traffic() {
     let stays = Request::stream("/events?topic=mixed")
         .bearer(&token)
         .open(demo.app);
-    let mut last_id = None;
+    let mut traffic = Traffic::of(ORIGIN);
     for name in ["overview", "cors", "auth", "delivery", "connections"] {
         for (title, query) in queries(&dashboard(name)) {
             until(
                 &format!("{name}: {title}: {query} shows something"),
                 LIMIT,
                 || {
-                    traffic(&demo, &mut last_id);
+                    traffic.round(&demo);
                     let shown = prometheus.query(&query);
                     shown
                         .iter()

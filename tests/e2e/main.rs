@@ -56,6 +56,7 @@ mod shared_guards;
 mod signing_in;
 mod tickets;
 mod tools;
+mod verdicts;
 mod watched_page;
 
 /// The demo, as a program.

@@ -113,16 +113,21 @@ fn nginx(app: SocketAddr, folder: &Path, token: &str) -> Nginx {
 }
 
 /// The project's rules, which fire at once: how long they wait is proven by their unit tests.
-fn impatient_rules(folder: &Path) -> PathBuf {
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana/rules/probe.yml");
-    let text = fs::read_to_string(rules).unwrap();
-    let impatient: Vec<_> = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("for:"))
-        .collect();
-    let path = folder.join("probe.yml");
-    fs::write(&path, impatient.join("\n")).unwrap();
-    path
+fn impatient_rules(folder: &Path) -> Vec<PathBuf> {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana/rules");
+    let impatient = |file: &str| {
+        let text = fs::read_to_string(rules.join(file)).unwrap();
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("for:"))
+            .collect();
+        let path = folder.join(file);
+        fs::write(&path, lines.join("\n")).unwrap();
+        path
+    };
+    ["recording.yml", "alerts.yml", "probe.yml"]
+        .map(impatient)
+        .to_vec()
 }
 
 struct Scene {
@@ -175,7 +180,7 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
     ));
     let rules = impatient_rules(path);
     let scene = Scene {
-        prometheus: Prometheus::scraping(&[("sse-probe", watch.address)], &[rules]),
+        prometheus: Prometheus::scraping(&[("sse-probe", watch.address)], &rules),
     };
     scene
         .prometheus
@@ -202,6 +207,13 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
     }
 
     let switch = |name: &str| path.join(name);
+    // The regression is seen from outside too.
+    let strip = switch("strip");
+    scene.provoke(
+        "SSECorsRegression",
+        || fs::write(&strip, "").unwrap(),
+        || fs::remove_file(&strip).unwrap(),
+    );
     for (alert, file) in [
         ("SSEProbeCorsHeaderMissing", switch("strip")),
         ("SSEProbeBuffering", switch("buffer")),

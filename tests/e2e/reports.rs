@@ -46,9 +46,19 @@ fn each_diagnosis_is_found_and_counted(kind: BrowserKind) {
     let stream = application.url("/events");
     let foreign = Site::empty();
     diagnosed(&foreign.origin(), &stream, "cors_blocked");
+    // One page was refused; what its script asked afterwards is no more of it.
+    assert_eq!(application.sum("sse_connections_rejected_total{"), 1);
+    assert_eq!(application.sum("sse_rejected_origins_total{"), 1);
 
     let failing = answers(503, "application/json");
     diagnosed(&origin, &failing.origin(), "http_status");
+    // The stream, and one look at why there was none.
+    let asked: Vec<_> = failing
+        .visits()
+        .into_iter()
+        .map(|visit| visit.method)
+        .collect();
+    assert_eq!(asked, ["GET", "HEAD"]);
 
     let confused = answers(200, "text/html");
     diagnosed(&origin, &confused.origin(), "content_type");

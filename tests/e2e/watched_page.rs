@@ -54,6 +54,11 @@ impl<'b> WatchedPage<'b> {
         &self.0
     }
 
+    /// Closes the tab.
+    pub(crate) fn close(self) {
+        self.0.close();
+    }
+
     /// Waits until the stream has opened so many times.
     #[track_caller]
     pub(crate) fn wait_for_opened(&self, times: usize) {

@@ -16,6 +16,7 @@
     reason = "a support library for tests: a failure here is the test's failure"
 )]
 
+mod alertmanager;
 mod app;
 mod browser;
 mod connection;
@@ -37,9 +38,11 @@ mod response;
 mod settings;
 mod site;
 mod token;
+mod traffic;
 mod wait;
 mod wire;
 
+pub use alertmanager::Alertmanager;
 pub use app::{Account, App, reference_hub, reference_stream};
 pub use browser::{Browser, BrowserKind, Page};
 pub use connection::Connection;
@@ -61,6 +64,7 @@ pub use response::Response;
 pub use settings::Settings;
 pub use site::{Answer, Site, Visit};
 pub use token::Claims;
+pub use traffic::Traffic;
 pub use wait::{LIMIT, until};
 pub use wire::{body_of, first_retry};
 

@@ -31,9 +31,36 @@ impl Prometheus {
     #[must_use]
     #[track_caller]
     pub fn scraping(targets: &[(&str, SocketAddr)], rules: &[PathBuf]) -> Self {
+        Self::configured(&configuration(targets, rules))
+    }
+
+    /// Starts one that tells an Alertmanager of its alerts.
+    ///
+    /// # Panics
+    /// If it does not start, or refuses a rules file.
+    #[must_use]
+    #[track_caller]
+    pub fn telling(
+        alertmanager: SocketAddr,
+        targets: &[(&str, SocketAddr)],
+        rules: &[PathBuf],
+    ) -> Self {
+        Self::configured(&format!(
+            "alerting:\n  alertmanagers:\n    - static_configs:\n        - targets: [\"{alertmanager}\"]\n{}",
+            configuration(targets, rules)
+        ))
+    }
+
+    /// Starts one with a configuration of its own and waits until it is ready.
+    ///
+    /// # Panics
+    /// If it does not start, or refuses the configuration.
+    #[must_use]
+    #[track_caller]
+    pub fn configured(yaml: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = folder.path().join("prometheus.yml");
-        fs::write(&config, configuration(targets, rules)).expect("its configuration is written");
+        fs::write(&config, yaml).expect("its configuration is written");
         let address = local(free_port());
         let process = Process::spawn(
             Command::new("prometheus")

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -31,6 +31,8 @@ pub struct Visit {
     pub target: String,
     /// The header lines.
     pub headers: Headers,
+    /// The body, if its length was said.
+    pub body: Vec<u8>,
 }
 
 /// What the site answers.
@@ -213,10 +215,15 @@ impl Visit {
         };
         let mut headers = String::new();
         while reader.read_line(&mut headers)? > 2 {}
+        let headers = Headers::parse(&headers);
+        let length = headers.get("content-length").map(str::parse);
+        let mut body = vec![0; length.and_then(Result::ok).unwrap_or(0)];
+        reader.read_exact(&mut body)?;
         Ok(Self {
             method,
             target,
-            headers: Headers::parse(&headers),
+            headers,
+            body,
         })
     }
 }

@@ -145,13 +145,13 @@ catalogue! {
         "Requests that reached the guards of a stream.";
     REJECTED: "sse_connections_rejected_total", Kind::Counter,
         [ROUTE, label("reason", Values::Closed(20)), label("mode", Values::Closed(3))],
-        "Requests that were refused, or would have been in report-only mode, by error code.";
+        "Requests that were refused, or would have been in report-only mode, by error code; not HEAD requests refused for where they come from.";
     OPENED: "sse_connections_opened_total", Kind::Counter,
         [ROUTE, ORIGIN, label("auth_method", Values::Closed(5))],
         "Streams opened.";
     OPENED_CORS: "sse_connections_opened_cors_total", Kind::Counter,
         [ROUTE, label("verdict", Values::Closed(4))],
-        "Streams opened, by what a browser makes of the reply; denied: it will refuse it.";
+        "Streams opened, by what a browser makes of the reply, as far as that is known; denied: it will refuse it.";
     CLOSED: "sse_connections_closed_total", Kind::Counter,
         [ROUTE, label("reason", Values::Closed(9))],
         "Streams ended, by reason.";
@@ -190,7 +190,7 @@ catalogue! {
         "Distinct client addresses with an open stream, now.";
     REJECTED_ORIGINS: "sse_rejected_origins_total", Kind::Counter,
         [label("origin", Values::RejectedOrigins)],
-        "Requests refused for their origin; the first frequent origins keep a label, the rest are other.";
+        "Requests refused for their origin, HEAD not counted; the first frequent origins keep a label, the rest are other.";
     REJECTED_ORIGINS_DISTINCT: "sse_rejected_origins_distinct", Kind::Gauge, [],
         "Distinct rejected origins since the start, estimated to within a few per cent.";
     TOKEN_TTL: "sse_auth_token_ttl_seconds", Kind::Histogram(TTL), [],

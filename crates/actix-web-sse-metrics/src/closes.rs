@@ -96,7 +96,7 @@ impl CloseThresholds {
 
     /// The class of a stream that ended as `departure` says, if it is one.
     pub(crate) fn classify(&self, departure: &Departure) -> Option<ImmediateClose> {
-        if departure.reason != CloseReason::ClientGone {
+        if departure.reason != CloseReason::ClientGone || departure.by_probe {
             return None;
         }
         let (instant_late, drain_late) = match departure.detection {
@@ -135,6 +135,8 @@ pub(crate) struct Departure {
     pub(crate) seen_alive: Duration,
     pub(crate) bytes: u64,
     pub(crate) detection: Detection,
+    /// Whoever asked was no browser but a probe, which opens and closes streams all day.
+    pub(crate) by_probe: bool,
 }
 
 impl Detection {
@@ -164,6 +166,7 @@ mod tests {
             seen_alive: Duration::from_millis(alive),
             bytes,
             detection,
+            by_probe: false,
         })
     }
 
@@ -224,6 +227,7 @@ mod tests {
                 seen_alive: Duration::ZERO,
                 bytes: 0,
                 detection: Detection::AtOnce,
+                by_probe: false,
             });
             assert_eq!(
                 class.is_some(),

@@ -55,8 +55,20 @@
 //!   of open streams never stays up.
 //! - **Addresses.** They are those that the guards found out. Without a `Policy` that trusts the
 //!   proxy in front, all clients have the proxy's address.
-//! - **Other CORS middleware.** A stream without a `Policy` around it, opened by a page of another
-//!   origin, counts as `denied`, even if another middleware sets the headers.
+//! - **A route without a `Policy`.** What a browser of another origin makes of its streams is known
+//!   only to a [`CorsWitness`](actix_web_sse::observe::CorsWitness) around the application, which
+//!   looks at the headers as they leave. Wrap it, and a route whose guard was forgotten shows as
+//!   `denied`, one with `actix_cors::Cors` around it as what it is. Without it such streams have
+//!   no verdict: `sse_connections_opened_cors_total` leaves them out, and their log line says
+//!   `"corsAllowed":null`.
+//! - **Requests that look for the reason.** A page whose stream was refused asks why, with one or two
+//!   `HEAD` requests of the script's. A `HEAD` that is refused for its origin or its fetch metadata
+//!   counts as an attempt and, if the origin was never seen before, among the distinct ones, but
+//!   not as another rejection. A `HEAD` that is refused for anything else counts like every request: tokens can
+//!   be tried with it.
+//! - **Probes.** What a client that says it is `sse-probe` closes at once is no immediate close, the
+//!   foreign origins that it sends are no rejected origins by name, and the IDs that it makes up
+//!   no resumes: each would be worth an alert on a quiet server. Its streams and refusals count.
 //!
 //! Deploy `/metrics` on its own listener, or keep it from the public at the proxy: it tells how
 //! many people use what. It is never behind the stream guards, and has no CORS headers.
@@ -78,6 +90,7 @@ mod levels;
 pub mod log;
 mod metrics;
 mod origins;
+mod probe;
 mod process;
 mod recorder;
 mod reports;

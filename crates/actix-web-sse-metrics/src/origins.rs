@@ -68,8 +68,8 @@ impl RejectedOrigins {
         }
     }
 
-    /// Counts a rejection of these header bytes.
-    pub(crate) fn reject(&self, raw: &[u8], reason: RefusalReason, mode: RefusalMode) {
+    /// Remembers a rejection of these header bytes for operators, and among the distinct ones.
+    pub(crate) fn note(&self, raw: &[u8], reason: RefusalReason, mode: RefusalMode) {
         let rejection = Rejection {
             at: SystemTime::now(),
             origin: escape::client_value(raw),
@@ -82,13 +82,17 @@ impl RejectedOrigins {
         }
         state.latest.push_back(rejection);
         // What was only reported was not rejected.
-        if mode == RefusalMode::ReportOnly {
-            return;
+        if mode != RefusalMode::ReportOnly {
+            // The whole of a header of 100 KB would be hashed under the lock: its start and its
+            // length tell it apart well enough for an estimate.
+            let start = raw.get(..escape::MAX_BYTES).unwrap_or(raw);
+            state.distinct.insert(&(start, raw.len()));
         }
-        // The whole of a header of 100 KB would be hashed under the lock: its start and its length
-        // tell it apart well enough for an estimate.
-        let start = raw.get(..escape::MAX_BYTES).unwrap_or(raw);
-        state.distinct.insert(&(start, raw.len()));
+    }
+
+    /// Counts a rejection of these header bytes.
+    pub(crate) fn count(&self, raw: &[u8]) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match label(raw) {
             Some(origin) => state.count(origin, self),
             None => state.other += 1,
@@ -192,11 +196,9 @@ mod tests {
     use super::*;
 
     fn reject(origins: &RejectedOrigins, origin: &str) {
-        origins.reject(
-            origin.as_bytes(),
-            RefusalReason::OriginDenied,
-            RefusalMode::Hard,
-        );
+        let raw = origin.as_bytes();
+        origins.note(raw, RefusalReason::OriginDenied, RefusalMode::Hard);
+        origins.count(raw);
     }
 
     #[test]
@@ -272,7 +274,7 @@ mod tests {
     #[test]
     fn what_is_only_reported_is_remembered_and_not_counted() {
         let origins = RejectedOrigins::new(5, 1);
-        origins.reject(
+        origins.note(
             b"https://a.example",
             RefusalReason::OriginDenied,
             RefusalMode::ReportOnly,

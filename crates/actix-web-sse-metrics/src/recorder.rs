@@ -2,12 +2,13 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use actix_web::http::{Version, header};
+use actix_web::http::{Method, Version, header};
 use actix_web_sse::{
     BackplaneWatch,
     observe::{
         AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass,
-        PolicyInfo, Publication, RefusalReason, Refused, Relayed, StreamObserver, Visitor,
+        PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
+        StreamObserver, Visitor,
     },
 };
 
@@ -16,6 +17,7 @@ use crate::{
     clients::Client,
     closes::{Departure, Detection, ImmediateClose},
     core::Core,
+    probe::is_probe,
     route::{RESUMES, Route, Streams},
     worker::Local,
 };
@@ -33,16 +35,32 @@ impl Observer for Recorder {
 
     fn refused(&self, refused: &Refused<'_>) {
         let visitor = refused.visitor;
-        self.core
-            .route(visitor.route)
-            .reject(refused.reason, refused.mode);
-        if matches!(
+        let for_origin = matches!(
             refused.reason,
             RefusalReason::OriginDenied | RefusalReason::OriginMalformed
-        ) {
+        );
+        // A page whose stream was refused looks for the reason with HEAD, twice, once as a page
+        // that would not read the answer: one refusal, not three. Nobody hides behind HEAD: it
+        // opens nothing, what else it is refused for counts, and whoever tries origins with it is
+        // seen among the distinct ones and by operators.
+        let for_where_it_is_from =
+            for_origin || refused.reason == RefusalReason::FetchMetadataDenied;
+        let counted = !(for_where_it_is_from && visitor.request.method() == Method::HEAD);
+        if counted {
+            self.core
+                .route(visitor.route)
+                .reject(refused.reason, refused.mode);
+        }
+        if for_origin {
             let origin = visitor.request.headers().get(header::ORIGIN);
             let raw = origin.map_or(&b""[..], |origin| origin.as_bytes());
-            self.core.rejected.reject(raw, refused.reason, refused.mode);
+            let rejected = &self.core.rejected;
+            rejected.note(raw, refused.reason, refused.mode);
+            // A probe sends foreign origins to have them refused.
+            let meant = counted && !is_probe(visitor.request);
+            if meant && refused.mode != RefusalMode::ReportOnly {
+                rejected.count(raw);
+            }
         }
     }
 
@@ -54,12 +72,6 @@ impl Observer for Recorder {
         if let Some(per_origin) = streams.per_origin.get(origin)
             && let Some(count) = per_origin.opened.at(AuthMethod::ALL, &visitor.auth)
         {
-            count.inc();
-        }
-        if let Some(count) = streams.verdicts.at(CorsVerdict::ALL, &visitor.cors) {
-            count.inc();
-        }
-        if let Some(count) = streams.resumes.at(RESUMES, &opened.resume) {
             count.inc();
         }
         if let Some(ttl) = visitor.token_ttl {
@@ -75,7 +87,7 @@ impl Observer for Recorder {
             .detection(visitor.request.version() == Version::HTTP_2);
         let now = core.clock.now();
         let local = Local::of(&streams.threads);
-        Box::new(Stream {
+        let mut stream = Box::new(Stream {
             age: local.open(now),
             opened_millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             detection,
@@ -84,8 +96,11 @@ impl Observer for Recorder {
             client,
             route,
             local,
+            by_probe: is_probe(visitor.request),
             ended: false,
-        })
+        });
+        stream.resumed(opened.resume);
+        stream
     }
 
     fn published(&self, _: &Publication<'_>) {
@@ -123,6 +138,7 @@ struct Stream {
     age: u64,
     opened_millis: u64,
     detection: Detection,
+    by_probe: bool,
     ended: bool,
 }
 
@@ -133,6 +149,24 @@ impl StreamObserver for Stream {
 
     fn lagged(&mut self, events: u64) {
         self.local.cells.lagged(events);
+    }
+
+    fn resumed(&mut self, resume: Resume) {
+        // A probe asks for what nobody has, to see whether it is told so.
+        if self.by_probe {
+            return;
+        }
+        let streams = self.route.streams(self.core.origins.max());
+        if let Some(count) = streams.resumes.at(RESUMES, &resume) {
+            count.inc();
+        }
+    }
+
+    fn judged(&mut self, verdict: CorsVerdict) {
+        let streams = self.route.streams(self.core.origins.max());
+        if let Some(count) = streams.verdicts.at(CorsVerdict::ALL, &verdict) {
+            count.inc();
+        }
     }
 
     fn closed(mut self: Box<Self>, end: &End) {
@@ -165,6 +199,7 @@ impl Stream {
             seen_alive: self.detection.seen_alive(end.latest_writes),
             bytes: end.bytes,
             detection: self.detection,
+            by_probe: self.by_probe,
         }
     }
 }

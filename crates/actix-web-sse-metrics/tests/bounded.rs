@@ -97,7 +97,7 @@ fn send(random: &mut Random, request: &HttpRequest, metrics: &impl Observer, log
     let mut visitor = Visitor::unknown(request, &path);
     visitor.origin = &origin;
     visitor.address = random.address();
-    visitor.cors = random.pick(CorsVerdict::ALL);
+    visitor.cors = Some(random.pick(CorsVerdict::ALL));
     visitor.auth = random.pick(AuthMethod::ALL);
     visitor.user = Some(&user);
     visitor.token_ttl = Some(Duration::from_secs(random.below(u64::MAX)));
@@ -115,7 +115,8 @@ fn send(random: &mut Random, request: &HttpRequest, metrics: &impl Observer, log
             random.pick(CloseReason::ALL),
             Duration::from_millis(random.below(10_000)),
         );
-        let (counted, logged) = (metrics.opened(&opened), log.opened(&opened));
+        let (mut counted, logged) = (metrics.opened(&opened), log.opened(&opened));
+        counted.judged(random.pick(CorsVerdict::ALL));
         counted.closed(&end);
         logged.closed(&end);
     }

@@ -7,9 +7,13 @@ use std::{
     time::Duration,
 };
 
-use actix_web::test::TestRequest;
+use actix_web::{
+    http::{Method, header},
+    test::TestRequest,
+};
 use actix_web_sse::observe::{
-    CloseReason, End, Observer, Opened, Resume, Sent, SentKind, StreamObserver, Visitor,
+    CloseReason, End, Observer, Opened, OriginClass, RefusalMode, RefusalReason, Refused, Resume,
+    Sent, SentKind, StreamObserver, Visitor,
 };
 use actix_web_sse_metrics::{Metrics, Recorder};
 
@@ -95,4 +99,86 @@ fn m07_open_is_always_opened_minus_closed() {
     assert_eq!(sum(&text, "sse_connections_opened_total{"), all);
     assert_eq!(sum(&text, "sse_connections_closed_total{"), all);
     assert_eq!(sum(&text, "sse_events_sent_total{kind=\"event\""), all);
+}
+
+fn refuse(observer: &Recorder, method: Method, reason: RefusalReason, origin: &str) {
+    let request = TestRequest::default()
+        .method(method)
+        .insert_header((header::ORIGIN, origin))
+        .to_http_request();
+    let visitor = Visitor::unknown(&request, "/events");
+    observer.refused(&Refused::new(&visitor, reason, RefusalMode::Hard, 403));
+}
+
+/// What the script on a page does: it asks for a stream, and then twice for the reason.
+#[test]
+fn a_blocked_page_counts_once_and_nobody_hides_behind_head() {
+    let metrics = Metrics::builder()
+        .route("/events")
+        .rejected_origins(5, 1)
+        .build()
+        .unwrap();
+    let observer = metrics.observer();
+    for (method, reason) in [
+        (Method::GET, RefusalReason::OriginDenied),
+        (Method::HEAD, RefusalReason::FetchMetadataDenied),
+        (Method::HEAD, RefusalReason::OriginDenied),
+    ] {
+        refuse(&observer, method, reason, "https://moved.example.com");
+    }
+    let text = metrics.text();
+    assert_eq!(sum(&text, "sse_connections_rejected_total{"), 1.0);
+    assert_eq!(sum(&text, "sse_rejected_origins_total{"), 1.0);
+    assert_eq!(sum(&text, "sse_rejected_origins_distinct ").round(), 1.0);
+
+    for n in 0..50 {
+        let origin = format!("https://{n}.example.com");
+        refuse(
+            &observer,
+            Method::HEAD,
+            RefusalReason::OriginDenied,
+            &origin,
+        );
+    }
+    let guess = RefusalReason::InvalidToken;
+    refuse(&observer, Method::HEAD, guess, "https://app.example.com");
+    let text = metrics.text();
+    assert!(sum(&text, "sse_rejected_origins_distinct ") > 45.0);
+    let guesses = "sse_connections_rejected_total{mode=\"hard\",reason=\"invalid_token\"";
+    assert_eq!(sum(&text, guesses), 1.0, "{text}");
+}
+
+/// A probe opens and closes streams all day, sends foreign origins to have them refused, and asks
+/// for what nobody has. A browser that does so has trouble.
+#[test]
+fn what_a_probe_tries_is_nobodys_trouble() {
+    let metrics = Metrics::builder().route("/events").build().unwrap();
+    let observer = metrics.observer();
+    for (agent, expected) in [("sse-probe/0.1.0", 0.0), ("Mozilla/5.0 sse-probe/", 1.0)] {
+        let request = TestRequest::get()
+            .insert_header((header::USER_AGENT, agent))
+            .insert_header((header::ORIGIN, "https://foreign.example"))
+            .to_http_request();
+        let origin = OriginClass::Other;
+        let mut visitor = Visitor::unknown(&request, "/events");
+        visitor.origin = &origin;
+        let mut stream = observer.opened(&Opened::new(&visitor, 1.into(), Resume::Unknown));
+        stream.resumed(Resume::Gap);
+        stream.closed(&End::new(CloseReason::ClientGone, Duration::ZERO));
+        let reason = RefusalReason::OriginDenied;
+        observer.refused(&Refused::new(&visitor, reason, RefusalMode::Hard, 403));
+        let text = metrics.text();
+        for name in [
+            "sse_connections_immediate_close_total{",
+            "sse_rejected_origins_total{",
+            "sse_resumes_total{result=\"unknown\"",
+            "sse_resumes_total{result=\"gap\"",
+        ] {
+            assert_eq!(sum(&text, name), expected, "{agent}: {name}");
+        }
+    }
+    let text = metrics.text();
+    assert_eq!(sum(&text, "sse_connections_opened_total{"), 2.0);
+    assert_eq!(sum(&text, "sse_connections_rejected_total{"), 2.0);
+    assert_eq!(sum(&text, "sse_rejected_origins_distinct ").round(), 1.0);
 }

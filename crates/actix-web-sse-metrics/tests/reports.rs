@@ -113,7 +113,7 @@ async fn the_script_and_its_types_are_served_to_every_page() {
         );
         let body = test::read_body(response).await;
         assert!(String::from_utf8_lossy(&body).contains(holds));
-        assert!(body.len() < 1400, "{file} has {} bytes", body.len());
+        assert!(body.len() < 1300, "{file} has {} bytes", body.len());
     }
     let request = TestRequest::with_uri("/sse-reports")
         .method(Method::GET)

@@ -99,6 +99,7 @@ mod subscriber;
 mod sync;
 pub mod test;
 mod watch;
+mod witness;
 
 pub use answer::{Answer, AnswerError};
 pub use config::ConfigError;

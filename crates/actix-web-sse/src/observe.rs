@@ -16,6 +16,7 @@ use std::{fmt, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 use actix_web::HttpRequest;
 
 use crate::hub::BackplaneWatch;
+pub use crate::witness::{CorsWitness, WitnessFuture, Witnessed};
 
 macro_rules! vocabulary {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident => $text:literal,)+ }) => {
@@ -225,8 +226,10 @@ pub struct Visitor<'a> {
     pub route: &'a str,
     /// The origin's class.
     pub origin: &'a OriginClass,
-    /// The reply carries `Access-Control-Allow-Origin` for this origin, or needs none.
-    pub cors: CorsVerdict,
+    /// What the browser will make of the reply, as far as it is known by now. `None` where no
+    /// `Policy` is mounted and the request is of another origin: middleware further out may still
+    /// add the headers. See [`StreamObserver::judged`].
+    pub cors: Option<CorsVerdict>,
     /// The client's address: the peer's, or what a trusted proxy says. `None` for Unix sockets.
     pub address: Option<IpAddr>,
     /// How the client proved who it is.
@@ -245,7 +248,7 @@ impl<'a> Visitor<'a> {
             request,
             route,
             origin: &OriginClass::None,
-            cors: CorsVerdict::NoOrigin,
+            cors: None,
             address: request.peer_addr().map(|peer| peer.ip()),
             auth: AuthMethod::None,
             user: None,
@@ -528,6 +531,13 @@ pub trait StreamObserver: 'static {
         let _ = resume;
     }
 
+    /// What the browser will make of the reply: told once, as soon as it is known. For a
+    /// cross-origin stream with a [`CorsWitness`] around it that is when its head has gone through
+    /// all middleware; without a witness and without a `Policy` it is never known.
+    fn judged(&mut self, verdict: CorsVerdict) {
+        let _ = verdict;
+    }
+
     /// The stream ended.
     fn closed(self: Box<Self>, end: &End);
 }
@@ -606,6 +616,11 @@ impl StreamObserver for (Box<dyn StreamObserver>, Box<dyn StreamObserver>) {
     fn resumed(&mut self, resume: Resume) {
         self.0.resumed(resume);
         self.1.resumed(resume);
+    }
+
+    fn judged(&mut self, verdict: CorsVerdict) {
+        self.0.judged(verdict);
+        self.1.judged(verdict);
     }
 
     fn closed(self: Box<Self>, end: &End) {

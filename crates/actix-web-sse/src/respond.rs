@@ -28,10 +28,13 @@ use crate::{
         missed::Missed,
         schedule::jitter,
     },
-    observe::{CloseReason, ConnectionId, Opened, RefusalMode, RefusalReason, Refused, Resume},
+    observe::{
+        CloseReason, ConnectionId, CorsVerdict, Opened, RefusalMode, RefusalReason, Refused, Resume,
+    },
     protect::refusal::Refusal,
     subscriber::Subscriber,
     watch::Watch,
+    witness::Testimony,
 };
 
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
@@ -122,14 +125,23 @@ impl<'a> Opening<'a> {
         let hub = Arc::clone(self.local.hub());
         let connection = ConnectionId(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed));
         let visitor = self.subscriber.admission.visitor(self.request, &self.route);
-        let observer = hub.observer.opened(&Opened {
+        let mut observer = hub.observer.opened(&Opened {
             visitor: &visitor,
             connection,
             resume,
         });
+        let cors = self.subscriber.admission.cors;
+        let testimony = match cors {
+            // No CORS check is made: whatever headers leave, they say nothing.
+            Some(CorsVerdict::SameOrigin | CorsVerdict::NoOrigin) => None,
+            _ => Testimony::of(self.request),
+        };
+        if let (Some(verdict), None) = (cors, &testimony) {
+            observer.judged(verdict);
+        }
         let permit = self.subscriber.admission.permit.take();
         let identity = &self.subscriber.admission.identity;
-        let watch = Watch::new(observer, self.slot.take(), permit, self.since);
+        let watch = Watch::new(observer, testimony, self.slot.take(), permit, self.since);
         let mut stream = Stream::new(
             watch,
             Arc::clone(&self.config),

@@ -143,7 +143,8 @@ impl Identity {
 /// extensions; the stream takes it out and holds it, the permit included, to its end.
 pub(crate) struct Admission {
     pub(crate) origin: OriginClass,
-    pub(crate) cors: CorsVerdict,
+    /// `None`: nobody in here can know.
+    pub(crate) cors: Option<CorsVerdict>,
     pub(crate) address: Option<IpAddr>,
     pub(crate) identity: Identity,
     /// How a refusal for want of capacity is to be answered.
@@ -183,12 +184,12 @@ impl Admission {
     }
 }
 
-/// What a browser makes of a reply to which no `Policy` adds CORS headers: it keeps it from the
-/// page of any other origin. Another middleware that adds them is not seen from here.
-fn unguarded_origin(request: &HttpRequest) -> (OriginClass, CorsVerdict) {
+/// What a browser makes of a reply to which no `Policy` adds CORS headers: not known for the page
+/// of another origin, since another middleware that adds them is not seen from here.
+fn unguarded_origin(request: &HttpRequest) -> (OriginClass, Option<CorsVerdict>) {
     let headers = request.headers();
     let Some(origin) = headers.get(header::ORIGIN) else {
-        return (OriginClass::None, CorsVerdict::NoOrigin);
+        return (OriginClass::None, Some(CorsVerdict::NoOrigin));
     };
     let says_same_origin = headers
         .get("sec-fetch-site")
@@ -203,11 +204,11 @@ fn unguarded_origin(request: &HttpRequest) -> (OriginClass, CorsVerdict) {
         None => headers.get(header::HOST).map(|host| host.as_bytes()),
     };
     if is_own(origin.as_bytes(), authority, scheme, says_same_origin) {
-        (OriginClass::SameOrigin, CorsVerdict::SameOrigin)
+        (OriginClass::SameOrigin, Some(CorsVerdict::SameOrigin))
     } else if origin == "null" {
-        (OriginClass::Null, CorsVerdict::Denied)
+        (OriginClass::Null, None)
     } else {
-        (OriginClass::Other, CorsVerdict::Denied)
+        (OriginClass::Other, None)
     }
 }
 
@@ -327,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_policy_a_browser_of_another_origin_is_denied() {
+    fn without_a_policy_nobody_knows_what_a_browser_of_another_origin_decides() {
         let verdict = |headers: &[(&'static str, &str)]| {
             let mut request = TestRequest::get().insert_header(("host", "api.example.com"));
             for (name, value) in headers {
@@ -338,11 +339,11 @@ mod tests {
         };
         let foreign = ("origin", "https://app.example.com");
         let own = ("origin", "http://api.example.com");
-        assert_eq!(verdict(&[]), CorsVerdict::NoOrigin);
-        assert_eq!(verdict(&[foreign]), CorsVerdict::Denied);
-        assert_eq!(verdict(&[("origin", "null")]), CorsVerdict::Denied);
-        assert_eq!(verdict(&[own]), CorsVerdict::SameOrigin);
+        assert_eq!(verdict(&[]), Some(CorsVerdict::NoOrigin));
+        assert_eq!(verdict(&[foreign]), None);
+        assert_eq!(verdict(&[("origin", "null")]), None);
+        assert_eq!(verdict(&[own]), Some(CorsVerdict::SameOrigin));
         let cross_site = ("sec-fetch-site", "cross-site");
-        assert_eq!(verdict(&[own, cross_site]), CorsVerdict::Denied);
+        assert_eq!(verdict(&[own, cross_site]), None);
     }
 }

@@ -11,16 +11,20 @@ use tokio::time::Instant;
 use crate::{
     hub::Slot,
     observe::{CloseReason, End, Meter, Resume, Sent, SentKind, StreamObserver},
+    witness::Testimony,
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
 pub(crate) struct Watch {
     open: Option<Open>,
+    /// Hears of bytes after the end too: the closing lines of a stream that the hub ended.
+    meter: Option<Rc<dyn Meter>>,
 }
 
 struct Open {
     observer: Box<dyn StreamObserver>,
-    meter: Option<Rc<dyn Meter>>,
+    /// What is still to be heard of the reply's head.
+    testimony: Option<Testimony>,
     /// Keeps the stream in the hub's count.
     _slot: Option<Slot>,
     /// Frees the stream's slots when dropped.
@@ -45,14 +49,16 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     pub(crate) fn new(
         observer: Box<dyn StreamObserver>,
+        testimony: Option<Testimony>,
         slot: Option<Slot>,
         permit: Option<Box<dyn Any>>,
         since: Instant,
     ) -> Self {
         Self {
+            meter: observer.meter(),
             open: Some(Open {
-                meter: observer.meter(),
                 observer,
+                testimony,
                 _slot: slot,
                 _permit: permit,
                 since,
@@ -74,24 +80,11 @@ impl Watch {
         lag: Option<Duration>,
         now: Instant,
     ) {
-        let Some(open) = &mut self.open else { return };
-        let age = now.saturating_duration_since(open.since);
-        let [latest, before, _] = open.writes;
-        open.writes = [age, latest, before];
-        open.bytes += bytes as u64;
         let mut first_event_after = None;
-        match kind {
-            SentKind::Heartbeat => open.heartbeats += u64::from(events),
-            SentKind::Event | SentKind::Replay => {
-                open.events += u64::from(events);
-                if open.first_event.is_none() {
-                    first_event_after = Some(age);
-                    open.first_event = first_event_after;
-                }
-            }
-            SentKind::Control => {}
+        if let Some(open) = &mut self.open {
+            first_event_after = open.sent(kind, events, bytes, now);
         }
-        if let Some(meter) = &open.meter {
+        if let Some(meter) = &self.meter {
             meter.sent(&Sent {
                 kind,
                 events,
@@ -118,7 +111,10 @@ impl Watch {
 
     /// Reports the end, frees the slots. Only the first call counts.
     pub(crate) fn close(&mut self, reason: CloseReason) {
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else {
+            return;
+        };
+        open.hear();
         open.observer.closed(&End {
             reason,
             duration: open.since.elapsed(),
@@ -128,6 +124,44 @@ impl Watch {
             time_to_first_event: open.first_event,
             latest_writes: open.writes,
         });
+    }
+}
+
+impl Open {
+    /// Adds a write to the stream's account; at the first event, how long it was in coming.
+    fn sent(
+        &mut self,
+        kind: SentKind,
+        events: u32,
+        bytes: usize,
+        now: Instant,
+    ) -> Option<Duration> {
+        let age = now.saturating_duration_since(self.since);
+        let [latest, before, _] = self.writes;
+        self.writes = [age, latest, before];
+        self.bytes += bytes as u64;
+        match kind {
+            SentKind::Heartbeat => self.heartbeats += u64::from(events),
+            SentKind::Event | SentKind::Replay => {
+                self.events += u64::from(events);
+                if self.first_event.is_none() {
+                    self.first_event = Some(age);
+                    return Some(age);
+                }
+            }
+            // The first block among them, after the head has left.
+            SentKind::Control => self.hear(),
+        }
+        None
+    }
+
+    /// The verdict on the head, once it has left.
+    fn hear(&mut self) {
+        if let Some(testimony) = self.testimony.take()
+            && let Some(verdict) = testimony.verdict()
+        {
+            self.observer.judged(verdict);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{App, HttpServer, dev::Server, rt, web::ServiceConfig};
-use actix_web_sse::{ForEventStreams, config::AuthConfig};
+use actix_web_sse::{ForEventStreams, config::AuthConfig, observe::CorsWitness};
 use actix_web_sse_metrics::log::RedactedRootSpan;
 use tracing_actix_web::TracingLogger;
 
@@ -99,6 +99,8 @@ pub(crate) async fn serve(demo: Demo) -> io::Result<()> {
     let mut server = HttpServer::new(move || {
         App::new()
             .wrap(TracingLogger::<RedactedRootSpan>::new())
+            // The last, and so around everything: it sees the headers as they leave.
+            .wrap(CorsWitness)
             .configure(|config| application.mount(config))
     })
     .for_event_streams(&hub);

@@ -3,6 +3,7 @@
 //!
 //! The rules are those of `grafana/rules`, with a second for each of their minutes.
 
+mod alertmanager;
 mod backplane;
 mod clients;
 mod delivery;

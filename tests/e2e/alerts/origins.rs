@@ -129,4 +129,5 @@ fn a_route_without_its_guard_is_noticed_for_authentication_and_for_cors() {
     watch.wait_firing("SSEAuthBypass", || open("/private"));
     watch.wait_firing("SSECorsRegression", || open("/private"));
     watch.wait_clear("SSEAuthBypass", || open("/events"));
+    watch.wait_clear("SSECorsRegression", || open("/events"));
 }

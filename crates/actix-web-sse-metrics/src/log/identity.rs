@@ -16,7 +16,8 @@ use super::{escape::client_value, intern::Interner};
 pub(crate) struct Identity {
     pub(crate) user: Option<Box<str>>,
     pub(crate) origin: Option<Arc<str>>,
-    pub(crate) cors_allowed: bool,
+    /// `None`: not known by now.
+    pub(crate) cors_allowed: Option<bool>,
     pub(crate) auth: AuthMethod,
     /// In seconds.
     pub(crate) token_ttl: Option<u64>,
@@ -42,7 +43,7 @@ impl Identity {
                 .user
                 .map(|user| client_value(user.as_bytes()).into()),
             origin: escaped(header::ORIGIN),
-            cors_allowed: visitor.cors != CorsVerdict::Denied,
+            cors_allowed: visitor.cors.map(is_readable),
             auth: visitor.auth,
             token_ttl: visitor.token_ttl.map(|ttl| ttl.as_secs()),
             address: visitor.address,
@@ -60,6 +61,11 @@ impl Identity {
     pub(crate) fn is_http2(&self) -> bool {
         self.http_version == "2"
     }
+}
+
+/// Whether the page gets to read the reply.
+pub(crate) fn is_readable(verdict: CorsVerdict) -> bool {
+    verdict != CorsVerdict::Denied
 }
 
 /// As OpenTelemetry's `network.protocol.version` writes it.

@@ -34,7 +34,8 @@ mod span;
 use std::sync::Arc;
 
 use actix_web_sse::observe::{
-    CloseReason, End, Observer, Opened, RefusalReason, Refused, StreamObserver, Visitor,
+    CloseReason, CorsVerdict, End, Observer, Opened, RefusalReason, Refused, StreamObserver,
+    Visitor,
 };
 use tracing::Level;
 
@@ -50,6 +51,7 @@ use self::{identity::Identity, intern::Interner, rate::Rates};
 use crate::{
     clock::Clock,
     closes::{CloseThresholds, Departure, Detection, ImmediateClose},
+    probe::is_probe,
 };
 
 /// The observer that logs. Cheap to clone.
@@ -194,6 +196,7 @@ impl Observer for Log {
         Box::new(LoggedStream {
             detection,
             identity,
+            by_probe: is_probe(opened.visitor.request),
             shared: Arc::clone(shared),
         })
     }
@@ -204,9 +207,14 @@ struct LoggedStream {
     shared: Arc<Shared>,
     identity: Identity,
     detection: Detection,
+    by_probe: bool,
 }
 
 impl StreamObserver for LoggedStream {
+    fn judged(&mut self, verdict: CorsVerdict) {
+        self.identity.cors_allowed = Some(identity::is_readable(verdict));
+    }
+
     fn closed(self: Box<Self>, end: &End) {
         let shared = &self.shared;
         if shared.rates.close(end.reason, shared.clock.now()) {
@@ -228,6 +236,7 @@ impl LoggedStream {
             seen_alive: self.detection.seen_alive(end.latest_writes),
             bytes: end.bytes,
             detection: self.detection,
+            by_probe: self.by_probe,
         })
     }
 }

@@ -23,6 +23,8 @@ pub enum View {
     Stack,
     /// The latest samples, one row each.
     Table,
+    /// Their labels alone: the values say nothing.
+    Listing,
     /// A heading that can be opened; the panels after it lie below it. For what not everybody has.
     Row,
 }
@@ -91,6 +93,18 @@ pub fn table(
     Panel {
         view: View::Table,
         ..lines(title, unit, &[("", query)], description)
+    }
+}
+
+pub fn listing(
+    title: &'static str,
+    unit: &'static str,
+    query: &'static str,
+    description: &'static str,
+) -> Panel {
+    Panel {
+        view: View::Listing,
+        ..table(title, unit, query, description)
     }
 }
 
@@ -260,8 +274,9 @@ impl Panel {
     const fn height(&self) -> u32 {
         match self.view {
             View::Row => 1,
-            View::Stat { .. } => 4,
-            View::Lines | View::Stack | View::Table => 8,
+            // One more, and Grafana draws the past below the number.
+            View::Stat { .. } => 5,
+            View::Lines | View::Stack | View::Table | View::Listing => 8,
         }
     }
 
@@ -293,15 +308,15 @@ impl Panel {
                 "timeseries",
                 json!({
                     "legend": {
-                        "calcs": ["lastNotNull", "max"],
-                        "displayMode": "table",
+                        "calcs": [],
+                        "displayMode": "list",
                         "placement": "bottom",
                         "showLegend": true,
                     },
                     "tooltip": {"mode": "multi", "sort": "desc"},
                 }),
             ),
-            View::Table => (
+            View::Table | View::Listing => (
                 "table",
                 json!({
                     "cellHeight": "sm",
@@ -317,13 +332,18 @@ impl Panel {
             "type": kind,
             "datasource": datasource(),
             "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height()},
-            "fieldConfig": {"defaults": self.field_defaults(), "overrides": []},
+            "fieldConfig": {"defaults": self.field_defaults(), "overrides": self.overrides()},
             "options": options,
             "targets": self.targets(),
             "transparent": false,
         });
-        if let (View::Table, Some(panel)) = (&self.view, panel.as_object_mut()) {
-            let hidden = json!({"Time": true, "__name__": true});
+        if self.is_table()
+            && let Some(panel) = panel.as_object_mut()
+        {
+            let mut hidden = json!({"Time": true, "__name__": true});
+            if matches!(self.view, View::Listing) {
+                hidden["Value"] = json!(true);
+            }
             panel.insert(
                 "transformations".to_owned(),
                 json!([{"id": "organize", "options": {
@@ -332,6 +352,10 @@ impl Panel {
             );
         }
         panel
+    }
+
+    const fn is_table(&self) -> bool {
+        matches!(self.view, View::Table | View::Listing)
     }
 
     fn field_defaults(&self) -> Value {
@@ -378,9 +402,25 @@ impl Panel {
                     }),
                 );
             }
-            View::Table | View::Row => {}
+            View::Table | View::Listing | View::Row => {}
         }
         defaults
+    }
+
+    /// A limit is a line by itself, not something that is used.
+    fn overrides(&self) -> Value {
+        let has_limit = |(legend, _): &(&str, &str)| legend.ends_with("limit");
+        if !self.queries.iter().any(has_limit) {
+            return json!([]);
+        }
+        json!([{
+            "matcher": {"id": "byRegexp", "options": "/limit$/"},
+            "properties": [
+                {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}},
+                {"id": "custom.fillOpacity", "value": 0},
+                {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}},
+            ],
+        }])
     }
 
     fn targets(&self) -> Value {
@@ -389,7 +429,7 @@ impl Panel {
             .iter()
             .zip(letters)
             .map(|((legend, query), letter)| {
-                let table = matches!(self.view, View::Table);
+                let table = self.is_table();
                 json!({
                     "refId": letter.to_string(),
                     "datasource": datasource(),

@@ -13,6 +13,7 @@
 
 mod board;
 mod boards;
+mod compose;
 mod lint;
 mod names;
 mod promql;

@@ -60,6 +60,33 @@ fn named(kind: &str) -> Vec<(String, Value)> {
         .collect()
 }
 
+/// Every source file below a folder.
+fn sources(folder: &Path) -> String {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| match path.is_dir() {
+            true => sources(&path),
+            false => fs::read_to_string(path).unwrap(),
+        })
+        .collect()
+}
+
+/// Firing and clearing is seen by the end-to-end suite; that it looks for each is seen here.
+#[test]
+fn every_alert_is_looked_for_in_the_end_to_end_suite() {
+    let suite = sources(&grafana().join("../tests/e2e"));
+    for (alert, _) in named("alert") {
+        let provoked = suite.contains(&format!("(\"{alert}\", switch"))
+            || suite.contains(&format!("provoke(\n        \"{alert}\""));
+        let [fires, clears] = ["wait_firing", "wait_clear"]
+            .map(|wait| suite.contains(&format!("{wait}(\"{alert}\"")));
+        let [on, off] =
+            [true, false].map(|state| suite.contains(&format!("wait(\"{alert}\", {state})")));
+        assert!(provoked || (fires && clears) || (on && off), "{alert}");
+    }
+}
+
 #[test]
 fn the_alerts_are_those_of_the_catalogue() {
     let ours: BTreeSet<_> = named("alert").into_iter().map(|(name, _)| name).collect();

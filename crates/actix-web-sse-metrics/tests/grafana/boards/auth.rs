@@ -30,7 +30,7 @@ pub fn board() -> Board {
                 "Requests per second refused by a limit.",
             ),
             stat(
-                "Most streams of one address",
+                "Most of one address",
                 "short",
                 PLAIN,
                 "max(sse_client_streams_max{%})",

@@ -1,5 +1,5 @@
 use super::PLAIN;
-use crate::board::{Board, lines, stack, stat, table};
+use crate::board::{Board, Panel, lines, listing, stack, stat};
 
 pub fn board() -> Board {
     Board {
@@ -63,8 +63,8 @@ pub fn board() -> Board {
                 "Closed at once by class",
                 "cps",
                 &[(
-                    "{{class}} {{origin}}",
-                    "sum by (class, origin) (rate(sse_connections_immediate_close_total{%}[~]))",
+                    "{{class}}",
+                    r#"sum by (class) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin"}[~]))"#,
                 )],
                 "instant: Firefox, and Chromium over HTTP/2. drain: Chromium over HTTP/1.1, which reads a blocked reply on for five seconds.",
             ),
@@ -122,12 +122,15 @@ pub fn board() -> Board {
                 )],
                 "Label values folded into other because the bound on series was reached.",
             ),
-            table(
-                "Policies in force",
-                "short",
-                "count by (policy_hash, credentials, wildcard, instance) (sse_cors_policy_info{%})",
-                "Which instance enforces which policy.",
-            ),
+            Panel {
+                width: 24,
+                ..listing(
+                    "Policies in force",
+                    "short",
+                    "count by (policy_hash, credentials, wildcard, instance) (sse_cors_policy_info{%})",
+                    "Which instance enforces which policy.",
+                )
+            },
         ],
     }
 }

@@ -100,10 +100,10 @@ pub fn board() -> Board {
                 "Sockets per event",
                 "short",
                 &[(
-                    "{{instance}}",
-                    r#"sum by (instance) (rate(sse_events_sent_total{%,kind="event"}[~])) / sum by (instance) (rate(sse_events_published_total{%}[~]))"#,
+                    "{{job}}",
+                    r#"sum by (job) (rate(sse_events_sent_total{%,kind="event"}[~])) / sum by (job) (rate(sse_events_published_total{%}[~]))"#,
                 )],
-                "How many sockets each published event was handed to.",
+                "How many sockets each published event was handed to, on all nodes together.",
             ),
             lines(
                 "Sent",

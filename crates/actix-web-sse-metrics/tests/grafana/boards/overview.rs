@@ -44,7 +44,7 @@ pub fn board() -> Board {
                 "Distinct client addresses with an open stream.",
             ),
             stat(
-                "Most streams of one address",
+                "Most of one address",
                 "short",
                 PLAIN,
                 "max(sse_client_streams_max{%})",
@@ -79,9 +79,9 @@ pub fn board() -> Board {
                 "reqps",
                 &[(
                     "{{reason}}",
-                    r#"sum by (reason) (rate(sse_connections_rejected_total{%,mode!="report_only"}[~])) > 0 or sum(rate(sse_connections_rejected_total{%,mode!="report_only"}[~]))"#,
+                    r#"sum by (reason) (rate(sse_connections_rejected_total{%,mode!="report_only"}[~])) > 0 or label_replace(sum(rate(sse_connections_rejected_total{%,mode!="report_only"}[~])), "reason", "all", "", "")"#,
                 )],
-                "Requests refused per second, by error code; the line without a name is their sum.",
+                "Requests refused per second, by error code, and all together.",
             ),
             lines(
                 "Events sent",
@@ -129,13 +129,10 @@ pub fn board() -> Board {
                 "Cores in use.",
             ),
             lines(
-                "File descriptors",
-                "short",
-                &[
-                    ("{{instance}} open", "process_open_fds{%}"),
-                    ("{{instance}} limit", "process_max_fds{%}"),
-                ],
-                "Each HTTP/1.1 stream holds one. At the limit nobody can connect any more.",
+                "File descriptors in use",
+                "percentunit",
+                &[("{{instance}}", "process_open_fds{%} / process_max_fds{%}")],
+                "Each HTTP/1.1 stream holds one. When all are in use nobody can connect any more.",
             ),
         ],
     }

@@ -1,5 +1,5 @@
 use super::PLAIN;
-use crate::board::{Board, lines, stat, table};
+use crate::board::{Board, lines, listing, stat, table};
 
 pub fn board() -> Board {
     Board {
@@ -30,7 +30,7 @@ pub fn board() -> Board {
                 "Targets behind something that holds the stream's bytes back.",
             ),
             stat(
-                "Authentication bypassed",
+                "Auth bypassed",
                 "short",
                 (1.0, 1000.0),
                 "sum(probe_sse_auth_bypass{%})",
@@ -59,10 +59,10 @@ pub fn board() -> Board {
             table(
                 "Checks",
                 "short",
-                "min by (instance, check) (probe_sse_check_passed{%})",
+                "sort(min by (instance, check) (probe_sse_check_passed{%}))",
                 "1 for each check that found nothing worse than notes, 0 for each other.",
             ),
-            table(
+            listing(
                 "What browsers decide",
                 "short",
                 "max by (instance, origin_role, credentials, verdict) (probe_sse_cors_verdict{%}) == 1",

@@ -1,0 +1,105 @@
+//! M11: a look at the metrics while very many streams are open.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix_web_sse_tests::{Connection, Demo, LIMIT, Request, Settings};
+use rustix::process::{Resource, getrlimit};
+
+use crate::DEMO;
+
+/// The performance goal's number, where the machine's descriptor limit allows it; a quarter of the
+/// limit is left to the tests that run beside this one.
+fn as_many_as_there_may_be() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit / 4 * 3)
+        .unwrap_or(usize::MAX)
+        .min(19_000)
+}
+
+fn open(demo: &Demo, count: usize) -> Vec<Connection> {
+    let request = Request::stream("/events?topic=idle").bytes(demo.app);
+    let mut streams = Vec::with_capacity(count);
+    while streams.len() < count {
+        // A burst of requests, then their answers: not a round trip for each.
+        let burst = (count - streams.len()).min(200);
+        let mut opened: Vec<_> = (0..burst).map(|_| Connection::open(demo.app)).collect();
+        for stream in &mut opened {
+            stream.send(&request).unwrap();
+        }
+        for stream in &mut opened {
+            assert_eq!(stream.head(LIMIT).unwrap().status, 200);
+        }
+        streams.append(&mut opened);
+    }
+    streams
+}
+
+/// How long each of so many publications took, one after the other over one connection: several
+/// thousand a second.
+fn publications(demo: &Demo, count: usize) -> Vec<Duration> {
+    let request = Request::new("POST", "/publish?topic=busy").body("text/plain", "an event");
+    let bytes = request.bytes(demo.app);
+    let mut connection = Connection::open(demo.app);
+    let mut took = Vec::with_capacity(count);
+    for _ in 0..count {
+        let began = Instant::now();
+        connection.send(&bytes).unwrap();
+        let mut answer = connection.response(false);
+        assert_eq!(answer.status(), 200);
+        while answer.piece(LIMIT).unwrap().is_some() {}
+        connection = answer.into_connection();
+        took.push(began.elapsed());
+    }
+    took
+}
+
+/// The time that so many of a hundred stay below.
+fn percentile(mut times: Vec<Duration>, of_a_hundred: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() * of_a_hundred / 100).min(times.len() - 1)]
+}
+
+#[test]
+fn m11_a_scrape_with_very_many_streams_is_quick_and_holds_nobody_up() {
+    let settings = Settings::open()
+        .set("stream.heartbeat", "55s")
+        .set("stream.stall", "60s");
+    let demo = Demo::start(DEMO, &settings);
+    let count = as_many_as_there_may_be();
+    let streams = open(&demo, count);
+    let reader = Request::stream("/events?topic=busy").open(demo.app);
+    let quiet = percentile(publications(&demo, 2_000), 99);
+
+    let done = AtomicBool::new(false);
+    let (scrapes, busy) = thread::scope(|scope| {
+        let scraper = scope.spawn(|| {
+            let mut took = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                let exposition = demo.exposition();
+                took.push(began.elapsed());
+                let active = exposition.sum("sse_connections_active", &[]);
+                assert!(active >= count as f64, "{active} of {count}");
+            }
+            took
+        });
+        let busy = percentile(publications(&demo, 2_000), 99);
+        done.store(true, Ordering::Relaxed);
+        (scraper.join().unwrap(), busy)
+    });
+    // One scrape after the other, which takes a core of its own where there is one: what a machine
+    // that is busy with other tests adds is left out of it.
+    let typical = percentile(scrapes, 50);
+    assert!(
+        typical < Duration::from_millis(100),
+        "a scrape: {typical:?}"
+    );
+    let most = quiet.mul_f64(1.1) + Duration::from_millis(20);
+    assert!(busy < most, "a publication: {busy:?} after {quiet:?}");
+    println!("{count} streams: scrape {typical:?}; publication {quiet:?}, scraped {busy:?}");
+    drop((streams, reader));
+}

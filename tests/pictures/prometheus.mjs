@@ -1,0 +1,50 @@
+// What a dashboard asks of Prometheus, asked as Grafana would.
+
+// Grafana's own: the interval of the samples in the picture, and the range of a rate that never
+// misses one.
+function intervals(from, to, points, scrape) {
+  const step = Math.max(scrape, Math.ceil((to - from) / points));
+  return { step, rate: Math.max(step + scrape, 4 * scrape) };
+}
+
+// All jobs and all instances are chosen.
+function expanded(text, rate) {
+  return text
+    .replaceAll("$__rate_interval", `${rate}s`)
+    .replaceAll("$job", ".+")
+    .replaceAll("$instance", ".+");
+}
+
+async function ask(prometheus, call, parameters) {
+  const answer = await fetch(`${prometheus}/api/v1/${call}?${new URLSearchParams(parameters)}`);
+  const { status, error, data } = await answer.json();
+  if (status !== "success") throw new Error(`${parameters.query}: ${error}`);
+  return data.result;
+}
+
+// Collapsed rows are opened, as one would.
+const opened = (dashboard) => ({
+  ...dashboard,
+  panels: dashboard.panels.flatMap(({ panels = [], ...panel }) => [panel, ...panels]),
+});
+
+/** Everything that a dashboard shows: for each panel its queries and what they found. */
+export async function look(closed, { prometheus, from, to, scrape }) {
+  const dashboard = opened(closed);
+  const { step, rate } = intervals(from, to, 560, scrape);
+  const panels = {};
+  for (const panel of dashboard.panels.filter(({ type }) => type !== "row")) {
+    panels[panel.id] = await Promise.all(
+      panel.targets.map(async (target) => {
+        const query = expanded(target.expr, rate);
+        const result = target.instant
+          ? await ask(prometheus, "query", { query, time: to })
+          : await ask(prometheus, "query_range", { query, start: from, end: to, step });
+        return { target: { ...target, expr: query }, result };
+      }),
+    );
+    const empty = panels[panel.id].every(({ result }) => result.length === 0);
+    if (empty) throw new Error(`${dashboard.title}: nothing to show in "${panel.title}"`);
+  }
+  return { dashboard, panels, from, to, step };
+}
