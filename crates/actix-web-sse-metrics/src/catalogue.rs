@@ -151,7 +151,7 @@ catalogue! {
         "Streams opened.";
     OPENED_CORS: "sse_connections_opened_cors_total", Kind::Counter,
         [ROUTE, label("verdict", Values::Closed(4))],
-        "Streams opened, by what a browser makes of the reply, as far as that is known; denied: it will refuse it.";
+        "Streams opened, by what a browser makes of the reply; denied: it will refuse it.";
     CLOSED: "sse_connections_closed_total", Kind::Counter,
         [ROUTE, label("reason", Values::Closed(9))],
         "Streams ended, by reason.";

@@ -55,12 +55,11 @@
 //!   of open streams never stays up.
 //! - **Addresses.** They are those that the guards found out. Without a `Policy` that trusts the
 //!   proxy in front, all clients have the proxy's address.
-//! - **A route without a `Policy`.** What a browser of another origin makes of its streams is known
-//!   only to a [`CorsWitness`](actix_web_sse::observe::CorsWitness) around the application, which
-//!   looks at the headers as they leave. Wrap it, and a route whose guard was forgotten shows as
-//!   `denied`, one with `actix_cors::Cors` around it as what it is. Without it such streams have
-//!   no verdict: `sse_connections_opened_cors_total` leaves them out, and their log line says
-//!   `"corsAllowed":null`.
+//! - **A route without a `Policy`.** Its streams count as `denied` to pages of other origins, for
+//!   within it nobody sees whether another middleware adds the headers. Where one does
+//!   (`actix_cors::Cors`), wrap a [`CorsWitness`](actix_web_sse::observe::CorsWitness) around the
+//!   application: it looks at the headers as they leave, and such streams count as what they are.
+//!   A connect line of the log is written before that.
 //! - **Requests that look for the reason.** A page whose stream was refused asks why, with one or two
 //!   `HEAD` requests of the script's. A `HEAD` that is refused for its origin or its fetch metadata
 //!   counts as an attempt and, if the origin was never seen before, among the distinct ones, but

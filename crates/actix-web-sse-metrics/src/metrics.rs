@@ -300,7 +300,7 @@ mod tests {
         let origin = OriginClass::Allowed(ORIGIN.into());
         let mut visitor = Visitor::unknown(&request, "/events");
         visitor.origin = &origin;
-        visitor.cors = Some(CorsVerdict::Allowed);
+        visitor.cors = CorsVerdict::Allowed;
         visitor.auth = AuthMethod::Cookie;
         visitor.token_ttl = Some(Duration::from_secs(3600));
         f(&visitor)

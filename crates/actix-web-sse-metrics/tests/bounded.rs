@@ -97,7 +97,7 @@ fn send(random: &mut Random, request: &HttpRequest, metrics: &impl Observer, log
     let mut visitor = Visitor::unknown(request, &path);
     visitor.origin = &origin;
     visitor.address = random.address();
-    visitor.cors = Some(random.pick(CorsVerdict::ALL));
+    visitor.cors = random.pick(CorsVerdict::ALL);
     visitor.auth = random.pick(AuthMethod::ALL);
     visitor.user = Some(&user);
     visitor.token_ttl = Some(Duration::from_secs(random.below(u64::MAX)));

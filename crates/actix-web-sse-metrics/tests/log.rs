@@ -106,7 +106,7 @@ fn with_visitor<R>(request: &HttpRequest, f: impl FnOnce(&Visitor<'_>) -> R) -> 
     let origin = OriginClass::Allowed("https://app.example.com".into());
     let mut visitor = Visitor::unknown(request, "/events");
     visitor.origin = &origin;
-    visitor.cors = Some(CorsVerdict::Allowed);
+    visitor.cors = CorsVerdict::Allowed;
     visitor.auth = AuthMethod::Cookie;
     visitor.user = Some("u_123");
     visitor.token_ttl = Some(Duration::from_secs(3600));
@@ -204,7 +204,7 @@ fn a_reject_line_says_why_and_leaves_absent_values_null() {
     let guard = sink.install();
     let request = TestRequest::get().to_http_request();
     let mut visitor = Visitor::unknown(&request, "/events");
-    visitor.cors = Some(CorsVerdict::Denied);
+    visitor.cors = CorsVerdict::Denied;
     Log::new().refused(&Refused::new(
         &visitor,
         RefusalReason::OriginMalformed,

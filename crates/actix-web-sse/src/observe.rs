@@ -226,10 +226,10 @@ pub struct Visitor<'a> {
     pub route: &'a str,
     /// The origin's class.
     pub origin: &'a OriginClass,
-    /// What the browser will make of the reply, as far as it is known by now. `None` where no
-    /// `Policy` is mounted and the request is of another origin: middleware further out may still
-    /// add the headers. See [`StreamObserver::judged`].
-    pub cors: Option<CorsVerdict>,
+    /// What the browser will make of the reply, by what is known so far. Where no `Policy` is
+    /// mounted, that is `denied` for a request of another origin, although middleware further out
+    /// may still add the headers: see [`StreamObserver::judged`].
+    pub cors: CorsVerdict,
     /// The client's address: the peer's, or what a trusted proxy says. `None` for Unix sockets.
     pub address: Option<IpAddr>,
     /// How the client proved who it is.
@@ -248,7 +248,7 @@ impl<'a> Visitor<'a> {
             request,
             route,
             origin: &OriginClass::None,
-            cors: None,
+            cors: CorsVerdict::NoOrigin,
             address: request.peer_addr().map(|peer| peer.ip()),
             auth: AuthMethod::None,
             user: None,
@@ -531,9 +531,9 @@ pub trait StreamObserver: 'static {
         let _ = resume;
     }
 
-    /// What the browser will make of the reply: told once, as soon as it is known. For a
-    /// cross-origin stream with a [`CorsWitness`] around it that is when its head has gone through
-    /// all middleware; without a witness and without a `Policy` it is never known.
+    /// What the browser will make of the reply: told once. For a cross-origin stream with a
+    /// [`CorsWitness`] around it, when its head has gone through all middleware; for every other
+    /// at once, and then it is [`Visitor::cors`].
     fn judged(&mut self, verdict: CorsVerdict) {
         let _ = verdict;
     }

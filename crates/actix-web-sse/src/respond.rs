@@ -133,11 +133,11 @@ impl<'a> Opening<'a> {
         let cors = self.subscriber.admission.cors;
         let testimony = match cors {
             // No CORS check is made: whatever headers leave, they say nothing.
-            Some(CorsVerdict::SameOrigin | CorsVerdict::NoOrigin) => None,
-            _ => Testimony::of(self.request),
+            CorsVerdict::SameOrigin | CorsVerdict::NoOrigin => None,
+            _ => Testimony::of(self.request, cors),
         };
-        if let (Some(verdict), None) = (cors, &testimony) {
-            observer.judged(verdict);
+        if testimony.is_none() {
+            observer.judged(cors);
         }
         let permit = self.subscriber.admission.permit.take();
         let identity = &self.subscriber.admission.identity;

@@ -143,8 +143,7 @@ impl Identity {
 /// extensions; the stream takes it out and holds it, the permit included, to its end.
 pub(crate) struct Admission {
     pub(crate) origin: OriginClass,
-    /// `None`: nobody in here can know.
-    pub(crate) cors: Option<CorsVerdict>,
+    pub(crate) cors: CorsVerdict,
     pub(crate) address: Option<IpAddr>,
     pub(crate) identity: Identity,
     /// How a refusal for want of capacity is to be answered.
@@ -184,12 +183,13 @@ impl Admission {
     }
 }
 
-/// What a browser makes of a reply to which no `Policy` adds CORS headers: not known for the page
-/// of another origin, since another middleware that adds them is not seen from here.
-fn unguarded_origin(request: &HttpRequest) -> (OriginClass, Option<CorsVerdict>) {
+/// What a browser makes of a reply to which no `Policy` adds CORS headers: it keeps it from the
+/// page of any other origin. Another middleware that adds them is not seen from here, but by a
+/// [`CorsWitness`](crate::observe::CorsWitness).
+fn unguarded_origin(request: &HttpRequest) -> (OriginClass, CorsVerdict) {
     let headers = request.headers();
     let Some(origin) = headers.get(header::ORIGIN) else {
-        return (OriginClass::None, Some(CorsVerdict::NoOrigin));
+        return (OriginClass::None, CorsVerdict::NoOrigin);
     };
     let says_same_origin = headers
         .get("sec-fetch-site")
@@ -204,11 +204,11 @@ fn unguarded_origin(request: &HttpRequest) -> (OriginClass, Option<CorsVerdict>)
         None => headers.get(header::HOST).map(|host| host.as_bytes()),
     };
     if is_own(origin.as_bytes(), authority, scheme, says_same_origin) {
-        (OriginClass::SameOrigin, Some(CorsVerdict::SameOrigin))
+        (OriginClass::SameOrigin, CorsVerdict::SameOrigin)
     } else if origin == "null" {
-        (OriginClass::Null, None)
+        (OriginClass::Null, CorsVerdict::Denied)
     } else {
-        (OriginClass::Other, None)
+        (OriginClass::Other, CorsVerdict::Denied)
     }
 }
 
@@ -328,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_policy_nobody_knows_what_a_browser_of_another_origin_decides() {
+    fn without_a_policy_a_browser_of_another_origin_is_denied() {
         let verdict = |headers: &[(&'static str, &str)]| {
             let mut request = TestRequest::get().insert_header(("host", "api.example.com"));
             for (name, value) in headers {
@@ -339,11 +339,11 @@ mod tests {
         };
         let foreign = ("origin", "https://app.example.com");
         let own = ("origin", "http://api.example.com");
-        assert_eq!(verdict(&[]), Some(CorsVerdict::NoOrigin));
-        assert_eq!(verdict(&[foreign]), None);
-        assert_eq!(verdict(&[("origin", "null")]), None);
-        assert_eq!(verdict(&[own]), Some(CorsVerdict::SameOrigin));
+        assert_eq!(verdict(&[]), CorsVerdict::NoOrigin);
+        assert_eq!(verdict(&[foreign]), CorsVerdict::Denied);
+        assert_eq!(verdict(&[("origin", "null")]), CorsVerdict::Denied);
+        assert_eq!(verdict(&[own]), CorsVerdict::SameOrigin);
         let cross_site = ("sec-fetch-site", "cross-site");
-        assert_eq!(verdict(&[own, cross_site]), None);
+        assert_eq!(verdict(&[own, cross_site]), CorsVerdict::Denied);
     }
 }

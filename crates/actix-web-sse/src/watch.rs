@@ -157,10 +157,8 @@ impl Open {
 
     /// The verdict on the head, once it has left.
     fn hear(&mut self) {
-        if let Some(testimony) = self.testimony.take()
-            && let Some(verdict) = testimony.verdict()
-        {
-            self.observer.judged(verdict);
+        if let Some(testimony) = self.testimony.take() {
+            self.observer.judged(testimony.verdict());
         }
     }
 }

@@ -25,9 +25,9 @@ use crate::observe::CorsVerdict;
 ///
 /// A [`Policy`](crate::Policy) knows what it sends. Where a route has none, nothing within it can
 /// tell whether another middleware around it, `actix_cors::Cors` say, adds the headers: without a
-/// witness such a cross-origin stream has no verdict. With one it is `allowed` or `denied` by what
-/// leaves, and a route whose guard was forgotten shows as `denied`. What a middleware further out
-/// does, it does not see: wrap it around everything, that is, last.
+/// witness such a cross-origin stream counts as `denied`, as if its guard had been forgotten. With
+/// one it is `allowed` or `denied` by what leaves. What a middleware further out does, it does not
+/// see: wrap it around everything, that is, last.
 ///
 /// ```
 /// use actix_web::App;
@@ -116,7 +116,7 @@ where
         if let Ok(reply) = &reply {
             let pending = reply.request().extensions_mut().remove::<Testimony>();
             if let Some(Testimony(verdict)) = pending {
-                verdict.set(Some(judge(reply.request(), reply.headers())));
+                verdict.set(judge(reply.request(), reply.headers()));
             }
         }
         Poll::Ready(reply)
@@ -129,18 +129,18 @@ struct Present;
 /// What a witness has to say of a stream. A stream's first bytes are asked for after its head has
 /// gone through every middleware, so by then it has said it.
 #[derive(Debug)]
-pub(crate) struct Testimony(Rc<Cell<Option<CorsVerdict>>>);
+pub(crate) struct Testimony(Rc<Cell<CorsVerdict>>);
 
 impl Testimony {
-    /// Of the witness around this request, if there is one.
-    pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
+    /// Of the witness around this request, if there is one; until it speaks, what is presumed.
+    pub(crate) fn of(request: &HttpRequest, presumed: CorsVerdict) -> Option<Self> {
         request.extensions_mut().remove::<Present>()?;
-        let said = Rc::new(Cell::new(None));
+        let said = Rc::new(Cell::new(presumed));
         request.extensions_mut().insert(Self(Rc::clone(&said)));
         Some(Self(said))
     }
 
-    pub(crate) fn verdict(&self) -> Option<CorsVerdict> {
+    pub(crate) fn verdict(&self) -> CorsVerdict {
         self.0.get()
     }
 }

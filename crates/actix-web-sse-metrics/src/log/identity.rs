@@ -16,8 +16,7 @@ use super::{escape::client_value, intern::Interner};
 pub(crate) struct Identity {
     pub(crate) user: Option<Box<str>>,
     pub(crate) origin: Option<Arc<str>>,
-    /// `None`: not known by now.
-    pub(crate) cors_allowed: Option<bool>,
+    pub(crate) cors_allowed: bool,
     pub(crate) auth: AuthMethod,
     /// In seconds.
     pub(crate) token_ttl: Option<u64>,
@@ -43,7 +42,7 @@ impl Identity {
                 .user
                 .map(|user| client_value(user.as_bytes()).into()),
             origin: escaped(header::ORIGIN),
-            cors_allowed: visitor.cors.map(is_readable),
+            cors_allowed: is_readable(visitor.cors),
             auth: visitor.auth,
             token_ttl: visitor.token_ttl.map(|ttl| ttl.as_secs()),
             address: visitor.address,

@@ -212,7 +212,7 @@ struct LoggedStream {
 
 impl StreamObserver for LoggedStream {
     fn judged(&mut self, verdict: CorsVerdict) {
-        self.identity.cors_allowed = Some(identity::is_readable(verdict));
+        self.identity.cors_allowed = identity::is_readable(verdict);
     }
 
     fn closed(self: Box<Self>, end: &End) {

@@ -206,7 +206,7 @@ impl Exchange {
     pub(super) fn admission(&self, permit: Box<dyn Any>, identity: Identity) -> Admission {
         Admission {
             origin: self.origin.class.clone(),
-            cors: Some(self.origin.cors),
+            cors: self.origin.cors,
             address: self.source.address,
             identity,
             overload: self.policy.0.overload,
@@ -257,7 +257,7 @@ impl Exchange {
     fn visitor<'a>(&'a self, request: &'a HttpRequest, identity: &'a Identity) -> Visitor<'a> {
         Visitor {
             origin: &self.origin.class,
-            cors: Some(self.origin.cors),
+            cors: self.origin.cors,
             address: self.source.address,
             auth: identity.method,
             user: identity.user.as_deref(),

@@ -222,7 +222,7 @@ impl Inner {
         let route = request.match_pattern();
         let visitor = Visitor {
             origin: &origin.class,
-            cors: Some(origin.cors),
+            cors: origin.cors,
             address: source.address,
             auth: identity.method,
             user: identity.user.as_deref(),

@@ -21,7 +21,7 @@ use actix_web::{
 };
 use actix_web_sse::{
     Policy, Subscriber,
-    observe::{CorsVerdict, Observer, Opened, RefusalMode, Refused, StreamObserver, Visitor},
+    observe::{Observer, Opened, RefusalMode, Refused, StreamObserver, Visitor},
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -84,7 +84,7 @@ impl Observer for Ear {
             mode: refused.mode,
             status: refused.status,
             origin: refused.visitor.origin.label().to_owned(),
-            cors: refused.visitor.cors.map_or("", CorsVerdict::as_str),
+            cors: refused.visitor.cors.as_str(),
             address: refused.visitor.address.map(|address| address.to_string()),
         });
     }
