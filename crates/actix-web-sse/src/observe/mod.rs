@@ -1,0 +1,228 @@
+//! What the library reports to whoever records it, and nothing more.
+//!
+//! Two levels: an [`Observer`] hears of every request and every opened stream; for each stream it
+//! hands out a [`StreamObserver`] that hears what that one stream does, all but its writes: those a
+//! [`Meter`] hears of, which many streams share. `closed` takes the box, so a stream ends exactly
+//! once by type. The closed enums of this module are the vocabulary of every
+//! metric label and log field.
+//!
+//! `()` observes nothing; `(A, B)` observes twice; an `Arc<O>` observes as `O` does.
+//!
+//! Calls are made on the worker's own thread, inside the request or the write they report: an
+//! observer must not block and must not panic.
+
+mod told;
+mod vocabulary;
+
+use std::{rc::Rc, sync::Arc};
+
+use crate::hub::BackplaneWatch;
+pub use crate::witness::{CorsWitness, WitnessFuture, Witnessed};
+
+pub use self::{
+    told::{ConnectionId, End, Opened, PolicyInfo, Publication, Refused, Relayed, Sent, Visitor},
+    vocabulary::{
+        AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume,
+        SentKind,
+    },
+};
+
+/// Hears of every request at the guards and of every stream.
+pub trait Observer: Send + Sync + 'static {
+    /// A request reached the guards; the outcome follows as `refused` or `opened`, or neither
+    /// (a preflight, a `HEAD`).
+    fn attempted(&self, visitor: &Visitor<'_>) {
+        let _ = visitor;
+    }
+
+    /// A request was refused, or would have been in report-only mode.
+    fn refused(&self, refused: &Refused<'_>) {
+        let _ = refused;
+    }
+
+    /// A stream opened; what it does from now on is told to the returned observer.
+    fn opened(&self, opened: &Opened<'_>) -> Box<dyn StreamObserver>;
+
+    /// The hub accepted an event.
+    fn published(&self, publication: &Publication<'_>) {
+        let _ = publication;
+    }
+
+    /// An event came from the backplane. Told on the backplane's own thread.
+    fn relayed(&self, relayed: &Relayed<'_>) {
+        let _ = relayed;
+    }
+
+    /// A policy that reports to this observer was built.
+    fn policy(&self, policy: &PolicyInfo) {
+        let _ = policy;
+    }
+
+    /// A hub with a backplane that reports to this observer was built. Keep the watch to ask how
+    /// the backplane is; it keeps nothing alive.
+    fn backplane(&self, watch: &BackplaneWatch) {
+        let _ = watch;
+    }
+
+    /// The process began to drain.
+    fn draining(&self) {}
+}
+
+/// Hears of each write. Lives on the worker that serves the streams, and is as a rule shared by
+/// those that are counted alike: what it touches is then still in the processor's cache from the
+/// stream before, which with thousands of streams is most of what a report costs.
+pub trait Meter {
+    /// Bytes were handed to the connection.
+    fn sent(&self, sent: &Sent);
+}
+
+/// Hears what one stream does. Lives on the worker that serves the stream.
+pub trait StreamObserver: 'static {
+    /// Who hears of this stream's writes; asked once, when the stream opens.
+    fn meter(&self) -> Option<Rc<dyn Meter>> {
+        None
+    }
+
+    /// The stream missed events, and the client was told.
+    fn lagged(&mut self, events: u64) {
+        let _ = events;
+    }
+
+    /// What became of the `Last-Event-ID` is known only now, from a backplane; `Opened` said
+    /// [`Resume::Fresh`].
+    fn resumed(&mut self, resume: Resume) {
+        let _ = resume;
+    }
+
+    /// What the browser will make of the reply: told once. For a cross-origin stream with a
+    /// [`CorsWitness`] around it, when its head has gone through all middleware; for every other
+    /// at once, and then it is [`Visitor::cors`].
+    fn judged(&mut self, verdict: CorsVerdict) {
+        let _ = verdict;
+    }
+
+    /// The stream ended.
+    fn closed(self: Box<Self>, end: &End);
+}
+
+impl Observer for () {
+    fn opened(&self, _: &Opened<'_>) -> Box<dyn StreamObserver> {
+        Box::new(())
+    }
+}
+
+impl StreamObserver for () {
+    fn closed(self: Box<Self>, _: &End) {}
+}
+
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn attempted(&self, visitor: &Visitor<'_>) {
+        self.0.attempted(visitor);
+        self.1.attempted(visitor);
+    }
+
+    fn refused(&self, refused: &Refused<'_>) {
+        self.0.refused(refused);
+        self.1.refused(refused);
+    }
+
+    fn opened(&self, opened: &Opened<'_>) -> Box<dyn StreamObserver> {
+        Box::new((self.0.opened(opened), self.1.opened(opened)))
+    }
+
+    fn published(&self, publication: &Publication<'_>) {
+        self.0.published(publication);
+        self.1.published(publication);
+    }
+
+    fn relayed(&self, relayed: &Relayed<'_>) {
+        self.0.relayed(relayed);
+        self.1.relayed(relayed);
+    }
+
+    fn policy(&self, policy: &PolicyInfo) {
+        self.0.policy(policy);
+        self.1.policy(policy);
+    }
+
+    fn backplane(&self, watch: &BackplaneWatch) {
+        self.0.backplane(watch);
+        self.1.backplane(watch);
+    }
+
+    fn draining(&self) {
+        self.0.draining();
+        self.1.draining();
+    }
+}
+
+impl Meter for (Rc<dyn Meter>, Rc<dyn Meter>) {
+    fn sent(&self, sent: &Sent) {
+        self.0.sent(sent);
+        self.1.sent(sent);
+    }
+}
+
+impl StreamObserver for (Box<dyn StreamObserver>, Box<dyn StreamObserver>) {
+    fn meter(&self) -> Option<Rc<dyn Meter>> {
+        match (self.0.meter(), self.1.meter()) {
+            (Some(first), Some(second)) => Some(Rc::new((first, second))),
+            (first, second) => first.or(second),
+        }
+    }
+
+    fn lagged(&mut self, events: u64) {
+        self.0.lagged(events);
+        self.1.lagged(events);
+    }
+
+    fn resumed(&mut self, resume: Resume) {
+        self.0.resumed(resume);
+        self.1.resumed(resume);
+    }
+
+    fn judged(&mut self, verdict: CorsVerdict) {
+        self.0.judged(verdict);
+        self.1.judged(verdict);
+    }
+
+    fn closed(self: Box<Self>, end: &End) {
+        let (first, second) = *self;
+        first.closed(end);
+        second.closed(end);
+    }
+}
+
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn attempted(&self, visitor: &Visitor<'_>) {
+        (**self).attempted(visitor);
+    }
+
+    fn refused(&self, refused: &Refused<'_>) {
+        (**self).refused(refused);
+    }
+
+    fn opened(&self, opened: &Opened<'_>) -> Box<dyn StreamObserver> {
+        (**self).opened(opened)
+    }
+
+    fn published(&self, publication: &Publication<'_>) {
+        (**self).published(publication);
+    }
+
+    fn relayed(&self, relayed: &Relayed<'_>) {
+        (**self).relayed(relayed);
+    }
+
+    fn policy(&self, policy: &PolicyInfo) {
+        (**self).policy(policy);
+    }
+
+    fn backplane(&self, watch: &BackplaneWatch) {
+        (**self).backplane(watch);
+    }
+
+    fn draining(&self) {
+        (**self).draining();
+    }
+}

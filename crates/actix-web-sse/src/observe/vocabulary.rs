@@ -1,0 +1,224 @@
+//! The closed lists: the vocabulary of every metric label and log field.
+
+use std::{fmt, sync::Arc};
+
+macro_rules! vocabulary {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident => $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$vmeta])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order of declaration: what a recorder pre-sets to zero.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The value as it stands in labels, log fields and error bodies.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+vocabulary! {
+    /// Why a stream ended. Every opened stream ends with exactly one of these.
+    CloseReason {
+        /// The client, or something between it and us, closed the connection.
+        ClientGone => "client_gone",
+        /// The source had nothing more to say.
+        Complete => "complete",
+        /// The process drains.
+        Drain => "drain",
+        /// The subscriber fell further behind than the hub allows.
+        SlowConsumer => "slow_consumer",
+        /// Bytes were ready, and the peer took none of them for the stall time.
+        Stalled => "stalled",
+        /// The credentials expired in mid-stream.
+        Expired => "expired",
+        /// `disconnect` ended it: the user, or the topic.
+        Revoked => "revoked",
+        /// The maximum lifetime was reached.
+        Lifetime => "lifetime",
+        /// The source failed or panicked.
+        Error => "error",
+    }
+}
+
+vocabulary! {
+    /// Why a request was refused: the `error` code of the JSON body, and the `reason` label.
+    RefusalReason {
+        /// 405: the stream route does not know this method.
+        MethodNotAllowed => "method_not_allowed",
+        /// 421: the `Host` is none of ours.
+        HostDenied => "host_denied",
+        /// 403: the origin is not on the allow-list.
+        OriginDenied => "origin_denied",
+        /// 403: `Origin` is not one serialised origin.
+        OriginMalformed => "origin_malformed",
+        /// 403: fetch metadata says that this is no script's request (a navigation, an image).
+        FetchMetadataDenied => "fetch_metadata_denied",
+        /// 403: a preflight asked for a method or header that is not allowed.
+        PreflightDenied => "preflight_denied",
+        /// 406: the client does not ask for `text/event-stream`.
+        NotAcceptable => "not_acceptable",
+        /// 400: credentials that contradict each other, or a request that cannot be understood.
+        InvalidRequest => "invalid_request",
+        /// 401: no credentials.
+        Unauthorized => "unauthorized",
+        /// 401: credentials that do not hold.
+        InvalidToken => "invalid_token",
+        /// 401: a ticket that does not hold.
+        InvalidTicket => "invalid_ticket",
+        /// 403: valid credentials without the right to this topic, or no such topic.
+        InsufficientScope => "insufficient_scope",
+        /// 404: no such stream.
+        NotFound => "not_found",
+        /// 429: too many streams from one address.
+        IpLimit => "ip_limit",
+        /// 429: too many streams of one user.
+        UserLimit => "user_limit",
+        /// 429: too many connects per second.
+        RateLimit => "rate_limit",
+        /// 503: too many streams altogether.
+        Capacity => "capacity",
+        /// 503: the process drains.
+        Draining => "draining",
+        /// 503: the authenticator failed, panicked or took too long.
+        AuthUnavailable => "auth_unavailable",
+        /// 500: a handler failed.
+        Internal => "internal",
+    }
+}
+
+vocabulary! {
+    /// How a refusal was answered.
+    RefusalMode {
+        /// With its status code.
+        Hard => "hard",
+        /// With an empty event stream, so that a native `EventSource` comes back by itself.
+        Soft => "soft",
+        /// Not at all: a candidate policy would have refused, the enforced one did not.
+        ReportOnly => "report_only",
+    }
+}
+
+vocabulary! {
+    /// How the client proved who it is.
+    AuthMethod {
+        /// Not at all.
+        None => "none",
+        /// `Authorization: Bearer` (RFC 6750).
+        Bearer => "bearer",
+        /// A session cookie.
+        Cookie => "cookie",
+        /// A stream ticket in the query.
+        Ticket => "ticket",
+        /// The application's own `Authenticator` with a method of its own.
+        Custom => "custom",
+    }
+}
+
+vocabulary! {
+    /// What a browser will make of the reply, by its origin.
+    CorsVerdict {
+        /// A cross-origin request from an allowed origin.
+        Allowed => "allowed",
+        /// A same-origin request.
+        SameOrigin => "same_origin",
+        /// No browser, or a browser that sent no `Origin`.
+        NoOrigin => "no_origin",
+        /// Opened although the browser will refuse it: report-only mode, or a guard is missing.
+        Denied => "denied",
+    }
+}
+
+vocabulary! {
+    /// What became of a `Last-Event-ID`.
+    Resume {
+        /// The client sent none.
+        Fresh => "fresh",
+        /// Everything that was missed is replayed.
+        Hit => "hit",
+        /// Some of what was missed is no longer kept; the client was told.
+        Gap => "gap",
+        /// The id is none of this topic's; the client was told.
+        Unknown => "unknown",
+    }
+}
+
+vocabulary! {
+    /// What kind of bytes a write carried.
+    SentKind {
+        /// Live events.
+        Event => "event",
+        /// Events that the client had missed.
+        Replay => "replay",
+        /// A heartbeat comment.
+        Heartbeat => "heartbeat",
+        /// The stream's own lines: first block, reset, expiry, closing `retry:`.
+        Control => "control",
+    }
+}
+
+/// The request's origin, seen with the eyes of the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OriginClass {
+    /// No `Origin` header.
+    #[default]
+    None,
+    /// The stream's own origin.
+    SameOrigin,
+    /// On the allow-list; the entry of the list that matched (for a pattern, the pattern).
+    Allowed(Arc<str>),
+    /// The opaque origin `null`.
+    Null,
+    /// Anything else.
+    Other,
+}
+
+impl OriginClass {
+    /// The value of the `origin` label: bounded by the configuration, never what a client sent.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Self::None => "none",
+            Self::SameOrigin => "same_origin",
+            Self::Allowed(entry) => entry,
+            Self::Null => "null",
+            Self::Other => "other",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m09_the_reasons_of_an_end_are_a_closed_set_and_no_status_codes() {
+        let reasons = CloseReason::ALL.iter().map(|reason| reason.as_str());
+        assert_eq!(
+            reasons.collect::<Vec<_>>(),
+            [
+                "client_gone",
+                "complete",
+                "drain",
+                "slow_consumer",
+                "stalled",
+                "expired",
+                "revoked",
+                "lifetime",
+                "error"
+            ]
+        );
+    }
+}
