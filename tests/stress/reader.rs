@@ -253,6 +253,10 @@ impl Reader {
                 break;
             }
             self.take(run, parser.feed(&buffer[..read]));
+            // Once nothing more is published, each read would wait for a heartbeat.
+            if run.last(self.topic).is_some() {
+                break;
+            }
             sleep(Duration::from_millis(10)).await;
         }
         Ok(())
