@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use actix_web_sse::observe::CloseReason;
+use actix_web_sse::observe::{CloseReason, End};
 
 /// How a stream that was never used ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -139,9 +139,22 @@ pub(crate) struct Departure {
     pub(crate) by_probe: bool,
 }
 
+impl Departure {
+    pub(crate) const fn of(end: &End, detection: Detection, by_probe: bool) -> Self {
+        Self {
+            reason: end.reason,
+            duration: end.duration,
+            seen_alive: detection.seen_alive(end.latest_writes),
+            bytes: end.bytes,
+            detection,
+            by_probe,
+        }
+    }
+}
+
 impl Detection {
     /// The latest write after which the client must have been there.
-    pub(crate) const fn seen_alive(self, latest_writes: [Duration; 3]) -> Duration {
+    const fn seen_alive(self, latest_writes: [Duration; 3]) -> Duration {
         let [_, second, third] = latest_writes;
         match self {
             // The end was seen when it happened: no proof is needed.

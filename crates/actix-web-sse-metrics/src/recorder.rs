@@ -39,7 +39,7 @@ impl Observer for Recorder {
             refused.reason,
             RefusalReason::OriginDenied | RefusalReason::OriginMalformed
         );
-        // A page whose stream was refused looks for the reason with HEAD, twice, once as a page
+        // A page whose stream was refused looks for the reason with HEAD, once or twice, once as a page
         // that would not read the answer: one refusal, not three. Nobody hides behind HEAD: it
         // opens nothing, what else it is refused for counts, and whoever tries origins with it is
         // seen among the distinct ones and by operators.
@@ -179,7 +179,10 @@ impl Stream {
         self.ended = true;
         let streams: &Streams = self.route.streams(self.core.origins.max());
         streams.duration.observe(micros(end.duration));
-        if let Some(class) = self.core.closes.classify(&self.departure(end))
+        if let Some(class) =
+            self.core
+                .closes
+                .classify(&Departure::of(end, self.detection, self.by_probe))
             && let Some(per_origin) = streams.per_origin.get(self.origin)
             && let Some(count) = per_origin.immediate.at(ImmediateClose::ALL, &class)
         {
@@ -189,17 +192,6 @@ impl Stream {
         self.core.clients.close(self.client);
         if let Some(count) = streams.closed.at(CloseReason::ALL, &end.reason) {
             count.inc();
-        }
-    }
-
-    fn departure(&self, end: &End) -> Departure {
-        Departure {
-            reason: end.reason,
-            duration: end.duration,
-            seen_alive: self.detection.seen_alive(end.latest_writes),
-            bytes: end.bytes,
-            detection: self.detection,
-            by_probe: self.by_probe,
         }
     }
 }

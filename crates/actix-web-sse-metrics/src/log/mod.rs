@@ -230,14 +230,8 @@ impl StreamObserver for LoggedStream {
 
 impl LoggedStream {
     fn class(&self, end: &End) -> Option<ImmediateClose> {
-        self.shared.closes.classify(&Departure {
-            reason: end.reason,
-            duration: end.duration,
-            seen_alive: self.detection.seen_alive(end.latest_writes),
-            bytes: end.bytes,
-            detection: self.detection,
-            by_probe: self.by_probe,
-        })
+        let departure = Departure::of(end, self.detection, self.by_probe);
+        self.shared.closes.classify(&departure)
     }
 }
 

@@ -14,7 +14,7 @@ use actix_web::{
     test::{TestRequest, init_service},
     web,
 };
-use actix_web_sse::observe::RefusalMode;
+use actix_web_sse::{Policy, observe::RefusalMode};
 use futures_util::stream::{self, StreamExt};
 use tokio::{task::LocalSet, time::Instant};
 
@@ -51,15 +51,20 @@ fn most(stretch: Duration) -> usize {
     PER_SECOND as usize * (stretch.as_secs() as usize + 1)
 }
 
-#[actix_rt::test]
-async fn l17_a_storm_of_5000_is_let_in_at_its_rate() {
-    let recording: Arc<Recording> = Arc::default();
-    let policy = reference(&recording)
+/// Room for everybody, but not for all at once.
+fn rated(recording: &Arc<Recording>) -> Policy {
+    reference(recording)
         .streams_per_ip(CLIENTS as u32)
         .streams(CLIENTS as u32)
         .connects_per_second(PER_SECOND)
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+#[actix_rt::test]
+async fn l17_a_storm_of_5000_is_let_in_at_its_rate() {
+    let recording: Arc<Recording> = Arc::default();
+    let policy = rated(&recording);
     let server = Server::start(&recording, streams(policy));
     let since = std::time::Instant::now();
     let replies: Vec<(usize, Reply)> = stream::iter(0..CLIENTS)
@@ -134,12 +139,7 @@ async fn l17_all_are_back_as_soon_as_the_rate_allows() {
     /// The longest wait that anybody is asked for.
     const LONGEST: Duration = Duration::from_millis(7500);
     let recording: Arc<Recording> = Arc::default();
-    let policy = reference(&recording)
-        .streams_per_ip(CLIENTS as u32)
-        .streams(CLIENTS as u32)
-        .connects_per_second(PER_SECOND)
-        .build()
-        .unwrap();
+    let policy = rated(&recording);
     let data = web::Data::from(Arc::clone(&recording));
     let app = App::new().app_data(data).configure(streams(policy));
     let app = Rc::new(init_service(app).await);
