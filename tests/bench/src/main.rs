@@ -5,6 +5,7 @@
 
 mod account;
 mod across;
+mod chart;
 mod contestant;
 mod control;
 mod core_pin;
@@ -45,6 +46,9 @@ enum Command {
         /// Writes the tables between the figures' markers of this file.
         #[arg(long)]
         write: Option<PathBuf>,
+        /// Writes the chart between the figures' markers of this file.
+        #[arg(long)]
+        chart: Option<PathBuf>,
     },
     /// Measures what goes through Redis from node to node, prints the tables.
     Redis {
@@ -79,9 +83,14 @@ enum Command {
 
 fn main() -> Result<(), Box<dyn Error>> {
     match Arguments::parse().command {
-        Command::Run { quick, only, write } => {
+        Command::Run {
+            quick,
+            only,
+            write,
+            chart,
+        } => {
             let plan = if quick { Plan::quick() } else { Plan::full() };
-            round::run(&plan, &only, write.as_deref())
+            round::run(&plan, &only, write.as_deref(), chart.as_deref())
         }
         Command::Redis { quick, write } => {
             let plan = if quick {

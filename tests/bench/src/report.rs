@@ -83,14 +83,34 @@ impl Report {
     }
 
     /// To the floor of the same round: what else the machine did then, it did to both.
-    fn ratio(&self, contestant: Contestant, figure: Figure) -> Option<f64> {
+    fn ratios(&self, contestant: Contestant, figure: Figure) -> Vec<f64> {
         let floors = self.turns(Contestant::Floor).iter().map(figure);
         let own = self.turns(contestant).iter().map(figure);
-        median(
-            own.zip(floors)
-                .filter_map(|(own, floor)| Some(own? / floor?))
-                .collect(),
-        )
+        own.zip(floors)
+            .filter_map(|(own, floor)| Some(own? / floor?))
+            .collect()
+    }
+
+    fn ratio(&self, contestant: Contestant, figure: Figure) -> Option<f64> {
+        median(self.ratios(contestant, figure))
+    }
+
+    /// Who took part.
+    pub(crate) fn contestants(&self) -> impl Iterator<Item = Contestant> {
+        self.turns.iter().map(|(contestant, _)| *contestant)
+    }
+
+    /// CPU per delivery with one event in flight, to the floor's: median, least, most.
+    pub(crate) fn spread(&self, contestant: Contestant) -> Option<(f64, f64, f64)> {
+        let ratios = self.ratios(contestant, |m| m.single);
+        let least = ratios.iter().copied().reduce(f64::min)?;
+        let most = ratios.iter().copied().reduce(f64::max)?;
+        Some((median(ratios)?, least, most))
+    }
+
+    /// Private KiB per idle stream.
+    pub(crate) fn memory(&self, contestant: Contestant) -> Option<f64> {
+        self.value(contestant, |m| m.memory)
     }
 }
 

@@ -24,9 +24,10 @@ const WARM_UP: usize = 3;
 pub(crate) fn run(
     plan: &Plan,
     only: &[Contestant],
-    write: Option<&Path>,
+    tables: Option<&Path>,
+    chart: Option<&Path>,
 ) -> Result<(), Box<dyn Error>> {
-    if let Some(path) = write {
+    for path in [tables, chart].into_iter().flatten() {
         // Before the minutes, not after them.
         crate::report::has_markers(path)?;
     }
@@ -69,10 +70,13 @@ pub(crate) fn run(
     }
     eprintln!("took {:.0} s", start.elapsed().as_secs_f64());
     let text = report.to_string();
-    println!("{text}");
-    if let Some(path) = write {
-        crate::report::write_between_markers(path, &text)?;
-        eprintln!("written to {}", path.display());
+    let bars = crate::chart::chart(&report);
+    println!("{text}\n{bars}");
+    for (path, text) in [(tables, &text), (chart, &bars)] {
+        if let Some(path) = path {
+            crate::report::write_between_markers(path, text)?;
+            eprintln!("written to {}", path.display());
+        }
     }
     Ok(())
 }
