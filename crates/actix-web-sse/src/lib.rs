@@ -109,6 +109,6 @@ pub use hub::{
     Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Revocation, Sink, Subscription,
 };
 pub use protect::Policy;
-pub use server::{ForEventStreams, tune_socket};
+pub use server::{EventServer, ForEventStreams, tune_socket};
 pub use sse::{IntoEvent, Sse};
 pub use subscriber::{Identity, Subscriber, TopicRights};
