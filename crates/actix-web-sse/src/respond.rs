@@ -189,8 +189,8 @@ impl<'a> Opening<'a> {
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
         let first = self.first_block(resume, newest.as_deref());
-        let mut body = EventBody::new(Rc::clone(&self.local), stream, events, missed, first)
-            .holding(permit);
+        let mut body =
+            EventBody::new(Rc::clone(&self.local), stream, events, missed, first).holding(permit);
         if self.request.version() < Version::HTTP_2 {
             body = body.over_http1();
         }

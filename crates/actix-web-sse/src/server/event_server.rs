@@ -57,7 +57,7 @@ use crate::{config::StreamConfig, hub::Hub};
 ///
 /// | | on an `EventServer` | on `HttpServer` |
 /// |---|---|---|
-/// | bytes behind an open HTTP/1 stream | at most 8 KiB are read, then the stream ends with the reason `protocol` and the connection closes. The body of the stream's own request does not count, as far as its `Content-Length` says, up to 256 KiB; read a body without one before the stream is returned | the stream ends in the same way when it has been polled 130 times in a row without a reason; up to some MiB are read before |
+/// | bytes behind an open HTTP/1 stream | at most 8 KiB are read, then the stream ends with the reason `protocol` and the connection closes. The body of the stream's own request does not count, as far as its `Content-Length` says, up to 256 KiB; read a body without one before the stream is returned | the stream ends in the same way when it has been polled for nothing 130 times more often than its deliveries explain; up to some MiB are read before |
 /// | bytes behind an HTTP/1 request that is under way | reading waits after 64 KiB | up to 128 KiB are read; then actix polls the connection without a pause until the response is over |
 /// | an HTTP/1 client that does not take its bytes | `stall` after the end of its stream the connection is closed, and what the kernel has for it is dropped | it keeps its connection and its slots until the kernel gives it up |
 /// | an HTTP/2 client with a closed window | when all streams of the connection have ended so, and no other request is on it, it is closed after `stall` | the connection and its slots stay as long as the client likes |
@@ -212,7 +212,9 @@ where
         use super::serve::{UNIX, unix};
         let name = format!("event-server-{:?}", listener.local_addr()?);
         let plan = self.plan(UNIX, "http");
-        self.builder = self.builder.listen_uds(name, listener, move || unix(&plan))?;
+        self.builder = self
+            .builder
+            .listen_uds(name, listener, move || unix(&plan))?;
         Ok(self)
     }
 
