@@ -69,7 +69,9 @@ fn serve(front: Front) -> InProcess {
     })
 }
 
-/// All that comes in answer to these pieces, up to the end of the connection; without dates.
+/// All that comes in answer to these pieces, up to the end of the connection; without dates, and
+/// without `Connection`: actix closes as soon as it has read a request that asks for it, and says
+/// so in whatever response it writes next.
 fn answer(server: &InProcess, pieces: &[&[u8]]) -> String {
     let mut socket = Connection::open(server.address()).into_socket();
     socket.set_read_timeout(Some(LIMIT)).expect("a limit");
@@ -81,7 +83,9 @@ fn answer(server: &InProcess, pieces: &[&[u8]]) -> String {
     let end = socket.read_to_end(&mut all).map_err(|error| error.kind());
     let text = String::from_utf8_lossy(&all);
     let lines = text.split_inclusive("\r\n");
-    let lines: String = lines.filter(|line| !line.starts_with("date: ")).collect();
+    let lines: String = lines
+        .filter(|line| !line.starts_with("date: ") && !line.starts_with("connection: "))
+        .collect();
     format!("{lines}\n{end:?}", end = end.map(drop))
 }
 
