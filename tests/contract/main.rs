@@ -10,13 +10,16 @@
 )]
 
 mod accept;
+mod behind;
 mod cors;
 mod counts;
 mod crowd;
 mod dependencies;
 mod encoding;
 mod encoding_grammar;
+mod event_server;
 mod expect;
+mod held;
 mod hub_lifecycle;
 mod hub_protocols;
 mod hub_resume;

@@ -16,13 +16,22 @@ use std::{
 
 use actix_web::{App as Application, HttpServer, Responder, dev::ServerHandle, rt::System, web};
 use actix_web_sse::{
-    ForEventStreams, Hub, Subscriber,
+    EventServer, ForEventStreams, Hub, Subscriber,
     config::{HubConfig, StreamConfig},
     observe::{CloseReason, End, Observer, Opened, StreamObserver},
     tune_socket,
 };
 
 use crate::{LIMIT, port::local, until};
+
+/// What serves an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Front {
+    /// actix-web's own server, with the settings of `for_event_streams`.
+    HttpServer,
+    /// The library's.
+    EventServer,
+}
 
 /// A running application: `GET /events?topic=T` follows a topic of its hub. HTTP/1.1, and HTTP/2
 /// by prior knowledge, on one port.
@@ -107,6 +116,21 @@ impl App {
         stream: StreamConfig,
         routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> Self {
+        Self::on(Front::HttpServer, workers, hub, stream, routes)
+    }
+
+    /// The same, served by either.
+    ///
+    /// # Panics
+    /// If it cannot.
+    #[must_use]
+    pub fn on(
+        front: Front,
+        workers: usize,
+        hub: HubConfig,
+        stream: StreamConfig,
+        routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    ) -> Self {
         let account = Account::default();
         let stall = stream.stall;
         let hub = Hub::builder()
@@ -121,23 +145,38 @@ impl App {
             let (hub, connections) = (hub.clone(), Arc::clone(&connections));
             move || {
                 let served = hub.clone();
-                let server = HttpServer::new(move || {
+                let application = move || {
                     Application::new()
                         .app_data(served.clone())
                         .route("/events", web::get().to(events))
                         .configure(routes.clone())
-                })
-                .workers(workers)
-                .for_event_streams(&hub)
-                .on_connect(move |io, data| {
-                    tune_socket(io, stall);
-                    data.insert(Counted::new(&connections));
-                })
-                .bind_auto_h2c(local(0))
-                .expect("a free port");
-                let address = server.addrs()[0];
+                };
                 System::new().block_on(async move {
-                    let server = server.run();
+                    let (address, server) = match front {
+                        Front::HttpServer => {
+                            let server = HttpServer::new(application)
+                                .workers(workers)
+                                .for_event_streams(&hub)
+                                .on_connect(move |io, data| {
+                                    tune_socket(io, stall);
+                                    data.insert(Counted::new(&connections));
+                                })
+                                .bind_auto_h2c(local(0))
+                                .expect("a free port");
+                            (server.addrs()[0], server.run())
+                        }
+                        Front::EventServer => {
+                            let server = EventServer::new(application)
+                                .workers(workers)
+                                .hub(&hub)
+                                .on_connect(move |_, data| {
+                                    data.insert(Counted::new(&connections));
+                                })
+                                .bind(local(0))
+                                .expect("a free port");
+                            (server.addrs()[0], server.run())
+                        }
+                    };
                     started.send((address, server.handle())).expect("the test");
                     server.await.expect("the server runs");
                 });

@@ -109,6 +109,15 @@ impl Connection {
         self.socket
     }
 
+    /// A second handle of the socket, to write while the connection is read.
+    ///
+    /// # Panics
+    /// If the system has none.
+    #[must_use]
+    pub fn socket(&self) -> TcpStream {
+        self.socket.try_clone().expect("a second handle")
+    }
+
     /// Says that nothing more will be sent, and goes on reading.
     pub fn half_close(&self) {
         self.socket.shutdown(Shutdown::Write).expect("a half-close");

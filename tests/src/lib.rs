@@ -43,7 +43,7 @@ mod wait;
 mod wire;
 
 pub use alertmanager::Alertmanager;
-pub use app::{Account, App, reference_hub, reference_stream};
+pub use app::{Account, App, Front, reference_hub, reference_stream};
 pub use browser::{Browser, BrowserKind, Page};
 pub use connection::Connection;
 pub use demo::Demo;

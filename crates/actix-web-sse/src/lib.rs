@@ -42,7 +42,8 @@
 //! - [`Sse`] is an event stream from any [`Stream`](futures_core::Stream) of events, [`Answer`]
 //!   the answer to a `POST`, piece by piece.
 //! - [`ForEventStreams`] sets up the server: without it actix does not notice that idle clients
-//!   have gone, and a stop waits 30 s for open streams and then cuts them.
+//!   have gone, and a stop waits 30 s for open streams and then cuts them. [`EventServer`] does the
+//!   same and more: its connections can be bounded and closed by the streams on them.
 //! - [`observe`] is what recorders implement; `actix-web-sse-metrics` is one.
 //! - [`mod@test`] reads streams in an application's own tests.
 //!
@@ -68,8 +69,12 @@
 //! - **The client reads too slowly.** It costs no memory of its own: it is a cursor in a shared
 //!   log. When it stays too far behind, its stream ends, and it resumes by its ID.
 //! - **The client reads nothing.** actix does not ask a body for bytes that it cannot write, so
-//!   the stream cannot even be ended in order: after `stream.stall` it is closed as far as the hub,
-//!   its limits and its observers go, and the kernel gives up the connection.
+//!   the stream cannot even be ended in order: after `stream.stall` its end is reported, and its
+//!   slots are taken until its body is gone. An [`EventServer`] closes the connection `stall` later,
+//!   unless other clients' HTTP/2 streams are on it; elsewhere the kernel gives it up, if it is one
+//!   that acknowledges nothing.
+//! - **The client sends behind its stream.** Over HTTP/1 the stream ends with the reason `protocol`
+//!   and the connection is closed, on an [`EventServer`] after 8 KiB.
 //! - **The application fails.** A source that returns an error or panics ends its own stream.
 //! - **The process stops.** SIGTERM drains: see [`Hub::drain`].
 //!
@@ -109,6 +114,6 @@ pub use hub::{
     Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Revocation, Sink, Subscription,
 };
 pub use protect::Policy;
-pub use server::{ForEventStreams, tune_socket};
+pub use server::{EventServer, ForEventStreams, tune_socket};
 pub use sse::{IntoEvent, Sse};
 pub use subscriber::{Identity, Subscriber, TopicRights};

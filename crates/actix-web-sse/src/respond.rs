@@ -25,6 +25,7 @@ use crate::{
     hub::{Hub, Slot, core::Cursor, stream::Stream, subscription::Filter, worker::Local},
     lane::{
         body::{EventBody, EventSource},
+        connection::{Connection, declared},
         missed::Missed,
         schedule::jitter,
     },
@@ -141,7 +142,7 @@ impl<'a> Opening<'a> {
         }
         let permit = self.subscriber.admission.permit.take();
         let identity = &self.subscriber.admission.identity;
-        let watch = Watch::new(observer, testimony, self.slot.take(), permit, self.since);
+        let watch = Watch::new(observer, testimony, self.slot.take(), self.since);
         let mut stream = Stream::new(
             watch,
             Arc::clone(&self.config),
@@ -181,10 +182,18 @@ impl<'a> Opening<'a> {
                 Some(events)
             }
         };
+        stream.connection = Connection::of(self.request);
+        if let Some(connection) = &stream.connection {
+            connection.arm(declared(self.request.headers()));
+        }
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
         let first = self.first_block(resume, newest.as_deref());
-        let body = EventBody::new(Rc::clone(&self.local), stream, events, missed, first);
+        let mut body =
+            EventBody::new(Rc::clone(&self.local), stream, events, missed, first).holding(permit);
+        if self.request.version() < Version::HTTP_2 {
+            body = body.over_http1();
+        }
         self.head(BoxBody::new(body))
     }
 

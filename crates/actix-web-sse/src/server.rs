@@ -1,4 +1,9 @@
-//! The server settings that event streams need, in one call.
+//! The server settings that event streams need: in one call for `HttpServer`, and a server of
+//! their own.
+
+mod event_server;
+mod requests;
+mod serve;
 
 use std::{any::Any, fmt, time::Duration};
 
@@ -10,9 +15,9 @@ use actix_web::{
     dev::{AppConfig, Response, Service},
 };
 use socket2::SockRef;
-use tokio::net::TcpStream;
 
-use crate::hub::Hub;
+pub use self::event_server::EventServer;
+use crate::{hub::Hub, lane::socket::tcp};
 
 /// [`HttpServer`] with the settings that event streams need.
 pub trait ForEventStreams: Sized {
@@ -80,9 +85,9 @@ where
 /// 64 KiB: what a slow reader does not take waits in the hub, which counts it, and not in the
 /// kernel, which does not.
 ///
-/// A reader that takes a little within each `stall` keeps its connection until it has taken what
-/// the kernel and actix hold, some 200 KiB, although its stream has ended as `slow_consumer` and
-/// holds no slot any more. Does nothing to a connection that is not TCP, and nothing if the system
+/// A reader that takes a little within each `stall` keeps its connection, and its slots, until it
+/// has taken what the kernel and actix hold, some 200 KiB, although its stream has ended as
+/// `slow_consumer`. An [`EventServer`] closes it. Does nothing to a connection that is not TCP, and nothing if the system
 /// refuses.
 pub fn tune_socket(io: &dyn Any, stall: Duration) {
     let Some(stream) = tcp(io) else { return };
@@ -93,18 +98,6 @@ pub fn tune_socket(io: &dyn Any, stall: Duration) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = socket.set_tcp_notsent_lowat(64 * 1024);
     let _ = (socket, stall);
-}
-
-fn tcp(io: &dyn Any) -> Option<&TcpStream> {
-    if let Some(stream) = io.downcast_ref::<TcpStream>() {
-        return Some(stream);
-    }
-    #[cfg(feature = "rustls")]
-    if let Some(stream) = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()
-    {
-        return Some(stream.get_ref().0);
-    }
-    None
 }
 
 #[cfg(unix)]

@@ -4,7 +4,7 @@
 //! the connection fails, when the worker stops. Whoever knows better says so first, with
 //! [`Watch::close`]; a watch that is dropped unclosed reports that the client has gone.
 
-use std::{any::Any, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -27,8 +27,6 @@ struct Open {
     testimony: Option<Testimony>,
     /// Keeps the stream in the hub's count.
     _slot: Option<Slot>,
-    /// Frees the stream's slots when dropped.
-    _permit: Option<Box<dyn Any>>,
     since: Instant,
     events: u64,
     heartbeats: u64,
@@ -51,7 +49,6 @@ impl Watch {
         observer: Box<dyn StreamObserver>,
         testimony: Option<Testimony>,
         slot: Option<Slot>,
-        permit: Option<Box<dyn Any>>,
         since: Instant,
     ) -> Self {
         Self {
@@ -60,7 +57,6 @@ impl Watch {
                 observer,
                 testimony,
                 _slot: slot,
-                _permit: permit,
                 since,
                 events: 0,
                 heartbeats: 0,
@@ -109,7 +105,7 @@ impl Watch {
         }
     }
 
-    /// Reports the end, frees the slots. Only the first call counts.
+    /// Reports the end. Only the first call counts.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         let Some(mut open) = self.open.take() else {
             return;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{App, HttpServer, dev::Server, rt, web::ServiceConfig};
-use actix_web_sse::{ForEventStreams, config::AuthConfig, observe::CorsWitness};
+use actix_web_sse::{EventServer, config::AuthConfig, observe::CorsWitness};
 use actix_web_sse_metrics::log::RedactedRootSpan;
 use tracing_actix_web::TracingLogger;
 
@@ -96,20 +96,20 @@ pub(crate) async fn serve(demo: Demo) -> io::Result<()> {
         },
         max_event_bytes: config.hub.max_event_bytes,
     };
-    let mut server = HttpServer::new(move || {
+    let mut server = EventServer::new(move || {
         App::new()
             .wrap(TracingLogger::<RedactedRootSpan>::new())
             // The last, and so around everything: it sees the headers as they leave.
             .wrap(CorsWitness)
             .configure(|config| application.mount(config))
     })
-    .for_event_streams(&hub);
+    .hub(&hub);
     if let Some(workers) = config.server.workers {
         server = server.workers(workers.get());
     }
     let server = match tls {
         Some(tls) => server.listen_rustls_0_23(listeners.stream, tls)?,
-        None => server.listen_auto_h2c(listeners.stream)?,
+        None => server.listen(listeners.stream)?,
     }
     .run();
 

@@ -235,9 +235,13 @@ impl LoggedStream {
     }
 }
 
-/// The ends that one side inflicts on many streams at a time, and so are limited.
+/// The ends of which there can be many at a time, and so are limited: what a burst of events does
+/// to slow readers, and what a flood of clients does to itself.
 const fn is_eviction(reason: CloseReason) -> bool {
-    matches!(reason, CloseReason::SlowConsumer | CloseReason::Stalled)
+    matches!(
+        reason,
+        CloseReason::SlowConsumer | CloseReason::Stalled | CloseReason::Protocol
+    )
 }
 
 /// How many kinds of refusal and of end there are.

@@ -87,7 +87,7 @@ impl Rates {
         admitted
     }
 
-    /// Whether an end may be logged. Those that clients choose always may.
+    /// Whether an end may be logged.
     pub(crate) fn close(&self, reason: CloseReason, now: Duration) -> bool {
         if !is_eviction(reason) {
             return true;

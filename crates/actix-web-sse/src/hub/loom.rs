@@ -104,7 +104,7 @@ impl Worker {
         assert_eq!(attached.resume, expected);
         let now = Instant::now();
         let report = Report::default();
-        let watch = Watch::new(Box::new(report.clone()), None, Some(slot), None, now);
+        let watch = Watch::new(Box::new(report.clone()), None, Some(slot), now);
         let config = Arc::clone(&hub.shared.stream);
         let mut stream = Stream::new(watch, config, Some("alice".into()), now);
         let (cursors, ends): (Vec<_>, Vec<_>) = attached.cursors.into_iter().unzip();

@@ -118,6 +118,10 @@ impl State {
         let reason = *stream.ending.get_or_insert(reason);
         self.remove(stream, hub, worker, now);
         stream.watch.close(reason);
+        stream.over = true;
+        if let Some(connection) = &stream.connection {
+            connection.over(stream.spent, stream.config.stall, now, wakes);
+        }
         stream.wake(now, wakes);
     }
 
@@ -318,6 +322,7 @@ impl State {
     ) {
         let overdue = stream.finish_by.is_some_and(|by| by <= now);
         if let Some(reason) = stream.ending.filter(|_| overdue) {
+            stream.spent = true;
             return self.finish(stream, reason, hub, worker, now, wakes);
         }
         let stalled = stream
@@ -328,6 +333,7 @@ impl State {
             return;
         }
         if stalled {
+            stream.spent = true;
             return self.finish(stream, CloseReason::Stalled, hub, worker, now, wakes);
         }
         if stream.ending.is_some() {
@@ -389,6 +395,7 @@ impl State {
         for stream in slow {
             let mut stream = stream.borrow_mut();
             if hub.config.slow_consumer == SlowConsumer::End {
+                stream.spent = true;
                 self.finish(
                     &mut stream,
                     CloseReason::SlowConsumer,

@@ -1,13 +1,16 @@
 //! An open stream, as its body and its worker both see it.
 
-use std::{fmt, sync::Arc, task::Waker, time::Duration};
+use std::{fmt, rc::Rc, sync::Arc, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{core::Cursor, subscription::Filter};
 use crate::{
     config::StreamConfig,
-    lane::schedule::{Due, Schedule},
+    lane::{
+        connection::Connection,
+        schedule::{Due, Schedule},
+    },
     observe::CloseReason,
     watch::Watch,
 };
@@ -27,6 +30,12 @@ pub(crate) struct Stream {
     pub(crate) ending: Option<CloseReason>,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) waker: Option<Waker>,
+    /// On an `EventServer`.
+    pub(crate) connection: Option<Rc<Connection>>,
+    /// Its end was reported before its body was gone.
+    pub(crate) over: bool,
+    /// It did not take its bytes in time.
+    pub(super) spent: bool,
     /// Since when the body has something to write and has not been polled.
     pub(crate) woken: Option<Instant>,
     /// It was found stalled once: after a pause of the whole worker every stream looks so.
@@ -77,6 +86,9 @@ impl Stream {
             ending: None,
             user,
             waker: None,
+            connection: None,
+            over: false,
+            spent: false,
             woken: None,
             suspect: false,
             finish_by: None,

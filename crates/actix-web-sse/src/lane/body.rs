@@ -1,8 +1,8 @@
 //! The body lane: an ordinary response body, for every protocol that actix speaks.
 
 use std::{
+    any::Any,
     cell::RefCell,
-    convert::Infallible,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -14,7 +14,7 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::{missed::Missed, schedule::jitter};
+use super::{missed::Missed, schedule::jitter, unasked::Unasked};
 use crate::{
     encode::{self, HEARTBEAT},
     event::{Event, Retry},
@@ -53,7 +53,24 @@ pub(crate) struct EventBody {
     missed: Option<Missed>,
     first: Bytes,
     phase: Phase,
+    /// Over HTTP/1: the client can have the body polled.
+    unasked: Option<Unasked>,
+    /// Frees the stream's slots when dropped: as long as there is a body, there are its bytes, its
+    /// task and its connection, whether or not the stream's end has been reported.
+    permit: Option<Box<dyn Any>>,
 }
+
+/// The client sends behind its stream, and has the server do nothing but look for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SentBehind;
+
+impl fmt::Display for SentBehind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too much was sent behind an open event stream; the connection is closed")
+    }
+}
+
+impl std::error::Error for SentBehind {}
 
 impl fmt::Debug for EventBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,7 +95,21 @@ impl EventBody {
             missed,
             first,
             phase: Phase::First,
+            unasked: None,
+            permit: None,
         }
+    }
+
+    /// The stream's slots are taken until the body is gone.
+    pub(crate) fn holding(mut self, permit: Option<Box<dyn Any>>) -> Self {
+        self.permit = permit;
+        self
+    }
+
+    /// The body goes over HTTP/1.
+    pub(crate) fn over_http1(mut self) -> Self {
+        self.unasked = Some(Unasked::default());
+        self
     }
 
     /// What the hub, or the application's stream, has ready.
@@ -155,7 +186,7 @@ impl EventBody {
 }
 
 impl MessageBody for EventBody {
-    type Error = Infallible;
+    type Error = SentBehind;
 
     fn size(&self) -> BodySize {
         BodySize::Stream
@@ -164,7 +195,34 @@ impl MessageBody for EventBody {
     fn poll_next(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+    ) -> Poll<Option<Result<Bytes, SentBehind>>> {
+        let Some(unasked) = &mut self.unasked else {
+            return self.poll_bytes(cx).map(|bytes| bytes.map(Ok));
+        };
+        let polled = match unasked.waker(cx.waker()) {
+            None => self.poll_bytes(cx),
+            Some(waker) => self.poll_bytes(&mut Context::from_waker(&waker)),
+        };
+        let Some(unasked) = &mut self.unasked else {
+            return polled.map(|bytes| bytes.map(Ok));
+        };
+        match polled {
+            Poll::Ready(bytes) => {
+                unasked.found();
+                Poll::Ready(bytes.map(Ok))
+            }
+            Poll::Pending if unasked.found_nothing(cx.waker()) => {
+                self.phase = Phase::Done(CloseReason::Protocol);
+                self.local.close(&self.stream, CloseReason::Protocol);
+                Poll::Ready(Some(Err(SentBehind)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl EventBody {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let now = Instant::now();
         let ending = self.stream.borrow_mut().polled(cx.waker(), now);
         loop {
@@ -173,7 +231,7 @@ impl MessageBody for EventBody {
                     self.phase = Phase::Live;
                     let first = std::mem::take(&mut self.first);
                     let bytes = self.control(first, now);
-                    return Poll::Ready(Some(Ok(bytes)));
+                    return Poll::Ready(Some(bytes));
                 }
                 (Phase::Live, Some(reason)) => {
                     self.phase = match reason {
@@ -182,21 +240,20 @@ impl MessageBody for EventBody {
                     };
                 }
                 (Phase::Live, None) => match self.read(cx, now) {
-                    Read::Chunk(chunk) => return Poll::Ready(Some(Ok(self.chunk(chunk, now)))),
+                    Read::Chunk(chunk) => return Poll::Ready(Some(self.chunk(chunk, now))),
                     Read::Lagged(missed) => {
                         self.stream.borrow_mut().watch.lagged(missed);
                         let bytes = format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n");
-                        return Poll::Ready(Some(Ok(self.control(bytes.into(), now))));
+                        return Poll::Ready(Some(self.control(bytes.into(), now)));
                     }
                     Read::Gap => {
-                        return Poll::Ready(Some(Ok(
-                            self.control(encode::reset(Resume::Gap, None), now)
-                        )));
+                        let reset = encode::reset(Resume::Gap, None);
+                        return Poll::Ready(Some(self.control(reset, now)));
                     }
                     Read::End(reason) => self.phase = Phase::Last(reason),
                     Read::Pending => {
                         return match self.heartbeat(now) {
-                            Some(beat) => Poll::Ready(Some(Ok(beat))),
+                            Some(beat) => Poll::Ready(Some(beat)),
                             None => Poll::Pending,
                         };
                     }
@@ -205,7 +262,7 @@ impl MessageBody for EventBody {
                     Read::Chunk(chunk) if left > 0 => {
                         let left = left.saturating_sub(chunk.bytes.len());
                         self.phase = Phase::Flush(reason, left);
-                        return Poll::Ready(Some(Ok(self.chunk(chunk, now))));
+                        return Poll::Ready(Some(self.chunk(chunk, now)));
                     }
                     _ => self.phase = Phase::Last(reason),
                 },
@@ -214,7 +271,7 @@ impl MessageBody for EventBody {
                     // The application's stream is not needed any more: what it holds goes now.
                     self.source = None;
                     if let Some(bytes) = self.last(reason) {
-                        return Poll::Ready(Some(Ok(self.control(bytes, now))));
+                        return Poll::Ready(Some(self.control(bytes, now)));
                     }
                 }
                 (Phase::Done(reason), _) => {
@@ -232,15 +289,26 @@ impl Drop for EventBody {
         let reason = match self.phase {
             Phase::Last(reason) | Phase::Flush(reason, _) | Phase::Done(reason) => reason,
             Phase::First | Phase::Live => {
-                let known = self.stream.borrow().ending;
-                known.unwrap_or(if std::thread::panicking() {
+                let stream = self.stream.borrow();
+                let connection = stream.connection.as_ref();
+                stream.ending.unwrap_or(if std::thread::panicking() {
                     CloseReason::Error
+                } else if connection.is_some_and(|connection| connection.broke_protocol()) {
+                    CloseReason::Protocol
                 } else {
                     CloseReason::ClientGone
                 })
             }
         };
         self.local.close(&self.stream, reason);
+        let stream = self.stream.borrow();
+        let Some(connection) = &stream.connection else {
+            return;
+        };
+        connection.gone(stream.over);
+        if matches!(self.phase, Phase::Done(_)) {
+            connection.keep(self.permit.take(), stream.config.stall, Instant::now());
+        }
     }
 }
 

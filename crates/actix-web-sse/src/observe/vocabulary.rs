@@ -47,6 +47,8 @@ vocabulary! {
         Revoked => "revoked",
         /// The maximum lifetime was reached.
         Lifetime => "lifetime",
+        /// Over HTTP/1 the client sent more behind its stream than the server reads there.
+        Protocol => "protocol",
         /// The source failed or panicked.
         Error => "error",
     }
@@ -217,6 +219,7 @@ mod tests {
                 "expired",
                 "revoked",
                 "lifetime",
+                "protocol",
                 "error"
             ]
         );

@@ -16,7 +16,7 @@ pub(crate) const HEARTBEAT: &[Remedy] = &[
 
 pub(crate) const CUT: &[Remedy] = &[
     actix(
-        "the application must end streams itself, cleanly: on shutdown `.for_event_streams(&hub)` drains them first",
+        "the application must end streams itself, cleanly: on shutdown `EventServer` and `.for_event_streams(&hub)` drain them first",
     ),
     nginx(
         "raise `proxy_read_timeout` and `send_timeout` above the heartbeat; a reload ends old workers after `worker_shutdown_timeout`",

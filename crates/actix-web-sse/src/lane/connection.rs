@@ -1,0 +1,308 @@
+//! What the streams of a connection and its [`Socket`](super::socket::Socket) know of each other.
+//!
+//! 1. A request enters when the application is called and leaves when actix has dropped the body
+//!    of its response. Over HTTP/1 little is read behind a request that is under way: beyond
+//!    [`AHEAD`] the socket waits until the request has left. actix would read up to 128 KiB and
+//!    then poll the connection without a pause.
+//! 2. A stream arms an HTTP/1 connection: at most [`BEHIND`] bytes are read behind it, and one
+//!    more closes the connection with the reason `protocol`.
+//! 3. A stream that the hub has ended although its body is still there is *over*. An HTTP/1
+//!    connection is aborted when it has not taken the rest within `stall`. An HTTP/2 connection is
+//!    aborted after `stall` if nothing but streams that are over is left on it: behind a proxy the
+//!    other streams belong to other clients.
+//! 4. The permit of a stream that ended in order over HTTP/1 is kept here until its last bytes are
+//!    with the kernel.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    task::Waker,
+    time::Duration,
+};
+
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderMap},
+};
+use tokio::time::Instant;
+
+/// How many bytes may be read behind an open HTTP/1 stream. Its client has nothing to say; a
+/// request or two that a careless client sends ahead fit in.
+pub(crate) const BEHIND: usize = 8 * 1024;
+
+/// How many bytes may be read behind an HTTP/1 request that is under way. Half of what makes actix
+/// poll without a pause.
+const AHEAD: usize = 64 * 1024;
+
+/// What a request has to send by its own `Content-Length` does not count, up to this many bytes:
+/// what actix's extractors take by default.
+const DECLARED: usize = 256 * 1024;
+
+/// What may still be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Anything.
+    Free,
+    /// So much, and then nothing until the request has left.
+    Ahead(usize),
+    /// So much, and then the connection is closed.
+    Behind(usize),
+}
+
+/// A connection of an [`EventServer`](crate::EventServer), as streams see it.
+pub(crate) struct Connection {
+    http2: bool,
+    /// Of the task that drives the connection.
+    waker: RefCell<Option<Waker>>,
+    reading: Cell<Reading>,
+    /// The client has sent something behind an open stream.
+    spoke: Cell<bool>,
+    /// The client has closed its side, or the connection has failed.
+    hung_up: Cell<bool>,
+    /// Requests under way, streams among them.
+    requests: Cell<usize>,
+    /// Streams that are over and whose bodies are still there.
+    over: Cell<usize>,
+    /// One of them did not take its bytes in time: the connection is of no further use.
+    spent: Cell<bool>,
+    /// How long a connection may take after the end of a stream.
+    stall: Cell<Duration>,
+    close_at: Cell<Option<Instant>>,
+    aborted: Cell<bool>,
+    /// Permits of streams whose last bytes are still in actix's buffer.
+    permits: RefCell<Vec<Box<dyn Any>>>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("http2", &self.http2)
+            .field("requests", &self.requests)
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the application sees of a connection.
+impl Connection {
+    pub(crate) fn new(http2: bool) -> Rc<Self> {
+        Rc::new(Self {
+            http2,
+            waker: RefCell::new(None),
+            reading: Cell::new(Reading::Free),
+            spoke: Cell::new(false),
+            hung_up: Cell::new(false),
+            requests: Cell::new(0),
+            over: Cell::new(0),
+            spent: Cell::new(false),
+            stall: Cell::new(Duration::ZERO),
+            close_at: Cell::new(None),
+            aborted: Cell::new(false),
+            permits: RefCell::default(),
+        })
+    }
+
+    /// The connection of this request; `None` on a server that is no `EventServer`.
+    pub(crate) fn of(request: &HttpRequest) -> Option<Rc<Self>> {
+        request.conn_data::<Rc<Self>>().cloned()
+    }
+
+    /// A request is handed to the application. `body`: how many bytes it says that its body has;
+    /// `None` if it does not say.
+    pub(crate) fn enter(self: &Rc<Self>, body: Option<usize>) -> UnderWay {
+        self.requests.set(self.requests.get() + 1);
+        if !self.http2 {
+            if let Some(body) = body {
+                self.reading.set(Reading::Ahead(AHEAD.saturating_add(body)));
+            }
+            if !self.spent.get() {
+                // Its bytes queue behind those of the stream that has ended, and may take long.
+                self.close_at.set(None);
+                drop(self.permits.take());
+            }
+        }
+        UnderWay(Rc::clone(self))
+    }
+
+    /// A stream opens. `body` as for [`enter`](Self::enter).
+    pub(crate) fn arm(&self, body: usize) {
+        if !self.http2 {
+            let reading = Reading::Behind(BEHIND + body.min(DECLARED));
+            if self.reading.replace(reading) == Reading::Ahead(0) {
+                self.wake();
+            }
+            self.spoke.set(false);
+        }
+    }
+
+    /// A stream has ended, its body is still there. `spent`: it did not take its bytes in time.
+    /// The wakers are to be called when nothing is borrowed.
+    pub(crate) fn over(&self, spent: bool, stall: Duration, now: Instant, wakes: &mut Vec<Waker>) {
+        self.over.set(self.over.get() + 1);
+        self.stall.set(stall);
+        self.spent.set(self.spent.get() | (spent && !self.http2));
+        if self.is_idle() {
+            self.close_by(now + stall);
+            wakes.extend(self.waker.borrow().clone());
+        }
+    }
+
+    /// A stream's body is gone.
+    pub(crate) fn gone(&self, was_over: bool) {
+        if was_over {
+            self.over.set(self.over.get().saturating_sub(1));
+        }
+        if matches!(self.reading.get(), Reading::Behind(_)) {
+            self.reading.set(Reading::Free);
+        }
+    }
+
+    /// Keeps a permit until everything that was written is with the kernel, and closes the
+    /// connection if that takes longer than `stall`.
+    pub(crate) fn keep(&self, permit: Option<Box<dyn Any>>, stall: Duration, now: Instant) {
+        if !self.http2 {
+            self.permits.borrow_mut().extend(permit);
+            self.close_by(now + stall);
+        }
+    }
+
+    /// Whether the client, and not the network, is why the connection ended: it sent what nobody
+    /// asked for.
+    pub(crate) fn broke_protocol(&self) -> bool {
+        self.spoke.get() && !self.hung_up.get()
+    }
+
+    fn close_by(&self, at: Instant) {
+        let at = self.close_at.get().map_or(at, |known| known.min(at));
+        self.close_at.set(Some(at));
+    }
+
+    /// Whether nothing but streams that are over is left.
+    fn is_idle(&self) -> bool {
+        self.over.get() > 0 && (!self.http2 || self.over.get() == self.requests.get())
+    }
+
+    fn wake(&self) {
+        let waker = self.waker.borrow().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// What the socket sees of it.
+impl Connection {
+    pub(super) const fn is_http2(&self) -> bool {
+        self.http2
+    }
+
+    /// The task that drives the connection waits.
+    pub(super) fn waits(&self, waker: &Waker) {
+        let mut known = self.waker.borrow_mut();
+        match &mut *known {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    pub(super) const fn reading(&self) -> Reading {
+        self.reading.get()
+    }
+
+    /// Something was read; nothing: the client has closed its side.
+    pub(super) fn read(&self, bytes: usize) -> io::Result<()> {
+        if bytes == 0 {
+            self.hung_up.set(true);
+            return Ok(());
+        }
+        match self.reading.get() {
+            Reading::Free => {}
+            Reading::Ahead(left) => self.reading.set(Reading::Ahead(left.saturating_sub(bytes))),
+            Reading::Behind(left) => {
+                self.spoke.set(true);
+                let Some(left) = left.checked_sub(bytes) else {
+                    self.aborted.set(true);
+                    return Err(aborted("too much was sent behind an open event stream"));
+                };
+                self.reading.set(Reading::Behind(left));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn failed(&self) {
+        self.hung_up.set(true);
+    }
+
+    /// When the connection is to be looked at again; `None`: there is nothing to wait for.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.close_at.get()
+    }
+
+    /// Its time has come: whether it is to be aborted.
+    pub(super) fn is_due(&self) -> bool {
+        let due = !self.http2 || self.is_idle();
+        if !due {
+            self.close_at.set(None);
+        }
+        self.aborted.set(due);
+        due
+    }
+
+    pub(super) const fn is_aborted(&self) -> bool {
+        self.aborted.get()
+    }
+
+    /// All that was written is with the kernel.
+    pub(super) fn flushed(&self) -> io::Result<()> {
+        if self.http2 || self.close_at.get().is_none() || self.over.get() > 0 {
+            return Ok(());
+        }
+        if self.spent.get() {
+            // What the kernel has is on its way; the end of the connection follows it.
+            return Err(aborted("the client took its stream too slowly"));
+        }
+        self.close_at.set(None);
+        drop(self.permits.take());
+        Ok(())
+    }
+
+    /// The socket is closed.
+    pub(super) fn closed(&self) {
+        drop(self.waker.take());
+        drop(self.permits.take());
+    }
+}
+
+/// How many bytes a request says that its body has.
+pub(crate) fn declared(headers: &HeaderMap) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or_default()
+}
+
+pub(super) fn aborted(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, why)
+}
+
+/// A request, from the call of the application to the end of its response's body.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Rc<Connection>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let connection = &*self.0;
+        connection.requests.set(connection.requests.get() - 1);
+        if connection.http2 {
+            // The last one that kept the connection from being closed may have left.
+            if connection.is_idle() && connection.close_at.get().is_none() {
+                connection.close_by(Instant::now() + connection.stall.get());
+                connection.wake();
+            }
+        } else if connection.reading.replace(Reading::Free) == Reading::Ahead(0) {
+            connection.wake();
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The socket between actix and the network: it bounds what is read behind a stream, and closes
+//! what a stream has left behind.
+
+use std::{
+    any::Any,
+    future::Future as _,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep_until},
+};
+
+use super::connection::{Connection, Reading, aborted};
+
+/// How much actix may read of an HTTP/1 connection before it looks at what it has read. It would
+/// go on to 128 KiB, and what came behind a request could not be bounded any more.
+const BURST: usize = 8 * 1024;
+
+/// How much is read at once behind an open stream.
+const SIP: usize = 256;
+
+/// A TCP, TLS or Unix stream as actix sees it.
+pub(crate) struct Socket<T: 'static> {
+    io: T,
+    connection: Rc<Connection>,
+    burst: usize,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Socket<T> {
+    pub(crate) fn new(io: T, http2: bool) -> Self {
+        Self {
+            io,
+            connection: Connection::new(http2),
+            burst: 0,
+            timer: None,
+        }
+    }
+
+    pub(crate) const fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
+    pub(crate) const fn io(&self) -> &T {
+        &self.io
+    }
+
+    /// Fails when the connection is to be closed. Whatever actix does with a connection, it comes
+    /// by here each time that it polls it.
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.connection.is_aborted() {
+            return Err(self.abort());
+        }
+        let Some(deadline) = self.connection.deadline() else {
+            self.timer = None;
+            return Ok(());
+        };
+        let timer = match &mut self.timer {
+            Some(timer) => timer,
+            none => none.insert(Box::pin(sleep_until(deadline))),
+        };
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        if timer.as_mut().poll(cx).is_ready() {
+            self.timer = None;
+            if self.connection.is_due() {
+                return Err(self.abort());
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the kernel throw away what it has not sent: the peer does not take it.
+    fn abort(&self) -> io::Error {
+        if let Some(stream) = tcp(&self.io) {
+            // Refused, the connection lasts until the kernel gives it up, and nothing else.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+        aborted("the connection is closed by its event stream")
+    }
+}
+
+impl<T: AsyncRead + Unpin> Socket<T> {
+    /// Reads into what the caller has room for, or little by little behind an open stream.
+    fn poll_io(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        let Reading::Behind(left) = self.connection.reading() else {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            return Poll::Ready(Ok(buf.filled().len() - before));
+        };
+        // One byte more than may come shows that more has come.
+        let mut sip = [0; SIP];
+        let most = left.saturating_add(1).min(SIP).min(buf.remaining());
+        let mut sip = ReadBuf::new(sip.get_mut(..most).unwrap_or_default());
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut sip))?;
+        buf.put_slice(sip.filled());
+        Poll::Ready(Ok(sip.filled().len()))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.check(cx)?;
+        this.connection.waits(cx.waker());
+        if !this.connection.is_http2() {
+            if this.connection.reading() == Reading::Ahead(0) {
+                return Poll::Pending;
+            }
+            if this.burst >= BURST {
+                this.burst = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        match this.poll_io(cx, buf) {
+            Poll::Pending => {
+                this.burst = 0;
+                Poll::Pending
+            }
+            Poll::Ready(Ok(bytes)) => {
+                this.burst += bytes;
+                let read = this.connection.read(bytes);
+                Poll::Ready(read.inspect_err(|_| drop(this.abort())))
+            }
+            Poll::Ready(Err(error)) => {
+                this.connection.failed();
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> Socket<T> {
+    fn wrote<R>(&self, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if matches!(written, Poll::Ready(Err(_))) {
+            self.connection.failed();
+        }
+        written
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check(cx)?;
+        let written = Pin::new(&mut this.io).poll_write(cx, buf);
+        this.wrote(written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check(cx)?;
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        this.wrote(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    /// Over HTTP/1 actix calls it when its write buffer is empty, and only then.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.check(cx)?;
+        let flushed = Pin::new(&mut this.io).poll_flush(cx);
+        ready!(this.wrote(flushed))?;
+        Poll::Ready(this.connection.flushed())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.check(cx)?;
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}
+
+impl<T> Drop for Socket<T> {
+    fn drop(&mut self) {
+        // The connection knows the task's waker, and the task owns the connection.
+        self.connection.closed();
+    }
+}
+
+/// The TCP stream below whatever actix serves.
+pub(crate) fn tcp(io: &dyn Any) -> Option<&TcpStream> {
+    if let Some(stream) = io.downcast_ref::<TcpStream>() {
+        return Some(stream);
+    }
+    #[cfg(feature = "rustls")]
+    if let Some(stream) = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()
+    {
+        return Some(stream.get_ref().0);
+    }
+    None
+}

@@ -1,0 +1,279 @@
+//! What happens to a connection of an `EventServer`, from the accepted socket to actix.
+
+use std::{
+    any::Any,
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use actix_http::{Extensions, HttpService, KeepAlive, Protocol, Request, error::DispatchError};
+use actix_server::GracefulShutdownSignal;
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{AppConfig, Response},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::{requests::tracked, tune_socket};
+use crate::lane::socket::{Socket, tcp};
+
+pub(super) type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
+
+/// What can be set on an `EventServer` at any time before it runs.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) host: Option<String>,
+    pub(super) keep_alive: KeepAlive,
+    pub(super) request_timeout: Duration,
+    pub(super) disconnect_timeout: Duration,
+    #[cfg(feature = "rustls")]
+    pub(super) tls_handshake_timeout: Duration,
+    pub(super) write_buffer: usize,
+    pub(super) nodelay: bool,
+    pub(super) stall: Duration,
+    pub(super) on_connect: Option<OnConnect>,
+}
+
+/// The application, and how its connections are served.
+#[derive(Clone)]
+pub(super) struct Plan<F> {
+    pub(super) factory: F,
+    pub(super) settings: Arc<Mutex<Settings>>,
+    pub(super) shutdown: GracefulShutdownSignal,
+    pub(super) secure: bool,
+    pub(super) address: SocketAddr,
+}
+
+impl<F> Plan<F> {
+    fn settings(&self) -> Settings {
+        let settings = self.settings.lock();
+        settings.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// `HttpServer` says the same of a Unix socket.
+#[cfg(unix)]
+pub(super) const UNIX: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// `AppConfig::new` is private to actix-web, and its default always says `http://localhost:8080`:
+/// `HttpRequest::app_config` would be wrong about scheme and host, and with it `connection_info`
+/// and `url_for`. actix-test stands on the same function.
+fn app_config(secure: bool, host: String, address: SocketAddr) -> AppConfig {
+    AppConfig::__priv_test_new(secure, host, address)
+}
+
+/// HTTP over whatever carries it.
+fn http<T, F, I, S, B>(
+    plan: &Plan<F>,
+) -> impl ServiceFactory<
+    (Socket<T>, Protocol, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> + use<T, F, I, S, B>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    F: Fn() -> I,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let settings = plan.settings();
+    let host = settings.host.unwrap_or_else(|| plan.address.to_string());
+    let config = app_config(plan.secure, host, plan.address);
+    let application = (plan.factory)()
+        .into_factory()
+        .map_err(|error| Response::from(error.into().error_response()));
+    let application = map_config(application, move |()| config.clone());
+    let (stall, nodelay, on_connect) = (settings.stall, settings.nodelay, settings.on_connect);
+    let shutdown = plan.shutdown.clone();
+    HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let shutdown = shutdown.clone();
+            async move { shutdown.notified().await }
+        })
+        .keep_alive(settings.keep_alive)
+        .client_request_timeout(settings.request_timeout)
+        .client_disconnect_timeout(settings.disconnect_timeout)
+        // Without it nobody notices that the client of an idle stream has gone.
+        .h1_allow_half_closed(false)
+        .h1_write_buffer_size(settings.write_buffer)
+        .local_addr(plan.address)
+        .on_connect_ext(move |socket: &Socket<T>, data: &mut Extensions| {
+            tune_socket(socket.io(), stall);
+            if nodelay && let Some(stream) = tcp(socket.io()) {
+                // A system that refuses makes small events late, and nothing else.
+                let _ = stream.set_nodelay(true);
+            }
+            data.insert(Rc::clone(socket.connection()));
+            if let Some(on_connect) = &on_connect {
+                on_connect(socket.io(), data);
+            }
+        })
+        .finish(tracked(application))
+}
+
+/// The first bytes of HTTP/2 with prior knowledge, RFC 9113 § 3.4; nothing else begins so.
+const PREFACE: &[u8; 12] = b"PRI * HTTP/2";
+
+/// HTTP/1.1, and HTTP/2 by prior knowledge.
+pub(super) fn plain<F, I, S, B>(
+    plan: &Plan<F>,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
++ use<F, I, S, B>
+where
+    F: Fn() -> I,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let limit = plan.settings().request_timeout;
+    fn_service(move |io: TcpStream| async move {
+        let mut start = [0; PREFACE.len()];
+        let peek = io.peek(&mut start);
+        if limit.is_zero() {
+            peek.await?;
+        } else {
+            // actix's own time-out begins when the protocol is known.
+            let peeked = timeout(limit, peek).await;
+            peeked.map_err(|_| DispatchError::SlowRequestTimeout)??;
+        }
+        let http2 = start == *PREFACE;
+        let peer = io.peer_addr().ok();
+        Ok((Socket::new(io, http2), protocol(http2), peer))
+    })
+    .and_then(http(plan))
+}
+
+const fn protocol(http2: bool) -> Protocol {
+    if http2 {
+        Protocol::Http2
+    } else {
+        Protocol::Http1
+    }
+}
+
+/// HTTP/1.1 over a Unix socket.
+#[cfg(unix)]
+pub(super) fn unix<F, I, S, B>(
+    plan: &Plan<F>,
+) -> impl ServiceFactory<
+    tokio::net::UnixStream,
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> + use<F, I, S, B>
+where
+    F: Fn() -> I,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    fn_service(|io: tokio::net::UnixStream| {
+        let socket = Socket::new(io, false);
+        std::future::ready(Ok::<_, DispatchError>((socket, protocol(false), None)))
+    })
+    .and_then(http(plan))
+}
+
+#[cfg(feature = "rustls")]
+pub(super) use tls::{advertised, tls};
+
+#[cfg(feature = "rustls")]
+mod tls {
+    use std::io;
+
+    use actix_tls::accept::{
+        TlsError,
+        rustls_0_23::{Acceptor, TlsStream, reexports::ServerConfig},
+    };
+
+    use super::*;
+
+    /// Offers HTTP/2 and HTTP/1.1, before what the configuration offers.
+    pub(in crate::server) fn advertised(mut config: ServerConfig) -> ServerConfig {
+        let mut protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        protocols.append(&mut config.alpn_protocols);
+        config.alpn_protocols = protocols;
+        config
+    }
+
+    /// HTTP/1.1 and HTTP/2 by ALPN.
+    pub(in crate::server) fn tls<F, I, S, B>(
+        plan: &Plan<F>,
+        config: ServerConfig,
+    ) -> impl ServiceFactory<
+        TcpStream,
+        Config = (),
+        Response = (),
+        Error = TlsError<io::Error, DispatchError>,
+        InitError = (),
+    > + use<F, I, S, B>
+    where
+        F: Fn() -> I,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        let mut acceptor = Acceptor::new(config);
+        acceptor.set_handshake_timeout(plan.settings().tls_handshake_timeout);
+        acceptor
+            .map_init_err(drop)
+            .map_err(TlsError::into_service_error)
+            .map(|io: TlsStream<TcpStream>| {
+                let (stream, session) = io.get_ref();
+                let peer = stream.peer_addr().ok();
+                let http2 = session.alpn_protocol() == Some(b"h2");
+                (Socket::new(io, http2), protocol(http2), peer)
+            })
+            .and_then(http(plan).map_err(TlsError::Service))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_knows_its_scheme_host_and_address() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8443));
+        let config = app_config(true, "api.example.com".to_owned(), address);
+        assert!(config.secure());
+        assert_eq!(config.host(), "api.example.com");
+        assert_eq!(config.local_addr(), address);
+        assert!(!app_config(false, String::new(), address).secure());
+    }
+}
