@@ -39,10 +39,11 @@
 //! | origin | 403 `origin_denied`, `origin_malformed` | compared byte by byte; a page of the server's own origin is no foreigner |
 //! | fetch metadata | 403 `fetch_metadata_denied` | a browser says what asks: only a script may |
 //! | `Accept` | 406 `not_acceptable` | |
-//! | address, process, rate | 429 `ip_limit`, 503 `capacity`, 429 `rate_limit` | before authentication, so that nobody makes it work for nothing |
+//! | address, process | 429 `rate_limit`, `ip_limit`; 503 `capacity` | before authentication, so that nobody makes it work for nothing: the address's requests a second, its streams, all streams |
 //! | credentials | 401 `unauthorized`, `invalid_token`, `invalid_ticket`; 400 `invalid_request`; 503 `auth_unavailable` | RFC 6750; all that is wrong with a token looks alike |
 //! | topic | 403 `insufficient_scope` | where [`topic`](PolicyBuilder::topic) tells which it is; otherwise the subscription says so |
 //! | user | 429 `user_limit` | |
+//! | rate | 429 `rate_limit` | streams opened a second, of the address and of all; only what opens counts |
 //! | ticket | 401 `invalid_ticket` | used up only now |
 //!
 //! A refusal is `{"error":"…"}`, and readable by the page if its origin is allowed. One that
