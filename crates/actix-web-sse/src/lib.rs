@@ -98,6 +98,7 @@ mod sse;
 mod subscriber;
 mod sync;
 pub mod test;
+mod topic;
 mod watch;
 mod witness;
 
@@ -112,3 +113,4 @@ pub use protect::Policy;
 pub use server::{ForEventStreams, tune_socket};
 pub use sse::{IntoEvent, Sse};
 pub use subscriber::{Identity, Subscriber, TopicRights};
+pub use topic::InvalidTopic;
