@@ -10,6 +10,7 @@
 )]
 
 mod accept;
+mod budgets;
 mod cors;
 mod counts;
 mod crowd;
