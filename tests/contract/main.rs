@@ -11,6 +11,7 @@
 
 mod accept;
 mod behind;
+mod budgets;
 mod cors;
 mod counts;
 mod crowd;

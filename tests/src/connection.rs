@@ -2,11 +2,11 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{Head, LIMIT, Response};
 
@@ -35,6 +35,24 @@ impl Connection {
     /// As [`TcpStream::connect`].
     pub fn try_open(to: SocketAddr) -> io::Result<Self> {
         let socket = TcpStream::connect_timeout(&to, LIMIT)?;
+        socket.set_nodelay(true)?;
+        socket.set_write_timeout(Some(LIMIT))?;
+        Ok(Self {
+            socket,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Connects from another address of this machine (`127.0.0.0/8` is all loopback), or says why
+    /// not.
+    ///
+    /// # Errors
+    /// As [`TcpStream::connect`].
+    pub fn try_open_from(from: Ipv4Addr, to: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((from, 0)).into())?;
+        socket.connect_timeout(&to.into(), LIMIT)?;
+        let socket = TcpStream::from(socket);
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(LIMIT))?;
         Ok(Self {

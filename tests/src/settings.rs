@@ -31,11 +31,18 @@ impl Settings {
     /// Without any limit on streams.
     #[must_use]
     pub fn without_limits(self) -> Self {
-        ["per_ip", "per_user", "total", "connects_per_second"]
-            .into_iter()
-            .fold(self, |settings, limit| {
-                settings.set(&format!("policy.limits.{limit}"), "unlimited")
-            })
+        [
+            "per_ip",
+            "per_user",
+            "total",
+            "connects_per_second",
+            "connects_per_ip",
+            "attempts_per_ip",
+        ]
+        .into_iter()
+        .fold(self, |settings, limit| {
+            settings.set(&format!("policy.limits.{limit}"), "unlimited")
+        })
     }
 
     /// Allows these origins and no other.

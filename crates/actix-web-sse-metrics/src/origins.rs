@@ -3,7 +3,8 @@
 //! An origin gets a label of its own when it has been rejected often enough; the first K that do
 //! keep it for good, so that a counter never disappears. Candidates live in a table of fixed size
 //! in which the rarest makes room (after Space-Saving, Metwally et al., 2005), so a flood of random
-//! origins cannot push out one that keeps coming.
+//! origins cannot push out one that keeps coming. One client earns half of the labels at most, and a
+//! fifth of what operators see: whatever it sends, there is room for others.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,7 +14,7 @@ use std::{
 
 use actix_web_sse::observe::{RefusalMode, RefusalReason};
 
-use crate::{cells::Counter, distinct::Distinct, log::escape};
+use crate::{cells::Counter, clients::Client, distinct::Distinct, log::escape};
 
 /// How many origins can wait for their label.
 const CANDIDATES: usize = 256;
@@ -21,6 +22,8 @@ const CANDIDATES: usize = 256;
 const MAX_LENGTH: usize = 100;
 /// How many rejections the operators' endpoint remembers.
 const LATEST: usize = 50;
+/// How many of those may be one client's.
+const LATEST_OF_ONE: usize = LATEST / 5;
 
 /// A rejection as operators see it.
 #[derive(Debug, Clone)]
@@ -30,6 +33,7 @@ pub(crate) struct Rejection {
     pub(crate) origin: String,
     pub(crate) reason: RefusalReason,
     pub(crate) mode: RefusalMode,
+    client: Client,
 }
 
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub(crate) struct RejectedOrigins {
 #[derive(Debug, Default)]
 struct State {
     labelled: HashMap<Box<str>, u64>,
+    /// How many labels each client's rejections have earned; no more entries than labels.
+    earned: HashMap<Client, usize>,
     other: u64,
     candidates: HashMap<Box<str>, u32>,
     distinct: Distinct,
@@ -69,17 +75,22 @@ impl RejectedOrigins {
     }
 
     /// Remembers a rejection of these header bytes for operators, and among the distinct ones.
-    pub(crate) fn note(&self, raw: &[u8], reason: RefusalReason, mode: RefusalMode) {
+    pub(crate) fn note(
+        &self,
+        raw: &[u8],
+        reason: RefusalReason,
+        mode: RefusalMode,
+        client: Client,
+    ) {
         let rejection = Rejection {
             at: SystemTime::now(),
             origin: escape::client_value(raw),
             reason,
             mode,
+            client,
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.latest.len() == LATEST {
-            state.latest.pop_front();
-        }
+        state.make_room_for(client);
         state.latest.push_back(rejection);
         // What was only reported was not rejected.
         if mode != RefusalMode::ReportOnly {
@@ -90,11 +101,11 @@ impl RejectedOrigins {
         }
     }
 
-    /// Counts a rejection of these header bytes.
-    pub(crate) fn count(&self, raw: &[u8]) {
+    /// Counts a rejection of these header bytes, which this client sent.
+    pub(crate) fn count(&self, raw: &[u8], client: Client) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match label(raw) {
-            Some(origin) => state.count(origin, self),
+            Some(origin) => state.count(origin, client, self),
             None => state.other += 1,
         }
     }
@@ -127,7 +138,22 @@ impl RejectedOrigins {
 }
 
 impl State {
-    fn count(&mut self, origin: &str, bounds: &RejectedOrigins) {
+    /// Removes a rejection if there are as many as may be, of this client or of all.
+    fn make_room_for(&mut self, client: Client) {
+        let is_own = |rejection: &Rejection| rejection.client == client;
+        let own = self.latest.iter().filter(|latest| is_own(latest)).count();
+        match self.latest.iter().position(is_own) {
+            Some(oldest) if own >= LATEST_OF_ONE => {
+                self.latest.remove(oldest);
+            }
+            _ if self.latest.len() >= LATEST => {
+                self.latest.pop_front();
+            }
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, origin: &str, client: Client, bounds: &RejectedOrigins) {
         if let Some(count) = self.labelled.get_mut(origin) {
             *count += 1;
             return;
@@ -146,7 +172,9 @@ impl State {
             }
             None => self.admit(origin),
         };
-        if seen >= bounds.threshold {
+        let earned = self.earned.get(&client).copied().unwrap_or(0);
+        if seen >= bounds.threshold && earned < (bounds.labels / 2).max(1) {
+            self.earned.insert(client, earned + 1);
             self.candidates.remove(origin);
             // From zero: this one was counted as `other`, and a counter that appears with a
             // value above zero hides its first increase from Prometheus.
@@ -195,10 +223,43 @@ fn label(raw: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn reject(origins: &RejectedOrigins, origin: &str) {
+    fn client(n: u32) -> Client {
+        Client::of(Some(n.to_be_bytes().into()), 64)
+    }
+
+    fn reject_from(origins: &RejectedOrigins, origin: &str, client: Client) {
         let raw = origin.as_bytes();
-        origins.note(raw, RefusalReason::OriginDenied, RefusalMode::Hard);
-        origins.count(raw);
+        origins.note(raw, RefusalReason::OriginDenied, RefusalMode::Hard, client);
+        origins.count(raw, client);
+    }
+
+    /// Each origin has a client of its own.
+    fn reject(origins: &RejectedOrigins, origin: &str) {
+        let n = origin.bytes().fold(0_u32, |n, byte| {
+            n.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        reject_from(origins, origin, client(n));
+    }
+
+    #[test]
+    fn h02_one_client_earns_half_of_the_labels_and_fills_a_fifth_of_what_operators_see() {
+        let origins = RejectedOrigins::new(4, 2);
+        for n in 0..50 {
+            reject_from(&origins, "https://honest.example", client(n));
+        }
+        for n in 0..10_000 {
+            reject_from(&origins, &format!("https://{}.attack", n / 5), client(1000));
+        }
+        for n in 0..5 {
+            reject_from(&origins, "https://late.example", client(n));
+        }
+        let labelled = origins.counts().labelled;
+        let named = |name: &str| labelled.iter().any(|(origin, _)| **origin == *name);
+        assert!(named("https://honest.example") && named("https://late.example"));
+        assert_eq!(labelled.len(), 4, "{labelled:?}");
+        let of_one = origins.latest().into_iter();
+        let of_one = of_one.filter(|rejection| rejection.origin.ends_with(".attack"));
+        assert_eq!(of_one.count(), LATEST_OF_ONE);
     }
 
     #[test]
@@ -278,6 +339,7 @@ mod tests {
             b"https://a.example",
             RefusalReason::OriginDenied,
             RefusalMode::ReportOnly,
+            client(1),
         );
         assert_eq!(origins.counts().other, 0);
         assert_eq!(origins.latest()[0].origin, "https://a.example");

@@ -55,11 +55,12 @@ impl Observer for Recorder {
             let origin = visitor.request.headers().get(header::ORIGIN);
             let raw = origin.map_or(&b""[..], |origin| origin.as_bytes());
             let rejected = &self.core.rejected;
-            rejected.note(raw, refused.reason, refused.mode);
+            let client = Client::of(visitor.address, self.core.ipv6_prefix);
+            rejected.note(raw, refused.reason, refused.mode, client);
             // A probe sends foreign origins to have them refused.
             let meant = counted && !is_probe(visitor.request);
             if meant && refused.mode != RefusalMode::ReportOnly {
-                rejected.count(raw);
+                rejected.count(raw, client);
             }
         }
     }

@@ -75,7 +75,7 @@ impl Error for EventError {}
 /// the text stays in the log.
 impl ResponseError for EventError {
     fn error_response(&self) -> HttpResponse {
-        refusal::json(self.status_code(), "invalid_event")
+        refusal::json(self.status_code(), "invalid_event", None)
     }
 }
 

@@ -103,6 +103,7 @@ mod sse;
 mod subscriber;
 mod sync;
 pub mod test;
+mod topic;
 mod watch;
 mod witness;
 
@@ -117,3 +118,4 @@ pub use protect::Policy;
 pub use server::{EventServer, ForEventStreams, tune_socket};
 pub use sse::{IntoEvent, Sse};
 pub use subscriber::{Identity, Subscriber, TopicRights};
+pub use topic::InvalidTopic;

@@ -102,8 +102,13 @@ impl<'a> Opening<'a> {
 
     /// A refusal for good.
     pub(crate) fn refuse(self, reason: RefusalReason) -> HttpResponse {
-        let refusal = Refusal::new(reason);
-        self.report(reason, RefusalMode::Hard, refusal.status().as_u16());
+        self.refuse_as(Refusal::new(reason))
+    }
+
+    /// The same, with what is wrong.
+    pub(crate) fn refuse_as(self, refusal: Refusal) -> HttpResponse {
+        let status = refusal.status().as_u16();
+        self.report(refusal.reason, RefusalMode::Hard, status);
         refusal.response()
     }
 

@@ -19,6 +19,8 @@ mod support;
 mod accept_and_method;
 #[path = "guards/auth.rs"]
 mod auth;
+#[path = "guards/budgets.rs"]
+mod budgets;
 #[path = "guards/configuration.rs"]
 mod configuration;
 #[path = "guards/cors.rs"]

@@ -49,6 +49,7 @@ pub use self::{
 pub(crate) use self::{counts::LogCounts, record::timestamp};
 use self::{identity::Identity, intern::Interner, rate::Rates};
 use crate::{
+    clients::Client,
     clock::Clock,
     closes::{CloseThresholds, Departure, Detection, ImmediateClose},
     probe::is_probe,
@@ -172,7 +173,9 @@ impl Observer for Log {
             return;
         }
         let shared = &self.shared;
-        if shared.rates.reject(refused.reason, shared.clock.now()) {
+        let client = Client::of(refused.visitor.address, CLIENT_PREFIX);
+        let now = shared.clock.now();
+        if shared.rates.reject(refused.reason, client, now) {
             shared.counts.write(LogEvent::Reject);
             let identity = shared.identity(refused.visitor);
             record::reject(shared.names, &identity, &shared.addresses, refused);
@@ -243,6 +246,9 @@ const fn is_eviction(reason: CloseReason) -> bool {
         CloseReason::SlowConsumer | CloseReason::Stalled | CloseReason::Protocol
     )
 }
+
+/// How many leading bits of an IPv6 address stand for one client: what a household is given.
+const CLIENT_PREFIX: u8 = 64;
 
 /// How many kinds of refusal and of end there are.
 const REFUSALS: usize = RefusalReason::ALL.len();

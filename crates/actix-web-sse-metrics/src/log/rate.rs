@@ -1,6 +1,7 @@
-//! A few lines a second for each kind of refusal and eviction.
+//! A few lines a second for each kind of refusal and eviction, of which one client gets half.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -8,11 +9,17 @@ use std::{
 use actix_web_sse::observe::{CloseReason, RefusalReason};
 
 use super::{ENDS, LogEvent, REFUSALS, is_eviction};
+use crate::clients::Client;
 
 /// So many at once, and so many a second after that: together with the record that tells of the
 /// rest, no more than ten lines in any second.
 const BURST: f64 = 4.0;
 const PER_SECOND: f64 = 4.0;
+/// How long a line of one client's takes of its own part: it has two at once, and two a second.
+const CLIENT_COST: Duration = Duration::from_millis(500);
+/// Clients share this many parts, by a keyed hash, so memory is bounded and nobody can choose with
+/// whom they share.
+const PARTS: usize = 1024;
 /// How often the suppressed counts are told.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -49,6 +56,9 @@ impl Bucket {
 struct Buckets {
     refusals: [Bucket; REFUSALS],
     ends: [Bucket; ENDS],
+    /// When each client's part is whole again.
+    parts: Box<[Duration]>,
+    hasher: RandomState,
     told: Duration,
     untold: bool,
 }
@@ -70,19 +80,43 @@ impl Default for Rates {
         Self(Mutex::new(Buckets {
             refusals: [Bucket::FULL; REFUSALS],
             ends: [Bucket::FULL; ENDS],
+            parts: vec![Duration::ZERO; PARTS].into(),
+            hasher: RandomState::new(),
             told: Duration::ZERO,
             untold: false,
         }))
     }
 }
 
+impl Buckets {
+    /// Takes a line out of a client's part, for this kind of refusal.
+    fn take_part(&mut self, reason: RefusalReason, client: Client, now: Duration) -> bool {
+        let at = self.hasher.hash_one((reason, client)) as usize % PARTS;
+        self.parts.get_mut(at).is_none_or(|whole_at| {
+            let next = now.max(*whole_at) + CLIENT_COST;
+            let admitted = next <= now + CLIENT_COST * 2;
+            if admitted {
+                *whole_at = next;
+            }
+            admitted
+        })
+    }
+}
+
 impl Rates {
-    /// Whether a refusal may be logged.
-    pub(crate) fn reject(&self, reason: RefusalReason, now: Duration) -> bool {
+    /// Whether a refusal of this client may be logged.
+    pub(crate) fn reject(&self, reason: RefusalReason, client: Client, now: Duration) -> bool {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The client first: one that floods must not use up what is for everybody.
+        let has_part = buckets.take_part(reason, client, now);
         let index = RefusalReason::ALL.iter().position(|known| *known == reason);
         let bucket = index.and_then(|index| buckets.refusals.get_mut(index));
-        let admitted = bucket.is_none_or(|bucket| bucket.take(now));
+        let admitted = bucket.is_none_or(|bucket| {
+            if !has_part {
+                bucket.suppressed += 1;
+            }
+            has_part && bucket.take(now)
+        });
         buckets.untold |= !admitted;
         admitted
     }
@@ -133,6 +167,10 @@ impl Rates {
 mod tests {
     use super::*;
 
+    fn client(n: u32) -> Client {
+        Client::of(Some(n.to_be_bytes().into()), 64)
+    }
+
     #[test]
     fn m10_ten_thousand_evictions_in_a_second_are_at_most_ten_lines() {
         let rates = Rates::default();
@@ -159,10 +197,31 @@ mod tests {
     fn one_reason_does_not_silence_another() {
         let rates = Rates::default();
         for _ in 0..100 {
-            rates.reject(RefusalReason::IpLimit, Duration::ZERO);
+            rates.reject(RefusalReason::IpLimit, client(1), Duration::ZERO);
         }
-        assert!(rates.reject(RefusalReason::OriginDenied, Duration::ZERO));
-        assert!(!rates.reject(RefusalReason::IpLimit, Duration::ZERO));
+        assert!(rates.reject(RefusalReason::OriginDenied, client(1), Duration::ZERO));
+        assert!(!rates.reject(RefusalReason::IpLimit, client(1), Duration::ZERO));
+    }
+
+    #[test]
+    fn h02_one_client_does_not_silence_the_others() {
+        let rates = Rates::default();
+        let (mut own, mut others) = (0, 0);
+        for millis in 0..10_000 {
+            let now = Duration::from_millis(millis);
+            own += u32::from(rates.reject(RefusalReason::IpLimit, client(0), now));
+            if millis % 1000 == 999 {
+                let other = client(u32::try_from(millis).unwrap());
+                others += u32::from(rates.reject(RefusalReason::IpLimit, other, now));
+            }
+        }
+        assert!((20..=22).contains(&own), "{own}");
+        // One of them may share the flooding client's part.
+        assert!(others >= 9, "{others}");
+        let rest = rates.take_suppressed(Duration::from_secs(11));
+        let rest: u64 = rest.iter().map(|suppressed| suppressed.count).sum();
+        let all = u64::from(own + others) + rest;
+        assert_eq!(all, 10_010, "every one is written or counted");
     }
 
     #[test]

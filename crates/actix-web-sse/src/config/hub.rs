@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Faults;
+use crate::topic::MAX_BYTES;
 
 /// What becomes of a subscriber that stays too far behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,6 +44,12 @@ pub struct HubConfig {
     pub max_event_bytes: usize,
     /// How many topics there may be at a time. Default 100 000.
     pub max_topics: usize,
+    /// How many topics one stream may follow. A subscription costs time under the hub's lock for
+    /// each, and the client chooses them. Default 100.
+    pub max_topics_per_stream: usize,
+    /// How long the name of a topic may be, in bytes; at most 1024. Control characters are never
+    /// allowed. Default 256.
+    pub max_topic_bytes: usize,
 }
 
 impl Default for HubConfig {
@@ -58,6 +65,8 @@ impl Default for HubConfig {
             last_value: false,
             max_event_bytes: 64 * 1024,
             max_topics: 100_000,
+            max_topics_per_stream: 100,
+            max_topic_bytes: 256,
         }
     }
 }
@@ -69,11 +78,20 @@ impl HubConfig {
             ("hub.subscriber_bytes", self.subscriber_bytes),
             ("hub.max_event_bytes", self.max_event_bytes),
             ("hub.max_topics", self.max_topics),
+            ("hub.max_topics_per_stream", self.max_topics_per_stream),
+            ("hub.max_topic_bytes", self.max_topic_bytes),
         ];
         for (key, value) in at_least_one {
             if value == 0 {
                 faults.add(key, value, "must be at least 1");
             }
+        }
+        if self.max_topic_bytes > MAX_BYTES {
+            faults.add(
+                "hub.max_topic_bytes",
+                self.max_topic_bytes,
+                format!("must be at most {MAX_BYTES}: names stand in URLs and tickets"),
+            );
         }
         if self.resume {
             for (key, value) in [

@@ -5,8 +5,14 @@ use serde::{Deserialize, Serialize};
 ///
 /// All limits hold for this process; several nodes behind a balancer each count their own.
 ///
-/// Many users may share one address (an office, a mobile carrier): for them the limit per user
-/// is the one that is fair, and `overrides` raises the one per address where it is known.
+/// Whatever all clients share is divided by address first: one address takes at most `per_ip` of
+/// `total`, and its `connects_per_ip` of `connects_per_second`. What is refused costs the address
+/// that asked, and nobody else.
+///
+/// Many users may share one address (an office, a mobile carrier). They wait longer after a
+/// restart: what is refused with `rate_limit` comes back by itself a few seconds later. For them
+/// the limit per user is the one that is fair, and `overrides` raises all limits per address where
+/// the network is known. Behind a proxy, `trusted_proxies` gives each client its own address back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -21,10 +27,18 @@ pub struct LimitsConfig {
     /// of a service.
     #[serde(with = "limit")]
     pub total: Option<u32>,
-    /// Streams opened per second altogether; as many may open at once after a quiet second.
-    /// Default 500.
+    /// Streams opened per second altogether; as many may open at once after a quiet second. Only
+    /// what opens counts: it is the last check. Default 500.
     #[serde(with = "limit")]
     pub connects_per_second: Option<u32>,
+    /// Streams opened per second from one address, or from one IPv6 prefix. Default `"share"`:
+    /// half of `connects_per_second`, so that one address leaves the other half to all others.
+    pub connects_per_ip: RatePerIp,
+    /// Requests per second from one address, or from one IPv6 prefix, that get as far as
+    /// authentication; as many may come at once after a quiet second. Those above it are refused
+    /// before anybody authenticates them. On companions of the streams only those count whose
+    /// credentials do not hold. Default `"share"`: a fifth of `connects_per_second`, at least 50.
+    pub attempts_per_ip: RatePerIp,
     /// How many leading bits of an IPv6 address stand for one client. Default 64, which is what
     /// a household is given.
     pub ipv6_prefix: u8,
@@ -48,6 +62,8 @@ impl Default for LimitsConfig {
             per_user: Some(20),
             total: Some(10_000),
             connects_per_second: Some(500),
+            connects_per_ip: RatePerIp::Share,
+            attempts_per_ip: RatePerIp::Share,
             ipv6_prefix: 64,
             overrides: Vec::new(),
             trusted_proxies: Vec::new(),
@@ -57,15 +73,89 @@ impl Default for LimitsConfig {
     }
 }
 
-/// Another limit per address for one network.
+/// Other limits per address for one network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LimitOverride {
     /// The network: `203.0.113.0/24`, or a single address.
     pub network: String,
     /// Streams at a time from one address of it.
     #[serde(with = "limit")]
     pub per_ip: Option<u32>,
+    /// As [`LimitsConfig::connects_per_ip`]. Default: as there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connects_per_ip: Option<RatePerIp>,
+    /// As [`LimitsConfig::attempts_per_ip`]. Default: as there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts_per_ip: Option<RatePerIp>,
+}
+
+impl LimitOverride {
+    /// Another limit on the streams at a time from one address of this network; `None` is no
+    /// limit. Rates are as elsewhere.
+    #[must_use]
+    pub fn new(network: impl Into<String>, per_ip: Option<u32>) -> Self {
+        Self {
+            network: network.into(),
+            per_ip,
+            connects_per_ip: None,
+            attempts_per_ip: None,
+        }
+    }
+}
+
+/// How much one address may do per second: a number, `"share"`, or `"unlimited"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "RateForm", into = "RateForm")]
+#[non_exhaustive]
+pub enum RatePerIp {
+    /// A fixed part of [`LimitsConfig::connects_per_second`]; without limit if that has none.
+    #[default]
+    Share,
+    /// So many per second.
+    PerSecond(u32),
+    /// No limit.
+    Unlimited,
+}
+
+impl From<u32> for RatePerIp {
+    fn from(per_second: u32) -> Self {
+        Self::PerSecond(per_second)
+    }
+}
+
+/// As it stands in a configuration.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "a number, \"share\" or \"unlimited\"")]
+enum RateForm {
+    Number(u32),
+    Word(String),
+}
+
+impl TryFrom<RateForm> for RatePerIp {
+    type Error = String;
+
+    fn try_from(form: RateForm) -> Result<Self, String> {
+        match form {
+            RateForm::Number(per_second) => Ok(Self::PerSecond(per_second)),
+            RateForm::Word(word) if word == "share" => Ok(Self::Share),
+            RateForm::Word(word) if word == "unlimited" => Ok(Self::Unlimited),
+            RateForm::Word(word) => Err(format!(
+                "expected a number, \"share\" or \"unlimited\", found {word:?}"
+            )),
+        }
+    }
+}
+
+impl From<RatePerIp> for RateForm {
+    fn from(rate: RatePerIp) -> Self {
+        match rate {
+            RatePerIp::Share => Self::Word("share".to_owned()),
+            RatePerIp::PerSecond(per_second) => Self::Number(per_second),
+            RatePerIp::Unlimited => Self::Word("unlimited".to_owned()),
+        }
+    }
 }
 
 /// The header in which a proxy says for whom it asks.

@@ -15,7 +15,7 @@ pub use auth::{AuthConfig, CacheConfig, TicketConfig, TicketMode};
 pub(crate) use error::Faults;
 pub use error::{ConfigError, Fault};
 pub use hub::{HubConfig, SlowConsumer};
-pub use limits::{ForwardedHeader, LimitOverride, LimitsConfig};
+pub use limits::{ForwardedHeader, LimitOverride, LimitsConfig, RatePerIp};
 pub use policy::{CandidateConfig, Enforcement, HstsConfig, Methods, OriginsConfig, PolicyConfig};
 pub use secret::Secret;
 pub use stream::StreamConfig;

@@ -81,6 +81,14 @@ impl Window {
             .map_or(0, |frame| self.end - (frame.end - frame.bytes.len() as u64))
     }
 
+    /// The oldest ordinal from which on there are no more than so many frames and bytes.
+    pub(crate) fn newest_within(&self, events: u64, bytes: u64) -> u64 {
+        let by_count = self.next.saturating_sub(events);
+        let too_many = |frame: &Frame| self.end - (frame.end - frame.bytes.len() as u64) > bytes;
+        let by_bytes = self.first() + self.frames.partition_point(too_many) as u64;
+        by_count.max(by_bytes)
+    }
+
     pub(crate) fn get(&self, ordinal: u64) -> Option<&Frame> {
         let index = ordinal.checked_sub(self.first())?;
         self.frames.get(usize::try_from(index).ok()?)
@@ -381,6 +389,31 @@ mod tests {
             log.trim(&KEEP, false, now);
         }
         assert_eq!(log.window().first(), 1);
+    }
+
+    #[test]
+    fn the_newest_frames_within_a_bound_are_found_by_count_and_by_bytes() {
+        let mut log = Log::new(0);
+        for position in 1..=10 {
+            let bytes = Bytes::from(vec![0; 100]);
+            log.push(position, bytes, true, None, Instant::now());
+        }
+        let window = log.window();
+        for (events, bytes, from) in [
+            (3, 10_000, 7),
+            (100, 250, 8),
+            (1, 250, 9),
+            (100, 99, 10),
+            (100, 10_000, 0),
+            (0, 10_000, 10),
+        ] {
+            assert_eq!(
+                window.newest_within(events, bytes),
+                from,
+                "{events} {bytes}"
+            );
+            assert!(window.bytes_from(from) <= bytes);
+        }
     }
 
     #[test]

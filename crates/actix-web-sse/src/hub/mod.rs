@@ -53,6 +53,7 @@ use crate::{
     observe::{CloseReason, Observer, Publication},
     subscriber::Subscriber,
     sync::{Mutex, MutexGuard},
+    topic,
 };
 
 type KnowsTopic = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -232,6 +233,8 @@ impl Hub {
         if event.data.is_none() {
             return Err(PublishError::NoData);
         }
+        topic::check(topic, self.shared.config.max_topic_bytes)
+            .map_err(PublishError::InvalidTopic)?;
         if !self.knows(topic) {
             return Err(PublishError::UnknownTopic(topic.to_owned()));
         }

@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use super::BackplaneError;
-use crate::protect::refusal;
+use crate::{protect::refusal, topic::InvalidTopic};
 
 /// An event that the hub has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum PublishError {
     HasId,
     /// A comment: it has nothing to deliver.
     NoData,
+    /// Nothing can be called so.
+    InvalidTopic(InvalidTopic),
     /// Not a topic of this hub ([`HubBuilder::topics`](super::HubBuilder::topics)).
     UnknownTopic(String),
     /// There are `max_topics` topics, and all are in use.
@@ -51,6 +53,7 @@ impl fmt::Display for PublishError {
                 f.write_str("the event has an ID; leave it out, the hub numbers its events")
             }
             Self::NoData => f.write_str("the event is a comment; publish data"),
+            Self::InvalidTopic(invalid) => invalid.fmt(f),
             Self::UnknownTopic(topic) => write!(f, "{topic:?} is not a topic of this hub"),
             Self::Shared => f.write_str("the hub has a backplane; call publish_shared"),
             Self::Backplane(error) => write!(f, "the backplane did not take the event: {error}"),
@@ -69,6 +72,7 @@ impl ResponseError for PublishError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::InvalidTopic(_) => StatusCode::BAD_REQUEST,
             Self::UnknownTopic(_) => StatusCode::NOT_FOUND,
             Self::TooManyTopics(_) | Self::Backplane(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::HasId | Self::NoData | Self::Shared => StatusCode::INTERNAL_SERVER_ERROR,
@@ -78,11 +82,15 @@ impl ResponseError for PublishError {
     fn error_response(&self) -> HttpResponse {
         let code = match self {
             Self::TooLarge { .. } => "event_too_large",
+            Self::InvalidTopic(invalid) => {
+                let message = invalid.to_string();
+                return refusal::json(self.status_code(), "invalid_request", Some(&message));
+            }
             Self::UnknownTopic(_) => "not_found",
             Self::TooManyTopics(_) => "capacity",
             Self::Backplane(_) => "backplane_unavailable",
             Self::HasId | Self::NoData | Self::Shared => "internal",
         };
-        refusal::json(self.status_code(), code)
+        refusal::json(self.status_code(), code, None)
     }
 }

@@ -1,7 +1,14 @@
 //! One worker's part of a hub: its streams, and its own copy of the frames they are about to
 //! read. No lock inside; the only lock taken from here is the core's, once per batch.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, task::Waker, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, VecDeque},
+    rc::Rc,
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
 
 use slab::Slab;
 use tokio::time::Instant;
@@ -29,6 +36,9 @@ const SCAN: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct State {
     streams: Slab<Rc<RefCell<Stream>>>,
+    /// The keys of the streams that have a user, so that a revocation finds them without looking
+    /// at all others.
+    by_user: BTreeSet<(Arc<str>, usize)>,
     pub(super) views: IndexMap<View>,
     /// The topics of which streams are still to be woken.
     rounds: VecDeque<usize>,
@@ -41,6 +51,7 @@ impl State {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             streams: Slab::new(),
+            by_user: BTreeSet::new(),
             views: IndexMap::default(),
             rounds: VecDeque::new(),
             wheel: Wheel::new(now),
@@ -62,6 +73,9 @@ impl State {
         self.empty_since = None;
         let mut stream = stream.borrow_mut();
         stream.key = Some(key);
+        if let Some(user) = &stream.user {
+            self.by_user.insert((Arc::clone(user), key));
+        }
         if let Some(following) = &mut stream.subscription {
             for (cursor, end) in following.cursors.iter_mut().zip(ends) {
                 let view = self.views.entry(cursor.topic).or_insert_with(|| View {
@@ -83,6 +97,9 @@ impl State {
     pub(crate) fn remove(&mut self, stream: &mut Stream, hub: &Shared, worker: u64, now: Instant) {
         let Some(key) = stream.key.take() else { return };
         self.streams.try_remove(key);
+        if let Some(user) = &stream.user {
+            self.by_user.remove(&(Arc::clone(user), key));
+        }
         if self.streams.is_empty() {
             self.empty_since = Some(now);
         }
@@ -255,7 +272,12 @@ impl State {
                 .flat_map(|view| &view.seats)
                 .filter_map(|(_, key)| self.streams.get(*key).map(Rc::clone))
                 .collect::<Vec<_>>(),
-            _ => self
+            Command::User(user) => self
+                .by_user
+                .range((Arc::clone(user), 0)..=(Arc::clone(user), usize::MAX))
+                .filter_map(|(_, key)| self.streams.get(*key).map(Rc::clone))
+                .collect(),
+            Command::All(..) => self
                 .streams
                 .iter()
                 .map(|(_, stream)| Rc::clone(stream))
@@ -264,7 +286,6 @@ impl State {
         for stream in streams {
             let mut stream = stream.borrow_mut();
             match command {
-                Command::User(user) if stream.user.as_ref() != Some(user) => {}
                 Command::User(_) => {
                     self.finish(&mut stream, CloseReason::Revoked, hub, worker, now, wakes);
                 }
@@ -358,64 +379,63 @@ impl State {
             .map(|at| now.duration_since(at))
             .filter(|late| *late > SCAN)
             .unwrap_or_default();
-        let mut slow = Vec::new();
+        let most_events = hub.config.subscriber_events as u64;
+        let most_bytes = hub.config.subscriber_bytes as u64;
+        let mut ended = Vec::new();
         let mut needed: IndexMap<u64> = IndexMap::default();
         for (_, stream) in &self.streams {
             let mut behind = stream.borrow_mut();
             let Some(following) = &mut behind.subscription else {
                 continue;
             };
-            let (mut events, mut bytes) = (0, 0);
+            let (mut events, mut bytes, mut lost) = (0, 0, false);
+            for cursor in &following.cursors {
+                if let Some(view) = self.views.get(&cursor.topic) {
+                    let from = cursor.next.max(cursor.live_from);
+                    events += view.window.next().saturating_sub(from);
+                    bytes += view.window.bytes_from(from);
+                    // Until it reads again, however little is left for it.
+                    lost |= from < view.window.first();
+                }
+            }
+            let within = !lost && events <= most_events && bytes <= most_bytes;
+            let keeps_pace = following.waiting || within;
+            let since = following.behind_since.map_or(now, |since| since + late);
+            following.behind_since = (!keeps_pace).then_some(since);
+            let slow = !keeps_pace && now.duration_since(since) >= GRACE;
+            if slow && hub.config.slow_consumer == SlowConsumer::End {
+                ended.push(Rc::clone(stream));
+                continue;
+            }
+            let topics = following.cursors.len().max(1) as u64;
             for cursor in &following.cursors {
                 let Some(view) = self.views.get(&cursor.topic) else {
                     continue;
                 };
-                let from = cursor.next.max(cursor.live_from);
-                events += view.window.next().saturating_sub(from);
-                bytes += view.window.bytes_from(from);
+                let mut from = cursor.next.max(cursor.live_from);
+                if slow {
+                    // It skips what is before that, and is told so when it reads again. Of several
+                    // topics each has its part, for the limits are the stream's.
+                    let share = (most_events / topics, most_bytes / topics);
+                    from = from.max(view.window.newest_within(share.0, share.1));
+                }
                 needed
                     .entry(cursor.topic)
                     .and_modify(|least| *least = from.min(*least))
                     .or_insert(from);
             }
-            if following.waiting
-                || events <= hub.config.subscriber_events as u64
-                    && bytes <= hub.config.subscriber_bytes as u64
-            {
-                following.behind_since = None;
-                continue;
-            }
-            let since = following.behind_since.map_or(now, |since| since + late);
-            following.behind_since = Some(since);
-            if now.duration_since(since) >= GRACE {
-                drop(behind);
-                slow.push(Rc::clone(stream));
-            }
         }
-        for stream in slow {
+        for stream in ended {
             let mut stream = stream.borrow_mut();
-            if hub.config.slow_consumer == SlowConsumer::End {
-                stream.spent = true;
-                self.finish(
-                    &mut stream,
-                    CloseReason::SlowConsumer,
-                    hub,
-                    worker,
-                    now,
-                    wakes,
-                );
-            } else if let Some(following) = &mut stream.subscription {
-                // What it skips, it is told when it reads again.
-                following.behind_since = None;
-                for cursor in &following.cursors {
-                    let keep = hub.config.subscriber_events as u64;
-                    if let Some(least) = needed.get_mut(&cursor.topic)
-                        && let Some(view) = self.views.get(&cursor.topic)
-                    {
-                        *least = (*least).max(view.window.next().saturating_sub(keep));
-                    }
-                }
-            }
+            stream.spent = true;
+            self.finish(
+                &mut stream,
+                CloseReason::SlowConsumer,
+                hub,
+                worker,
+                now,
+                wakes,
+            );
         }
         let mut unread = false;
         for (topic, view) in &mut self.views {
@@ -426,6 +446,10 @@ impl State {
             view.window.forget_before(least);
             if view.seats.capacity() > 64 && view.seats.len() < view.seats.capacity() / 4 {
                 view.seats.shrink_to_fit();
+            }
+            if view.window.len() == 0 {
+                // Everybody has it: an idle topic holds no bytes.
+                view.batch = None;
             }
             unread |= view.window.len() > 0;
         }

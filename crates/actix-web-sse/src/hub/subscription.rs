@@ -8,8 +8,10 @@ use super::Hub;
 use crate::{
     lane::missed::Missed,
     observe::{RefusalReason, Resume},
+    protect::refusal::Refusal,
     respond::{Opening, Source},
     subscriber::Subscriber,
+    topic::followable,
 };
 
 /// What a filter sees of an event.
@@ -61,7 +63,10 @@ impl<T: Into<Arc<str>>> IntoTopics for Vec<T> {
 
 /// An event stream of a hub's topics: the responder that [`Hub::subscribe`] returns.
 ///
-/// It subscribes when actix turns it into a response. Refused are: a topic that the identity may
+/// It subscribes when actix turns it into a response. Refused are: more topics than a stream may
+/// follow, and names that no topic can have (400 `invalid_request`, with a `message` that names the
+/// limit: [`max_topics_per_stream`](crate::config::HubConfig::max_topics_per_stream),
+/// [`max_topic_bytes`](crate::config::HubConfig::max_topic_bytes)); a topic that the identity may
 /// not read or that the hub does not know (403 `insufficient_scope` for both, so that nobody
 /// learns which topics exist), any topic while the hub drains, and new topics when there are as
 /// many as there may be (both 503, or softly: [`Overload`](crate::protect::overload::Overload)).
@@ -109,16 +114,31 @@ impl Responder for Subscription {
             Ok(opening) => opening,
             Err(answer) => return *answer,
         };
+        let config = &self.hub.shared.config;
+        let followable = followable(
+            self.topics,
+            config.max_topics_per_stream,
+            config.max_topic_bytes,
+        );
+        let topics = match followable {
+            Ok(topics) => topics,
+            Err(unfollowable) => {
+                return opening.refuse_as(Refusal {
+                    message: Some(unfollowable.to_string().into()),
+                    ..Refusal::new(RefusalReason::InvalidRequest)
+                });
+            }
+        };
         let rights = &opening.subscriber.admission.identity.topics;
         let readable = |topic: &Arc<str>| rights.allow(topic) && self.hub.knows(topic);
-        if self.topics.is_empty() || !self.topics.iter().all(readable) {
+        if topics.is_empty() || !topics.iter().all(readable) {
             return opening.refuse(RefusalReason::InsufficientScope);
         }
         let last_event_id = opening.subscriber.last_event_id();
         let resumable = self.hub.shared.config.resume;
         let Ok(attached) = opening
             .local
-            .attach(&self.topics, last_event_id.filter(|_| resumable))
+            .attach(&topics, last_event_id.filter(|_| resumable))
         else {
             return opening.overloaded(RefusalReason::Capacity);
         };
@@ -127,7 +147,7 @@ impl Responder for Subscription {
             .zip(attached.elsewhere)
             .map(|(backplane, after)| Missed {
                 after,
-                history: backplane.history(self.topics, after),
+                history: backplane.history(topics, after),
             });
         let resume = match last_event_id {
             Some(_) if !resumable => Resume::Gap,

@@ -163,7 +163,8 @@ impl Topics {
         Ok(index)
     }
 
-    /// A worker has one stream more that follows each of these topics, or none of it is so.
+    /// A worker has one stream more that follows each of these topics, or none of it is so. No
+    /// name comes twice.
     pub(super) fn follow(
         &mut self,
         names: &[Arc<str>],
@@ -173,7 +174,6 @@ impl Topics {
         let mut indexes = Vec::with_capacity(names.len());
         for name in names {
             match self.index_or_make(name, now) {
-                Ok(index) if indexes.contains(&index) => {}
                 Ok(index) => {
                     if let Some(topic) = self.get_mut(index) {
                         topic.follow(worker);

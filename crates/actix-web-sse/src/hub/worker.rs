@@ -121,6 +121,17 @@ impl Local {
         self.state.borrow_mut().read(stream, &self.hub)
     }
 
+    /// What this worker holds of a topic: frames, their bytes, and whether a batch of them.
+    #[cfg(all(test, not(sse_loom)))]
+    pub(super) fn holds(&self, topic: usize) -> (usize, u64, bool) {
+        let state = self.state.borrow();
+        let view = state.views.get(&topic);
+        view.map_or((0, 0, false), |view| {
+            let bytes = view.window.bytes_from(view.window.first());
+            (view.window.len(), bytes, view.batch.is_some())
+        })
+    }
+
     /// Ends a stream of this worker.
     pub(crate) fn close(&self, stream: &RefCell<Stream>, reason: CloseReason) {
         let stream = &mut *stream.borrow_mut();

@@ -13,7 +13,7 @@ use actix_web::{
 use super::{
     auth::credentials::{self, Contradiction, Places, Presented},
     exchange::{Exchange, Mount},
-    limit::Permit,
+    limit::{Permit, Place},
     panic::caught,
     ticket::TicketClaim,
 };
@@ -25,15 +25,16 @@ use crate::{
 
 /// What becomes of a request that had to wait for its credentials.
 pub(super) enum Admitted {
-    /// It goes on to the handler, which is to know this.
-    Goes(Admission),
+    /// It goes on to the handler, which is to know this. The place in this second is kept if a
+    /// stream opens.
+    Goes(Admission, Option<Place>),
     /// It has its answer.
     Ends(HttpResponse),
 }
 
 impl Exchange {
     /// Finds out who it is, and whether that lets it in.
-    pub(super) async fn admit(&self, request: &HttpRequest, permit: Permit) -> Admitted {
+    pub(super) async fn admit(&self, request: &HttpRequest, mut permit: Permit) -> Admitted {
         let (identity, claim) = match self.identify(request).await {
             Ok(identified) => identified,
             Err(reason) => {
@@ -41,11 +42,12 @@ impl Exchange {
                 return Admitted::Ends(self.refuse(request, reason.into(), &nobody));
             }
         };
+        self.policy.0.limits.authenticated(&mut permit);
         match self
             .admit_identified(request, permit, &identity, claim)
             .await
         {
-            Ok(Some(permit)) => Admitted::Goes(self.admission(permit, identity)),
+            Ok(Some((permit, place))) => Admitted::Goes(self.admission(permit, identity), place),
             Ok(None) => Admitted::Ends(stream_head()),
             Err(reason) => Admitted::Ends(self.refuse(request, reason.into(), &identity)),
         }
@@ -104,18 +106,19 @@ impl Exchange {
         }
     }
 
-    /// The checks that need a name, the ticket last: it is used up only if nothing else is in the
-    /// way. `None` for a `HEAD`, which has its answer.
+    /// The checks that need a name. What all share is asked for last, so that only what would
+    /// open spends it; the ticket after that: it is used up only if nothing else is in the way.
+    /// `None` for a `HEAD`, which has its answer.
     async fn admit_identified(
         &self,
         request: &HttpRequest,
         mut permit: Permit,
         identity: &Identity,
         claim: Option<TicketClaim>,
-    ) -> Result<Option<Box<dyn Any>>, RefusalReason> {
+    ) -> Result<Option<(Box<dyn Any>, Option<Place>)>, RefusalReason> {
         let policy = &self.policy.0;
         if !matches!(self.mount, Mount::Streams) {
-            return Ok(Some(Box::new(permit)));
+            return Ok(Some((Box::new(permit), None)));
         }
         if let Some(topic) = policy.topic_of(request)
             && !identity.topics.allow(&topic)
@@ -131,15 +134,16 @@ impl Exchange {
         policy
             .admit_user_everywhere(&mut permit, identity.user.as_ref())
             .await?;
+        let place = policy.limits.admit_now(self.source.address)?;
         match (claim, &policy.tickets) {
             (Some(claim), Some(tickets)) => {
                 let claiming = caught(tickets.claim(claim));
                 match tokio::time::timeout(policy.auth.timeout(), claiming).await {
-                    Ok(Ok(lease)) => Ok(Some(Box::new((permit, lease?)))),
+                    Ok(Ok(lease)) => Ok(Some((Box::new((permit, lease?)), place))),
                     Ok(Err(_)) | Err(_) => Err(RefusalReason::AuthUnavailable),
                 }
             }
-            _ => Ok(Some(Box::new(permit))),
+            _ => Ok(Some((Box::new(permit), place))),
         }
     }
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::{
         AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig, PolicyConfig,
-        TicketConfig,
+        RatePerIp, TicketConfig,
     },
     observe::{Observer, PolicyInfo},
 };
@@ -139,6 +139,23 @@ impl PolicyBuilder {
     #[must_use]
     pub fn connects_per_second(mut self, limit: u32) -> Self {
         self.config.limits.connects_per_second = Some(limit);
+        self
+    }
+
+    /// Streams opened per second from one address. Default half of
+    /// [`connects_per_second`](Self::connects_per_second).
+    #[must_use]
+    pub fn connects_per_ip(mut self, limit: impl Into<RatePerIp>) -> Self {
+        self.config.limits.connects_per_ip = limit.into();
+        self
+    }
+
+    /// Requests per second from one address that get as far as authentication; see
+    /// [`LimitsConfig::attempts_per_ip`](crate::config::LimitsConfig::attempts_per_ip). Default a
+    /// fifth of [`connects_per_second`](Self::connects_per_second), at least 50.
+    #[must_use]
+    pub fn attempts_per_ip(mut self, limit: impl Into<RatePerIp>) -> Self {
+        self.config.limits.attempts_per_ip = limit.into();
         self
     }
 

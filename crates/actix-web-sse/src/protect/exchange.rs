@@ -117,13 +117,13 @@ impl Exchange {
 
     /// The limits count streams, so they hold nothing for the others.
     fn take_slots(&self) -> Result<Permit, Refusal> {
-        match self.mount {
-            Mount::Streams => {
-                let permit = self.policy.0.limits.admit(self.source.address);
-                permit.map_err(Refusal::from)
-            }
-            Mount::Api(_) | Mount::Open(_) => Ok(Permit::default()),
-        }
+        let limits = &self.policy.0.limits;
+        let permit = match self.mount {
+            Mount::Streams => limits.admit(self.source.address),
+            Mount::Api(_) => limits.admit_companion(self.source.address),
+            Mount::Open(_) => Ok(Permit::default()),
+        };
+        permit.map_err(Refusal::from)
     }
 
     fn check_origin(&self, request: &HttpRequest) -> Result<(), Refusal> {

@@ -11,7 +11,7 @@ use std::{
 
 use actix_web::{
     Error, HttpMessage, HttpResponse, ResponseError,
-    body::{BoxBody, MessageBody},
+    body::{BodySize, BoxBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
     http::{StatusCode, header::CONTENT_TYPE},
 };
@@ -202,8 +202,8 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    let admission = match exchange.admit(request.request(), permit).await {
-        Admitted::Goes(admission) => admission,
+    let (admission, place) = match exchange.admit(request.request(), permit).await {
+        Admitted::Goes(admission, place) => (admission, place),
         Admitted::Ends(mut response) => {
             exchange.dress(response.headers_mut());
             return Ok(request.into_response(response));
@@ -222,6 +222,11 @@ where
             // between the connection and the stream is a step of every delivery.
             let mut response = response.map_into_boxed_body();
             exchange.dress(response.headers_mut());
+            if let Some(place) = place
+                && opens_a_stream(&response)
+            {
+                place.keep();
+            }
             Ok(response)
         }
         Ok(Err(error)) => Err(dressed(exchange, error)),
@@ -231,6 +236,11 @@ where
             Err(dressed(exchange, HandlerPanicked.into()))
         }
     }
+}
+
+/// Whether a handler has answered with a stream, and not with a refusal of its own.
+fn opens_a_stream(response: &ServiceResponse) -> bool {
+    response.status().is_success() && response.response().body().size() == BodySize::Stream
 }
 
 /// An error is made a response further out; it takes its dress along.

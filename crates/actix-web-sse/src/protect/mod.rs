@@ -39,10 +39,11 @@
 //! | origin | 403 `origin_denied`, `origin_malformed` | compared byte by byte; a page of the server's own origin is no foreigner |
 //! | fetch metadata | 403 `fetch_metadata_denied` | a browser says what asks: only a script may |
 //! | `Accept` | 406 `not_acceptable` | |
-//! | address, process, rate | 429 `ip_limit`, 503 `capacity`, 429 `rate_limit` | before authentication, so that nobody makes it work for nothing |
+//! | address, process | 429 `rate_limit`, `ip_limit`; 503 `capacity` | before authentication, so that nobody makes it work for nothing: the address's requests a second, its streams, all streams |
 //! | credentials | 401 `unauthorized`, `invalid_token`, `invalid_ticket`; 400 `invalid_request`; 503 `auth_unavailable` | RFC 6750; all that is wrong with a token looks alike |
 //! | topic | 403 `insufficient_scope` | where [`topic`](PolicyBuilder::topic) tells which it is; otherwise the subscription says so |
 //! | user | 429 `user_limit` | |
+//! | rate | 429 `rate_limit` | streams opened a second, of the address and of all; only what opens counts |
 //! | ticket | 401 `invalid_ticket` | used up only now |
 //!
 //! A refusal is `{"error":"…"}`, and readable by the page if its origin is allowed. One that
@@ -147,6 +148,42 @@
 //!
 //! Several nodes share revocations through a [`RevocationStore`]; otherwise a revocation ends at
 //! its process, and with it.
+//!
+//! # One address and all others
+//!
+//! Whatever all clients share is divided by address first (by prefix for IPv6), so that one address
+//! cannot use it up:
+//!
+//! | shared | an address's part | section `[policy.limits]` |
+//! |---|---|---|
+//! | the authenticator, tickets | requests a second, counted before authentication | `attempts_per_ip` |
+//! | streams opened a second (`connects_per_second`) | half of them | `connects_per_ip` |
+//! | streams at a time (`total`), and with them topics and replay | streams at a time | `per_ip` |
+//!
+//! 1. A request for a stream takes one of its address's requests of this second, then the
+//!    address's slot, then one of `total`. It is refused at the first that is missing.
+//! 2. After authentication it takes the user's slot.
+//! 3. As the last check it takes a place in this second, of its address's part and of all. If the
+//!    stream does not open after all (the ticket was used, the topic is unknown), the place is given
+//!    back.
+//! 4. On companions of the streams ([`Policy::api`]) a request counts only if its credentials do
+//!    not hold.
+//!
+//! The table of addresses has 65 536 entries at most, and only those of the last second. When it is
+//! full, addresses without an entry share 1024 budgets: the limit holds, and no known address is
+//! locked out. Many addresses together can still use up what is shared; then `rate_limit` and
+//! `capacity` protect the streams that are open.
+//!
+//! **An office behind one address** has one budget. With the defaults it asks for 100 streams a
+//! second, and holds 100; who is refused comes back by itself after 5 to 7.5 s. Raise its limits by an entry
+//! of `overrides`, and let `per_user` divide it:
+//!
+//! ```toml
+//! [[policy.limits.overrides]]
+//! network = "203.0.113.0/24"
+//! per_ip = 2000
+//! attempts_per_ip = 500
+//! ```
 //!
 //! # Behind a proxy
 //!

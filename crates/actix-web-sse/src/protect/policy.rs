@@ -31,6 +31,7 @@ use super::{
 use crate::{
     observe::{AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Visitor},
     subscriber::Identity,
+    topic,
 };
 
 /// What may open a stream, and who may read it: middleware for stream routes.
@@ -187,6 +188,8 @@ impl Inner {
         identity: &Identity,
     ) -> Result<HttpResponse, RefusalReason> {
         let tickets = self.tickets.as_ref().ok_or(RefusalReason::NotFound)?;
+        // No hub has such a topic.
+        topic::check(topic, topic::MAX_BYTES).map_err(|_| RefusalReason::InvalidRequest)?;
         if matches!(identity.method, AuthMethod::None | AuthMethod::Ticket) {
             return Err(RefusalReason::Unauthorized);
         }

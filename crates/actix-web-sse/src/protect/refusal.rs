@@ -19,6 +19,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: RefusalReason,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) allow: Option<HeaderValue>,
+    /// What is wrong, with the limit; nothing in it that the client sent.
+    pub(crate) message: Option<Box<str>>,
 }
 
 impl Refusal {
@@ -27,6 +29,7 @@ impl Refusal {
             reason,
             retry_after: None,
             allow: None,
+            message: None,
         }
     }
 
@@ -47,7 +50,7 @@ impl Refusal {
         if let Some(challenge) = challenge(self.reason) {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
-        let mut response = response.body(body(self.reason.as_str()));
+        let mut response = response.body(body(self.reason.as_str(), self.message.as_deref()));
         match self.reason {
             RefusalReason::NotAcceptable => vary::add(response.headers_mut(), "Accept"),
             RefusalReason::PreflightDenied => vary::add(response.headers_mut(), vary::PREFLIGHT),
@@ -58,8 +61,8 @@ impl Refusal {
 }
 
 /// The answer to a fault that is no refusal of a guard's, in the same form.
-pub(crate) fn json(status: StatusCode, code: &'static str) -> HttpResponse {
-    head(status).body(body(code))
+pub(crate) fn json(status: StatusCode, code: &'static str, message: Option<&str>) -> HttpResponse {
+    head(status).body(body(code, message))
 }
 
 fn head(status: StatusCode) -> HttpResponseBuilder {
@@ -71,8 +74,11 @@ fn head(status: StatusCode) -> HttpResponseBuilder {
     response
 }
 
-fn body(code: &'static str) -> String {
-    format!(r#"{{"error":"{code}"}}"#)
+fn body(code: &'static str, message: Option<&str>) -> String {
+    match message {
+        Some(message) => serde_json::json!({ "error": code, "message": message }).to_string(),
+        None => format!(r#"{{"error":"{code}"}}"#),
+    }
 }
 
 impl From<RefusalReason> for Refusal {

@@ -245,6 +245,34 @@ fn f17_secrets_and_limits() {
         assert!(build(&format!("limits.{key} = 'unlimited'"), "").is_ok());
         assert!(toml::from_str::<PolicyConfig>(&format!("limits.{key} = 'none'")).is_err());
     }
+    for key in ["connects_per_ip", "attempts_per_ip"] {
+        let limits = "policy.limits";
+        fault(
+            &format!("limits.{key} = 0"),
+            &format!("{limits}.{key}"),
+            "0",
+        );
+        fault(
+            &format!("limits.{key} = 2000000"),
+            &format!("{limits}.{key}"),
+            "2000000",
+        );
+        fault(
+            &format!("limits.overrides = [{{ network = '10.0.0.1', per_ip = 5, {key} = 0 }}]"),
+            &format!("{limits}.overrides.{key}"),
+            "0",
+        );
+        for value in ["'unlimited'", "'share'", "20"] {
+            assert!(build(&format!("limits.{key} = {value}"), "").is_ok());
+        }
+        let form = toml::from_str::<PolicyConfig>(&format!("limits.{key} = 'none'"));
+        assert!(form.unwrap_err().to_string().contains("\"share\""));
+    }
+    fault(
+        "limits = { connects_per_second = 10, connects_per_ip = 10 }",
+        "policy.limits.connects_per_ip",
+        "10",
+    );
     fault("limits.ipv6_prefix = 0", "policy.limits.ipv6_prefix", "0");
     fault(
         "limits.ipv6_prefix = 129",

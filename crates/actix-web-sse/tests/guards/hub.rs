@@ -262,15 +262,15 @@ async fn r09_nothing_is_replayed_of_a_topic_whose_right_is_lost() {
     assert_eq!(reply.body().await, br#"{"error":"insufficient_scope"}"#);
 }
 
-/// What a client may have replayed in a second is bounded by the connects per second times the
-/// bytes that a topic keeps (`connects_per_second`, `replay_bytes`): the row's budget, without
-/// another account to keep.
+/// What one address may have replayed in a second is bounded by its connects per second times the
+/// bytes that a topic keeps (`connects_per_ip`, `replay_bytes`): the row's budget, without another
+/// account to keep.
 async fn r11_replays_are_bounded_and_delay_nobody() {
     let mut config = HubConfig::default();
     config.replay_events = 100;
     let hub = Hub::builder().config(config).build().unwrap();
     let policy = reference(&Arc::default())
-        .connects_per_second(10)
+        .connects_per_ip(10)
         .build()
         .unwrap();
     let server = serve(&hub, policy);

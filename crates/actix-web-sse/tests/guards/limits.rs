@@ -274,10 +274,7 @@ async fn l18_the_limit_of_an_address_depends_on_its_network() {
     let recording = Arc::default();
     let mut config = PolicyConfig::default();
     config.limits.per_ip = Some(1);
-    config.limits.overrides = vec![LimitOverride {
-        network: "127.0.0.1".into(),
-        per_ip: Some(3),
-    }];
+    config.limits.overrides = vec![LimitOverride::new("127.0.0.1", Some(3))];
     let server = serve(&recording, reference(&recording).config(config));
     let (open, _) = fill(&server, "").await;
     assert_eq!(open.len(), 3);

@@ -21,6 +21,7 @@ use actix_web::{
 };
 use actix_web_sse::{
     Policy, Subscriber,
+    config::RatePerIp,
     observe::{Observer, Opened, RefusalMode, Refused, StreamObserver, Visitor},
 };
 use tokio::{
@@ -272,6 +273,8 @@ pub fn reference(recording: &Arc<Recording>) -> actix_web_sse::protect::PolicyBu
     limited_reference(recording)
         .streams_per_ip(1000)
         .connects_per_second(10_000)
+        .attempts_per_ip(RatePerIp::Unlimited)
+        .connects_per_ip(RatePerIp::Unlimited)
 }
 
 /// The `[policy]` of the contract's reference set-up, observed.

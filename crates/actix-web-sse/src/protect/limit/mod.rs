@@ -1,20 +1,30 @@
 //! How many streams, and how fast.
 
 pub(crate) mod address;
+mod attempts;
 mod rate;
 mod shared;
 mod slots;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use tokio::time::Instant;
 
 use crate::{
-    config::{Faults, LimitsConfig},
+    config::{Faults, LimitsConfig, RatePerIp},
     observe::RefusalReason,
 };
 use address::{ClientKey, Proxies, network};
+use attempts::{Attempt, Attempts};
+pub(crate) use rate::Place;
 use rate::Rate;
 pub use shared::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
 use slots::{Full, Slot, Slots};
@@ -26,14 +36,49 @@ const MAX_TRACKED: usize = 1_000_000;
 /// `EventSource` asks for a little more, see [`Overload`](super::Overload).
 pub(crate) const RETRY: Duration = Duration::from_secs(5);
 
+/// The part of `connects_per_second` that one address may take: one in so many.
+const CONNECT_SHARE: u32 = 2;
+
+/// The part of `connects_per_second` that one address may try for: one in so many, and no fewer
+/// than what a page with many streams, or a household, needs.
+const ATTEMPT_SHARE: (u32, u32) = (5, 50);
+
 /// What is held for one stream: its slots are free again when this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Permit {
     client: Option<Slot<ClientKey>>,
-    total: Option<Slot<()>>,
+    total: Option<Counted>,
     user: Option<Slot<Arc<str>>>,
     /// The same on all nodes.
     everywhere: Option<UserSlot>,
+    /// Counts only if the credentials do not hold.
+    attempt: Option<Attempt>,
+}
+
+/// One stream among all.
+#[derive(Debug)]
+struct Counted(Arc<AtomicU32>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicU32>, limit: u32) -> Option<Self> {
+        let more = |count| (count < limit).then_some(count + 1);
+        count.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Self(Arc::clone(count)))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What one address may do; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PerIp {
+    streams: Option<u32>,
+    connects: Option<u32>,
+    attempts: Option<u32>,
 }
 
 /// The limits of one policy, shared by all workers.
@@ -41,13 +86,14 @@ pub(crate) struct Permit {
 pub(crate) struct Limits {
     clients: Arc<Slots<ClientKey>>,
     users: Arc<Slots<Arc<str>>>,
-    streams: Arc<Slots<()>>,
-    rate: Option<Rate>,
-    per_ip: Option<u32>,
+    streams: Arc<AtomicU32>,
+    attempts: Attempts,
+    rate: Option<Arc<Rate>>,
+    per_ip: PerIp,
     per_user: Option<u32>,
     total: Option<u32>,
     /// The narrowest network first.
-    overrides: Vec<(IpNet, Option<u32>)>,
+    overrides: Vec<(IpNet, PerIp)>,
     ipv6_prefix: u8,
 }
 
@@ -81,10 +127,27 @@ impl Limits {
                 "must be from 1 to 128: 64 is what a household is given",
             );
         }
+        check_rates(config, faults);
+        let per_ip = PerIp {
+            streams: config.per_ip,
+            connects: connects_of(config.connects_per_ip, config),
+            attempts: attempts_of(config.attempts_per_ip, config),
+        };
         let mut overrides = Vec::with_capacity(config.overrides.len());
         for entry in &config.overrides {
+            let here = PerIp {
+                streams: entry.per_ip,
+                connects: connects_of(
+                    entry.connects_per_ip.unwrap_or(config.connects_per_ip),
+                    config,
+                ),
+                attempts: attempts_of(
+                    entry.attempts_per_ip.unwrap_or(config.attempts_per_ip),
+                    config,
+                ),
+            };
             match network(&entry.network) {
-                Ok(network) => overrides.push((network, entry.per_ip)),
+                Ok(network) => overrides.push((network, here)),
                 Err(message) => {
                     faults.add("policy.limits.overrides.network", &entry.network, message);
                 }
@@ -102,11 +165,12 @@ impl Limits {
         let limits = Self {
             clients: Slots::new(tracked),
             users: Slots::new(tracked),
-            streams: Slots::new(1),
+            streams: Arc::default(),
+            attempts: Attempts::new(Instant::now()),
             rate: config
                 .connects_per_second
-                .map(|limit| Rate::new(limit.clamp(1, Rate::MAX))),
-            per_ip: config.per_ip,
+                .map(|limit| Arc::new(Rate::new(limit.clamp(1, Rate::MAX)))),
+            per_ip,
             per_user: config.per_user,
             total: config.total,
             overrides,
@@ -115,30 +179,54 @@ impl Limits {
         (limits, Proxies::new(config, faults))
     }
 
-    /// Takes the slots that need no name: the address's, the process's, and a place in this
-    /// second.
+    /// Takes what needs no name: a request of the address's budget, the address's slot, the
+    /// process's.
     ///
     /// # Errors
     /// Which limit was reached.
     pub(crate) fn admit(&self, address: Option<IpAddr>) -> Result<Permit, RefusalReason> {
         let mut permit = Permit::default();
-        if let Some(limit) = self.limit_of(address) {
-            let key = ClientKey::of(address, self.ipv6_prefix);
+        let limits = self.limits_of(address);
+        let key = ClientKey::of(address, self.ipv6_prefix);
+        self.spend(key, limits.attempts)?;
+        if let Some(limit) = limits.streams {
             permit.client = Some(self.clients.take(key, limit).map_err(|full| match full {
                 Full::Key => RefusalReason::IpLimit,
                 Full::Table => RefusalReason::Capacity,
             })?);
         }
         if let Some(limit) = self.total {
-            let slot = self.streams.take((), limit);
-            permit.total = Some(slot.map_err(|_| RefusalReason::Capacity)?);
-        }
-        if let Some(rate) = &self.rate
-            && !rate.admit(Instant::now())
-        {
-            return Err(RefusalReason::RateLimit);
+            let slot = Counted::new(&self.streams, limit);
+            permit.total = Some(slot.ok_or(RefusalReason::Capacity)?);
         }
         Ok(permit)
+    }
+
+    /// The same for a request that opens no stream: it holds nothing, and counts only if its
+    /// credentials do not hold (see [`authenticated`](Self::authenticated)).
+    ///
+    /// # Errors
+    /// The address has asked too often with credentials that did not hold.
+    pub(crate) fn admit_companion(&self, address: Option<IpAddr>) -> Result<Permit, RefusalReason> {
+        let limits = self.limits_of(address);
+        let key = ClientKey::of(address, self.ipv6_prefix);
+        Ok(Permit {
+            attempt: self.spend(key, limits.attempts)?,
+            ..Permit::default()
+        })
+    }
+
+    /// Whoever holds this permit has been let in by the authenticator.
+    pub(crate) fn authenticated(&self, permit: &mut Permit) {
+        if let Some(attempt) = permit.attempt.take() {
+            self.attempts.give_back(attempt);
+        }
+    }
+
+    fn spend(&self, key: ClientKey, limit: Option<u32>) -> Result<Option<Attempt>, RefusalReason> {
+        let Some(limit) = limit else { return Ok(None) };
+        let attempt = self.attempts.spend(key, limit, Instant::now());
+        attempt.map(Some).ok_or(RefusalReason::RateLimit)
     }
 
     /// Takes the user's slot.
@@ -157,13 +245,98 @@ impl Limits {
         Ok(())
     }
 
-    fn limit_of(&self, address: Option<IpAddr>) -> Option<u32> {
+    /// Takes a place in this second, for a stream that nothing else keeps from opening. `None`
+    /// where there is no limit.
+    ///
+    /// # Errors
+    /// As many have opened as may, altogether or from this address.
+    pub(crate) fn admit_now(
+        &self,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Place>, RefusalReason> {
+        let Some(rate) = &self.rate else {
+            return Ok(None);
+        };
+        let share = self.limits_of(address).connects.unwrap_or(u32::MAX);
+        let key = ClientKey::of(address, self.ipv6_prefix);
+        let place = rate.take(key, share, Instant::now());
+        place.map(Some).ok_or(RefusalReason::RateLimit)
+    }
+
+    fn limits_of(&self, address: Option<IpAddr>) -> PerIp {
         let special = address.and_then(|address| {
             self.overrides
                 .iter()
                 .find(|(network, _)| network.contains(&address))
         });
-        special.map_or(self.per_ip, |(_, limit)| *limit)
+        special.map_or(self.per_ip, |(_, limits)| *limits)
+    }
+}
+
+/// Rates of an address that cannot be meant.
+fn check_rates(config: &LimitsConfig, faults: &mut Faults) {
+    let own = [
+        ("policy.limits.connects_per_ip", config.connects_per_ip),
+        ("policy.limits.attempts_per_ip", config.attempts_per_ip),
+    ];
+    let overrides = config.overrides.iter().flat_map(|entry| {
+        [
+            (
+                "policy.limits.overrides.connects_per_ip",
+                entry.connects_per_ip.unwrap_or_default(),
+            ),
+            (
+                "policy.limits.overrides.attempts_per_ip",
+                entry.attempts_per_ip.unwrap_or_default(),
+            ),
+        ]
+    });
+    for (key, rate) in own.into_iter().chain(overrides) {
+        match rate {
+            RatePerIp::PerSecond(0) => {
+                faults.add(key, 0, "lets nobody in: at least 1, or \"unlimited\"");
+            }
+            RatePerIp::PerSecond(rate) if rate > Attempts::MAX_RATE => faults.add(
+                key,
+                rate,
+                format!("must be at most {}, or \"unlimited\"", Attempts::MAX_RATE),
+            ),
+            _ => {}
+        }
+    }
+    if let (RatePerIp::PerSecond(rate), Some(all)) =
+        (config.connects_per_ip, config.connects_per_second)
+        && (all.max(2)..=Attempts::MAX_RATE).contains(&rate)
+    {
+        faults.add(
+            "policy.limits.connects_per_ip",
+            rate,
+            format!(
+                "lets one address take all of connects_per_second = {all}: less than that, or \
+                 \"unlimited\" if that is meant"
+            ),
+        );
+    }
+}
+
+fn connects_of(rate: RatePerIp, config: &LimitsConfig) -> Option<u32> {
+    match rate {
+        RatePerIp::Share => config
+            .connects_per_second
+            .map(|all| (all / CONNECT_SHARE).max(1)),
+        RatePerIp::PerSecond(rate) => Some(rate),
+        RatePerIp::Unlimited => None,
+    }
+}
+
+fn attempts_of(rate: RatePerIp, config: &LimitsConfig) -> Option<u32> {
+    let (part, least) = ATTEMPT_SHARE;
+    match rate {
+        RatePerIp::Share => config
+            .connects_per_second
+            .map(|all| (all / part).max(least)),
+        RatePerIp::PerSecond(rate) => Some(rate),
+        RatePerIp::Unlimited => None,
     }
 }
 
@@ -255,15 +428,12 @@ mod tests {
             RefusalReason::Capacity
         );
         drop(held);
-        assert_eq!((limits.clients.len(), limits.streams.len()), (0, 0));
+        assert_eq!((limits.clients.len(), limits.streams.load(Relaxed)), (0, 0));
     }
 
     #[test]
     fn l18_the_narrowest_network_decides() {
-        let entry = |network: &str, per_ip| LimitOverride {
-            network: network.into(),
-            per_ip,
-        };
+        let entry = LimitOverride::new;
         let config = LimitsConfig {
             per_ip: Some(1),
             overrides: vec![
@@ -280,8 +450,68 @@ mod tests {
             ("203.0.113.1", Some(3)),
             ("203.0.113.9", None),
         ] {
-            assert_eq!(limits.limit_of(address(text)), limit, "{text}");
+            assert_eq!(limits.limits_of(address(text)).streams, limit, "{text}");
         }
+    }
+
+    #[test]
+    fn l18_rates_of_a_network_are_its_own_where_it_says_so() {
+        let mut office = LimitOverride::new("203.0.113.9", Some(1000));
+        office.attempts_per_ip = Some(400.into());
+        let config = LimitsConfig {
+            connects_per_second: Some(500),
+            overrides: vec![office, LimitOverride::new("203.0.113.0/24", Some(7))],
+            ..LimitsConfig::default()
+        };
+        let limits = limits(&config);
+        let rates = |text| {
+            let here = limits.limits_of(address(text));
+            (here.connects, here.attempts)
+        };
+        assert_eq!(rates("198.51.100.7"), (Some(250), Some(100)));
+        assert_eq!(rates("203.0.113.1"), (Some(250), Some(100)));
+        assert_eq!(rates("203.0.113.9"), (Some(250), Some(400)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn h02_what_is_refused_costs_its_own_address_only() {
+        let config = LimitsConfig {
+            per_ip: Some(4),
+            connects_per_second: Some(50),
+            ..LimitsConfig::default()
+        };
+        let limits = limits(&config);
+        let flooding = address("203.0.113.9");
+        let admitted = (0..10_000).filter(|_| limits.admit(flooding).is_ok());
+        assert_eq!(admitted.count(), 50);
+        assert_eq!(
+            limits.admit(flooding).unwrap_err(),
+            RefusalReason::RateLimit
+        );
+        // Nothing of what all share has been spent.
+        let open = |n: u8| {
+            let address = Some(IpAddr::from([198, 51, 100, n]));
+            let _permit = limits.admit(address)?;
+            limits
+                .admit_now(address)
+                .map(|place| place.map(Place::keep))
+        };
+        for n in 0..50 {
+            assert!(open(n).is_ok(), "{n}");
+        }
+        assert_eq!(open(50).unwrap_err(), RefusalReason::RateLimit);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn h02_companions_cost_only_if_their_credentials_do_not_hold() {
+        let limits = limits(&LimitsConfig::default());
+        let address = address("203.0.113.9");
+        for _ in 0..1000 {
+            let mut permit = limits.admit_companion(address).unwrap();
+            limits.authenticated(&mut permit);
+        }
+        let refused = (0..1000).filter(|_| limits.admit_companion(address).is_err());
+        assert_eq!(refused.count(), 900);
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! Counting what is held, by key; a slot frees itself.
 
 use std::{
-    collections::HashMap,
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
+
+use dashmap::{DashMap, Entry};
 
 /// Below this many entries the table is not worth shrinking.
 const SMALL: usize = 32;
 
 /// How many slots each key holds. Only keys that hold some have an entry.
 #[derive(Debug)]
-pub(super) struct Slots<K> {
-    held: Mutex<HashMap<K, u32>>,
+pub(super) struct Slots<K: Eq + Hash> {
+    held: DashMap<K, u32>,
+    keys: AtomicUsize,
+    /// The most keys since the table was last made smaller.
+    peak: AtomicUsize,
     max_keys: usize,
 }
 
@@ -35,23 +42,28 @@ pub(super) struct Slot<K: Eq + Hash> {
 impl<K: Eq + Hash + Clone> Slots<K> {
     pub(super) fn new(max_keys: usize) -> Arc<Self> {
         Arc::new(Self {
-            held: Mutex::new(HashMap::new()),
+            held: DashMap::new(),
+            keys: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
             max_keys,
         })
     }
 
     pub(super) fn take(self: &Arc<Self>, key: K, limit: u32) -> Result<Slot<K>, Full> {
-        let mut held = self.lock();
-        let keys = held.len();
-        match held.get_mut(&key) {
-            Some(count) if *count >= limit => return Err(Full::Key),
-            Some(count) => *count += 1,
-            None if keys >= self.max_keys => return Err(Full::Table),
-            None => {
-                held.insert(key.clone(), 1);
+        match self.held.entry(key.clone()) {
+            Entry::Occupied(entry) if *entry.get() >= limit => return Err(Full::Key),
+            Entry::Occupied(mut entry) => *entry.get_mut() += 1,
+            Entry::Vacant(entry) => {
+                // The count first: of two threads that see the last place, one gets it.
+                let keys = self.keys.fetch_add(1, Relaxed) + 1;
+                if keys > self.max_keys {
+                    self.keys.fetch_sub(1, Relaxed);
+                    return Err(Full::Table);
+                }
+                self.peak.fetch_max(keys, Relaxed);
+                entry.insert(1);
             }
         }
-        drop(held);
         Ok(Slot {
             slots: Arc::clone(self),
             key,
@@ -59,39 +71,88 @@ impl<K: Eq + Hash + Clone> Slots<K> {
     }
 }
 
-impl<K> Slots<K> {
-    /// A count is whole between any two statements, so a panic elsewhere spoils nothing.
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, u32>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K: Eq + Hash> Slots<K> {
+    fn give_back(&self, key: &K) {
+        let removed = self.held.remove_if_mut(key, |_, count| {
+            *count = count.saturating_sub(1);
+            *count == 0
+        });
+        if removed.is_none() {
+            return;
+        }
+        let keys = self.keys.fetch_sub(1, Relaxed) - 1;
+        let peak = self.peak.load(Relaxed);
+        // A storm leaves a large table behind, which would stay for good. One thread makes it
+        // smaller, the others find the new peak.
+        if peak > SMALL
+            && keys < peak / 8
+            && self
+                .peak
+                .compare_exchange(peak, keys, Relaxed, Relaxed)
+                .is_ok()
+        {
+            self.held.shrink_to_fit();
+        }
     }
 }
 
 #[cfg(test)]
-impl<K> Slots<K> {
+impl<K: Eq + Hash> Slots<K> {
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        assert_eq!(self.held.len(), self.keys.load(Relaxed));
+        self.held.len()
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.lock().capacity()
+        self.held.capacity()
     }
 }
 
 impl<K: Eq + Hash> Drop for Slot<K> {
     fn drop(&mut self) {
-        let mut held = self.slots.lock();
-        let Some(count) = held.get_mut(&self.key) else {
-            return;
-        };
-        if *count > 1 {
-            *count -= 1;
-            return;
-        }
-        held.remove(&self.key);
-        // A storm leaves a large table behind, which would stay for good.
-        if held.capacity() > SMALL && held.len() < held.capacity() / 8 {
-            let wanted = held.len() * 2;
-            held.shrink_to(wanted);
-        }
+        self.slots.give_back(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn threads_never_take_more_than_there_is() {
+        let slots = Slots::new(10);
+        let most = AtomicUsize::new(0);
+        let held = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let (slots, most, held) = (&slots, &most, &held);
+                scope.spawn(move || {
+                    for n in 0..20_000_u32 {
+                        let taken = slots.take((n + thread) % 16, 2);
+                        if taken.is_ok() {
+                            let now = held.fetch_add(1, Relaxed) + 1;
+                            most.fetch_max(now, Relaxed);
+                            held.fetch_sub(1, Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(most.into_inner() <= 20);
+        assert_eq!(slots.len(), 0);
+    }
+
+    #[test]
+    fn a_full_table_serves_the_keys_that_it_has() {
+        let slots = Slots::new(2);
+        let _first = slots.take("a", 2).unwrap();
+        let second = slots.take("b", 2).unwrap();
+        assert_eq!(slots.take("c", 2).unwrap_err(), Full::Table);
+        let _third = slots.take("a", 2).unwrap();
+        assert_eq!(slots.take("a", 2).unwrap_err(), Full::Key);
+        drop(second);
+        assert!(slots.take("c", 2).is_ok());
     }
 }
