@@ -23,10 +23,14 @@ mod auth;
 mod configuration;
 #[path = "guards/cors.rs"]
 mod cors;
+#[path = "guards/extraction.rs"]
+mod extraction;
 #[path = "guards/http2.rs"]
 mod http2;
 #[path = "guards/hub.rs"]
 mod hub;
+#[path = "guards/in_between.rs"]
+mod in_between;
 #[cfg(feature = "jwt")]
 #[path = "guards/jwt.rs"]
 mod jwt;
