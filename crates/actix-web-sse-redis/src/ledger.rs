@@ -16,6 +16,12 @@ const NEARLY_OVER: Duration = Duration::from_secs(5);
 /// Below this many entries nobody looks for stale ones.
 const SMALL: usize = 1024;
 
+/// How exactly times are passed on.
+const EXACTLY: Duration = Duration::from_millis(1);
+
+/// What lies further ahead than a clock reaches is remembered for so long.
+const FAR_AHEAD: Duration = Duration::from_secs(10 * 366 * 86_400);
+
 /// Shared by the backplane's thread, which learns, and the threads that build policies.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Inner>);
@@ -42,11 +48,25 @@ impl Ledger {
         inner.sinks.push(sink);
     }
 
+    /// Takes note of a revocation that is another than all before, whatever the clock of the node
+    /// says that revoked: it is always news.
+    pub(crate) fn learn_another(&self, revocation: &UserRevocation) {
+        let mut another = revocation.clone();
+        let known = self.lock().users.get(&revocation.user).copied();
+        if let Some(after) = known.and_then(|(until, _)| until.checked_add(EXACTLY)) {
+            another.until = another.until.max(after);
+        }
+        self.learn(&another);
+    }
+
     /// Takes note of a revocation, and tells the policies; whether it is news.
     pub(crate) fn learn(&self, revocation: &UserRevocation) -> bool {
         let now = Instant::now();
         let until = revocation.until;
-        let forget_at = now + revocation.remember;
+        let forget_at = now
+            .checked_add(revocation.remember)
+            .or_else(|| now.checked_add(FAR_AHEAD))
+            .unwrap_or(now);
         let mut inner = self.lock();
         inner.sweep(now);
         let entry = inner.users.entry(Arc::clone(&revocation.user));
@@ -103,8 +123,9 @@ impl Inner {
 pub(crate) fn revocation(user: &str, until: u64, remember: u64) -> UserRevocation {
     // Nobody revokes what is issued after the year 10000.
     let until = Duration::from_millis(until.min(253_402_300_800_000));
+    let until = UNIX_EPOCH.checked_add(until).unwrap_or(UNIX_EPOCH);
     let remember = Duration::from_millis(remember).min(Duration::from_secs(366 * 24 * 3600));
-    UserRevocation::new(user, UNIX_EPOCH + until, remember)
+    UserRevocation::new(user, until, remember)
 }
 
 /// The other way.
@@ -131,6 +152,19 @@ mod tests {
         assert!(ledger.learn(&revocation("v", 1, 60_000)));
         assert_eq!(ledger.if_above(1).len(), 2);
         assert_eq!(ledger.if_above(2), []);
+    }
+
+    #[test]
+    fn h06_a_second_revocation_by_a_slower_clock_is_news() {
+        let ledger = Ledger::default();
+        ledger.learn_another(&revocation("u", 1000, 60_000));
+        ledger.learn_another(&revocation("u", 900, 60_000));
+        let known = ledger.if_above(0);
+        assert_eq!(millis(&known[0]).0, 1001);
+        assert!(!ledger.learn(&revocation("u", 1001, 60_000)), "said again");
+        // A time to remember it that no clock holds.
+        assert!(ledger.learn(&UserRevocation::new("v", UNIX_EPOCH, Duration::MAX)));
+        assert_eq!(ledger.if_above(0).len(), 2);
     }
 
     #[test]
