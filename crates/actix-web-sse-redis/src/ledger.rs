@@ -16,9 +16,6 @@ const NEARLY_OVER: Duration = Duration::from_secs(5);
 /// Below this many entries nobody looks for stale ones.
 const SMALL: usize = 1024;
 
-/// How exactly times are passed on.
-const EXACTLY: Duration = Duration::from_millis(1);
-
 /// What lies further ahead than a clock reaches is remembered for so long.
 const FAR_AHEAD: Duration = Duration::from_secs(10 * 366 * 86_400);
 
@@ -48,15 +45,14 @@ impl Ledger {
         inner.sinks.push(sink);
     }
 
-    /// Takes note of a revocation that is another than all before, whatever the clock of the node
-    /// says that revoked: it is always news.
-    pub(crate) fn learn_another(&self, revocation: &UserRevocation) {
-        let mut another = revocation.clone();
+    /// Takes note of a revocation that another node tells of; whether streams are to be ended for it.
+    /// It may be known already, from a question to Redis: then it is the very moment that is known.
+    /// One with an earlier moment is another, of a node whose clock is behind: nothing more is
+    /// covered by it, but what was opened meanwhile ends.
+    pub(crate) fn learn_another(&self, revocation: &UserRevocation) -> bool {
         let known = self.lock().users.get(&revocation.user).copied();
-        if let Some(after) = known.and_then(|(until, _)| until.checked_add(EXACTLY)) {
-            another.until = another.until.max(after);
-        }
-        self.learn(&another);
+        let is_behind = known.is_some_and(|(until, _)| until > revocation.until);
+        self.learn(revocation) || is_behind
     }
 
     /// Takes note of a revocation, and tells the policies; whether it is news.
@@ -157,11 +153,16 @@ mod tests {
     #[test]
     fn h06_a_second_revocation_by_a_slower_clock_is_news() {
         let ledger = Ledger::default();
-        ledger.learn_another(&revocation("u", 1000, 60_000));
-        ledger.learn_another(&revocation("u", 900, 60_000));
+        assert!(ledger.learn_another(&revocation("u", 1000, 60_000)));
+        assert!(
+            !ledger.learn_another(&revocation("u", 1000, 60_000)),
+            "told"
+        );
+        assert!(ledger.learn_another(&revocation("u", 900, 60_000)));
+        assert!(ledger.learn_another(&revocation("u", 1001, 60_000)));
         let known = ledger.if_above(0);
-        assert_eq!(millis(&known[0]).0, 1001);
-        assert!(!ledger.learn(&revocation("u", 1001, 60_000)), "said again");
+        assert_eq!(millis(&known[0]).0, 1001, "it covers no less");
+        assert!(!ledger.learn(&revocation("u", 900, 60_000)));
         // A time to remember it that no clock holds.
         assert!(ledger.learn(&UserRevocation::new("v", UNIX_EPOCH, Duration::MAX)));
         assert_eq!(ledger.if_above(0).len(), 2);

@@ -83,8 +83,9 @@ impl Node {
 
     /// Another node says that it has revoked this just now.
     pub(crate) fn learn_another(&self, revocation: &UserRevocation) {
-        self.ledger.learn_another(revocation);
-        self.end_streams_of(&revocation.user);
+        if self.ledger.learn_another(revocation) {
+            self.end_streams_of(&revocation.user);
+        }
     }
 
     fn end_streams_of(&self, user: &Arc<str>) {

@@ -166,7 +166,8 @@ impl Identity {
     ///     if !identity.publish || !identity.still_holds() {
     ///         return HttpResponse::Forbidden().finish();
     ///     }
-    ///     match hub.publish("news", Event::data(String::from_utf8_lossy(&body))) {
+    ///     let text = String::from_utf8_lossy(&body).into_owned();
+    ///     match hub.publish("news", Event::data(text)) {
     ///         Ok(_) => HttpResponse::NoContent().finish(),
     ///         Err(_) => HttpResponse::BadRequest().finish(),
     ///     }

@@ -178,8 +178,8 @@ impl Backplane for Node {
     }
 
     fn history(&self, topics: Vec<Arc<str>>, _: u64) -> BackplaneFuture<History> {
-        let event = (Arc::clone(&topics[0]), 7, Event::data("secret"));
-        let events = vec![event];
+        let event = |topic| (topic, 7, Event::data("secret"));
+        let events = topics.into_iter().map(event).collect();
         Box::pin(async move {
             Ok(History {
                 events,

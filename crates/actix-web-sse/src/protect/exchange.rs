@@ -198,7 +198,7 @@ impl Exchange {
     /// and panics if somebody else holds it meanwhile.
     pub(super) fn report_panicked(&self, identity: &Identity) {
         let lost = Visitor::lost(self.version, self.route());
-        let visitor = self.known_of(identity, lost);
+        let visitor = self.known_of(identity, &lost);
         let status = Refusal::new(RefusalReason::Internal).status();
         self.report(&visitor, RefusalReason::Internal, RefusalMode::Hard, status);
     }
@@ -281,11 +281,11 @@ impl Exchange {
     }
 
     fn visitor<'a>(&'a self, request: &'a HttpRequest, identity: &'a Identity) -> Visitor<'a> {
-        self.known_of(identity, Visitor::unknown(request, self.route()))
+        self.known_of(identity, &Visitor::unknown(request, self.route()))
     }
 
     /// Adds what the guards know.
-    fn known_of<'a>(&'a self, identity: &'a Identity, visitor: Visitor<'a>) -> Visitor<'a> {
+    fn known_of<'a>(&'a self, identity: &'a Identity, visitor: &Visitor<'a>) -> Visitor<'a> {
         Visitor {
             origin: &self.origin.class,
             cors: self.origin.cors,
@@ -293,7 +293,7 @@ impl Exchange {
             auth: identity.method,
             user: identity.user.as_deref(),
             token_ttl: identity.ttl(),
-            ..visitor
+            ..*visitor
         }
     }
 }
