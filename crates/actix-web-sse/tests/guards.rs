@@ -25,10 +25,14 @@ mod budgets;
 mod configuration;
 #[path = "guards/cors.rs"]
 mod cors;
+#[path = "guards/extraction.rs"]
+mod extraction;
 #[path = "guards/http2.rs"]
 mod http2;
 #[path = "guards/hub.rs"]
 mod hub;
+#[path = "guards/in_between.rs"]
+mod in_between;
 #[cfg(feature = "jwt")]
 #[path = "guards/jwt.rs"]
 mod jwt;

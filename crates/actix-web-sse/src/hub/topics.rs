@@ -163,6 +163,19 @@ impl Topics {
         Ok(index)
     }
 
+    /// Whether all of these names are there or could be made. No name comes twice.
+    pub(super) fn has_room(&mut self, names: &[Arc<str>], now: Instant) -> bool {
+        let new = names
+            .iter()
+            .filter(|name| self.index(name).is_none())
+            .count();
+        let full = |topics: &Self| topics.len() + new > topics.limits.max_topics;
+        if new > 0 && full(self) {
+            self.sweep(64, now);
+        }
+        new == 0 || !full(self)
+    }
+
     /// A worker has one stream more that follows each of these topics, or none of it is so. No
     /// name comes twice.
     pub(super) fn follow(

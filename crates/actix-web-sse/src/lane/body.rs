@@ -57,7 +57,7 @@ pub(crate) struct EventBody {
     unasked: Option<Unasked>,
     /// Frees the stream's slots when dropped: as long as there is a body, there are its bytes, its
     /// task and its connection, whether or not the stream's end has been reported.
-    permit: Option<Box<dyn Any>>,
+    permit: Option<Rc<dyn Any>>,
 }
 
 /// The client sends behind its stream, and has the server do nothing but look for more.
@@ -101,7 +101,7 @@ impl EventBody {
     }
 
     /// The stream's slots are taken until the body is gone.
-    pub(crate) fn holding(mut self, permit: Option<Box<dyn Any>>) -> Self {
+    pub(crate) fn holding(mut self, permit: Option<Rc<dyn Any>>) -> Self {
         self.permit = permit;
         self
     }

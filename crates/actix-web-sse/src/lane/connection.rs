@@ -72,7 +72,7 @@ pub(crate) struct Connection {
     close_at: Cell<Option<Instant>>,
     aborted: Cell<bool>,
     /// Permits of streams whose last bytes are still in actix's buffer.
-    permits: RefCell<Vec<Box<dyn Any>>>,
+    permits: RefCell<Vec<Rc<dyn Any>>>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -161,7 +161,7 @@ impl Connection {
 
     /// Keeps a permit until everything that was written is with the kernel, and closes the
     /// connection if that takes longer than `stall`.
-    pub(crate) fn keep(&self, permit: Option<Box<dyn Any>>, stall: Duration, now: Instant) {
+    pub(crate) fn keep(&self, permit: Option<Rc<dyn Any>>, stall: Duration, now: Instant) {
         if !self.http2 {
             self.permits.borrow_mut().extend(permit);
             self.close_by(now + stall);

@@ -50,8 +50,10 @@ pub struct Heard {
 #[derive(Debug, Default)]
 pub struct Recording {
     pub attempts: AtomicUsize,
+    /// Refusals of requests that were lost.
+    pub lost: AtomicUsize,
     pub refused: Mutex<Vec<Heard>>,
-    /// Streams that the test's handler has open, and has ever opened.
+    /// Streams that the test's handler has open, and that were ever read from.
     pub active: AtomicUsize,
     pub opened: AtomicUsize,
 }
@@ -79,6 +81,9 @@ impl Observer for Ear {
     }
 
     fn refused(&self, refused: &Refused<'_>) {
+        if refused.visitor.request.is_none() {
+            self.0.lost.fetch_add(1, Ordering::SeqCst);
+        }
         self.0.refused.lock().unwrap().push(Heard {
             route: refused.visitor.route.to_owned(),
             reason: refused.reason.as_str(),
@@ -120,6 +125,8 @@ impl MessageBody for Silent {
                 Some(heartbeat) => std::task::ready!(heartbeat.poll_tick(cx)),
                 None => return Poll::Pending,
             };
+        } else {
+            self.recording.opened.fetch_add(1, Ordering::SeqCst);
         }
         Poll::Ready(Some(Ok(Bytes::from_static(b":\n"))))
     }
@@ -139,9 +146,9 @@ pub async fn events(
     let heartbeat = (request.version() == Version::HTTP_2)
         .then(|| tokio::time::interval(Duration::from_millis(250)));
     recording.active.fetch_add(1, Ordering::SeqCst);
-    recording.opened.fetch_add(1, Ordering::SeqCst);
     HttpResponse::Ok()
         .insert_header(("content-type", "text/event-stream; charset=utf-8"))
+        .insert_header(("x-accel-buffering", "no"))
         .body(Silent {
             _subscriber: subscriber,
             recording: recording.into_inner(),
