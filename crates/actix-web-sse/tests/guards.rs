@@ -44,6 +44,8 @@ mod origin;
 mod outbound;
 #[path = "guards/preflight.rs"]
 mod preflight;
+#[path = "guards/remembered.rs"]
+mod remembered;
 #[path = "guards/revocation.rs"]
 mod revocation;
 #[path = "guards/storm.rs"]

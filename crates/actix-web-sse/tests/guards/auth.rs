@@ -50,93 +50,6 @@ impl Authenticator for Obedient {
     }
 }
 
-/// One token in two tenants is two users: the host says whose it is.
-struct Tenants {
-    asked: Arc<AtomicUsize>,
-    declares: bool,
-}
-
-fn tenant(attempt: &Attempt<'_>) -> String {
-    attempt.request.connection_info().host().to_owned()
-}
-
-impl Authenticator for Tenants {
-    fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let topic = tenant(&attempt);
-        Box::pin(async move { Ok(Identity::user("alice").reading([topic])) })
-    }
-
-    fn cache_key(&self, attempt: &Attempt<'_>) -> CacheKey {
-        match self.declares {
-            true => CacheKey::TokenAnd(tenant(attempt)),
-            false => CacheKey::Never,
-        }
-    }
-}
-
-/// Asks for what the tenant of `host` has, and for what the one of `topic` has.
-async fn tenants(declares: bool) -> (usize, Vec<u16>) {
-    let recording: Arc<Recording> = Arc::default();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let policy = reference(&recording)
-        .auth(auth(|auth| auth.cache = Some(Default::default())))
-        .authenticator(Tenants {
-            asked: Arc::clone(&asked),
-            declares,
-        })
-        .topic(|request| Some(request.query_string().to_owned()))
-        .build()
-        .unwrap();
-    let server = Server::start(&recording, streams(policy));
-    let mut statuses = Vec::new();
-    for (host, topic) in [
-        ("api.example.com", "api.example.com"),
-        ("localhost", "localhost"),
-        ("localhost", "api.example.com"),
-        ("api.example.com", "localhost"),
-        ("api.example.com", "api.example.com"),
-    ] {
-        let request = format!(
-            "GET /events?{topic} HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\
-             Authorization: Bearer shared\r\n\r\n"
-        );
-        statuses.push(server.raw(request).await.status);
-    }
-    (asked.load(Ordering::SeqCst), statuses)
-}
-
-async fn h05_one_token_in_two_tenants_is_remembered_for_neither_unless_declared() {
-    let expected = vec![200, 200, 403, 403, 200];
-    assert_eq!(tenants(false).await, (5, expected.clone()));
-    assert_eq!(tenants(true).await, (2, expected));
-}
-
-/// What looks at more than the token and says nothing, as the trait's default has it.
-struct Silent(Arc<AtomicUsize>);
-
-impl Authenticator for Silent {
-    fn authenticate<'a>(&'a self, _: Attempt<'a>) -> AuthFuture<'a> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Ok(Identity::user("alice")) })
-    }
-}
-
-async fn what_declares_nothing_is_asked_each_time() {
-    let recording: Arc<Recording> = Arc::default();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let policy = reference(&recording)
-        .auth(auth(|auth| auth.cache = Some(Default::default())))
-        .authenticator(Silent(Arc::clone(&asked)))
-        .build()
-        .unwrap();
-    let server = Server::start(&recording, streams(policy));
-    for _ in 0..3 {
-        bearer(&server, "x").await.assert_ok();
-    }
-    assert_eq!(asked.load(Ordering::SeqCst), 3);
-}
-
 fn auth(change: impl FnOnce(&mut AuthConfig)) -> AuthConfig {
     let mut auth = AuthConfig::default();
     auth.required = true;
@@ -466,8 +379,6 @@ over_both! {
     a_user_has_a_limit_of_its_own,
     where_it_is_not_required_credentials_must_hold_all_the_same,
     remembered_tokens_are_not_asked_about_again,
-    h05_one_token_in_two_tenants_is_remembered_for_neither_unless_declared,
-    what_declares_nothing_is_asked_each_time,
     t17_a_revoked_users_token_is_checked_again,
     c07_a_cookie_counts_only_where_credentials_may_travel,
     p02_a06_preflight_and_head,
