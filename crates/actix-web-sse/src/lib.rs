@@ -82,6 +82,7 @@
 
 mod answer;
 pub mod config;
+mod drained;
 mod encode;
 mod event;
 #[cfg(any(fuzzing, test))]
@@ -103,6 +104,7 @@ mod witness;
 
 pub use answer::{Answer, AnswerError};
 pub use config::ConfigError;
+pub use drained::{ConnectionSetup, IntoHubs};
 pub use event::{Event, EventError, EventId, EventName, EventParts, Retry};
 pub use hub::{
     Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, EventHead, History,

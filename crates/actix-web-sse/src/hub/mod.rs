@@ -167,6 +167,11 @@ impl Hub {
             .cloned()
     }
 
+    /// Whether it is a handle of this hub.
+    pub(crate) fn is(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
+    }
+
     /// Publishes an event to everybody who follows the topic. From any thread; never waits for a
     /// subscriber.
     ///
