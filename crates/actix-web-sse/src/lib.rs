@@ -91,6 +91,7 @@ pub mod fuzzing;
 mod headers;
 mod hub;
 mod lane;
+mod mounting;
 pub mod observe;
 pub mod protect;
 mod respond;

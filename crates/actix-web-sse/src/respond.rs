@@ -28,8 +28,10 @@ use crate::{
         missed::Missed,
         schedule::jitter,
     },
+    mounting,
     observe::{
-        CloseReason, ConnectionId, CorsVerdict, Opened, RefusalMode, RefusalReason, Refused, Resume,
+        CloseReason, ConnectionId, CorsVerdict, Misconfiguration, Opened, RefusalMode,
+        RefusalReason, Refused, Resume,
     },
     protect::refusal::Refusal,
     subscriber::Subscriber,
@@ -72,7 +74,10 @@ impl<'a> Opening<'a> {
         hub: &Hub,
     ) -> Result<Self, Box<HttpResponse>> {
         // The worker first: a drain that begins after this stream was let in finds it.
-        let local = Local::of(&hub.shared);
+        let Ok(local) = Local::of(&hub.shared) else {
+            hub.shared.report(Misconfiguration::OutsideRuntime);
+            return Err(Box::new(Refusal::new(RefusalReason::Internal).response()));
+        };
         let mut opening = Self {
             request,
             route: request
@@ -91,6 +96,9 @@ impl<'a> Opening<'a> {
             return Err(Box::new(opening.head(body::None::new().boxed())));
         }
         opening.slot = Some(slot);
+        if opening.local.is_first_stream() && !hub.is_fallback() {
+            mounting::first_stream(&hub.shared, request);
+        }
         Ok(opening)
     }
 

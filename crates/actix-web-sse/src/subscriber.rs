@@ -152,6 +152,8 @@ pub(crate) struct Admission {
     pub(crate) permit: Option<Box<dyn Any>>,
     /// A `Policy` is mounted around the handler and sets the CORS headers and `Vary`.
     pub(crate) guarded: bool,
+    /// Which policy around streams admitted the request, by its address; 0 where none did.
+    pub(crate) policy: usize,
 }
 
 impl Admission {
@@ -166,6 +168,7 @@ impl Admission {
             overload: Overload::default(),
             permit: None,
             guarded: false,
+            policy: 0,
         }
     }
 

@@ -50,7 +50,7 @@ use crate::{
     config::{HubConfig, StreamConfig},
     encode::Unnumbered,
     event::Event,
-    observe::{CloseReason, Observer, Publication},
+    observe::{CloseReason, Misconfiguration, Observer, Publication, Reported},
     subscriber::Subscriber,
     sync::{Mutex, MutexGuard},
 };
@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
+    /// Mistakes in how this hub is mounted.
+    reported: Reported,
 }
 
 /// A stream's place in the count of its hub, from the decision to open it to its end.
@@ -90,6 +92,11 @@ impl Shared {
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Slot> {
         let admitted = self.core().census.admit();
         admitted.then(|| Slot(Arc::clone(self)))
+    }
+
+    /// Reports a mistake in how this hub is mounted, once.
+    pub(crate) fn report(&self, mistake: Misconfiguration) {
+        self.reported.report(&*self.observer, mistake);
     }
 
     /// Tells the backplane that topics were made or removed.
@@ -147,6 +154,8 @@ pub struct HubStats {
     pub draining: bool,
 }
 
+static FALLBACK: OnceLock<Hub> = OnceLock::new();
+
 impl Hub {
     /// Starts with the defaults of [`HubConfig`] and [`StreamConfig`].
     pub fn builder() -> HubBuilder {
@@ -155,8 +164,12 @@ impl Hub {
 
     /// The hub of responses whose application has none: no observer, never drained.
     pub(crate) fn fallback() -> Self {
-        static FALLBACK: OnceLock<Hub> = OnceLock::new();
         FALLBACK.get_or_init(|| HubBuilder::new().make()).clone()
+    }
+
+    /// Whether it stands in for one that the application does not have.
+    pub(crate) fn is_fallback(&self) -> bool {
+        FALLBACK.get().is_some_and(|hub| hub.is(&self.shared))
     }
 
     /// The hub of the application that serves this request.

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use actix_web::{
-    HttpRequest, HttpResponse, body,
+    HttpMessage, HttpRequest, HttpResponse, body,
     http::{
         Method, StatusCode,
         header::{self, HeaderValue},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     headers,
-    observe::{CorsVerdict, RefusalReason},
+    observe::{AuthMethod, CorsVerdict, RefusalReason},
     subscriber::{Admission, Identity},
 };
 
@@ -131,6 +131,8 @@ impl Exchange {
         policy
             .admit_user_everywhere(&mut permit, identity.user.as_ref())
             .await?;
+        // A policy further out has claimed the ticket, and its permit holds the lease.
+        let claim = claim.filter(|_| !claimed_further_out(request));
         match (claim, &policy.tickets) {
             (Some(claim), Some(tickets)) => {
                 let claiming = caught(tickets.claim(claim));
@@ -142,6 +144,14 @@ impl Exchange {
             _ => Ok(Some(Box::new(permit))),
         }
     }
+}
+
+/// Whether another policy around this one has let the request in with its ticket.
+fn claimed_further_out(request: &HttpRequest) -> bool {
+    let extensions = request.extensions();
+    extensions
+        .get::<Admission>()
+        .is_some_and(|outer| outer.policy != 0 && outer.identity.method == AuthMethod::Ticket)
 }
 
 /// The answer to a `HEAD` on a stream: the headers of the `GET`, and nothing is subscribed.

@@ -39,6 +39,12 @@ pub(super) enum Mount {
     Open(Arc<PreflightRules>),
 }
 
+impl Mount {
+    pub(super) const fn is_streams(&self) -> bool {
+        matches!(self, Self::Streams)
+    }
+}
+
 /// What the guards make of a request.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -212,6 +218,11 @@ impl Exchange {
             overload: self.policy.0.overload,
             permit: Some(permit),
             guarded: true,
+            policy: if self.mount.is_streams() {
+                self.policy.number()
+            } else {
+                0
+            },
         }
     }
 

@@ -58,6 +58,13 @@
 //! no limits on streams. Either may stand around a scope, a resource or a whole `App`. Note that
 //! `web::scope("")` takes every path: register what is not to be guarded before it.
 //!
+//! Mount one policy around the streams, once. A policy that is mounted inside itself lets what it
+//! has admitted pass: no second permit is taken, and no ticket is claimed twice. Of two policies
+//! inside each other both check every request and hold their own permits, and a ticket that the
+//! outer one has claimed is not claimed again. Either is reported as
+//! [`Misconfiguration`](crate::observe::Misconfiguration), as is a policy without
+//! [`hosts`](crate::config::PolicyConfig::hosts) on a server that listens beyond the loopback.
+//!
 //! # CORS: ours, and why not actix-cors
 //!
 //! The policy does CORS itself, because a stream needs what `actix-cors` (0.7.2) does not do: it
