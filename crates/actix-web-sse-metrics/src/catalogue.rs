@@ -217,6 +217,10 @@ catalogue! {
     LOG_SUPPRESSED: "sse_log_records_suppressed_total", Kind::Counter,
         [label("event", Values::Closed(3))],
         "Log records left out by the rate limit.";
+    LOG_DROPPED: "sse_log_records_dropped_total", Kind::Counter, [],
+        "Log lines that were lost because nobody read the log fast enough, or it could not be written.";
+    MISCONFIGURED: "sse_misconfigured", Kind::Gauge, [label("cause", Values::Closed(7))],
+        "1 where a request showed that the library is mounted wrongly, else 0; the log has the remedy.";
     BACKPLANE_CONNECTED: "sse_backplane_connected", Kind::Gauge, [],
         "1 while the backplane's engine answers, else 0. Of the backplane there are metrics only where a hub has one.";
     BACKPLANE_SILENT: "sse_backplane_silent_seconds", Kind::Gauge, [],

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use actix_web_sse::observe::{AuthMethod, CloseReason, CorsVerdict};
+use actix_web_sse::observe::{AuthMethod, CloseReason, CorsVerdict, Misconfiguration};
 use prometheus::{
     core::{Collector, Desc},
     proto,
@@ -278,6 +278,13 @@ impl RecorderCollector {
         families.family(&c::LOG_SUPPRESSED, |family| {
             for event in LogEvent::ALL {
                 family.count(&[event.as_str()], self.core.logs.suppressed(*event));
+            }
+        });
+        families.single(&c::LOG_DROPPED, self.core.logs.dropped() as f64);
+        families.family(&c::MISCONFIGURED, |family| {
+            for cause in Misconfiguration::ALL {
+                let seen = self.core.mistakes.seen(*cause);
+                family.value(&[cause.as_str()], f64::from(u8::from(seen)));
             }
         });
     }

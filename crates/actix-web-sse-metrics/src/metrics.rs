@@ -1,6 +1,6 @@
 //! The handle that everything else hangs on, and its builder.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use prometheus::{Registry, proto::MetricFamily};
 
@@ -16,7 +16,7 @@ use crate::{
         render,
     },
     levels::LimitScope,
-    log::{Log, LogBuilder},
+    log::{JsonLayer, Log, LogBuilder, LogGuard, json_layer_to},
     process::ProcessCollector,
     recorder::Recorder,
     reports::ReportsEndpoint,
@@ -84,6 +84,19 @@ impl Metrics {
         Log::builder()
             .counts(Arc::clone(&self.core.logs))
             .closes(self.core.closes.clone())
+    }
+
+    /// [`log::json_layer_to`](crate::log::json_layer_to), with what it drops exported as
+    /// `sse_log_records_dropped_total`.
+    pub fn json_layer(&self, writer: impl io::Write + Send + 'static) -> (JsonLayer, LogGuard) {
+        let (layer, guard) = json_layer_to(writer);
+        self.count_dropped(&guard);
+        (layer, guard)
+    }
+
+    /// Exports what this queue drops, for a log that was there before the metrics.
+    pub fn count_dropped(&self, guard: &LogGuard) {
+        self.core.logs.queue(guard.counter());
     }
 
     /// Declares a limit that no policy told of.

@@ -6,9 +6,9 @@ use actix_web::http::{Method, Version, header};
 use actix_web_sse::{
     BackplaneWatch,
     observe::{
-        AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass,
-        PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
-        StreamObserver, Visitor,
+        AuthMethod, CloseReason, CorsVerdict, Destination, End, Meter, Misconfiguration, Observer,
+        Opened, OriginClass, PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed,
+        Resume, StreamObserver, Visitor,
     },
 };
 
@@ -125,6 +125,14 @@ impl Observer for Recorder {
 
     fn draining(&self) {
         self.core.levels.drain();
+    }
+
+    fn misconfigured(&self, mistake: Misconfiguration) {
+        self.core.mistakes.note(mistake);
+    }
+
+    fn destination(&self) -> Destination {
+        Destination::of(&*self.core)
     }
 }
 

@@ -24,13 +24,17 @@ struct Demo {
 
 impl Demo {
     fn start(config: &str) -> Self {
+        Self::start_with_log(config, Stdio::null())
+    }
+
+    fn start_with_log(config: &str, log: Stdio) -> Self {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
         file.write_all(config.as_bytes()).unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_demo"))
             .arg("--config")
             .arg(file.path())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let said = BufReader::new(process.stdout.take().unwrap());
@@ -386,4 +390,66 @@ fn operators_have_no_endpoint_unless_the_configuration_says_so() {
     let demo = Demo::start(CONFIG);
     let reply = demo.ask("page", "GET /operators HTTP/1.1", "");
     assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+}
+
+/// The value of an unlabelled metric.
+fn metric(demo: &Demo, name: &str) -> f64 {
+    let metrics = demo.ask("metrics", "GET /metrics HTTP/1.1", "");
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.expect(name).parse().unwrap()
+}
+
+/// The pipe takes 64 KiB, some eighty opens; then the log's queue fills, and then lines are dropped.
+#[test]
+fn h09_a_log_that_nobody_reads_stops_neither_streams_nor_health_checks() {
+    let config = CONFIG.replace("workers = 1", "workers = 2")
+        + "[policy.limits]\nconnects_per_second = 100000\n";
+    let mut demo = Demo::start_with_log(&config, Stdio::piped());
+    let log = demo.process.stderr.take().expect("piped");
+    let began = Instant::now();
+    let mut opens = 0;
+    while metric(&demo, "sse_log_records_dropped_total") == 0.0 {
+        assert!(began.elapsed() < 3 * LIMIT, "no line lost in {opens} opens");
+        for _ in 0..200 {
+            read_to(&mut stream(&demo), "retry:");
+            opens += 1;
+        }
+    }
+    let mut open = stream(&demo);
+    read_to(&mut open, "retry:");
+    for _ in 0..20 {
+        let health = demo.ask("page", "GET /healthz HTTP/1.1", "");
+        assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+    }
+    let head = "POST /publish HTTP/1.1\r\nContent-Type: text/plain";
+    demo.ask("publish", head, "delivered all the same");
+    read_to(&mut open, "data: delivered all the same");
+    // It ends although nobody takes what is left of the log.
+    demo.terminate();
+    let since = Instant::now();
+    while demo.process.try_wait().unwrap().is_none() {
+        assert!(since.elapsed() < LIMIT, "the process goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(log);
+}
+
+#[test]
+fn the_log_is_written_to_its_end() {
+    let mut demo = Demo::start_with_log(CONFIG, Stdio::piped());
+    for _ in 0..20 {
+        read_to(&mut stream(&demo), "retry:");
+    }
+    demo.terminate();
+    let mut log = String::new();
+    let stderr = demo.process.stderr.as_mut().expect("piped");
+    stderr.read_to_string(&mut log).unwrap();
+    let lines = |event: &str| log.matches(&format!("\"event\":\"{event}\"")).count();
+    assert_eq!(
+        (lines("sse_connect"), lines("sse_close")),
+        (20, 20),
+        "{log}"
+    );
 }
