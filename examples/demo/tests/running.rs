@@ -368,7 +368,7 @@ fn nobody_is_signed_in_where_the_configuration_does_not_say_so() {
 
 #[test]
 fn browsers_can_report_and_operators_can_look() {
-    let demo = Demo::start(&format!("{CONFIG}[metrics]\noperators = \"loopback\"\n"));
+    let demo = Demo::start(&format!("{CONFIG}[metrics]\noperators = \"token\"\n"));
     let script = demo.ask("foreign", "GET /sse-reports/client.js HTTP/1.1", "");
     assert!(script.contains("export function watch"), "{script}");
     let beacon = "POST /sse-reports HTTP/1.1\r\nContent-Type: text/plain";
@@ -379,10 +379,39 @@ fn browsers_can_report_and_operators_can_look() {
         metrics.contains("sse_client_reports_total{diagnosis=\"cors_blocked\"} 1"),
         "{metrics}"
     );
-    let seen = demo.ask("operators", "GET /operators HTTP/1.1", "");
-    assert!(seen.contains("\"topAddresses\""), "{seen}");
     let foreign = demo.ask("foreign", "GET /operators HTTP/1.1", "");
     assert!(foreign.starts_with("HTTP/1.1 404 "), "{foreign}");
+}
+
+#[test]
+fn h10_operators_need_the_token_that_is_printed() {
+    let demo = Demo::start(&format!("{CONFIG}[metrics]\noperators = \"token\"\n"));
+    let ask = |more: &str| demo.ask("operators", &format!("GET /operators HTTP/1.1{more}"), "");
+    let token = demo.at("token");
+    assert!(token.len() >= 16, "{token}");
+    let seen = ask(&format!("\r\nAuthorization: Bearer {token}"));
+    assert!(seen.contains("\"topAddresses\""), "{seen}");
+    let refused = ask("");
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+    let refused = ask(&format!(
+        "\r\nAuthorization: Bearer {}",
+        "0".repeat(token.len())
+    ));
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+}
+
+#[test]
+fn h10_the_loopback_is_an_explicit_choice_and_looks_at_the_host() {
+    let config = format!("{CONFIG}[metrics]\noperators = \"loopback-without-token\"\n");
+    let demo = Demo::start(&config);
+    let seen = demo.ask("operators", "GET /operators HTTP/1.1", "");
+    assert!(seen.contains("\"topAddresses\""), "{seen}");
+    let mut socket = TcpStream::connect(demo.host("operators")).unwrap();
+    let rebound = "GET /operators HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    socket.write_all(rebound.as_bytes()).unwrap();
+    let mut reply = String::new();
+    socket.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with("HTTP/1.1 403 "), "{reply}");
 }
 
 #[test]
