@@ -79,6 +79,7 @@
 //! many people use what. It is never behind the stream guards, and has no CORS headers.
 
 mod ages;
+mod attempts;
 mod backplane;
 mod catalogue;
 mod cells;

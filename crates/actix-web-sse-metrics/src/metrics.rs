@@ -2,6 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
+use actix_web_sse::Policy;
 use prometheus::{Registry, proto::MetricFamily};
 
 use crate::{
@@ -131,9 +132,11 @@ impl Metrics {
     /// import { watch } from 'https://api.example.com/sse-reports/client.js';
     /// const source = watch(new EventSource(url), 'https://api.example.com/sse-reports');
     /// ```
+    /// The policy of the streams says whose reports count: those of its origins, and of each client
+    /// address a share.
     #[must_use]
-    pub fn reports(&self, path: &str) -> ReportsEndpoint {
-        ReportsEndpoint::new(Arc::clone(&self.core), path)
+    pub fn reports(&self, path: &str, policy: &Policy) -> ReportsEndpoint {
+        ReportsEndpoint::new(Arc::clone(&self.core), path, policy.clone())
     }
 
     /// The metrics in Prometheus's text format 0.0.4.

@@ -31,6 +31,8 @@ pub struct Recorder {
 impl Observer for Recorder {
     fn attempted(&self, visitor: &Visitor<'_>) {
         self.core.route(visitor.route).attempts.inc();
+        let client = Client::of(visitor.address, self.core.ipv6_prefix);
+        self.core.attempts.note(client, self.core.clock.now());
     }
 
     fn refused(&self, refused: &Refused<'_>) {
@@ -86,6 +88,8 @@ impl Observer for Recorder {
             .closes
             .detection(visitor.request.version() == Version::HTTP_2);
         let now = core.clock.now();
+        // Again, for streams without a policy: nobody has told of their attempt.
+        core.attempts.note(client, now);
         let local = Local::of(&streams.threads);
         let mut stream = Box::new(Stream {
             age: local.open(now),

@@ -70,6 +70,7 @@ pub(crate) async fn serve(demo: Demo) -> io::Result<()> {
     if let Some(listener) = listeners.foreign {
         let site = ForeignSite {
             page: page.clone(),
+            policy: policy.clone(),
             metrics: metrics.clone(),
             counts: metrics_at.is_none(),
         };

@@ -371,12 +371,23 @@ fn browsers_can_report_and_operators_can_look() {
     let demo = Demo::start(&format!("{CONFIG}[metrics]\noperators = \"token\"\n"));
     let script = demo.ask("foreign", "GET /sse-reports/client.js HTTP/1.1", "");
     assert!(script.contains("export function watch"), "{script}");
+    let origin = demo.at("page").trim_end_matches('/').to_owned();
     let beacon = "POST /sse-reports HTTP/1.1\r\nContent-Type: text/plain";
-    let reply = demo.ask("page", beacon, "cors_blocked");
-    assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+    for (head, body) in [
+        (beacon.to_owned(), "network"),
+        (
+            format!("{beacon}\r\nOrigin: https://evil.example"),
+            "network",
+        ),
+        (format!("{beacon}\r\nOrigin: {origin}"), "network"),
+    ] {
+        let reply = demo.ask("page", &head, body);
+        assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+    }
     let metrics = demo.ask("metrics", "GET /metrics HTTP/1.1", "");
     assert!(
-        metrics.contains("sse_client_reports_total{diagnosis=\"cors_blocked\"} 1"),
+        metrics
+            .contains("sse_client_reports_total{diagnosis=\"network\",origin=\"same_origin\"} 1"),
         "{metrics}"
     );
     let foreign = demo.ask("foreign", "GET /operators HTTP/1.1", "");
