@@ -119,7 +119,7 @@ fn m03_secrets_that_hold_stand_in_no_output() {
     let settings = Settings::reference()
         .without_limits()
         .set("server.sign_in", true)
-        .set("metrics.operators", "loopback");
+        .set("metrics.operators", "loopback-without-token");
     let demo = Demo::start(DEMO, &settings);
     let json = |method: &str, target: &str, body: &str| {
         Request::new(method, target).body("application/json", body)

@@ -52,6 +52,8 @@ impl Application {
         let policy = Policy::builder()
             .allow_origin(origin)
             .credentials(true)
+            // The proxies of tests, and tests that stand in for them.
+            .trusted_proxy("127.0.0.1")
             .observer(metrics.observer())
             .build()
             .unwrap();
@@ -68,7 +70,7 @@ impl Application {
                     App::new()
                         .app_data(hub.clone())
                         .service(shown.endpoint("/metrics"))
-                        .service(shown.reports("/sse-reports"))
+                        .service(shown.reports("/sse-reports", &policy))
                         .wrap(CorsWitness)
                         .route("/private", web::get().to(events))
                         .service(

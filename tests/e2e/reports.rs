@@ -1,14 +1,16 @@
 //! S46, facts B12: the script on the page finds out why `EventSource` gave up, and tells.
 
-use actix_web_sse_tests::{Answer, Browser, BrowserKind, LIMIT, Site, free_port, until};
+use actix_web_sse_tests::{
+    Answer, Browser, BrowserKind, LIMIT, Nginx, Request, Site, free_port, until,
+};
 
 use crate::application::Application;
 
 /// Opens a stream on a page and waits until the report about it is counted as this.
 fn is_diagnosed(browser: &Browser, application: &Application, page: &str, url: &str, as_: &str) {
     let page = browser.open(page);
-    let sample = format!("sse_client_reports_total{{diagnosis=\"{as_}\"}} ");
-    let before = application.samples(&sample);
+    let sample = format!("sse_client_reports_total{{diagnosis=\"{as_}\",");
+    let before = application.sum(&sample);
     page.evaluate(&format!(
         "(async () => {{
             const {{ watch }} = await import('{}');
@@ -20,7 +22,7 @@ fn is_diagnosed(browser: &Browser, application: &Application, page: &str, url: &
     ));
     page.wait("source.readyState === 2");
     until(&format!("{url} is reported as {as_}"), LIMIT, || {
-        (application.samples(&sample) != before).then_some(())
+        (application.sum(&sample) > before).then_some(())
     });
     page.close();
 }
@@ -43,12 +45,10 @@ fn each_diagnosis_is_found_and_counted(kind: BrowserKind) {
         is_diagnosed(&browser, &application, page, url, as_);
     };
 
-    let stream = application.url("/events");
-    let foreign = Site::empty();
-    diagnosed(&foreign.origin(), &stream, "cors_blocked");
-    // One page was refused; what its script asked afterwards is no more of it.
-    assert_eq!(application.sum("sse_connections_rejected_total{"), 1);
-    assert_eq!(application.sum("sse_rejected_origins_total{"), 1);
+    // A route without CORS headers: the reply is the application's, and the page may not read it.
+    diagnosed(&origin, &application.url("/private"), "cors_blocked");
+    let shares = "sse_client_blocked_reports_total{";
+    assert_eq!(application.sum(shares), 1);
 
     let failing = answers(503, "application/json");
     diagnosed(&origin, &failing.origin(), "http_status");
@@ -73,10 +73,12 @@ fn each_diagnosis_is_found_and_counted(kind: BrowserKind) {
     let lost = Site::serve(move |_| Answer::status(307).header("Location", &nowhere));
     diagnosed(&origin, &lost.origin(), "network");
 
-    // What the script asked was neither a stream nor the end of one.
+    // Beside the one stream that was blocked, what the script asked was neither a stream nor the
+    // end of one.
+    assert_eq!(application.sum("sse_connections_opened_total{"), 1);
     for counter in [
-        "sse_connections_opened_total",
-        "sse_connections_closed_total",
+        "sse_connections_opened_total{auth_method=\"none\",origin=\"same_origin\"",
+        "sse_connections_rejected_total{",
     ] {
         let samples = application.samples(counter);
         assert!(
@@ -84,11 +86,62 @@ fn each_diagnosis_is_found_and_counted(kind: BrowserKind) {
             "{samples:?}"
         );
     }
-    let dropped = application.samples("sse_client_reports_total{diagnosis=\"dropped\"} ");
-    assert_eq!(dropped, ["0"]);
+    let dropped = application.sum("sse_client_reports_total{diagnosis=\"dropped\",");
+    assert_eq!(dropped, 0);
 }
 
 crate::in_each_browser!(each_diagnosis_is_found_and_counted);
+
+/// What the page sees of it is what it sees of a reply without CORS headers.
+fn h11_a_proxys_error_page_is_not_reported_as_blocked_by_cors(kind: BrowserKind) {
+    let pages = Site::empty();
+    let origin = pages.origin();
+    let application = Application::start(&origin);
+    let browser = Browser::launch(kind);
+    let nowhere = free_port();
+    let proxy = Nginx::start(&format!(
+        "server {{ listen {{listen}}; location / {{ proxy_pass http://127.0.0.1:{nowhere}; }} }}"
+    ));
+    let stream = format!("http://{}/events", proxy.address());
+    is_diagnosed(&browser, &application, &origin, &stream, "unknown");
+    let blocked = application.sum("sse_client_reports_total{diagnosis=\"cors_blocked\",");
+    assert_eq!(blocked, 0);
+}
+
+crate::in_each_browser!(h11_a_proxys_error_page_is_not_reported_as_blocked_by_cors);
+
+/// Anybody can be such a page.
+fn h11_a_page_that_is_not_allowed_is_not_counted(kind: BrowserKind) {
+    let foreign = Site::empty();
+    let application = Application::start("https://app.example.com");
+    let browser = Browser::launch(kind);
+    let page = browser.open(&foreign.origin());
+    page.evaluate(&format!(
+        "(async () => {{
+            const {{ watch, diagnose }} = await import('{}');
+            globalThis.source = watch(new EventSource('{}'), '{}');
+            globalThis.source.addEventListener('error', async () => {{
+                globalThis.diagnosis = await diagnose(source);
+            }});
+        }})()",
+        application.url("/sse-reports/client.js"),
+        application.url("/events"),
+        application.url("/sse-reports"),
+    ));
+    page.wait("globalThis.diagnosis === 'unreadable'");
+    // A report that comes after those of the page.
+    let late = Request::new("POST", "/sse-reports")
+        .header("Origin", "https://app.example.com")
+        .body("text/plain", "network");
+    page.wait("new Promise((done) => setTimeout(() => done(true), 500))");
+    assert_eq!(late.send(application.address).status(), 204);
+    assert_eq!(application.sum("sse_client_reports_total{"), 1);
+    // One page was refused; what its script asked afterwards is no more of it.
+    assert_eq!(application.sum("sse_connections_rejected_total{"), 1);
+    assert_eq!(application.sum("sse_rejected_origins_total{"), 1);
+}
+
+crate::in_each_browser!(h11_a_page_that_is_not_allowed_is_not_counted);
 
 fn a_stream_that_works_is_not_reported(kind: BrowserKind) {
     let pages = Site::empty();

@@ -16,10 +16,9 @@ use std::{
 
 use actix_web::{App as Application, HttpServer, Responder, dev::ServerHandle, rt::System, web};
 use actix_web_sse::{
-    EventServer, ForEventStreams, Hub, Subscriber,
+    ConnectionSetup, EventServer, ForEventStreams, Hub, Subscriber,
     config::{HubConfig, StreamConfig},
     observe::{CloseReason, End, Observer, Opened, StreamObserver},
-    tune_socket,
 };
 
 use crate::{LIMIT, port::local, until};
@@ -132,7 +131,6 @@ impl App {
         routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> Self {
         let account = Account::default();
-        let stall = stream.stall;
         let hub = Hub::builder()
             .config(hub)
             .stream(stream)
@@ -145,6 +143,7 @@ impl App {
             let (hub, connections) = (hub.clone(), Arc::clone(&connections));
             move || {
                 let served = hub.clone();
+                let setup = ConnectionSetup::new(&hub);
                 let application = move || {
                     Application::new()
                         .app_data(served.clone())
@@ -158,7 +157,7 @@ impl App {
                                 .workers(workers)
                                 .for_event_streams(&hub)
                                 .on_connect(move |io, data| {
-                                    tune_socket(io, stall);
+                                    setup.apply(io, data);
                                     data.insert(Counted::new(&connections));
                                 })
                                 .bind_auto_h2c(local(0))

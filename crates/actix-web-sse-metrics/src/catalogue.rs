@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::reports::SHARES;
+
 /// What kind of metric a row is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -205,8 +207,11 @@ catalogue! {
         ],
         "Always 1; the labels tell which CORS policy this process enforces.";
     CLIENT_REPORTS: "sse_client_reports_total", Kind::Counter,
-        [label("diagnosis", Values::Closed(6))],
-        "Reports by browsers whose EventSource gave up; dropped: reports that were not believed.";
+        [ORIGIN, label("diagnosis", Values::Closed(7))],
+        "Reports by browsers of allowed origins whose EventSource gave up; unknown: not certainly a reply of the application's; dropped: reports that were not believed.";
+    CLIENT_BLOCKED: "sse_client_blocked_reports_total", Kind::Counter,
+        [ORIGIN, label("share", Values::Closed(SHARES))],
+        "Reports that CORS blocked a stream, by the share of all client addresses that the client belongs to: several shares are several clients.";
     DRAINING: "sse_draining", Kind::Gauge, [],
         "1 while the process drains, else 0.";
     LABEL_OVERFLOW: "sse_label_overflow_total", Kind::Counter,
@@ -217,6 +222,10 @@ catalogue! {
     LOG_SUPPRESSED: "sse_log_records_suppressed_total", Kind::Counter,
         [label("event", Values::Closed(3))],
         "Log records left out by the rate limit.";
+    LOG_DROPPED: "sse_log_records_dropped_total", Kind::Counter, [],
+        "Log lines that were lost because nobody read the log fast enough, or it could not be written.";
+    MISCONFIGURED: "sse_misconfigured", Kind::Gauge, [label("cause", Values::Closed(7))],
+        "1 where a request showed that the library is mounted wrongly, else 0; the log has the remedy.";
     BACKPLANE_CONNECTED: "sse_backplane_connected", Kind::Gauge, [],
         "1 while the backplane's engine answers, else 0. Of the backplane there are metrics only where a hub has one.";
     BACKPLANE_SILENT: "sse_backplane_silent_seconds", Kind::Gauge, [],

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use actix_web_sse::observe::{AuthMethod, CloseReason, CorsVerdict};
+use actix_web_sse::observe::{AuthMethod, CloseReason, CorsVerdict, Misconfiguration};
 use prometheus::{
     core::{Collector, Desc},
     proto,
@@ -17,7 +17,7 @@ use crate::{
     labels::OTHER,
     levels::LimitScope,
     log::LogEvent,
-    reports::Diagnosis,
+    reports::{Diagnosis, SHARES},
     route::{RESUMES, Route, Streams},
     worker::Totals,
 };
@@ -265,9 +265,27 @@ impl RecorderCollector {
     }
 
     fn records(&self, families: &mut Families) {
+        let names = self.core.origins.names();
+        // A page has an origin, and as a rule one with a label of its own.
+        let origins = names.iter().enumerate().filter(|(number, name)| {
+            !["none", "null", OTHER].contains(&&***name) || self.core.reports.any(*number)
+        });
+        let origins = origins.collect::<Vec<_>>();
         families.family(&c::CLIENT_REPORTS, |family| {
-            for diagnosis in Diagnosis::ALL {
-                family.count(&[diagnosis.as_str()], self.core.reports.get(*diagnosis));
+            for (number, origin) in &origins {
+                for diagnosis in Diagnosis::ALL {
+                    let count = self.core.reports.get(*number, *diagnosis);
+                    family.count(&[origin, diagnosis.as_str()], count);
+                }
+            }
+        });
+        families.family(&c::CLIENT_BLOCKED, |family| {
+            // CORS blocks no page of the server's own origin.
+            for (number, origin) in origins.iter().filter(|(_, name)| &***name != "same_origin") {
+                for share in 0..SHARES {
+                    let count = self.core.reports.blocked(*number, share);
+                    family.count(&[origin, &share.to_string()], count);
+                }
             }
         });
         families.family(&c::LOG_RECORDS, |family| {
@@ -278,6 +296,13 @@ impl RecorderCollector {
         families.family(&c::LOG_SUPPRESSED, |family| {
             for event in LogEvent::ALL {
                 family.count(&[event.as_str()], self.core.logs.suppressed(*event));
+            }
+        });
+        families.single(&c::LOG_DROPPED, self.core.logs.dropped() as f64);
+        families.family(&c::MISCONFIGURED, |family| {
+            for cause in Misconfiguration::ALL {
+                let seen = self.core.mistakes.seen(*cause);
+                family.value(&[cause.as_str()], f64::from(u8::from(seen)));
             }
         });
     }

@@ -12,6 +12,7 @@ use std::{
 use actix_web_sse::observe::OriginClass;
 
 use crate::{
+    attempts::RecentAttempts,
     backplane::Backplanes,
     catalogue::{Bounds, CLIENT_STREAMS, TOKEN_TTL},
     cells::{Counter, Histogram},
@@ -21,6 +22,7 @@ use crate::{
     labels::LabelSet,
     levels::Levels,
     log::LogCounts,
+    mistakes::Mistakes,
     origins::RejectedOrigins,
     reports::{ReportCounts, ReportLimit},
     route::Route,
@@ -46,8 +48,10 @@ pub(crate) struct Core {
     pub(crate) levels: Levels,
     pub(crate) backplanes: Backplanes,
     pub(crate) logs: Arc<LogCounts>,
+    pub(crate) mistakes: Mistakes,
     pub(crate) reports: ReportCounts,
     pub(crate) report_limit: ReportLimit,
+    pub(crate) attempts: RecentAttempts,
     scrape_nanos: AtomicU64,
 }
 
@@ -74,6 +78,8 @@ impl Core {
         let origins = FIXED_ORIGINS
             .into_iter()
             .chain(settings.origins.iter().map(|o| &**o));
+        let origins = LabelSet::new(origins, settings.more_origins);
+        let reports = ReportCounts::new(origins.max());
         let core = Self {
             clock,
             closes: settings.closes,
@@ -82,7 +88,7 @@ impl Core {
             routes: RwLock::default(),
             declared_routes: settings.routes.len(),
             auth_required: settings.auth_required,
-            origins: LabelSet::new(origins, settings.more_origins),
+            origins,
             rejected: RejectedOrigins::new(settings.rejected_origins, settings.rejected_threshold),
             clients: Clients::default(),
             client_streams: Histogram::new(bounds(&CLIENT_STREAMS)),
@@ -91,8 +97,10 @@ impl Core {
             levels: Levels::default(),
             backplanes: Backplanes::default(),
             logs: Arc::default(),
-            reports: ReportCounts::default(),
+            mistakes: Mistakes::default(),
+            reports,
             report_limit: ReportLimit::default(),
+            attempts: RecentAttempts::default(),
             scrape_nanos: AtomicU64::new(0),
         };
         for route in &settings.routes {

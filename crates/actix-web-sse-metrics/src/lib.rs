@@ -9,6 +9,8 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let metrics = Metrics::builder().auth_required("/events").build()?;
+//! // To the subscriber; the guard lives to the end of `main`.
+//! let (lines, _guard) = metrics.json_layer(std::io::stdout());
 //! let log = metrics.log().build();
 //! let hub = Hub::builder().observer((metrics.observer(), log)).build()?;
 //! println!("at most {} series", metrics.max_series());
@@ -65,6 +67,10 @@
 //!   counts as an attempt and, if the origin was never seen before, among the distinct ones, but
 //!   not as another rejection. A `HEAD` that is refused for anything else counts like every request: tokens can
 //!   be tried with it.
+//! - **A log that nobody reads.** Lines go through a bounded queue; when it is full they are
+//!   dropped and counted in `sse_log_records_dropped_total`, and nothing waits.
+//! - **Mistakes in mounting.** What a request shows to be mounted wrongly is
+//!   `sse_misconfigured{cause="…"} 1`, and a line of the log with the remedy.
 //! - **Probes.** What a client that says it is `sse-probe` closes at once is no immediate close, the
 //!   foreign origins that it sends are no rejected origins by name, and the IDs that it makes up
 //!   no resumes: each would be worth an alert on a quiet server. Its streams and refusals count.
@@ -73,6 +79,7 @@
 //! many people use what. It is never behind the stream guards, and has no CORS headers.
 
 mod ages;
+mod attempts;
 mod backplane;
 mod catalogue;
 mod cells;
@@ -88,6 +95,7 @@ mod labels;
 mod levels;
 pub mod log;
 mod metrics;
+mod mistakes;
 mod origins;
 mod probe;
 mod process;

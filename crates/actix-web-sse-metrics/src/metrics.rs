@@ -1,7 +1,8 @@
 //! The handle that everything else hangs on, and its builder.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
+use actix_web_sse::Policy;
 use prometheus::{Registry, proto::MetricFamily};
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         render,
     },
     levels::LimitScope,
-    log::{Log, LogBuilder},
+    log::{JsonLayer, Log, LogBuilder, LogGuard, json_layer_to},
     process::ProcessCollector,
     recorder::Recorder,
     reports::ReportsEndpoint,
@@ -86,6 +87,19 @@ impl Metrics {
             .closes(self.core.closes.clone())
     }
 
+    /// [`log::json_layer_to`](crate::log::json_layer_to), with what it drops exported as
+    /// `sse_log_records_dropped_total`.
+    pub fn json_layer(&self, writer: impl io::Write + Send + 'static) -> (JsonLayer, LogGuard) {
+        let (layer, guard) = json_layer_to(writer);
+        self.count_dropped(&guard);
+        (layer, guard)
+    }
+
+    /// Exports what this queue drops, for a log that was there before the metrics.
+    pub fn count_dropped(&self, guard: &LogGuard) {
+        self.core.logs.queue(guard.counter());
+    }
+
     /// Declares a limit that no policy told of.
     pub fn set_limit(&self, scope: LimitScope, streams: u64) {
         self.core.levels.limit(scope, streams);
@@ -118,9 +132,11 @@ impl Metrics {
     /// import { watch } from 'https://api.example.com/sse-reports/client.js';
     /// const source = watch(new EventSource(url), 'https://api.example.com/sse-reports');
     /// ```
+    /// The policy of the streams says whose reports count: those of its origins, and of each client
+    /// address a share.
     #[must_use]
-    pub fn reports(&self, path: &str) -> ReportsEndpoint {
-        ReportsEndpoint::new(Arc::clone(&self.core), path)
+    pub fn reports(&self, path: &str, policy: &Policy) -> ReportsEndpoint {
+        ReportsEndpoint::new(Arc::clone(&self.core), path, policy.clone())
     }
 
     /// The metrics in Prometheus's text format 0.0.4.

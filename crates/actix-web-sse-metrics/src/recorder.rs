@@ -6,9 +6,9 @@ use actix_web::http::{Method, Version, header};
 use actix_web_sse::{
     BackplaneWatch,
     observe::{
-        AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass,
-        PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
-        StreamObserver, Visitor,
+        AuthMethod, CloseReason, CorsVerdict, Destination, End, Meter, Misconfiguration, Observer,
+        Opened, OriginClass, PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed,
+        Resume, StreamObserver, Visitor,
     },
 };
 
@@ -31,6 +31,8 @@ pub struct Recorder {
 impl Observer for Recorder {
     fn attempted(&self, visitor: &Visitor<'_>) {
         self.core.route(visitor.route).attempts.inc();
+        let client = Client::of(visitor.address, self.core.ipv6_prefix);
+        self.core.attempts.note(client, self.core.clock.now());
     }
 
     fn refused(&self, refused: &Refused<'_>) {
@@ -90,6 +92,8 @@ impl Observer for Recorder {
 
         let detection = core.closes.detection(visitor.version == Version::HTTP_2);
         let now = core.clock.now();
+        // Again, for streams without a policy: nobody has told of their attempt.
+        core.attempts.note(client, now);
         let local = Local::of(&streams.threads);
         let mut stream = Box::new(Stream {
             age: local.open(now),
@@ -129,6 +133,14 @@ impl Observer for Recorder {
 
     fn draining(&self) {
         self.core.levels.drain();
+    }
+
+    fn misconfigured(&self, mistake: Misconfiguration) {
+        self.core.mistakes.note(mistake);
+    }
+
+    fn destination(&self) -> Destination {
+        Destination::of(&*self.core)
     }
 }
 

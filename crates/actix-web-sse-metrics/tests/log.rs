@@ -15,8 +15,8 @@ use actix_web::{
     App, HttpMessage, HttpRequest, HttpResponse, http::header::HeaderValue, test::TestRequest, web,
 };
 use actix_web_sse::observe::{
-    AuthMethod, CloseReason, CorsVerdict, End, Observer, Opened, OriginClass, RefusalMode,
-    RefusalReason, Refused, Resume, Visitor,
+    AuthMethod, CloseReason, CorsVerdict, End, Misconfiguration, Observer, Opened, OriginClass,
+    RefusalMode, RefusalReason, Refused, Resume, Visitor,
 };
 use actix_web_sse_metrics::{
     Metrics,
@@ -396,4 +396,27 @@ async fn m03_no_secret_of_a_request_reaches_any_log() {
     assert!(text.contains("http.route"), "the spans were printed");
     assert!(text.contains("sse_close"), "the records were printed");
     assert!(!text.contains("CANARY"), "{text}");
+}
+
+#[test]
+fn a_mistake_in_mounting_is_one_line_with_its_remedy_and_one_series() {
+    let sink = Sink::default();
+    let _installed = sink.install();
+    let metrics = Metrics::new().unwrap();
+    let observers = [0, 1].map(|_| (metrics.observer(), metrics.log().build()));
+    for observer in &observers {
+        observer.misconfigured(Misconfiguration::HubNotDrained);
+    }
+    let lines = sink.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["event"], "sse_misconfigured");
+    assert_eq!(lines[0]["cause"], "hub_not_drained");
+    let remedy = lines[0]["remedy"].as_str().unwrap();
+    assert!(remedy.contains(".for_event_streams([&one, &other])"));
+    let text = metrics.text();
+    assert!(text.contains("sse_misconfigured{cause=\"hub_not_drained\"} 1"));
+    assert!(text.contains("sse_misconfigured{cause=\"no_hub\"} 0"));
+    let [one, other] = observers.map(|observer| observer.destination());
+    assert_eq!(one, other, "made by the same metrics");
+    assert_ne!(one, metrics.observer().destination(), "without the log");
 }

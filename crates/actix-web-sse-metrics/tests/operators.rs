@@ -46,15 +46,20 @@ fn from(address: &str) -> TestRequest {
 }
 
 #[actix_web::test]
-async fn only_the_holder_of_the_token_is_told() {
+async fn h10_only_the_holder_of_the_token_is_told() {
     let metrics = Metrics::new().unwrap();
     let access = OperatorAccess::bearer(TOKEN).unwrap();
     assert!(!format!("{access:?}").contains(TOKEN));
     for (request, expected) in [
         (bearer(TOKEN), StatusCode::OK),
-        (bearer("a-token-of-24-bytes-lone"), StatusCode::UNAUTHORIZED),
-        (bearer(""), StatusCode::UNAUTHORIZED),
-        (from("127.0.0.1:1"), StatusCode::UNAUTHORIZED),
+        (bearer("a-token-of-24-bytes-lone"), StatusCode::FORBIDDEN),
+        (bearer(""), StatusCode::FORBIDDEN),
+        (bearer(&format!("{TOKEN}x")), StatusCode::FORBIDDEN),
+        (
+            bearer(TOKEN).append_header((header::AUTHORIZATION, format!("Bearer {TOKEN}"))),
+            StatusCode::FORBIDDEN,
+        ),
+        (from("127.0.0.1:1"), StatusCode::FORBIDDEN),
     ] {
         let (status, body) = ask(&metrics, access.clone(), request).await;
         assert_eq!(status, expected);
@@ -62,21 +67,48 @@ async fn only_the_holder_of_the_token_is_told() {
     }
 }
 
+/// From this machine, asking for this name.
+fn local(host: &str) -> TestRequest {
+    from("127.0.0.1:1").insert_header((header::HOST, host))
+}
+
 #[actix_web::test]
-async fn only_this_machine_is_told_and_no_proxy_on_it() {
+async fn h10_only_this_machine_is_told_and_no_proxy_on_it() {
     let metrics = Metrics::new().unwrap();
-    let proxied = |name: &'static str| from("127.0.0.1:1").insert_header((name, "203.0.113.1"));
-    for (request, expected) in [
-        (from("127.0.0.1:1"), StatusCode::OK),
-        (from("[::1]:1"), StatusCode::OK),
-        (from("203.0.113.1:1"), StatusCode::FORBIDDEN),
+    let proxied = |name: &'static str| local("localhost").insert_header((name, "203.0.113.1"));
+    let from_v6 = |from_: &str| from(from_).insert_header((header::HOST, "[::1]:9464"));
+    for (index, (request, expected)) in [
+        (local("localhost:9464"), StatusCode::OK),
+        (local("LocalHost"), StatusCode::OK),
+        (local("127.0.0.1:9464"), StatusCode::OK),
+        (from_v6("[::1]:1"), StatusCode::OK),
+        (from_v6("[::ffff:127.0.0.1]:1"), StatusCode::OK),
+        (from_v6("203.0.113.1:1"), StatusCode::FORBIDDEN),
         (TestRequest::get(), StatusCode::FORBIDDEN),
+        // DNS rebinding: the page's own name resolves to this machine.
+        (local("evil.example"), StatusCode::FORBIDDEN),
+        (local("localhost.evil.example"), StatusCode::FORBIDDEN),
+        (local("127.0.0.1.evil.example"), StatusCode::FORBIDDEN),
+        (local("localhost@evil.example"), StatusCode::FORBIDDEN),
+        (local("evil@localhost"), StatusCode::FORBIDDEN),
+        (local("203.0.113.1"), StatusCode::FORBIDDEN),
+        (local(""), StatusCode::FORBIDDEN),
+        (from("127.0.0.1:1"), StatusCode::FORBIDDEN),
+        (
+            local("localhost").append_header((header::HOST, "evil.example")),
+            StatusCode::FORBIDDEN,
+        ),
         (proxied("x-forwarded-for"), StatusCode::FORBIDDEN),
+        (proxied("x-forwarded-host"), StatusCode::FORBIDDEN),
+        (proxied("x-real-ip"), StatusCode::FORBIDDEN),
         (proxied("forwarded"), StatusCode::FORBIDDEN),
         (proxied("via"), StatusCode::FORBIDDEN),
-    ] {
-        let (status, _) = ask(&metrics, OperatorAccess::loopback(), request).await;
-        assert_eq!(status, expected);
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (status, _) = ask(&metrics, OperatorAccess::loopback_without_token(), request).await;
+        assert_eq!(status, expected, "request {index}");
     }
 }
 
@@ -109,7 +141,12 @@ async fn the_top_addresses_and_the_latest_origins_are_told_and_bounded() {
             403,
         ));
     }
-    let (_, body) = ask(&metrics, OperatorAccess::loopback(), from("127.0.0.1:1")).await;
+    let (_, body) = ask(
+        &metrics,
+        OperatorAccess::loopback_without_token(),
+        local("localhost"),
+    )
+    .await;
     let report: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(
         (&report["clients"], &report["mostStreams"]),

@@ -6,90 +6,215 @@ use actix_web::{
     http::{Method, StatusCode, header},
     test::{self, TestRequest},
 };
+use actix_web_sse::{
+    Policy,
+    observe::{Observer, Visitor},
+};
 use actix_web_sse_metrics::{Diagnosis, Metrics};
 
-fn counted(metrics: &Metrics, diagnosis: Diagnosis) -> u64 {
-    let name = format!(
-        "sse_client_reports_total{{diagnosis=\"{}\"}} ",
-        diagnosis.as_str()
-    );
-    let text = metrics.text();
-    let line = text.lines().find_map(|line| line.strip_prefix(&name));
-    line.unwrap().parse().unwrap()
+const APP: &str = "https://app.example.com";
+
+/// Metrics, and a policy that allows one origin and trusts a proxy on this machine.
+fn setup() -> (Metrics, Policy) {
+    let metrics = Metrics::new().unwrap();
+    let policy = Policy::builder()
+        .allow_origin(APP)
+        .host("localhost")
+        .trusted_proxy("127.0.0.1")
+        .observer(metrics.observer())
+        .build();
+    (metrics, policy.unwrap())
 }
 
-/// Sends a report; returns the answer's status, after a look at the rest of it.
-async fn report(metrics: &Metrics, body: &[u8]) -> StatusCode {
-    let app = test::init_service(App::new().service(metrics.reports("/sse-reports"))).await;
-    let request = TestRequest::post()
+/// The sum of the samples whose lines hold all of these.
+fn sum(metrics: &Metrics, parts: &[&str]) -> u64 {
+    let text = metrics.text();
+    text.lines()
+        .filter(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)))
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(_, value)| value.parse::<u64>().unwrap())
+        .sum()
+}
+
+fn counted(metrics: &Metrics, diagnosis: Diagnosis) -> u64 {
+    let diagnosis = format!("diagnosis=\"{}\"", diagnosis.as_str());
+    let origin = format!("origin=\"{APP}\"");
+    sum(metrics, &["sse_client_reports_total{", &diagnosis, &origin])
+}
+
+fn all_reports(metrics: &Metrics) -> u64 {
+    sum(metrics, &["sse_client_reports_total{"])
+}
+
+/// A report of a client behind the proxy.
+fn from_client(client: &str, body: &[u8]) -> TestRequest {
+    TestRequest::post()
         .uri("/sse-reports?x=1")
+        .peer_addr("127.0.0.1:4711".parse().unwrap())
+        .insert_header((header::HOST, "localhost"))
         .insert_header((header::CONTENT_TYPE, "text/plain;charset=UTF-8"))
-        .insert_header((header::ORIGIN, "https://evil.example"))
-        .set_payload(body.to_vec());
+        .insert_header(("x-forwarded-for", client.to_owned()))
+        .set_payload(body.to_vec())
+}
+
+fn from_page(client: &str, body: &[u8]) -> TestRequest {
+    from_client(client, body).insert_header((header::ORIGIN, APP))
+}
+
+/// Sends a report and looks at its answer, which is the same for all.
+async fn send((metrics, policy): &(Metrics, Policy), request: TestRequest) {
+    let reports = metrics.reports("/sse-reports", policy);
+    let app = test::init_service(App::new().service(reports)).await;
     let response = test::call_service(&app, request.to_request()).await;
     for name in response.headers().keys() {
         assert!(!name.as_str().starts_with("access-control"), "{name}");
     }
-    let status = response.status();
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
     assert!(test::read_body(response).await.is_empty());
-    status
+}
+
+/// The client asks for a stream, and the guards see it.
+fn asks_for_a_stream((metrics, _): &(Metrics, Policy), client: &str) {
+    let request = TestRequest::get().to_http_request();
+    let mut visitor = Visitor::unknown(&request, "/events");
+    visitor.address = client.parse().ok();
+    metrics.observer().attempted(&visitor);
 }
 
 #[actix_web::test]
-async fn each_diagnosis_is_counted() {
-    let metrics = Metrics::new().unwrap();
-    let sent = Diagnosis::ALL
-        .iter()
-        .filter(|diagnosis| **diagnosis != Diagnosis::Dropped);
-    for diagnosis in sent {
-        let status = report(&metrics, diagnosis.as_str().as_bytes()).await;
-        assert_eq!(status, StatusCode::NO_CONTENT);
-        assert_eq!(counted(&metrics, *diagnosis), 1, "{diagnosis:?}");
+async fn each_diagnosis_is_counted_for_its_origin() {
+    let setup = setup();
+    let metrics = &setup.0;
+    for diagnosis in [
+        Diagnosis::CspBlocked,
+        Diagnosis::HttpStatus,
+        Diagnosis::ContentType,
+        Diagnosis::Network,
+    ] {
+        send(
+            &setup,
+            from_page("203.0.113.1", diagnosis.as_str().as_bytes()),
+        )
+        .await;
+        assert_eq!(counted(metrics, diagnosis), 1, "{diagnosis:?}");
     }
-    assert_eq!(counted(&metrics, Diagnosis::Dropped), 0);
+    assert_eq!(all_reports(metrics), 4);
+}
+
+#[actix_web::test]
+async fn h11_a_report_without_an_allowed_origin_is_not_counted() {
+    let setup = setup();
+    for request in [
+        from_client("203.0.113.1", b"network"),
+        from_client("203.0.113.1", b"network").insert_header((header::ORIGIN, "null")),
+        from_client("203.0.113.1", b"network")
+            .insert_header((header::ORIGIN, "https://evil.example")),
+        from_page("203.0.113.1", b"network").append_header((header::ORIGIN, APP)),
+        from_page("203.0.113.1", b"network").insert_header((header::HOST, "evil.example")),
+    ] {
+        send(&setup, request).await;
+        assert_eq!(all_reports(&setup.0), 0);
+    }
+    let own = from_client("203.0.113.1", b"network");
+    send(
+        &setup,
+        own.insert_header((header::ORIGIN, "http://localhost")),
+    )
+    .await;
+    assert_eq!(
+        sum(
+            &setup.0,
+            &["sse_client_reports_total{", "origin=\"same_origin\""]
+        ),
+        1
+    );
+}
+
+#[actix_web::test]
+async fn h11_a_proxys_error_page_is_never_reported_as_blocked_by_cors() {
+    let setup = setup();
+    let metrics = &setup.0;
+    // A proxy answered in our place: we have not seen this client.
+    send(&setup, from_page("203.0.113.1", b"unreadable")).await;
+    asks_for_a_stream(&setup, "203.0.113.2");
+    send(&setup, from_page("203.0.113.1", b"unreadable")).await;
+    assert_eq!(counted(metrics, Diagnosis::CorsBlocked), 0);
+    assert_eq!(counted(metrics, Diagnosis::Unknown), 2);
+    send(&setup, from_page("203.0.113.2", b"unreadable")).await;
+    assert_eq!(counted(metrics, Diagnosis::CorsBlocked), 1);
+    assert_eq!(sum(metrics, &["sse_client_blocked_reports_total{", APP]), 1);
 }
 
 #[actix_web::test]
 async fn what_is_not_understood_is_dropped_and_answered_alike() {
-    let metrics = Metrics::new().unwrap();
-    let reports: [&[u8]; 7] = [
+    let setup = setup();
+    let reports: [&[u8]; 8] = [
         b"",
         b"dropped",
-        b"CORS_BLOCKED",
-        b"cors_blocked\n",
+        b"unknown",
+        b"cors_blocked",
+        b"NETWORK",
+        b"network\n",
         b"<script>alert(1)</script>",
-        b"\xff\xfe",
         &[b'a'; 100_000],
     ];
     for body in reports {
-        assert_eq!(report(&metrics, body).await, StatusCode::NO_CONTENT);
+        send(&setup, from_page("203.0.113.1", body)).await;
     }
-    assert_eq!(counted(&metrics, Diagnosis::Dropped), reports.len() as u64);
-    assert_eq!(counted(&metrics, Diagnosis::CorsBlocked), 0);
+    assert_eq!(counted(&setup.0, Diagnosis::Dropped), reports.len() as u64);
+    assert_eq!(all_reports(&setup.0), reports.len() as u64);
 }
 
 #[actix_web::test]
-async fn a_flood_of_reports_is_counted_as_dropped() {
-    let metrics = Metrics::new().unwrap();
-    let app = test::init_service(App::new().service(metrics.reports("/sse-reports"))).await;
-    for _ in 0..1000 {
-        let request = TestRequest::post()
-            .uri("/sse-reports")
-            .set_payload("cors_blocked");
-        test::call_service(&app, request.to_request()).await;
+async fn h11_a_flood_from_one_client_behind_a_trusted_proxy_uses_its_own_share() {
+    let (metrics, policy) = setup();
+    let reports = metrics.reports("/sse-reports", &policy);
+    let app = test::init_service(App::new().service(reports)).await;
+    for _ in 0..10_000 {
+        let request = from_page("203.0.113.1", b"network").to_request();
+        test::call_service(&app, request).await;
     }
-    let (believed, dropped) = (
-        counted(&metrics, Diagnosis::CorsBlocked),
-        counted(&metrics, Diagnosis::Dropped),
-    );
-    assert_eq!(believed + dropped, 1000);
-    assert!(dropped > 0, "{believed} were believed");
+    let believed = counted(&metrics, Diagnosis::Network);
+    // Ten at once, and one more every five seconds.
+    assert!((10..=40).contains(&believed), "{believed}");
+    assert_eq!(believed + counted(&metrics, Diagnosis::Dropped), 10_000);
+    // Others behind the same proxy have theirs.
+    for n in 1..=50 {
+        let request = from_page(&format!("198.51.100.{n}"), b"network").to_request();
+        test::call_service(&app, request).await;
+    }
+    let others = counted(&metrics, Diagnosis::Network) - believed;
+    assert!(others >= 48, "{others} of 50 others are heard");
+}
+
+#[actix_web::test]
+async fn h11_one_client_is_one_share_and_many_are_several() {
+    let setup = setup();
+    let shares = |metrics: &Metrics| {
+        let text = metrics.text();
+        text.lines()
+            .filter(|line| line.starts_with("sse_client_blocked_reports_total{"))
+            .filter(|line| !line.ends_with(" 0"))
+            .count()
+    };
+    for _ in 0..5 {
+        asks_for_a_stream(&setup, "203.0.113.1");
+        send(&setup, from_page("203.0.113.1", b"unreadable")).await;
+    }
+    assert_eq!(shares(&setup.0), 1);
+    for n in 2..20 {
+        let client = format!("203.0.113.{n}");
+        asks_for_a_stream(&setup, &client);
+        send(&setup, from_page(&client, b"unreadable")).await;
+    }
+    assert!(shares(&setup.0) >= 3, "{}", shares(&setup.0));
 }
 
 #[actix_web::test]
 async fn the_script_and_its_types_are_served_to_every_page() {
-    let metrics = Metrics::new().unwrap();
-    let app = test::init_service(App::new().service(metrics.reports("/sse-reports/"))).await;
+    let (metrics, policy) = setup();
+    let reports = metrics.reports("/sse-reports/", &policy);
+    let app = test::init_service(App::new().service(reports)).await;
     for (file, kind, holds) in [
         (
             "client.js",

@@ -87,6 +87,7 @@
 
 mod answer;
 pub mod config;
+mod drained;
 mod encode;
 mod event;
 #[cfg(any(fuzzing, test))]
@@ -95,6 +96,7 @@ pub mod fuzzing;
 mod headers;
 mod hub;
 mod lane;
+mod mounting;
 pub mod observe;
 pub mod protect;
 mod respond;
@@ -109,6 +111,7 @@ mod witness;
 
 pub use answer::{Answer, AnswerError};
 pub use config::ConfigError;
+pub use drained::{ConnectionSetup, IntoHubs};
 pub use event::{Event, EventError, EventId, EventName, EventParts, Retry};
 pub use hub::{
     Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, EventHead, History,

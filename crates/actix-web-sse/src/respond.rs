@@ -34,8 +34,10 @@ use crate::{
         missed::Missed,
         schedule::jitter,
     },
+    mounting,
     observe::{
-        CloseReason, ConnectionId, CorsVerdict, Opened, RefusalMode, RefusalReason, Refused, Resume,
+        CloseReason, ConnectionId, CorsVerdict, Misconfiguration, Opened, RefusalMode,
+        RefusalReason, Refused, Resume,
     },
     protect::refusal::Refusal,
     subscriber::Subscriber,
@@ -80,7 +82,10 @@ impl<'a> Opening<'a> {
     ) -> Result<Self, Box<HttpResponse>> {
         // The worker first: a drain or a revocation that comes after this stream was let in finds
         // it.
-        let local = Local::of(&hub.shared);
+        let Ok(local) = Local::of(&hub.shared) else {
+            hub.shared.report(Misconfiguration::OutsideRuntime);
+            return Err(Box::new(Refusal::new(RefusalReason::Internal).response()));
+        };
         let subscriber = subscriber.known_to(request);
         if let Some(standing) = &subscriber.admission.identity.standing {
             standing.enroll(hub);
@@ -99,6 +104,9 @@ impl<'a> Opening<'a> {
         match hub.shared.admit(&opening.subscriber.admission.identity) {
             Ok(slot) => {
                 opening.slot = Some(slot);
+                if opening.local.is_first_stream() && !hub.is_fallback() {
+                    mounting::first_stream(&hub.shared, request);
+                }
                 Ok(opening)
             }
             Err(reason @ RefusalReason::Draining) => Err(Box::new(opening.overloaded(reason))),

@@ -17,11 +17,18 @@ use actix_web::{
 use socket2::SockRef;
 
 pub use self::event_server::EventServer;
-use crate::{hub::Hub, lane::socket::tcp};
+use crate::{
+    drained::{ConnectionSetup, DrainedHubs, IntoHubs},
+    lane::socket::tcp,
+};
 
 /// [`HttpServer`] with the settings that event streams need.
 pub trait ForEventStreams: Sized {
     /// Applies them all; whatever is called on the server afterwards overrides.
+    ///
+    /// Takes one hub or several (`&hub`, `[&a, &b]`, a slice or a `Vec` of hubs): name every hub
+    /// whose streams this server serves. One that is left out is never drained, and its first
+    /// stream is reported as [`Misconfiguration`](crate::observe::Misconfiguration).
     ///
     /// | setting | why |
     /// |---|---|
@@ -29,16 +36,16 @@ pub trait ForEventStreams: Sized {
     /// | `h1_allow_half_closed(false)` | by default actix does not notice that the client of an idle stream has closed its connection: a heartbeat later at the best, never at the worst |
     /// | `h1_write_buffer_size(32 KiB)` | what a stalled reader may hold back in user space |
     /// | `max_connections(100 000)` per worker, `backlog(4096)` | the defaults of 25 000 and 2048 refuse a crowd that reconnects; the process's limit of open files still counts |
-    /// | `on_connect` with [`tune_socket`] | a peer that takes nothing for `stream.stall` is given up by the kernel: actix does not poll a body that it cannot write |
-    /// | a shutdown signal that drains the hub first | on SIGTERM actix waits `shutdown_timeout` (30 s) for open streams, then cuts them: no last chunk, no END_STREAM |
-    /// | `shutdown_timeout(1)` | when the hub is drained, only requests that are no streams are left, and idle HTTP/2 connections, which actix does not close. Raise it if other requests take longer |
+    /// | `on_connect` with [`ConnectionSetup`] | a peer that takes nothing for `stream.stall` is given up by the kernel: actix does not poll a body that it cannot write; and a stream can tell that the server drains its hub |
+    /// | a shutdown signal that drains the hubs first, all of them together | on SIGTERM actix waits `shutdown_timeout` (30 s) for open streams, then cuts them: no last chunk, no END_STREAM |
+    /// | `shutdown_timeout(1)` | when the hubs are drained, only requests that are no streams are left, and idle HTTP/2 connections, which actix does not close. Raise it if other requests take longer |
     ///
     /// SIGTERM drains over `stream.drain`; SIGINT (Ctrl-C) and SIGQUIT end all streams at once;
     /// a second signal stops the drain. The signals are handled here, so `disable_signals` does
     /// not switch this off: set a `shutdown_signal` of your own that calls
-    /// [`Hub::drain`] instead.
+    /// [`Hub::drain`](crate::Hub::drain) instead.
     #[must_use = "the server does not run before run()"]
-    fn for_event_streams(self, hub: &Hub) -> Self;
+    fn for_event_streams(self, hubs: impl IntoHubs) -> Self;
 }
 
 impl<F, I, S, B> ForEventStreams for HttpServer<F, I, S, B>
@@ -53,32 +60,36 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
-    fn for_event_streams(self, hub: &Hub) -> Self {
-        let stall = hub.shared.stream.stall;
-        let hub = hub.clone();
+    fn for_event_streams(self, hubs: impl IntoHubs) -> Self {
+        let hubs = DrainedHubs::new(hubs);
+        let setup = ConnectionSetup::of(hubs.clone());
         self.tcp_nodelay(true)
             .h1_allow_half_closed(false)
             .h1_write_buffer_size(32 * 1024)
             .max_connections(100_000)
             .backlog(4096)
-            .on_connect(move |io, _| tune_socket(io, stall))
+            .on_connect(move |io, extensions| setup.apply(io, extensions))
             .shutdown_timeout(1)
-            .shutdown_signal(async move {
-                tokio::select! {
-                    () = terminated() => {
-                        tokio::select! {
-                            () = hub.drain() => {}
-                            () = terminated() => {}
-                            () = interrupted() => {}
-                        }
-                    }
-                    () = interrupted() => hub.drain_within(Duration::ZERO).await,
-                }
-            })
+            .shutdown_signal(stopped(hubs))
     }
 }
 
-/// Sets the socket options that event streams need: for an `on_connect` of your own.
+/// Ready when the server is to stop: the process was told to, and the hubs are drained.
+async fn stopped(hubs: DrainedHubs) {
+    tokio::select! {
+        () = terminated() => {
+            tokio::select! {
+                () = hubs.drain() => {}
+                () = terminated() => {}
+                () = interrupted() => {}
+            }
+        }
+        () = interrupted() => hubs.drain_within(Duration::ZERO).await,
+    }
+}
+
+/// Sets the socket options that event streams need: for an `on_connect` of your own. Rather use
+/// [`ConnectionSetup`], which does this and says which hubs are drained.
 ///
 /// `TCP_USER_TIMEOUT` (Linux and the like): a peer that acknowledges nothing, or keeps its window
 /// shut, for `stall` is given up by the kernel, and actix drops the stream. `TCP_NOTSENT_LOWAT` of

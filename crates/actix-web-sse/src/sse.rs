@@ -11,6 +11,7 @@ use crate::{
     event::Event,
     hub::Hub,
     lane::body::EventSource,
+    mounting,
     observe::Resume,
     respond::{Opening, Source},
     subscriber::Subscriber,
@@ -109,7 +110,10 @@ impl Responder for Sse {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let hub = Hub::of(request).unwrap_or_else(Hub::fallback);
+        let hub = Hub::of(request).unwrap_or_else(|| {
+            mounting::no_hub(request);
+            Hub::fallback()
+        });
         match Opening::new(request, self.subscriber, &hub) {
             Ok(mut opening) => {
                 if let Some(config) = self.config {

@@ -224,6 +224,8 @@ pub(crate) struct Admission {
     pub(crate) guarded: bool,
     /// The request is a `HEAD`: to be answered as the `GET` would be, without opening anything.
     pub(crate) head_only: bool,
+    /// Which policy around streams admitted the request, by its address; 0 where none did.
+    pub(crate) policy: usize,
 }
 
 impl Admission {
@@ -239,6 +241,7 @@ impl Admission {
             permit: None,
             guarded: false,
             head_only: request.method() == Method::HEAD,
+            policy: 0,
         }
     }
 

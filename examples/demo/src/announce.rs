@@ -6,7 +6,6 @@ use std::{
 };
 
 /// The places of one running demo.
-#[derive(Debug)]
 pub(crate) struct Places {
     /// The stream's origin, by the address that it listens on.
     pub(crate) origin: String,
@@ -16,6 +15,8 @@ pub(crate) struct Places {
     pub(crate) foreign: Option<String>,
     /// Whether operators may look at addresses, beside the metrics.
     pub(crate) operators: bool,
+    /// What they have to present, if it was made at the start. It stands here and in no log.
+    pub(crate) token: Option<String>,
     /// The most series that the metrics can ever have.
     pub(crate) max_series: usize,
 }
@@ -35,6 +36,7 @@ impl fmt::Display for Places {
             metrics,
             foreign,
             operators,
+            token,
             max_series,
         } = self;
         let watched = metrics.as_ref().unwrap_or(origin);
@@ -44,6 +46,9 @@ impl fmt::Display for Places {
         writeln!(f, "metrics   {watched}/metrics")?;
         if *operators {
             writeln!(f, "operators {watched}/operators")?;
+        }
+        if let Some(token) = token {
+            writeln!(f, "token     {token}")?;
         }
         if let Some(foreign) = foreign {
             writeln!(f, "foreign   {foreign}/")?;
@@ -63,6 +68,7 @@ mod tests {
             metrics: Some("http://127.0.0.1:2".to_owned()),
             foreign: Some("http://127.0.0.1:3".to_owned()),
             operators: true,
+            token: Some("0123".to_owned()),
             max_series: 400,
         };
         assert_eq!(
@@ -72,6 +78,7 @@ mod tests {
              publish   http://127.0.0.1:1/publish\n\
              metrics   http://127.0.0.1:2/metrics\n\
              operators http://127.0.0.1:2/operators\n\
+             token     0123\n\
              foreign   http://127.0.0.1:3/\n\
              series    400 at most\n"
         );

@@ -45,7 +45,7 @@ impl Application {
             .app_data(Data::new(policy.clone()))
             .app_data(Data::new(self.publishers))
             .configure(|config| self.page.mount(config))
-            .service(self.metrics.reports(REPORTS))
+            .service(self.metrics.reports(REPORTS, policy))
             .route("/healthz", web::get().to(routes::healthz))
             .route("/readyz", web::get().to(routes::readyz))
             .service(
@@ -109,6 +109,7 @@ impl Watched {
 #[derive(Clone)]
 pub(crate) struct ForeignSite {
     pub(crate) page: Page,
+    pub(crate) policy: Policy,
     pub(crate) metrics: Metrics,
     /// Whether the page draws the counts.
     pub(crate) counts: bool,
@@ -118,7 +119,7 @@ impl ForeignSite {
     pub(crate) fn mount(&self, config: &mut ServiceConfig) {
         self.page.mount(config);
         // For the script: a site has a copy of it.
-        config.service(self.metrics.reports(REPORTS));
+        config.service(self.metrics.reports(REPORTS, &self.policy));
         if self.counts {
             config.service(self.metrics.endpoint("/metrics"));
         }

@@ -11,7 +11,7 @@ use crate::{
     config::{Config, Operators},
     failure::Failure,
     listeners::Listeners,
-    sign_in::Signer,
+    sign_in::{Signer, random_key},
     tls,
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct Demo {
     pub(crate) policy: Policy,
     pub(crate) signer: Option<Signer>,
     pub(crate) metrics: Metrics,
-    pub(crate) operators: Option<OperatorAccess>,
+    pub(crate) operators: Option<OperatorsWithToken>,
     pub(crate) tls: Option<rustls::ServerConfig>,
     pub(crate) listeners: Listeners,
 }
@@ -111,11 +111,20 @@ fn metrics(config: &Config) -> Result<Metrics, String> {
         .map_err(|error| error.to_string())
 }
 
-fn operators(who: &Operators) -> Result<OperatorAccess, String> {
+/// Who may look, and the token if it was made here and has to be printed.
+pub(crate) type OperatorsWithToken = (OperatorAccess, Option<String>);
+
+fn operators(who: &Operators) -> Result<OperatorsWithToken, String> {
+    let bearer = |token: &str| {
+        OperatorAccess::bearer(token).map_err(|weak| format!("metrics.operators.bearer: {weak}"))
+    };
     match who {
-        Operators::Loopback => Ok(OperatorAccess::loopback()),
-        Operators::Bearer(token) => OperatorAccess::bearer(token)
-            .map_err(|weak| format!("metrics.operators.bearer: {weak}")),
+        Operators::Token => {
+            let token = random_key("metrics.operators")?;
+            Ok((bearer(&token)?, Some(token)))
+        }
+        Operators::Bearer(token) => Ok((bearer(token)?, None)),
+        Operators::LoopbackWithoutToken => Ok((OperatorAccess::loopback_without_token(), None)),
     }
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It prints where to look, one place a line, and `ready`. Log records go to standard error as
-//! JSON lines. What is wrong with the configuration, or in the way of a listener, is told in one
+//! JSON lines, through a queue that drops lines when nobody reads them. What is wrong with the configuration, or in the way of a listener, is told in one
 //! line each, and the exit code is 2. SIGTERM and SIGINT end every stream cleanly, then the
 //! process.
 
@@ -51,15 +51,18 @@ pub fn main() -> ExitCode {
         print!("{}", config::DEFAULTS);
         return ExitCode::SUCCESS;
     }
-    logs::start();
+    let log = logs::start();
     match prepare(&cli) {
-        Ok(demo) => match actix_web::rt::System::new().block_on(serve(demo)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("demo: {error}");
-                ExitCode::FAILURE
+        Ok(demo) => {
+            demo.metrics.count_dropped(&log);
+            match actix_web::rt::System::new().block_on(serve(demo)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("demo: {error}");
+                    ExitCode::FAILURE
+                }
             }
-        },
+        }
         Err(failure) => {
             eprint!("{failure}");
             ExitCode::from(CANNOT_START)

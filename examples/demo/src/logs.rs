@@ -1,17 +1,23 @@
 use std::io;
 
-use actix_web_sse_metrics::log::json_layer_with;
+use actix_web_sse_metrics::log::{LogGuard, json_layer_to, log_panics};
 use tracing_subscriber::{
     EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
 /// Log records go to standard error as JSON lines, for standard output says where to look.
-/// `RUST_LOG` chooses among them.
-pub(crate) fn start() {
+/// `RUST_LOG` chooses among them. They go through a queue that waits for no reader; what is left in
+/// it is written when the guard is dropped.
+pub(crate) fn start() -> LogGuard {
     let wanted = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
+    let (lines, guard) = json_layer_to(io::stderr());
     // Fails if the process that has us inside logs already; then its subscriber is the right one.
-    let _ = tracing_subscriber::registry()
-        .with(json_layer_with(io::stderr).with_filter(wanted))
+    let installed = tracing_subscriber::registry()
+        .with(lines.with_filter(wanted))
         .try_init();
+    if installed.is_ok() {
+        log_panics();
+    }
+    guard
 }

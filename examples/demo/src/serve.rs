@@ -40,11 +40,13 @@ pub(crate) async fn serve(demo: Demo) -> io::Result<()> {
     let foreign_at = listeners.foreign.as_ref().map(reached).transpose()?;
     let metrics_at = listeners.metrics.as_ref().map(reached).transpose()?;
     let origin = |at: SocketAddr| format!("{scheme}://{at}");
+    let (operators, token) = operators.unzip();
     let places = Places {
         origin: origin(stream_at),
         metrics: metrics_at.map(|at| format!("http://{at}")),
         foreign: foreign_at.map(origin),
         operators: operators.is_some(),
+        token: token.flatten(),
         max_series: metrics.max_series(),
     };
     let page = Page::new(&Surroundings {
@@ -68,6 +70,7 @@ pub(crate) async fn serve(demo: Demo) -> io::Result<()> {
     if let Some(listener) = listeners.foreign {
         let site = ForeignSite {
             page: page.clone(),
+            policy: policy.clone(),
             metrics: metrics.clone(),
             counts: metrics_at.is_none(),
         };

@@ -76,12 +76,12 @@ impl Signer {
         }
         let secret = match config.jwt_secret.take() {
             Some(secret) => secret,
-            None => random_key()?,
+            None => random_key("server.sign_in")?,
         };
         let auth: &mut AuthConfig = &mut config.auth;
         auth.jwt_hs256_secret = Some(secret.as_str().into());
         if auth.ticket.is_none() {
-            auth.ticket = Some(TicketConfig::new(random_key()?));
+            auth.ticket = Some(TicketConfig::new(random_key("server.sign_in")?));
         }
         let cookie = auth.cookie.get_or_insert_with(|| COOKIE.to_owned()).clone();
         // Browsers take a cookie with such a name only if it is secure; to them, so is loopback.
@@ -132,11 +132,10 @@ impl Signer {
     }
 }
 
-/// 256 bits, as text.
-fn random_key() -> Result<String, String> {
+/// 256 bits, as text. `key` is what needs them, in messages.
+pub(crate) fn random_key(key: &str) -> Result<String, String> {
     let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| format!("server.sign_in: cannot make a key: {error}"))?;
+    getrandom::fill(&mut bytes).map_err(|error| format!("{key}: cannot make a key: {error}"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

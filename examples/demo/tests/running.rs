@@ -24,13 +24,17 @@ struct Demo {
 
 impl Demo {
     fn start(config: &str) -> Self {
+        Self::start_with_log(config, Stdio::null())
+    }
+
+    fn start_with_log(config: &str, log: Stdio) -> Self {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
         file.write_all(config.as_bytes()).unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_demo"))
             .arg("--config")
             .arg(file.path())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let said = BufReader::new(process.stdout.take().unwrap());
@@ -400,21 +404,61 @@ fn nobody_is_signed_in_where_the_configuration_does_not_say_so() {
 
 #[test]
 fn browsers_can_report_and_operators_can_look() {
-    let demo = Demo::start(&format!("{CONFIG}[metrics]\noperators = \"loopback\"\n"));
+    let demo = Demo::start(&format!("{CONFIG}[metrics]\noperators = \"token\"\n"));
     let script = demo.ask("foreign", "GET /sse-reports/client.js HTTP/1.1", "");
     assert!(script.contains("export function watch"), "{script}");
+    let origin = demo.at("page").trim_end_matches('/').to_owned();
     let beacon = "POST /sse-reports HTTP/1.1\r\nContent-Type: text/plain";
-    let reply = demo.ask("page", beacon, "cors_blocked");
-    assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+    for (head, body) in [
+        (beacon.to_owned(), "network"),
+        (
+            format!("{beacon}\r\nOrigin: https://evil.example"),
+            "network",
+        ),
+        (format!("{beacon}\r\nOrigin: {origin}"), "network"),
+    ] {
+        let reply = demo.ask("page", &head, body);
+        assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+    }
     let metrics = demo.ask("metrics", "GET /metrics HTTP/1.1", "");
     assert!(
-        metrics.contains("sse_client_reports_total{diagnosis=\"cors_blocked\"} 1"),
+        metrics
+            .contains("sse_client_reports_total{diagnosis=\"network\",origin=\"same_origin\"} 1"),
         "{metrics}"
     );
-    let seen = demo.ask("operators", "GET /operators HTTP/1.1", "");
-    assert!(seen.contains("\"topAddresses\""), "{seen}");
     let foreign = demo.ask("foreign", "GET /operators HTTP/1.1", "");
     assert!(foreign.starts_with("HTTP/1.1 404 "), "{foreign}");
+}
+
+#[test]
+fn h10_operators_need_the_token_that_is_printed() {
+    let demo = Demo::start(&format!("{CONFIG}[metrics]\noperators = \"token\"\n"));
+    let ask = |more: &str| demo.ask("operators", &format!("GET /operators HTTP/1.1{more}"), "");
+    let token = demo.at("token");
+    assert!(token.len() >= 16, "{token}");
+    let seen = ask(&format!("\r\nAuthorization: Bearer {token}"));
+    assert!(seen.contains("\"topAddresses\""), "{seen}");
+    let refused = ask("");
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+    let refused = ask(&format!(
+        "\r\nAuthorization: Bearer {}",
+        "0".repeat(token.len())
+    ));
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+}
+
+#[test]
+fn h10_the_loopback_is_an_explicit_choice_and_looks_at_the_host() {
+    let config = format!("{CONFIG}[metrics]\noperators = \"loopback-without-token\"\n");
+    let demo = Demo::start(&config);
+    let seen = demo.ask("operators", "GET /operators HTTP/1.1", "");
+    assert!(seen.contains("\"topAddresses\""), "{seen}");
+    let mut socket = TcpStream::connect(demo.host("operators")).unwrap();
+    let rebound = "GET /operators HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    socket.write_all(rebound.as_bytes()).unwrap();
+    let mut reply = String::new();
+    socket.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with("HTTP/1.1 403 "), "{reply}");
 }
 
 #[test]
@@ -422,4 +466,66 @@ fn operators_have_no_endpoint_unless_the_configuration_says_so() {
     let demo = Demo::start(CONFIG);
     let reply = demo.ask("page", "GET /operators HTTP/1.1", "");
     assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+}
+
+/// The value of an unlabelled metric.
+fn metric(demo: &Demo, name: &str) -> f64 {
+    let metrics = demo.ask("metrics", "GET /metrics HTTP/1.1", "");
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.expect(name).parse().unwrap()
+}
+
+/// The pipe takes 64 KiB, some eighty opens; then the log's queue fills, and then lines are dropped.
+#[test]
+fn h09_a_log_that_nobody_reads_stops_neither_streams_nor_health_checks() {
+    let config = CONFIG.replace("workers = 1", "workers = 2")
+        + "[policy.limits]\nconnects_per_second = 100000\n";
+    let mut demo = Demo::start_with_log(&config, Stdio::piped());
+    let log = demo.process.stderr.take().expect("piped");
+    let began = Instant::now();
+    let mut opens = 0;
+    while metric(&demo, "sse_log_records_dropped_total") == 0.0 {
+        assert!(began.elapsed() < 3 * LIMIT, "no line lost in {opens} opens");
+        for _ in 0..200 {
+            read_to(&mut stream(&demo), "retry:");
+            opens += 1;
+        }
+    }
+    let mut open = stream(&demo);
+    read_to(&mut open, "retry:");
+    for _ in 0..20 {
+        let health = demo.ask("page", "GET /healthz HTTP/1.1", "");
+        assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+    }
+    let head = "POST /publish HTTP/1.1\r\nContent-Type: text/plain";
+    demo.ask("publish", head, "delivered all the same");
+    read_to(&mut open, "data: delivered all the same");
+    // It ends although nobody takes what is left of the log.
+    demo.terminate();
+    let since = Instant::now();
+    while demo.process.try_wait().unwrap().is_none() {
+        assert!(since.elapsed() < LIMIT, "the process goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(log);
+}
+
+#[test]
+fn the_log_is_written_to_its_end() {
+    let mut demo = Demo::start_with_log(CONFIG, Stdio::piped());
+    for _ in 0..20 {
+        read_to(&mut stream(&demo), "retry:");
+    }
+    demo.terminate();
+    let mut log = String::new();
+    let stderr = demo.process.stderr.as_mut().expect("piped");
+    stderr.read_to_string(&mut log).unwrap();
+    let lines = |event: &str| log.matches(&format!("\"event\":\"{event}\"")).count();
+    assert_eq!(
+        (lines("sse_connect"), lines("sse_close")),
+        (20, 20),
+        "{log}"
+    );
 }

@@ -1,6 +1,14 @@
 //! What stands in for a language model: a few sentences, word by word.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        LazyLock,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
 
 use futures_core::Stream;
 use futures_util::stream;
@@ -54,11 +62,26 @@ impl Drop for Speech {
     fn drop(&mut self) {
         let (said, all) = (self.said, self.words.len());
         if said < all {
-            println!("stopped after {said} of {all} words");
+            note(format!("stopped after {said} of {all} words"));
         } else {
-            println!("said all {all} words");
+            note(format!("said all {all} words"));
         }
     }
+}
+
+/// Prints a line on a thread of its own: a standard output that nobody reads must not stop the
+/// worker. With so many lines waiting, more are dropped.
+fn note(line: String) {
+    static LINES: LazyLock<SyncSender<String>> = LazyLock::new(|| {
+        let (lines, taken) = sync_channel(64);
+        thread::spawn(move || {
+            for line in taken {
+                println!("{line}");
+            }
+        });
+        lines
+    });
+    let _ = LINES.try_send(line);
 }
 
 fn text(prompt: &str) -> String {

@@ -97,7 +97,25 @@ fn a_header_stripped_by_nginx_is_noticed_by_closes_and_by_reports() {
         broken.address(),
         application.url("/sse-reports"),
     );
-    let mut open = || drop(page.page().evaluate(&watched));
+    // The reports of more than one client, of which the browser is one.
+    let clients = (1..10)
+        .map(|n| format!("203.0.113.{n}"))
+        .collect::<Vec<_>>();
+    let mut open = || {
+        drop(page.page().evaluate(&watched));
+        for client in &clients {
+            let head = Request::new("HEAD", "/events").header("Accept", "text/event-stream");
+            let report = Request::new("POST", "/sse-reports").body("text/plain", "unreadable");
+            for request in [head, report] {
+                let request = request.header("X-Forwarded-For", client);
+                drop(
+                    request
+                        .header("Origin", &pages.origin())
+                        .send(application.address),
+                );
+            }
+        }
+    };
     watch.wait_firing("SSECorsRegression", &mut open);
     watch.wait_firing("SSEClientReportsCorsBlocked", &mut open);
     watch.wait_firing("SSEImmediateCloseRateHigh", &mut open);

@@ -170,7 +170,7 @@ impl<'h> Reader<'h> {
     /// Two in three are Chromium over HTTP/1.1, which drains the body for five seconds or 16 KiB.
     /// The script on the page reports it, and who loads the page anew begins anew.
     fn turn_away(&mut self, connection: Connection) {
-        let report = Request::new("POST", "/sse-reports").body("text/plain", "cors_blocked");
+        let report = Request::new("POST", "/sse-reports").body("text/plain", "unreadable");
         drop(self.on_page(report).send(self.house.front));
         self.last_id = None;
         if self.random.u8(0..3) > 0 {

@@ -1,11 +1,11 @@
 //! What operators want to know of addresses and origins, which no label may hold.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::{AppService, HttpServiceFactory},
-    http::header,
+    http::{header, uri::Authority},
     web,
 };
 use serde_json::{Value, json};
@@ -15,10 +15,10 @@ use crate::{core::Core, log::timestamp};
 
 /// How many addresses are shown.
 const TOP: usize = 20;
-/// How short a token may not be.
+/// How short a token must not be.
 const MIN_TOKEN_BYTES: usize = 16;
 
-/// Who may ask the operators' endpoint.
+/// Who may ask the operators' endpoint: [`bearer`](Self::bearer) unless there is a reason not to.
 #[derive(Clone)]
 pub struct OperatorAccess(Access);
 
@@ -44,7 +44,8 @@ impl fmt::Display for WeakToken {
 impl std::error::Error for WeakToken {}
 
 impl OperatorAccess {
-    /// Whoever presents this token as `Authorization: Bearer`.
+    /// Whoever presents this token as `Authorization: Bearer`; everybody else gets 403. The token is
+    /// compared in constant time and stands in no log.
     ///
     /// # Errors
     /// When the token is shorter than 16 bytes.
@@ -55,50 +56,77 @@ impl OperatorAccess {
         Ok(Self(Access::Bearer(token.as_bytes().into())))
     }
 
-    /// Whoever connects from this machine itself. A request that a proxy passed on (it has a
-    /// `Forwarded`, `X-Forwarded-For` or `Via` header) does not count, for behind a proxy on the
-    /// same machine everybody comes from here; a proxy that adds none of them would open it to
-    /// all, so use a token there.
+    /// Whoever connects from this machine itself, without a token: an explicit choice, for a machine
+    /// without a proxy. The peer and the `Host` must both be of the loopback, or a page of any site
+    /// could ask under a name of its own that resolves to this machine (DNS rebinding), and no
+    /// header may say that somebody passed the request on.
+    ///
+    /// A proxy on the same machine that adds no such header and sets `Host` to the loopback, as
+    /// nginx's plain `proxy_pass http://127.0.0.1:8080` does, looks like the machine itself and
+    /// opens the endpoint to everybody. Use [`bearer`](Self::bearer) wherever there is one.
     #[must_use]
-    pub const fn loopback() -> Self {
+    pub const fn loopback_without_token() -> Self {
         Self(Access::Loopback)
     }
 
     fn admits(&self, request: &HttpRequest) -> bool {
-        let headers = request.headers();
         match &self.0 {
             Access::Loopback => {
                 let local = request
                     .peer_addr()
-                    .is_some_and(|peer| peer.ip().is_loopback());
-                let passed_on = ["forwarded", "x-forwarded-for", "via"]
-                    .iter()
-                    .any(|name| headers.contains_key(*name));
-                local && !passed_on
+                    .is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+                local && asks_for_the_loopback(request) && !was_passed_on(request)
             }
             Access::Bearer(token) => {
-                let presented = headers
-                    .get(header::AUTHORIZATION)
-                    .map(|value| value.as_bytes());
-                presented
-                    .and_then(|value| value.strip_prefix(b"Bearer "))
-                    .is_some_and(|presented| presented.ct_eq(token).into())
+                let mut lines = request.headers().get_all(header::AUTHORIZATION);
+                let presented = match (lines.next(), lines.next()) {
+                    (Some(line), None) => line.as_bytes().split_at_checked(7),
+                    _ => None,
+                };
+                presented.is_some_and(|(scheme, presented)| {
+                    scheme.eq_ignore_ascii_case(b"Bearer ") && presented.ct_eq(token).into()
+                })
             }
         }
     }
+}
 
-    fn refuse(&self) -> HttpResponse {
-        match self.0 {
-            Access::Loopback => HttpResponse::Forbidden(),
-            Access::Bearer(_) => {
-                let mut response = HttpResponse::Unauthorized();
-                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-                response
-            }
+/// Whether the request is for a name or an address of the loopback.
+fn asks_for_the_loopback(request: &HttpRequest) -> bool {
+    let mut lines = request.headers().get_all(header::HOST);
+    let authority = match (request.uri().authority(), lines.next(), lines.next()) {
+        (Some(authority), None, _) => Some(authority.clone()),
+        (None, Some(host), None) => Authority::try_from(host.as_bytes()).ok(),
+        (Some(authority), Some(host), None) if authority.as_str().as_bytes() == host.as_bytes() => {
+            Some(authority.clone())
         }
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish()
-    }
+        _ => None,
+    };
+    authority.is_some_and(|authority| {
+        let host = authority.host().trim_matches(['[', ']']);
+        let address = host.parse::<IpAddr>();
+        !authority.as_str().contains('@')
+            && (host.eq_ignore_ascii_case("localhost")
+                || address.is_ok_and(|address| address.to_canonical().is_loopback()))
+    })
+}
+
+/// Whether a header says that a proxy passed the request on.
+fn was_passed_on(request: &HttpRequest) -> bool {
+    const SAY_SO: [&str; 8] = [
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-host",
+        "true-client-ip",
+        "cf-connecting-ip",
+    ];
+    request.headers().keys().any(|name| {
+        let name = name.as_str();
+        name.starts_with("x-forwarded-") || SAY_SO.contains(&name)
+    })
 }
 
 impl fmt::Debug for OperatorAccess {
@@ -140,12 +168,19 @@ impl HttpServiceFactory for OperatorsEndpoint {
                         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
                         .json(report(&core))
                 } else {
-                    access.refuse()
+                    refuse()
                 };
                 std::future::ready(response)
             }))
             .register(config);
     }
+}
+
+/// Whoever has no access is told nothing, not even what would give it.
+fn refuse() -> HttpResponse {
+    HttpResponse::Forbidden()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
 }
 
 fn report(core: &Core) -> Value {

@@ -1,6 +1,9 @@
 //! How many records were written and left out.
 
-use crate::cells::Counter;
+use std::sync::{Mutex, PoisonError};
+
+use super::queue::DroppedLines;
+use crate::{cells::Counter, mistakes::Mistakes};
 
 /// A kind of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +36,9 @@ impl LogEvent {
 pub(crate) struct LogCounts {
     written: [Counter; 3],
     suppressed: [Counter; 3],
+    queues: Mutex<Vec<DroppedLines>>,
+    /// Of each kind one line, however many logs share these counts.
+    pub(super) mistakes: Mistakes,
 }
 
 impl LogCounts {
@@ -50,6 +56,18 @@ impl LogCounts {
 
     pub(crate) fn written(&self, event: LogEvent) -> u64 {
         at(&self.written, event).map_or(0, Counter::get)
+    }
+
+    /// Counts what this queue drops.
+    pub(crate) fn queue(&self, dropped: DroppedLines) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.push(dropped);
+    }
+
+    /// Lines that were lost on their way out.
+    pub(crate) fn dropped(&self) -> u64 {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.iter().map(DroppedLines::get).sum()
     }
 
     pub(crate) fn suppressed(&self, event: LogEvent) -> u64 {

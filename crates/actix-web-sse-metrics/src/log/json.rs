@@ -14,23 +14,37 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
-use super::record::{TARGET, timestamp};
+use super::{
+    queue::{LINES, LogGuard, LogQueue, queue},
+    record::{TARGET, timestamp},
+};
 
 /// Writes each event as one line: a record of ours as exactly its fields, those without a value
 /// as `null`; any other event with `timestamp`, `level`, `target`, `requestId` (that of the
 /// request it happened in) and its own fields. Made by [`json_layer`].
 #[derive(Debug, Clone)]
-pub struct JsonLayer<W = fn() -> io::Stdout> {
+pub struct JsonLayer<W = LogQueue> {
     writer: W,
 }
 
-/// A layer that writes JSON lines to standard output.
-#[must_use]
-pub fn json_layer() -> JsonLayer {
-    JsonLayer { writer: io::stdout }
+/// A layer that writes JSON lines to standard output, through a queue: [`json_layer_to`].
+pub fn json_layer() -> (JsonLayer, LogGuard) {
+    json_layer_to(io::stdout())
 }
 
-/// A layer that writes JSON lines to wherever this says.
+/// A layer that writes JSON lines to this writer, through a queue of 8192 lines and a thread of its
+/// own. A line that finds the queue full is dropped and counted: a pipe that nobody reads must not
+/// stop the workers. Of the lines that wait, those are written at the end for which the guard
+/// lives: keep it to the end of `main`.
+///
+/// [`Metrics::json_layer`](crate::Metrics::json_layer) does this and exports the count.
+pub fn json_layer_to(writer: impl io::Write + Send + 'static) -> (JsonLayer, LogGuard) {
+    let (writer, guard) = queue(writer, LINES);
+    (JsonLayer { writer }, guard)
+}
+
+/// A layer that writes JSON lines to wherever this says, at once and on the thread of whoever logs.
+/// For writers that never wait: memory, or a queue of their own. Standard output is none.
 #[must_use]
 pub fn json_layer_with<W>(writer: W) -> JsonLayer<W>
 where

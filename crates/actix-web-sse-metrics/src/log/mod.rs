@@ -8,10 +8,14 @@
 //! use actix_web_sse_metrics::log;
 //! use tracing_subscriber::{filter::LevelFilter, prelude::*};
 //!
-//! let subscriber = tracing_subscriber::registry()
-//!     .with(log::json_layer().with_filter(LevelFilter::INFO));
+//! let (lines, _guard) = log::json_layer(); // the guard lives to the end of `main`
+//! let subscriber = tracing_subscriber::registry().with(lines.with_filter(LevelFilter::INFO));
 //! # drop(subscriber);
 //! ```
+//!
+//! The lines go through a bounded queue to a thread of its own. When nobody reads the log, lines
+//! are dropped and counted, and no worker waits: see [`json_layer_to`]. [`log_panics`] keeps
+//! panics from writing to standard error on a worker's thread.
 //!
 //! What a client sent is cut at 256 bytes and escaped before it reaches any subscriber. Query
 //! strings, tokens, cookies and tickets are never read. Refusals and evictions are limited to a
@@ -27,6 +31,8 @@ pub(crate) mod escape;
 mod identity;
 mod intern;
 mod json;
+mod panics;
+mod queue;
 mod rate;
 mod record;
 mod span;
@@ -34,15 +40,17 @@ mod span;
 use std::sync::Arc;
 
 use actix_web_sse::observe::{
-    CloseReason, CorsVerdict, End, Observer, Opened, RefusalReason, Refused, StreamObserver,
-    Visitor,
+    CloseReason, CorsVerdict, Destination, End, Misconfiguration, Observer, Opened, RefusalReason,
+    Refused, StreamObserver, Visitor,
 };
 use tracing::Level;
 
 pub use self::{
     address::AddressMode,
     counts::LogEvent,
-    json::{JsonLayer, json_layer, json_layer_with},
+    json::{JsonLayer, json_layer, json_layer_to, json_layer_with},
+    panics::log_panics,
+    queue::{LogGuard, LogQueue},
     record::{FieldNames, TARGET},
     span::RedactedRootSpan,
 };
@@ -167,7 +175,20 @@ impl Shared {
     }
 }
 
+/// All logs write to the subscriber of the process.
+static SUBSCRIBER: u8 = 0;
+
 impl Observer for Log {
+    fn misconfigured(&self, mistake: Misconfiguration) {
+        if self.shared.counts.mistakes.note(mistake) {
+            record::misconfigured(mistake);
+        }
+    }
+
+    fn destination(&self) -> Destination {
+        Destination::of(&SUBSCRIBER)
+    }
+
     fn refused(&self, refused: &Refused<'_>) {
         if !Shared::enabled() {
             return;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web_sse::observe::{End, Refused};
+use actix_web_sse::observe::{End, Misconfiguration, Refused};
 use tracing::{Level, event};
 
 use super::{address::AddressMode, identity::Identity, rate::Suppressed};
@@ -110,6 +110,17 @@ pub(crate) fn reject(
         status = u64::from(refused.status),
         mode = refused.mode.as_str(),
     });
+}
+
+/// Says that the library is mounted wrongly, and the remedy.
+pub(crate) fn misconfigured(mistake: Misconfiguration) {
+    event!(
+        target: TARGET, Level::WARN,
+        event = "sse_misconfigured",
+        cause = mistake.as_str(),
+        remedy = mistake.message(),
+        timestamp = timestamp(SystemTime::now()).as_str(),
+    );
 }
 
 /// Tells of records that the rate limit left out.

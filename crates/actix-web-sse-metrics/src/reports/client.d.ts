@@ -1,7 +1,7 @@
 /** Why an `EventSource` gave up. */
 export type Diagnosis =
-  /** The reply arrived, and the browser's CORS check refused it to the page. */
-  | 'cors_blocked'
+  /** A reply that the browser's CORS check refused to the page: the application's, or a proxy's error page. */
+  | 'unreadable'
   /** The page's own content security policy forbids the connection. */
   | 'csp_blocked'
   /** The server answered with a status other than 200. */

@@ -20,8 +20,8 @@ export async function diagnose({ url, withCredentials }) {
     if (status !== 200) return 'http_status';
     return /^text\/event-stream\b/i.test(headers.get('content-type')) ? 'network' : 'content_type';
   } catch {
-    // There is an answer, and the page may not read it.
-    if (await ask('no-cors').catch(() => null)) return 'cors_blocked';
+    // The application knows whether it answered, or a proxy.
+    if (await ask('no-cors').catch(() => null)) return 'unreadable';
     await new Promise((done) => setTimeout(done, 50)); // A violation is told late.
     return csp ? 'csp_blocked' : 'network';
   } finally {

@@ -10,6 +10,8 @@ use actix_web::{
     web,
 };
 
+use actix_web_sse::Policy;
+
 use super::Diagnosis;
 use crate::{clients::Client, core::Core};
 
@@ -24,20 +26,29 @@ const TYPES: &str = include_str!("client.d.ts");
 /// The reports of browsers at a path of an application. Made by
 /// [`Metrics::reports`](crate::Metrics::reports).
 ///
-/// A report is the bare diagnosis as `text/plain`, which needs no CORS to arrive. It is counted or
-/// counted as dropped; the answer is 204 in either case, without a body and without CORS headers.
-/// Nothing of it is stored, logged or reflected. Anybody can send one, so the counter is a hint
+/// A report is the bare diagnosis as `text/plain`, which needs no CORS to arrive. The policy says
+/// who sends it, as at the streams: a report without an origin that it allows is not counted, and
+/// each client address has a share, behind a trusted proxy too; what is beyond it, too long or not
+/// understood counts as dropped. A reply that the page could not read is `cors_blocked` only if the
+/// client has asked this process for a stream within ten seconds, and `unknown` otherwise: a page
+/// cannot tell a proxy's error page from a reply whose CORS headers are missing. Several nodes see
+/// each other's clients too seldom unless the proxy keeps a client on one of them.
+///
+/// The answer is 204 in every case, without a body and without CORS headers. Nothing of a report is
+/// stored, logged or reflected. Any program can send one with any origin, so the counter is a hint
 /// that something is wrong, never a proof.
 #[derive(Debug, Clone)]
 pub struct ReportsEndpoint {
     core: Arc<Core>,
+    policy: Policy,
     path: String,
 }
 
 impl ReportsEndpoint {
-    pub(crate) fn new(core: Arc<Core>, path: &str) -> Self {
+    pub(crate) fn new(core: Arc<Core>, path: &str, policy: Policy) -> Self {
         Self {
             core,
+            policy,
             path: path.trim_end_matches('/').to_owned(),
         }
     }
@@ -45,7 +56,7 @@ impl ReportsEndpoint {
 
 impl HttpServiceFactory for ReportsEndpoint {
     fn register(self, config: &mut AppService) {
-        let Self { core, path } = self;
+        let path = self.path.clone();
         let file = |content: &'static str, kind: &'static str| {
             web::get().to(move || std::future::ready(serve(content, kind)))
         };
@@ -56,7 +67,7 @@ impl HttpServiceFactory for ReportsEndpoint {
             .route(file(TYPES, "text/plain; charset=utf-8"))
             .register(config);
         web::resource(path)
-            .app_data(web::Data::from(core))
+            .app_data(web::Data::new(self))
             .route(web::post().to(take))
             .register(config);
     }
@@ -73,21 +84,32 @@ fn serve(content: &'static str, kind: &'static str) -> HttpResponse {
         .body(content)
 }
 
-async fn take(request: HttpRequest, body: web::Payload, core: web::Data<Core>) -> HttpResponse {
-    let client = Client::of(request.peer_addr().map(|peer| peer.ip()), core.ipv6_prefix);
-    let diagnosis = if core.report_limit.admits(client, core.clock.now()) {
-        read(body).await
-    } else {
-        None
-    };
-    core.reports.count(diagnosis.unwrap_or(Diagnosis::Dropped));
+async fn take(
+    request: HttpRequest,
+    body: web::Payload,
+    endpoint: web::Data<ReportsEndpoint>,
+) -> HttpResponse {
+    let ReportsEndpoint { core, policy, .. } = &**endpoint;
+    let caller = policy.caller(&request);
+    if caller.allowed {
+        let client = Client::of(caller.address, core.ipv6_prefix);
+        let diagnosis = if core.report_limit.admits(client, core.clock.now()) {
+            let report = read(body).await;
+            let seen = || core.attempts.saw(client, core.clock.now());
+            report.and_then(|report| Diagnosis::believed(&report, seen))
+        } else {
+            None
+        };
+        let diagnosis = diagnosis.unwrap_or(Diagnosis::Dropped);
+        let origin = core.origin(&caller.origin);
+        core.reports.count(origin, diagnosis, client);
+    }
     HttpResponse::NoContent()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .finish()
 }
 
-async fn read(body: web::Payload) -> Option<Diagnosis> {
+async fn read(body: web::Payload) -> Option<web::Bytes> {
     let body = timeout(PATIENCE, body.to_bytes_limited(MAX_BYTES)).await;
-    let body = body.ok()?.ok()?.ok()?;
-    Diagnosis::believed(&body)
+    body.ok()?.ok()?.ok()
 }

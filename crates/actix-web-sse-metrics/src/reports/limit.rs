@@ -18,10 +18,10 @@ const ALL: Rate = Rate {
     burst: 200.0,
     per_second: 100.0,
 };
-/// From one address, which may be that of a proxy with many people behind it.
+/// From one address: a page that reports each of its streams, or an office behind one address.
 const EACH: Rate = Rate {
-    burst: 60.0,
-    per_second: 20.0,
+    burst: 10.0,
+    per_second: 0.2,
 };
 /// Addresses share this many buckets, by a keyed hash, so memory is bounded and nobody can choose
 /// with whom they share.
@@ -91,7 +91,7 @@ mod tests {
         let flood = (0..10_000)
             .filter(|_| limit.admits(0, Duration::ZERO))
             .count();
-        assert_eq!(flood, 60);
+        assert_eq!(flood, 10);
         let others = (1..=100)
             .filter(|n| limit.admits(n, Duration::ZERO))
             .count();

@@ -5,7 +5,7 @@ mod limit;
 
 pub use self::endpoint::ReportsEndpoint;
 pub(crate) use self::limit::ReportLimit;
-use crate::cells::Counter;
+use crate::{cells::Counter, clients::Client};
 
 /// Why a browser's `EventSource` ended in CLOSED, as the script in the page found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +21,10 @@ pub enum Diagnosis {
     ContentType,
     /// Nothing answered, or what went wrong was over when the script looked.
     Network,
+    /// The page could not read the reply, and it is not certain that the reply was the
+    /// application's: this process has not seen the client ask. Behind a proxy it may be the error
+    /// page of the proxy's own, and with several nodes another node may have answered.
+    Unknown,
     /// A report that was not believed: too many, too long or not understood.
     Dropped,
 }
@@ -33,10 +37,11 @@ impl Diagnosis {
         Self::HttpStatus,
         Self::ContentType,
         Self::Network,
+        Self::Unknown,
         Self::Dropped,
     ];
 
-    /// The value of the `diagnosis` label, and what the script sends.
+    /// The value of the `diagnosis` label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -45,40 +50,92 @@ impl Diagnosis {
             Self::HttpStatus => "http_status",
             Self::ContentType => "content_type",
             Self::Network => "network",
+            Self::Unknown => "unknown",
             Self::Dropped => "dropped",
         }
     }
 }
 
 impl Diagnosis {
-    /// What a report of exactly these bytes says. `dropped` is ours to say, not a browser's.
-    fn believed(report: &[u8]) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|known| known.as_str().as_bytes() == report && **known != Self::Dropped)
-            .copied()
+    /// What a report of exactly these bytes says. What an `unreadable` reply was, and `dropped`, is
+    /// ours to say and not a browser's: `seen` says whether this process has seen the client ask.
+    fn believed(report: &[u8], seen: impl FnOnce() -> bool) -> Option<Self> {
+        if report == b"unreadable" {
+            return Some(if seen() {
+                Self::CorsBlocked
+            } else {
+                Self::Unknown
+            });
+        }
+        [
+            Self::CspBlocked,
+            Self::HttpStatus,
+            Self::ContentType,
+            Self::Network,
+        ]
+        .into_iter()
+        .find(|known| known.as_str().as_bytes() == report)
     }
 }
 
-/// The reports so far.
+/// Into how many shares the clients are divided that report a stream blocked by CORS.
+pub(crate) const SHARES: usize = 8;
+
+/// The reports of one origin so far.
 #[derive(Debug, Default)]
-pub(crate) struct ReportCounts([Counter; 6]);
+struct PerOrigin {
+    diagnoses: [Counter; Diagnosis::ALL.len()],
+    /// Those of `cors_blocked`, by the share of the client.
+    blocked: [Counter; SHARES],
+}
+
+/// The reports so far, by the number of the origin's label.
+#[derive(Debug)]
+pub(crate) struct ReportCounts(Box<[PerOrigin]>);
 
 impl ReportCounts {
-    pub(crate) fn get(&self, diagnosis: Diagnosis) -> u64 {
-        self.counter(diagnosis).map_or(0, Counter::get)
+    /// Room for so many origins.
+    pub(crate) fn new(origins: usize) -> Self {
+        Self((0..origins).map(|_| PerOrigin::default()).collect())
     }
 
-    fn count(&self, diagnosis: Diagnosis) {
-        if let Some(counter) = self.counter(diagnosis) {
+    pub(crate) fn get(&self, origin: usize, diagnosis: Diagnosis) -> u64 {
+        let counter = self.0.get(origin).and_then(|counts| counts.at(diagnosis));
+        counter.map_or(0, Counter::get)
+    }
+
+    /// Whether there was a report of this origin.
+    pub(crate) fn any(&self, origin: usize) -> bool {
+        Diagnosis::ALL
+            .iter()
+            .any(|diagnosis| self.get(origin, *diagnosis) > 0)
+    }
+
+    pub(crate) fn blocked(&self, origin: usize, share: usize) -> u64 {
+        let counts = self.0.get(origin);
+        let counter = counts.and_then(|counts| counts.blocked.get(share));
+        counter.map_or(0, Counter::get)
+    }
+
+    fn count(&self, origin: usize, diagnosis: Diagnosis, client: Client) {
+        let Some(counts) = self.0.get(origin) else {
+            return;
+        };
+        if let Some(counter) = counts.at(diagnosis) {
+            counter.inc();
+        }
+        if diagnosis == Diagnosis::CorsBlocked
+            && let Some(counter) = counts.blocked.get(client.share(SHARES))
+        {
             counter.inc();
         }
     }
+}
 
-    fn counter(&self, diagnosis: Diagnosis) -> Option<&Counter> {
-        let index = Diagnosis::ALL
-            .iter()
-            .position(|known| *known == diagnosis)?;
-        self.0.get(index)
+impl PerOrigin {
+    fn at(&self, diagnosis: Diagnosis) -> Option<&Counter> {
+        let known = Diagnosis::ALL;
+        self.diagnoses
+            .get(known.iter().position(|known| *known == diagnosis)?)
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{ConfigError, Faults, HubConfig, StreamConfig},
-    observe::Observer,
+    observe::{Observer, Reported},
     sync::Mutex,
 };
 
@@ -132,6 +132,7 @@ impl HubBuilder {
             observer: self.observer,
             knows: self.knows,
             backplane: self.backplane,
+            reported: Reported::default(),
         });
         if let Some(backplane) = &shared.backplane {
             backplane.start(Sink::new(&shared));

@@ -53,7 +53,7 @@ use crate::{
     config::{HubConfig, StreamConfig},
     encode::Unnumbered,
     event::Event,
-    observe::{CloseReason, Observer, Publication, RefusalReason},
+    observe::{CloseReason, Misconfiguration, Observer, Publication, RefusalReason, Reported},
     subscriber::{Identity, Subscriber},
     sync::{Mutex, MutexGuard},
     topic,
@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
+    /// Mistakes in how this hub is mounted.
+    reported: Reported,
 }
 
 /// A stream's place in the count of its hub, from the decision to open it to its end.
@@ -104,6 +106,11 @@ impl Shared {
             true => Ok(Slot(Arc::clone(self))),
             false => Err(RefusalReason::Draining),
         }
+    }
+
+    /// Reports a mistake in how this hub is mounted, once.
+    pub(crate) fn report(&self, mistake: Misconfiguration) {
+        self.reported.report(&*self.observer, mistake);
     }
 
     /// Tells the backplane that topics were made or removed.
@@ -161,6 +168,8 @@ pub struct HubStats {
     pub draining: bool,
 }
 
+static FALLBACK: OnceLock<Hub> = OnceLock::new();
+
 impl Hub {
     /// Starts with the defaults of [`HubConfig`] and [`StreamConfig`].
     pub fn builder() -> HubBuilder {
@@ -169,8 +178,12 @@ impl Hub {
 
     /// The hub of responses whose application has none: no observer, never drained.
     pub(crate) fn fallback() -> Self {
-        static FALLBACK: OnceLock<Hub> = OnceLock::new();
         FALLBACK.get_or_init(|| HubBuilder::new().make()).clone()
+    }
+
+    /// Whether it stands in for one that the application does not have.
+    pub(crate) fn is_fallback(&self) -> bool {
+        FALLBACK.get().is_some_and(|hub| hub.is(&self.shared))
     }
 
     /// The hub of the application that serves this request.
@@ -179,6 +192,11 @@ impl Hub {
             .app_data::<Self>()
             .or_else(|| request.app_data::<web::Data<Self>>().map(|data| &***data))
             .cloned()
+    }
+
+    /// Whether it is a handle of this hub.
+    pub(crate) fn is(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
     }
 
     /// Publishes an event to everybody who follows the topic. From any thread; never waits for a

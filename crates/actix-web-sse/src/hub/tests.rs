@@ -335,7 +335,7 @@ async fn d06_a_reader_that_skips_holds_no_more_bytes_than_it_may() {
     let hub = hub.build().unwrap();
     let mut slow = Client::waiting(&hub, "t", None).await;
     let mut steady = Client::waiting(&hub, "t", None).await;
-    let local = Local::of(&hub.shared);
+    let local = Local::of(&hub.shared).unwrap();
     let text = "x".repeat(LARGE - "data: \n\n".len());
     let mut most = 0;
     for n in 0..200 {
@@ -363,7 +363,7 @@ async fn an_idle_topic_holds_no_bytes() {
     let mut client = Client::waiting(&hub, "t", None).await;
     publish(&hub, "t");
     assert_eq!(client.next().await.unwrap(), EVENT);
-    let local = Local::of(&hub.shared);
+    let local = Local::of(&hub.shared).unwrap();
     assert_eq!(local.holds(0), (1, EVENT.len() as u64, true));
     time::sleep(Duration::from_secs(1)).await;
     assert_eq!(local.holds(0), (0, 0, false));

@@ -1,9 +1,10 @@
 //! One worker thread's side of a hub, and the task that drives it.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::{Rc, Weak},
     sync::Arc,
@@ -42,7 +43,12 @@ pub(crate) struct Local {
     worker: u64,
     state: RefCell<State>,
     driver: RefCell<Option<Waker>>,
+    opened: Cell<bool>,
 }
+
+/// Nothing drives this thread's side of a hub: the thread does not run actix's runtime.
+#[derive(Debug)]
+pub(crate) struct OutsideRuntime;
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,22 +60,26 @@ impl fmt::Debug for Local {
 
 impl Local {
     /// This thread's side of the hub; made, and its task spawned, if there is none yet.
-    pub(crate) fn of(hub: &Arc<Shared>) -> Rc<Self> {
+    ///
+    /// # Errors
+    /// Outside of actix's runtime.
+    pub(crate) fn of(hub: &Arc<Shared>) -> Result<Rc<Self>, OutsideRuntime> {
         let known = LOCALS.with_borrow(|locals| {
             locals
                 .iter()
                 .filter_map(Weak::upgrade)
                 .find(|local| Arc::ptr_eq(&local.hub, hub))
         });
-        known.unwrap_or_else(|| {
-            let (local, driver) = Self::start(hub);
-            LOCALS.with_borrow_mut(|locals| {
-                locals.retain(|local| local.strong_count() > 0);
-                locals.push(Rc::downgrade(&local));
-            });
-            actix_web::rt::spawn(driver);
-            local
-        })
+        if let Some(local) = known {
+            return Ok(local);
+        }
+        let (local, driver) = Self::start(hub);
+        LOCALS.with_borrow_mut(|locals| {
+            locals.retain(|local| local.strong_count() > 0);
+            locals.push(Rc::downgrade(&local));
+        });
+        drive(driver)?;
+        Ok(local)
     }
 
     /// A new worker, and the task that it needs.
@@ -79,6 +89,7 @@ impl Local {
             worker: hub.core().add_worker(),
             state: RefCell::new(State::new(Instant::now())),
             driver: RefCell::new(None),
+            opened: Cell::new(false),
         });
         let driver = Driver {
             local: Rc::clone(&local),
@@ -87,6 +98,11 @@ impl Local {
             turning: false,
         };
         (local, driver)
+    }
+
+    /// Whether this is the first stream of this worker.
+    pub(crate) fn is_first_stream(&self) -> bool {
+        !self.opened.replace(true)
     }
 
     pub(crate) fn hub(&self) -> &Arc<Shared> {
@@ -235,6 +251,17 @@ impl Drop for Places {
         drop(core);
         local.hub.tell_interest();
     }
+}
+
+/// Spawns the task on this thread.
+fn drive(driver: Driver) -> Result<(), OutsideRuntime> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(OutsideRuntime);
+    }
+    // A task of a runtime that is not actix's cannot spawn on its own thread, and tokio has no way
+    // to ask beforehand.
+    catch_unwind(AssertUnwindSafe(|| drop(actix_web::rt::spawn(driver))))
+        .map_err(|_panic| OutsideRuntime)
 }
 
 /// The task that moves frames from the core to this worker, and time to its streams.

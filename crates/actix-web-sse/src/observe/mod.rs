@@ -11,6 +11,8 @@
 //! Calls are made on the worker's own thread, inside the request or the write they report: an
 //! observer must not block and must not panic.
 
+mod destination;
+mod misconfiguration;
 mod told;
 mod vocabulary;
 
@@ -19,7 +21,10 @@ use std::{rc::Rc, sync::Arc};
 use crate::hub::BackplaneWatch;
 pub use crate::witness::{CorsWitness, WitnessFuture, Witnessed};
 
+pub(crate) use self::misconfiguration::Reported;
 pub use self::{
+    destination::Destination,
+    misconfiguration::Misconfiguration,
     told::{ConnectionId, End, Opened, PolicyInfo, Publication, Refused, Relayed, Sent, Visitor},
     vocabulary::{
         AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume,
@@ -66,6 +71,18 @@ pub trait Observer: Send + Sync + 'static {
 
     /// The process began to drain.
     fn draining(&self) {}
+
+    /// The library is mounted wrongly, as a request showed. Each hub and each policy reports a
+    /// mistake once.
+    fn misconfigured(&self, mistake: Misconfiguration) {
+        let _ = mistake;
+    }
+
+    /// Where the reports go, so that a hub and a policy with different observers are noticed.
+    /// Default: unknown, which is not compared.
+    fn destination(&self) -> Destination {
+        Destination::unknown()
+    }
 }
 
 /// Hears of each write. Lives on the worker that serves the streams, and is as a rule shared by
@@ -108,6 +125,10 @@ pub trait StreamObserver: 'static {
 impl Observer for () {
     fn opened(&self, _: &Opened<'_>) -> Box<dyn StreamObserver> {
         Box::new(())
+    }
+
+    fn destination(&self) -> Destination {
+        Destination::nowhere()
     }
 }
 
@@ -153,6 +174,15 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn draining(&self) {
         self.0.draining();
         self.1.draining();
+    }
+
+    fn misconfigured(&self, mistake: Misconfiguration) {
+        self.0.misconfigured(mistake);
+        self.1.misconfigured(mistake);
+    }
+
+    fn destination(&self) -> Destination {
+        self.0.destination().and(self.1.destination())
     }
 }
 
@@ -224,5 +254,13 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn draining(&self) {
         (**self).draining();
+    }
+
+    fn misconfigured(&self, mistake: Misconfiguration) {
+        (**self).misconfigured(mistake);
+    }
+
+    fn destination(&self) -> Destination {
+        (**self).destination()
     }
 }

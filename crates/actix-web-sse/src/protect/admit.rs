@@ -148,6 +148,8 @@ impl Exchange {
         // Before the ticket: a revoked one need not be used up.
         identity.check()?;
         let place = policy.limits.admit_now(self.source.address)?;
+        // A policy further out has claimed the ticket, and its permit holds the lease.
+        let claim = claim.filter(|_| !claimed_further_out(request));
         let permit: Rc<dyn Any> = match (claim, &policy.tickets) {
             (Some(claim), Some(tickets)) => {
                 let claim = tickets.renew(claim, identity, (policy.clock)())?;
@@ -162,4 +164,10 @@ impl Exchange {
         identity.check()?;
         Ok((permit, place))
     }
+}
+
+/// Whether another policy around this one has let the request in with its ticket.
+fn claimed_further_out(request: &HttpRequest) -> bool {
+    Admission::left_in(request)
+        .is_some_and(|outer| outer.policy != 0 && outer.identity.method == AuthMethod::Ticket)
 }

@@ -27,7 +27,7 @@ use crate::{
         AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig, PolicyConfig,
         RatePerIp, TicketConfig,
     },
-    observe::{Observer, PolicyInfo},
+    observe::{Observer, PolicyInfo, Reported},
 };
 
 /// Says what a [`Policy`] is to let through.
@@ -351,6 +351,7 @@ impl PolicyBuilder {
             limits,
             proxies,
             observer: self.observer,
+            reported: Reported::default(),
         };
         let policy = faults.into_result(Policy(Arc::new(inner)))?;
         if let Some(store) = &policy.0.revocation_store {

@@ -39,6 +39,12 @@ pub(super) enum Mount {
     Open(Arc<PreflightRules>),
 }
 
+impl Mount {
+    pub(super) const fn is_streams(&self) -> bool {
+        matches!(self, Self::Streams)
+    }
+}
+
 /// What the guards make of a request.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -219,6 +225,11 @@ impl Exchange {
             permit: Some(permit),
             guarded: true,
             head_only: Self::is_head(request),
+            policy: if self.mount.is_streams() {
+                self.policy.number()
+            } else {
+                0
+            },
         }
     }
 

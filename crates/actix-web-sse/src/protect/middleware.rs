@@ -1,6 +1,7 @@
 //! The one middleware for all guards: the plumbing around [`Exchange`].
 
 use std::{
+    cell::Cell,
     fmt,
     future::{Future, Ready, ready},
     pin::Pin,
@@ -24,7 +25,11 @@ use super::{
     panic::caught,
     refusal::Refusal,
 };
-use crate::{observe::RefusalReason, subscriber::Identity};
+use crate::{
+    mounting::{self, Mounted},
+    observe::{Misconfiguration, RefusalReason},
+    subscriber::{Admission, Identity},
+};
 
 /// The part of a [`Policy`] for the companions of streams; see [`Policy::api`].
 #[derive(Debug, Clone)]
@@ -97,15 +102,20 @@ pub struct Guarded<S> {
     service: Rc<S>,
     policy: Policy,
     mount: Mount,
+    /// A request has come.
+    asked: Cell<bool>,
 }
 
 impl<S> Guarded<S> {
     /// Policies for streams and for their companions wrap a service alike.
     fn around(service: S, policy: &Policy, mount: &Mount) -> Ready<Result<Self, ()>> {
+        let mounted: Arc<dyn Mounted> = Arc::clone(&policy.0) as _;
+        mounting::mounted(&mounted);
         ready(Ok(Self {
             service: Rc::new(service),
             policy: policy.clone(),
             mount: mount.clone(),
+            asked: Cell::new(false),
         }))
     }
 }
@@ -133,6 +143,21 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
+        if !self.asked.replace(true) && self.mount.is_streams() {
+            mounting::first_request(&*self.policy.0, &request);
+        }
+        if self.mount.is_streams()
+            && let Some(outer) = outer_policy(&request)
+        {
+            let policy = &self.policy.0;
+            let mistake = Misconfiguration::NestedPolicy;
+            policy.reported.report(&*policy.observer, mistake);
+            if outer == self.policy.number() {
+                return GuardFuture::Running {
+                    running: Box::pin(pass(Rc::clone(&self.service), request)),
+                };
+            }
+        }
         let exchange = Exchange::new(&self.policy, &self.mount, &request);
         exchange.announce(request.request());
         match exchange.judge(request.request()) {
@@ -190,6 +215,24 @@ impl Future for GuardFuture {
             Project::Running { running } => running.as_mut().poll(cx),
         }
     }
+}
+
+/// The policy further out that has admitted this request, if there is one.
+fn outer_policy(request: &ServiceRequest) -> Option<usize> {
+    Admission::left_in(request.request())
+        .map(|outer| outer.policy)
+        .filter(|number| *number != 0)
+}
+
+/// This very policy has admitted the request further out: to do it again would take a second
+/// permit, and spend a single-use ticket that is spent already.
+async fn pass<S, B>(service: Rc<S>, request: ServiceRequest) -> Reply
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    let response = service.call(request).await?;
+    Ok(response.map_into_boxed_body())
 }
 
 async fn run<S, B>(

@@ -59,6 +59,13 @@
 //! no limits on streams. Either may stand around a scope, a resource or a whole `App`. Note that
 //! `web::scope("")` takes every path: register what is not to be guarded before it.
 //!
+//! Mount one policy around the streams, once. A policy that is mounted inside itself lets what it
+//! has admitted pass: no second permit is taken, and no ticket is claimed twice. Of two policies
+//! inside each other both check every request and hold their own permits, and a ticket that the
+//! outer one has claimed is not claimed again. Either is reported as
+//! [`Misconfiguration`](crate::observe::Misconfiguration), as is a policy without
+//! [`hosts`](crate::config::PolicyConfig::hosts) on a server that listens beyond the loopback.
+//!
 //! # CORS: ours, and why not actix-cors
 //!
 //! The policy does CORS itself, because a stream needs what `actix-cors` (0.7.2) does not do: it
@@ -206,6 +213,7 @@ mod admit;
 mod allow_list;
 pub(crate) mod auth;
 mod builder;
+mod caller;
 pub(crate) mod cors;
 mod csp;
 mod decide;
@@ -230,6 +238,7 @@ pub use accept::AcceptMode;
 pub use auth::session_cookie::{CookieTemplate, InvalidCookieValue, SameSite, SessionCookie};
 pub use auth::{Attempt, AuthError, AuthFuture, Authenticator, CacheKey, Token};
 pub use builder::PolicyBuilder;
+pub use caller::Caller;
 pub use limit::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};
 pub use overload::Overload;

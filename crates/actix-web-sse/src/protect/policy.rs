@@ -30,7 +30,10 @@ use super::{
 };
 use crate::{
     hub::{Hub, Shared},
-    observe::{AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Visitor},
+    mounting::Mounted,
+    observe::{
+        AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Reported, Visitor,
+    },
     subscriber::Identity,
     topic,
 };
@@ -74,6 +77,22 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     pub(super) proxies: Proxies,
     pub(super) observer: Arc<dyn Observer>,
+    /// Mistakes in how this policy is mounted.
+    pub(super) reported: Reported,
+}
+
+impl Mounted for Inner {
+    fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
+    fn reported(&self) -> &Reported {
+        &self.reported
+    }
+
+    fn names_hosts(&self) -> bool {
+        !self.hosts.is_empty()
+    }
 }
 
 impl Policy {
@@ -189,6 +208,13 @@ impl fmt::Debug for Policy {
             .field("hosts", &self.0.hosts)
             .field("origins", &self.0.origins)
             .finish_non_exhaustive()
+    }
+}
+
+impl Policy {
+    /// Tells policies apart.
+    pub(super) fn number(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 }
 

@@ -17,15 +17,16 @@ use actix_web::{
     body::MessageBody,
     dev::{AppConfig, Response},
 };
-use futures_util::future::join_all;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
-    interrupted,
     serve::{Plan, Settings, plain},
-    terminated,
+    stopped,
 };
-use crate::{config::StreamConfig, hub::Hub};
+use crate::{
+    drained::{ConnectionSetup, DrainedHubs},
+    hub::Hub,
+};
 
 /// As [`HttpServer`](actix_web::HttpServer), for applications with event streams: it has the
 /// settings of [`ForEventStreams`](crate::ForEventStreams), and streams can bound and close the
@@ -115,7 +116,7 @@ where
             tls_handshake_timeout: Duration::from_secs(3),
             write_buffer: 32 * 1024,
             nodelay: true,
-            stall: StreamConfig::default().stall,
+            setup: ConnectionSetup::new(Vec::<Hub>::new()),
             on_connect: None,
         };
         Self {
@@ -225,7 +226,9 @@ where
     /// If it listens nowhere, or without a runtime.
     pub fn run(mut self) -> Server {
         if self.signals {
-            self.builder = self.builder.shutdown_signal(stopped(self.hubs));
+            self.builder = self
+                .builder
+                .shutdown_signal(stopped(DrainedHubs::new(self.hubs)));
         }
         self.builder.run()
     }
@@ -245,13 +248,12 @@ where
 /// Its settings.
 impl<F, I, S, B> EventServer<F, I, S, B> {
     /// Drains this hub when the process is told to stop, and takes its `stream.stall` for how long
-    /// a client may take nothing; of several hubs the longest.
+    /// a client may take nothing; of several hubs the longest. Name every hub whose streams this
+    /// server serves: the first stream of another is reported as
+    /// [`Misconfiguration`](crate::observe::Misconfiguration).
     pub fn hub(mut self, hub: &Hub) -> Self {
-        let stall = hub.shared.stream.stall;
-        let others = self.hubs.iter().map(|hub| hub.shared.stream.stall);
-        let longest = others.max().map_or(stall, |others| others.max(stall));
-        self.settings().stall = longest;
         self.hubs.push(hub.clone());
+        self.settings().setup = ConnectionSetup::new(&self.hubs);
         self
     }
 
@@ -396,22 +398,6 @@ impl<F, I, S, B> EventServer<F, I, S, B> {
 
     fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ready when the server is to stop.
-async fn stopped(hubs: Vec<Hub>) {
-    tokio::select! {
-        () = terminated() => {
-            tokio::select! {
-                _ = join_all(hubs.iter().map(Hub::drain)) => {}
-                () = terminated() => {}
-                () = interrupted() => {}
-            }
-        }
-        () = interrupted() => {
-            join_all(hubs.iter().map(|hub| hub.drain_within(Duration::ZERO))).await;
-        }
     }
 }
 

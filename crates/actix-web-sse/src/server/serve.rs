@@ -25,8 +25,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{requests::tracked, tune_socket};
-use crate::lane::socket::{Socket, tcp};
+use super::requests::tracked;
+use crate::{
+    drained::ConnectionSetup,
+    lane::socket::{Socket, tcp},
+};
 
 pub(super) type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
 
@@ -41,7 +44,7 @@ pub(super) struct Settings {
     pub(super) tls_handshake_timeout: Duration,
     pub(super) write_buffer: usize,
     pub(super) nodelay: bool,
-    pub(super) stall: Duration,
+    pub(super) setup: ConnectionSetup,
     pub(super) on_connect: Option<OnConnect>,
 }
 
@@ -102,7 +105,7 @@ where
         .into_factory()
         .map_err(|error| Response::from(error.into().error_response()));
     let application = map_config(application, move |()| config.clone());
-    let (stall, nodelay, on_connect) = (settings.stall, settings.nodelay, settings.on_connect);
+    let (setup, nodelay, on_connect) = (settings.setup, settings.nodelay, settings.on_connect);
     let shutdown = plan.shutdown.clone();
     HttpService::build()
         .graceful_shutdown_signal(move || {
@@ -117,7 +120,7 @@ where
         .h1_write_buffer_size(settings.write_buffer)
         .local_addr(plan.address)
         .on_connect_ext(move |socket: &Socket<T>, data: &mut Extensions| {
-            tune_socket(socket.io(), stall);
+            setup.apply(socket.io(), data);
             if nodelay && let Some(stream) = tcp(socket.io()) {
                 // A system that refuses makes small events late, and nothing else.
                 let _ = stream.set_nodelay(true);

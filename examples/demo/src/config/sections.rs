@@ -61,12 +61,16 @@ pub(crate) struct MetricsSection {
     pub(crate) operators: Option<Operators>,
 }
 
-/// `"loopback"`, or `{ bearer = "a token of 16 bytes or more" }`. `[metrics] operators`.
+/// `"token"`, `{ bearer = "a token of 16 bytes or more" }` or `"loopback-without-token"`.
+/// `[metrics] operators`.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Operators {
-    Loopback,
+    /// A token that is made at the start, and printed.
+    Token,
     Bearer(String),
+    /// Whoever is on this machine: open to everybody behind a proxy on it.
+    LoopbackWithoutToken,
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {

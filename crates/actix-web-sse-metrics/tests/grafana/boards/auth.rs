@@ -130,8 +130,9 @@ pub fn board() -> Board {
                         "{{event}} suppressed",
                         "sum by (event) (rate(sse_log_records_suppressed_total{%}[~]))",
                     ),
+                    ("dropped", "sum(rate(sse_log_records_dropped_total{%}[~]))"),
                 ],
-                "Refusals and evictions are logged at a bounded rate; suppressed tells what was left out.",
+                "Refusals and evictions are logged at a bounded rate; suppressed tells what was left out. Dropped: nobody read the log fast enough.",
             ),
             lines(
                 "Requests by outcome",
@@ -148,6 +149,12 @@ pub fn board() -> Board {
                     ),
                 ],
                 "Preflights and HEAD requests reach the guards and are neither.",
+            ),
+            lines(
+                "Mounted wrongly",
+                "short",
+                &[("{{cause}}", "sum by (cause) (sse_misconfigured{%})")],
+                "Instances on which a request showed a mistake in how the library is mounted; their log has the remedy.",
             ),
         ],
     }

@@ -108,10 +108,19 @@ pub fn board() -> Board {
                 "Browser reports",
                 "cps",
                 &[(
-                    "{{diagnosis}}",
-                    "sum by (diagnosis) (rate(sse_client_reports_total{%}[~]))",
+                    "{{diagnosis}} {{origin}}",
+                    "sum by (diagnosis, origin) (rate(sse_client_reports_total{%}[~]))",
                 )],
-                "Why EventSource gave up, as the script on the page found out.",
+                "Why EventSource gave up, as the script on the page found out. unknown: a reply that the page could not read and that is not certainly the application's.",
+            ),
+            lines(
+                "Clients that report blocked streams",
+                "short",
+                &[(
+                    "{{origin}}",
+                    "sum by (origin) (sgn(sum by (origin, share) (increase(sse_client_blocked_reports_total{%}[~]))))",
+                )],
+                "Of eight shares of all client addresses, those with such a report. One: it may be a single client.",
             ),
             lines(
                 "Values without a label",

@@ -1,0 +1,87 @@
+//! Which clients have asked for a stream lately.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use crate::clients::Client;
+
+/// How long ago is lately: a page finds out why its stream failed within seconds.
+const LATELY: Duration = Duration::from_secs(10);
+/// The table's size; a power of two. A client whose place another one has taken is not known.
+const SLOTS: usize = 1 << 14;
+/// The upper bits of an entry tell clients of one place apart, the rest is the time.
+const TIME_BITS: u32 = 40;
+
+/// A table of fixed size: a place for each client, by a keyed hash.
+#[derive(Debug)]
+pub(crate) struct RecentAttempts {
+    slots: Box<[AtomicU64]>,
+    hasher: RandomState,
+}
+
+impl Default for RecentAttempts {
+    fn default() -> Self {
+        Self {
+            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl RecentAttempts {
+    /// The client has asked for a stream.
+    pub(crate) fn note(&self, client: Client, now: Duration) {
+        let (slot, tag) = self.place(client);
+        if let Some(slot) = slot {
+            slot.store(tag | time(now), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the client has asked lately.
+    pub(crate) fn saw(&self, client: Client, now: Duration) -> bool {
+        let (slot, tag) = self.place(client);
+        slot.is_some_and(|slot| {
+            let entry = slot.load(Ordering::Relaxed);
+            let age = time(now).saturating_sub(entry & TIME_MASK);
+            entry != 0 && entry & !TIME_MASK == tag && u128::from(age) <= LATELY.as_millis()
+        })
+    }
+
+    fn place(&self, client: Client) -> (Option<&AtomicU64>, u64) {
+        let hash = self.hasher.hash_one(client);
+        let slot = self.slots.get(hash as usize % SLOTS);
+        (slot, hash & !TIME_MASK)
+    }
+}
+
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+
+/// Milliseconds, from 1: an empty place is 0.
+fn time(now: Duration) -> u64 {
+    (u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1) + 1) & TIME_MASK
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn only_who_has_asked_lately_is_known() {
+        let attempts = RecentAttempts::default();
+        let client = |n: u32| Client::of(Some(Ipv4Addr::from(n).into()), 64);
+        let at = Duration::from_secs;
+        assert!(!attempts.saw(client(1), at(0)));
+        attempts.note(client(1), at(0));
+        assert!(attempts.saw(client(1), at(10)));
+        assert!(!attempts.saw(client(1), at(11)));
+        (0..SLOTS as u32).for_each(|n| attempts.note(client(n), at(20)));
+        let strangers = (1 << 20)..(1 << 20) + 10_000;
+        let known = strangers.filter(|n| attempts.saw(client(*n), at(20)));
+        assert!(known.count() < 5, "strangers are taken for somebody else");
+    }
+}
