@@ -12,7 +12,7 @@ use super::{
     index::IndexMap,
     log::{BURST, GRACE, Window},
     mailbox::Command,
-    stream::Stream,
+    stream::{Standing, Stream},
     view::View,
     wheel::Wheel,
 };
@@ -118,9 +118,10 @@ impl State {
         let reason = *stream.ending.get_or_insert(reason);
         self.remove(stream, hub, worker, now);
         stream.watch.close(reason);
-        stream.over = true;
+        let before = std::mem::replace(&mut stream.standing, Standing::Over);
         if let Some(connection) = &stream.connection {
-            connection.over(stream.spent, stream.config.stall, now, wakes);
+            let spent = before == Standing::GivenUp;
+            connection.over(spent, stream.config.stall, now, wakes);
         }
         stream.wake(now, wakes);
     }
@@ -322,7 +323,7 @@ impl State {
     ) {
         let overdue = stream.finish_by.is_some_and(|by| by <= now);
         if let Some(reason) = stream.ending.filter(|_| overdue) {
-            stream.spent = true;
+            stream.standing = Standing::GivenUp;
             return self.finish(stream, reason, hub, worker, now, wakes);
         }
         let stalled = stream
@@ -333,7 +334,7 @@ impl State {
             return;
         }
         if stalled {
-            stream.spent = true;
+            stream.standing = Standing::GivenUp;
             return self.finish(stream, CloseReason::Stalled, hub, worker, now, wakes);
         }
         if stream.ending.is_some() {
@@ -395,7 +396,7 @@ impl State {
         for stream in slow {
             let mut stream = stream.borrow_mut();
             if hub.config.slow_consumer == SlowConsumer::End {
-                stream.spent = true;
+                stream.standing = Standing::GivenUp;
                 self.finish(
                     &mut stream,
                     CloseReason::SlowConsumer,
