@@ -11,6 +11,7 @@
 
 mod accept;
 mod behind;
+mod behind_tls;
 mod cors;
 mod counts;
 mod crowd;
