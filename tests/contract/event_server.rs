@@ -69,8 +69,8 @@ fn serve(front: Front) -> InProcess {
     })
 }
 
-/// All that comes in answer to these pieces, up to the end of the connection; without dates, and
-/// without `Connection`: actix closes as soon as it has read a request that asks for it, and says
+/// All lines that come in answer to these pieces, up to the end of the connection, sorted: the order
+/// of headers is random. Without dates, and without `Connection`: actix closes as soon as it has read a request that asks for it, and says
 /// so in whatever response it writes next.
 fn answer(server: &InProcess, pieces: &[&[u8]]) -> String {
     let mut socket = Connection::open(server.address()).into_socket();
@@ -82,7 +82,9 @@ fn answer(server: &InProcess, pieces: &[&[u8]]) -> String {
     let mut all = Vec::new();
     let end = socket.read_to_end(&mut all).map_err(|error| error.kind());
     let text = String::from_utf8_lossy(&all);
-    let lines = text.split_inclusive("\r\n");
+    let mut lines: Vec<_> = text.split_inclusive("\r\n").collect();
+    lines.sort_unstable();
+    let lines = lines.into_iter();
     let lines: String = lines
         .filter(|line| !line.starts_with("date: ") && !line.starts_with("connection: "))
         .collect();

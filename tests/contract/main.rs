@@ -11,6 +11,7 @@
 
 mod accept;
 mod behind;
+mod behind_tls;
 mod budgets;
 mod cors;
 mod counts;

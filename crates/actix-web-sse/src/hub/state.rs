@@ -20,7 +20,7 @@ use super::{
     index::IndexMap,
     log::{BURST, GRACE, Window},
     mailbox::Command,
-    stream::Stream,
+    stream::{Standing, Stream},
     view::View,
     wheel::Wheel,
 };
@@ -142,9 +142,10 @@ impl State {
         let reason = *stream.ending.get_or_insert(reason);
         self.remove(stream, hub, worker, now, effects);
         effects.end(stream.watch.end(reason));
-        stream.over = true;
+        let before = std::mem::replace(&mut stream.standing, Standing::Over);
         if let Some(connection) = &stream.connection {
-            connection.over(stream.spent, stream.config.stall, now, &mut effects.wakes);
+            let spent = before == Standing::GivenUp;
+            connection.over(spent, stream.config.stall, now, &mut effects.wakes);
         }
         stream.wake(now, &mut effects.wakes);
     }
@@ -350,7 +351,7 @@ impl State {
     ) {
         let overdue = stream.finish_by.is_some_and(|by| by <= now);
         if let Some(reason) = stream.ending.filter(|_| overdue) {
-            stream.spent = true;
+            stream.standing = Standing::GivenUp;
             return self.finish(stream, reason, hub, worker, now, effects);
         }
         let stalled = stream
@@ -361,7 +362,7 @@ impl State {
             return;
         }
         if stalled {
-            stream.spent = true;
+            stream.standing = Standing::GivenUp;
             return self.finish(stream, CloseReason::Stalled, hub, worker, now, effects);
         }
         if stream.ending.is_some() {
@@ -434,7 +435,7 @@ impl State {
         }
         for stream in ended {
             let mut stream = stream.borrow_mut();
-            stream.spent = true;
+            stream.standing = Standing::GivenUp;
             self.finish(
                 &mut stream,
                 CloseReason::SlowConsumer,

@@ -18,6 +18,16 @@ use crate::{
 /// How long a stream that looks stalled has to prove that only the worker was.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
+/// What the hub thinks of a stream whose body is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Open,
+    /// It does not take its bytes in time, and is about to be ended for that.
+    GivenUp,
+    /// Its end was reported.
+    Over,
+}
+
 /// An open stream, as its body and its worker both see it.
 pub(crate) struct Stream {
     pub(crate) watch: Watch,
@@ -32,10 +42,7 @@ pub(crate) struct Stream {
     pub(crate) waker: Option<Waker>,
     /// On an `EventServer`.
     pub(crate) connection: Option<Rc<Connection>>,
-    /// Its end was reported before its body was gone.
-    pub(crate) over: bool,
-    /// It did not take its bytes in time.
-    pub(super) spent: bool,
+    pub(crate) standing: Standing,
     /// Since when the body has something to write and has not been polled.
     pub(crate) woken: Option<Instant>,
     /// It was found stalled once: after a pause of the whole worker every stream looks so.
@@ -87,8 +94,7 @@ impl Stream {
             user,
             waker: None,
             connection: None,
-            over: false,
-            spent: false,
+            standing: Standing::Open,
             woken: None,
             suspect: false,
             finish_by: None,

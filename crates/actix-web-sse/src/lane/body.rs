@@ -19,7 +19,7 @@ use crate::{
     encode::{self, HEARTBEAT},
     event::{Event, Retry},
     hub::{
-        stream::Stream,
+        stream::{Standing, Stream},
         view::{Chunk, Read},
         worker::Local,
     },
@@ -305,7 +305,7 @@ impl Drop for EventBody {
         let Some(connection) = &stream.connection else {
             return;
         };
-        connection.gone(stream.over);
+        connection.gone(stream.standing == Standing::Over);
         if matches!(self.phase, Phase::Done(_)) {
             connection.keep(self.permit.take(), stream.config.stall, Instant::now());
         }

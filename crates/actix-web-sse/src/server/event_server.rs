@@ -80,7 +80,7 @@ pub struct EventServer<F, I, S, B> {
     hubs: Vec<Hub>,
     /// Whether the signals are handled here.
     signals: bool,
-    application: PhantomData<fn() -> (I, S, B)>,
+    application: PhantomData<(I, S, B)>,
 }
 
 impl<F, I, S, B> fmt::Debug for EventServer<F, I, S, B> {
@@ -160,6 +160,10 @@ where
     /// # Errors
     /// What the system says, if it can listen on none of them.
     #[cfg(feature = "rustls")]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "as HttpServer; each listener gets one of its own"
+    )]
     pub fn bind_rustls_0_23(
         mut self,
         addresses: impl ToSocketAddrs,

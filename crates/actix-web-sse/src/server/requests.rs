@@ -49,6 +49,10 @@ impl<B: MessageBody> MessageBody for Tracked<B> {
 }
 
 /// Has connections know which of their requests are under way.
+#[allow(
+    clippy::type_complexity,
+    reason = "what actix-http asks of a service, written out once"
+)]
 pub(super) fn tracked<S, B>(
     application: S,
 ) -> impl ServiceFactory<
