@@ -218,3 +218,36 @@ fn h02_an_address_that_holds_its_streams_and_asks_for_more_stops_nobody() {
     assert!(sent.into_inner() >= BATCH, "there was no flood");
     assert!(opened >= usize::from(OTHERS) - 1, "{opened}");
 }
+
+#[test]
+fn h07_a_name_that_no_topic_can_have_is_refused_wherever_it_comes_in() {
+    let demo = Demo::start(DEMO, &Settings::reference());
+    let reader = demo.token(&Claims::of("reader"));
+    let publisher = demo.token(&Claims::of("publisher").publisher());
+    for (topic, message) in [
+        // The guards read no query of that length.
+        ("x".repeat(60_000), ""),
+        ("x".repeat(300), "max_topic_bytes is 256"),
+        ("a%0Ab".to_owned(), "control character"),
+    ] {
+        let stream = Request::stream(&format!("/events?topic={topic}")).bearer(&reader);
+        let publication = Request::new("POST", &format!("/publish?topic={topic}"))
+            .bearer(&publisher)
+            .body("text/plain", "x");
+        for request in [stream, publication] {
+            let response = request.send(demo.app);
+            assert_eq!(response.status(), 400);
+            let body = response.text();
+            assert!(body.contains(r#""error":"invalid_request""#), "{body}");
+            assert!(body.contains(message), "{body}");
+        }
+        let ticket = Request::new("POST", &format!("/ticket?topic={topic}"))
+            .header("Content-Length", "0")
+            .bearer(&reader);
+        // The policy does not know the hub's bound, only what no hub allows: 1024 bytes.
+        let issued = topic.len() == 300;
+        let status = if issued { 200 } else { 400 };
+        assert_eq!(ticket.send(demo.app).status(), status);
+    }
+    demo.wait_for_metric("sse_connections_active", &[], 0.0);
+}

@@ -162,7 +162,8 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
     let settings = Settings::reference()
         .set("policy.limits.per_ip", 100)
         .set("policy.limits.per_user", 100)
-        .set("policy.limits.connects_per_second", 500);
+        .set("policy.limits.connects_per_second", 500)
+        .set("policy.limits.attempts_per_ip", "unlimited");
     let mut demo = Demo::start(DEMO, &settings);
     let token = demo.token(&Claims::of("probe"));
     let folder = TempDir::new().unwrap();

@@ -140,10 +140,14 @@ impl RejectedOrigins {
 impl State {
     /// Removes a rejection if there are as many as may be, of this client or of all.
     fn make_room_for(&mut self, client: Client) {
-        let is_own = |rejection: &Rejection| rejection.client == client;
-        let own = self.latest.iter().filter(|latest| is_own(latest)).count();
-        match self.latest.iter().position(is_own) {
-            Some(oldest) if own >= LATEST_OF_ONE => {
+        let (mut own, mut oldest) = (0, 0);
+        for (at, rejection) in self.latest.iter().enumerate().rev() {
+            if rejection.client == client {
+                (own, oldest) = (own + 1, at);
+            }
+        }
+        match own {
+            LATEST_OF_ONE.. => {
                 self.latest.remove(oldest);
             }
             _ if self.latest.len() >= LATEST => {

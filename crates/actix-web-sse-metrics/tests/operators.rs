@@ -130,7 +130,7 @@ async fn the_top_addresses_and_the_latest_origins_are_told_and_bounded() {
         }
     }
     for n in 0..100 {
-        let request = TestRequest::get()
+        let request = from(&format!("203.0.113.{n}:1"))
             .insert_header((header::ORIGIN, format!("https://{n}.example")))
             .to_http_request();
         let visitor = Visitor::unknown(&request, "/events");

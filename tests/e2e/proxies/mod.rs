@@ -53,6 +53,7 @@ fn settings() -> Settings {
         .set("policy.limits.per_ip", 100)
         .set("policy.limits.per_user", 100)
         .set("policy.limits.connects_per_second", 500)
+        .set("policy.limits.attempts_per_ip", "unlimited")
         .set("policy.limits.trusted_proxies", vec!["127.0.0.0/8"])
 }
 

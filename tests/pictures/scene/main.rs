@@ -55,6 +55,7 @@ fn settings(redis: &Redis) -> Settings {
         .set("policy.limits.per_ip", 20)
         .set("policy.limits.per_user", 50)
         .set("policy.limits.connects_per_second", 500)
+        .set("policy.limits.attempts_per_ip", "unlimited")
         // nginx, and clients that say for themselves behind whose address they are.
         .set("policy.limits.trusted_proxies", vec!["127.0.0.0/8"])
         // On trial: without the pages of developers.

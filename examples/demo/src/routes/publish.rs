@@ -103,6 +103,7 @@ impl From<PublishError> for Refused {
             PublishError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             // It may have been published all the same: for the caller to decide.
             PublishError::Backplane(_) => (StatusCode::SERVICE_UNAVAILABLE, "backplane"),
+            PublishError::InvalidTopic(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             _ => (StatusCode::UNPROCESSABLE_ENTITY, "not_published"),
         };
         Self {
