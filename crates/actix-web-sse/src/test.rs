@@ -67,7 +67,8 @@ pub async fn read_events<B: MessageBody>(
     at_most: usize,
     within: Duration,
 ) -> Reading {
-    let until = Instant::now() + within;
+    // No longer than a timer of tokio's can be.
+    let until = Instant::now() + within.min(Duration::from_secs(365 * 86_400));
     let mut body = pin!(response.into_body());
     let mut parser = Parser::default();
     while parser.reading.events.len() < at_most {

@@ -93,13 +93,13 @@ pub(super) fn earliest_expiry(chain: &[CertificateDer<'_>]) -> Option<SystemTime
     chain
         .iter()
         .filter_map(|der| Certificate::from_der(der).ok())
-        .map(|certificate| {
+        .filter_map(|certificate| {
             let end: Duration = certificate
                 .tbs_certificate()
                 .validity()
                 .not_after
                 .to_unix_duration();
-            SystemTime::UNIX_EPOCH + end
+            SystemTime::UNIX_EPOCH.checked_add(end)
         })
         .min()
 }
