@@ -45,19 +45,24 @@ impl Observer for Recorder {
         // seen among the distinct ones and by operators.
         let for_where_it_is_from =
             for_origin || refused.reason == RefusalReason::FetchMetadataDenied;
-        let counted = !(for_where_it_is_from && visitor.request.method() == Method::HEAD);
+        let is_head = visitor
+            .request
+            .is_some_and(|request| request.method() == Method::HEAD);
+        let counted = !(for_where_it_is_from && is_head);
         if counted {
             self.core
                 .route(visitor.route)
                 .reject(refused.reason, refused.mode);
         }
         if for_origin {
-            let origin = visitor.request.headers().get(header::ORIGIN);
+            let origin = visitor
+                .request
+                .and_then(|request| request.headers().get(header::ORIGIN));
             let raw = origin.map_or(&b""[..], |origin| origin.as_bytes());
             let rejected = &self.core.rejected;
             rejected.note(raw, refused.reason, refused.mode);
             // A probe sends foreign origins to have them refused.
-            let meant = counted && !is_probe(visitor.request);
+            let meant = counted && !visitor.request.is_some_and(is_probe);
             if meant && refused.mode != RefusalMode::ReportOnly {
                 rejected.count(raw);
             }
@@ -82,9 +87,7 @@ impl Observer for Recorder {
         core.client_streams
             .observe((held as u64).saturating_mul(1_000_000));
 
-        let detection = core
-            .closes
-            .detection(visitor.request.version() == Version::HTTP_2);
+        let detection = core.closes.detection(visitor.version == Version::HTTP_2);
         let now = core.clock.now();
         let local = Local::of(&streams.threads);
         let mut stream = Box::new(Stream {
@@ -96,7 +99,7 @@ impl Observer for Recorder {
             client,
             route,
             local,
-            by_probe: is_probe(visitor.request),
+            by_probe: visitor.request.is_some_and(is_probe),
             ended: false,
         });
         stream.resumed(opened.resume);

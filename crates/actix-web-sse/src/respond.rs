@@ -12,7 +12,7 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse,
     body::{self, BoxBody, MessageBody},
-    http::{Method, Version, header},
+    http::{Version, header},
 };
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -22,7 +22,12 @@ use crate::{
     encode,
     event::Retry,
     headers::set_stream_headers,
-    hub::{Hub, Slot, core::Cursor, stream::Stream, subscription::Filter, worker::Local},
+    hub::{
+        Hub, Shared, Slot,
+        stream::Stream,
+        subscription::Filter,
+        worker::{Local, Places},
+    },
     lane::{
         body::{EventBody, EventSource},
         missed::Missed,
@@ -42,7 +47,7 @@ static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 /// Where a stream's events come from.
 pub(crate) enum Source {
     Topics {
-        cursors: Vec<(Cursor, u64)>,
+        places: Places,
         filter: Option<Filter>,
         missed: Option<Missed>,
         /// The ID of the topics' newest event, for a client that is told of a gap.
@@ -65,14 +70,20 @@ pub(crate) struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
-    /// Refuses while the hub drains, and answers `HEAD`.
+    /// Refuses while the hub drains, and whose credentials hold no more. From here to the end of
+    /// [`start`](Self::start) nobody is waited for.
     pub(crate) fn new(
         request: &'a HttpRequest,
         subscriber: Subscriber,
         hub: &Hub,
     ) -> Result<Self, Box<HttpResponse>> {
-        // The worker first: a drain that begins after this stream was let in finds it.
+        // The worker first: a drain or a revocation that comes after this stream was let in finds
+        // it.
         let local = Local::of(&hub.shared);
+        let subscriber = subscriber.known_to(request);
+        if let Some(standing) = &subscriber.admission.identity.standing {
+            standing.enroll(hub);
+        }
         let mut opening = Self {
             request,
             route: request
@@ -84,14 +95,28 @@ impl<'a> Opening<'a> {
             since: Instant::now(),
             slot: None,
         };
-        let Some(slot) = hub.shared.admit() else {
-            return Err(Box::new(opening.overloaded(RefusalReason::Draining)));
-        };
-        if request.method() == Method::HEAD {
-            return Err(Box::new(opening.head(body::None::new().boxed())));
+        match hub.shared.admit(&opening.subscriber.admission.identity) {
+            Ok(slot) => {
+                opening.slot = Some(slot);
+                Ok(opening)
+            }
+            Err(reason @ RefusalReason::Draining) => Err(Box::new(opening.overloaded(reason))),
+            Err(reason) => Err(Box::new(opening.refuse(reason))),
         }
-        opening.slot = Some(slot);
-        Ok(opening)
+    }
+
+    /// Whether it is only to be seen what would become of it.
+    pub(crate) fn is_head_only(&self) -> bool {
+        self.subscriber.admission.head_only
+    }
+
+    /// The answer to a `HEAD` that nothing has refused yet: the head of the stream, without one.
+    pub(crate) fn answer_head(self, has_room: impl FnOnce(&Shared) -> bool) -> HttpResponse {
+        if has_room(self.local.hub()) {
+            self.head(body::None::new().boxed())
+        } else {
+            self.overloaded(RefusalReason::Capacity)
+        }
     }
 
     /// Takes another configuration than the hub's.
@@ -125,7 +150,7 @@ impl<'a> Opening<'a> {
         let hub = Arc::clone(self.local.hub());
         let connection = ConnectionId(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed));
         let visitor = self.subscriber.admission.visitor(self.request, &self.route);
-        let mut observer = hub.observer.opened(&Opened {
+        let observer = hub.observer.opened(&Opened {
             visitor: &visitor,
             connection,
             resume,
@@ -136,12 +161,13 @@ impl<'a> Opening<'a> {
             CorsVerdict::SameOrigin | CorsVerdict::NoOrigin => None,
             _ => Testimony::of(self.request, cors),
         };
-        if testimony.is_none() {
-            observer.judged(cors);
-        }
-        let permit = self.subscriber.admission.permit.take();
+        let permit = self.subscriber.admission.permit.clone();
         let identity = &self.subscriber.admission.identity;
-        let watch = Watch::new(observer, testimony, self.slot.take(), permit, self.since);
+        let is_known = testimony.is_none();
+        let mut watch = Watch::new(observer, testimony, self.slot.take(), permit, self.since);
+        if is_known {
+            watch.judged(cors);
+        }
         let mut stream = Stream::new(
             watch,
             Arc::clone(&self.config),
@@ -161,12 +187,12 @@ impl<'a> Opening<'a> {
         let (mut missed, mut newest) = (None, None);
         let events = match source {
             Source::Topics {
-                cursors,
+                places,
                 filter,
                 missed: behind,
                 anchor,
             } => {
-                let (cursors, bytes): (Vec<_>, Vec<_>) = cursors.into_iter().unzip();
+                let (cursors, bytes) = places.take();
                 ends = bytes;
                 stream.follow(cursors, filter);
                 if behind.is_some() {

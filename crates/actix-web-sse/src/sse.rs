@@ -115,6 +115,9 @@ impl Responder for Sse {
                 if let Some(config) = self.config {
                     opening.configure(config);
                 }
+                if opening.is_head_only() {
+                    return opening.answer_head(|_| true);
+                }
                 opening.start(Source::Events(self.source, self.whole), Resume::Fresh)
             }
             Err(answer) => *answer,

@@ -5,16 +5,21 @@ use std::{
     fmt,
     future::Ready,
     net::IpAddr,
+    rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::{Method, header},
+};
 use tokio::time::Instant;
 
 use crate::{
-    observe::{AuthMethod, CorsVerdict, OriginClass, Visitor},
-    protect::{origin::is_own, overload::Overload},
+    observe::{AuthMethod, CorsVerdict, OriginClass, RefusalReason, Visitor},
+    protect::{origin::is_own, overload::Overload, standing::Standing},
 };
 
 /// Which topics an identity may read.
@@ -35,6 +40,17 @@ impl TopicRights {
         match self {
             Self::All => true,
             Self::Only(topics) => topics.iter().any(|allowed| **allowed == *topic),
+        }
+    }
+
+    /// What both allow.
+    fn and(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, rights) | (rights, Self::All) => rights.clone(),
+            (Self::Only(topics), _) => {
+                let both = topics.iter().filter(|topic| other.allow(topic));
+                Self::Only(both.cloned().collect())
+            }
         }
     }
 }
@@ -59,6 +75,8 @@ pub struct Identity {
     pub topics: TopicRights,
     /// Whether events may be published, where the application asks for that right.
     pub publish: bool,
+    /// By whom it can be checked again; `None` where there is nothing to revoke.
+    pub(crate) standing: Option<Standing>,
 }
 
 impl Identity {
@@ -72,6 +90,7 @@ impl Identity {
             issued: None,
             topics: TopicRights::All,
             publish: false,
+            standing: None,
         }
     }
 
@@ -131,6 +150,56 @@ impl Identity {
             .is_some_and(|deadline| deadline <= Instant::now())
     }
 
+    /// Whether the credentials still hold: neither have they ended, nor were they revoked since
+    /// the guards let this request in ([`Policy::revoke`](crate::Policy::revoke)).
+    ///
+    /// Streams ask by themselves when they open. A handler that waits for something (the body of
+    /// the request is enough) and then does what the identity allows, such as publishing, asks
+    /// after it has waited and right before it acts:
+    ///
+    /// ```
+    /// use actix_web::{HttpResponse, web::Bytes};
+    /// use actix_web_sse::{Event, Hub, Identity};
+    ///
+    /// async fn publish(identity: Identity, hub: Hub, body: Bytes) -> HttpResponse {
+    ///     // The client may have taken its time over the body.
+    ///     if !identity.publish || !identity.still_holds() {
+    ///         return HttpResponse::Forbidden().finish();
+    ///     }
+    ///     let text = String::from_utf8_lossy(&body).into_owned();
+    ///     match hub.publish("news", Event::data(text)) {
+    ///         Ok(_) => HttpResponse::NoContent().finish(),
+    ///         Err(_) => HttpResponse::BadRequest().finish(),
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn still_holds(&self) -> bool {
+        self.check().is_ok()
+    }
+
+    /// Checks again what the guards found before somebody was waited for.
+    pub(crate) fn check(&self) -> Result<(), RefusalReason> {
+        let standing = self.standing.as_ref();
+        standing.map_or(Ok(()), |standing| standing.check(self))
+    }
+
+    /// Who asks where one policy is mounted within another: nobody gets more than either grants. A
+    /// policy that did not ask who it is has no say.
+    fn within(self, outer: &Self) -> Self {
+        match (outer.method, self.method) {
+            (AuthMethod::None, _) => self,
+            (_, AuthMethod::None) => outer.clone(),
+            _ => Self {
+                standing: self.standing.map(|standing| standing.within(outer)),
+                deadline: [self.deadline, outer.deadline].into_iter().flatten().min(),
+                topics: self.topics.and(&outer.topics),
+                publish: self.publish && outer.publish,
+                ..self
+            },
+        }
+    }
+
     /// How long the credentials hold from now.
     #[must_use]
     pub fn ttl(&self) -> Option<Duration> {
@@ -139,8 +208,8 @@ impl Identity {
     }
 }
 
-/// The guards' findings about one admitted request. The middleware leaves it in the request's
-/// extensions; the stream takes it out and holds it, the permit included, to its end.
+/// The guards' findings about one admitted request. The middleware leaves them in the request's
+/// extensions, where they stay: whoever asks during the request finds the same.
 pub(crate) struct Admission {
     pub(crate) origin: OriginClass,
     pub(crate) cors: CorsVerdict,
@@ -148,10 +217,13 @@ pub(crate) struct Admission {
     pub(crate) identity: Identity,
     /// How a refusal for want of capacity is to be answered.
     pub(crate) overload: Overload,
-    /// Frees the slots of the limits when dropped.
-    pub(crate) permit: Option<Box<dyn Any>>,
+    /// Frees the slots of the limits when the last holder drops it: the request, and each of its
+    /// streams.
+    pub(crate) permit: Option<Rc<dyn Any>>,
     /// A `Policy` is mounted around the handler and sets the CORS headers and `Vary`.
     pub(crate) guarded: bool,
+    /// The request is a `HEAD`: to be answered as the `GET` would be, without opening anything.
+    pub(crate) head_only: bool,
 }
 
 impl Admission {
@@ -166,7 +238,29 @@ impl Admission {
             overload: Overload::default(),
             permit: None,
             guarded: false,
+            head_only: request.method() == Method::HEAD,
         }
+    }
+
+    /// What the guards left in this request; `None` where there are none.
+    pub(crate) fn left_in(request: &HttpRequest) -> Option<Rc<Self>> {
+        request.extensions().get::<Rc<Self>>().map(Rc::clone)
+    }
+
+    /// Leaves this in the request, for everybody who asks from now on. A policy around this one
+    /// has left its own findings: they count too, and its permit is held as well.
+    pub(crate) fn leave_in(mut self, request: &HttpRequest) -> Rc<Self> {
+        if let Some(outer) = Self::left_in(request) {
+            self.identity = self.identity.within(&outer.identity);
+            self.head_only |= outer.head_only;
+            self.permit = match (self.permit.take(), outer.permit.clone()) {
+                (Some(own), Some(outer)) => Some(Rc::new((own, outer))),
+                (own, outer) => own.or(outer),
+            };
+        }
+        let admission = Rc::new(self);
+        request.extensions_mut().insert(Rc::clone(&admission));
+        admission
     }
 
     /// This admission as observers see it.
@@ -228,9 +322,7 @@ impl Identity {
     /// [`publish`](Self::publish).
     #[must_use]
     pub fn of(request: &HttpRequest) -> Self {
-        request
-            .extensions()
-            .get::<Admission>()
+        Admission::left_in(request)
             .map_or_else(Self::anonymous, |admission| admission.identity.clone())
     }
 }
@@ -247,27 +339,36 @@ impl FromRequest for Identity {
 /// Who opens the stream of this request: an extractor, to be handed to
 /// [`Hub::subscribe`](crate::Hub::subscribe) or an [`Sse`](crate::Sse).
 ///
-/// Behind a `Policy` it carries the identity and the permits; without one it
-/// stands for an anonymous client. It can be extracted once per request: a second extraction
-/// holds no permit.
+/// Behind a `Policy` it carries the identity, the rights and the permit; without one it stands for
+/// an anonymous client. It can be extracted as often as anybody likes, in any order with
+/// [`Identity`]: each has the same rights and the same deadline. All streams of one request share
+/// its one permit, which is free again when the last of them has ended.
+///
+/// One that was extracted before the request had passed its guards, by a middleware around them,
+/// has the rights that they granted all the same: a stream goes by the request that it answers.
 #[derive(Debug)]
 pub struct Subscriber {
-    pub(crate) admission: Admission,
+    pub(crate) admission: Rc<Admission>,
     pub(crate) last_event_id: Option<String>,
 }
 
 impl Subscriber {
-    /// Takes what the guards left in this request.
+    /// What the guards found out about this request.
     #[must_use]
     pub fn of(request: &HttpRequest) -> Self {
-        let admission = request
-            .extensions_mut()
-            .remove::<Admission>()
-            .unwrap_or_else(|| Admission::unguarded(request));
+        let admission = Admission::left_in(request);
         Self {
-            admission,
+            admission: admission.unwrap_or_else(|| Rc::new(Admission::unguarded(request))),
             last_event_id: last_event_id(request),
         }
+    }
+
+    /// The subscriber as this request's guards know it now, whenever it was extracted.
+    pub(crate) fn known_to(mut self, request: &HttpRequest) -> Self {
+        if let Some(admission) = Admission::left_in(request) {
+            self.admission = admission;
+        }
+        self
     }
 
     /// Who the client is.

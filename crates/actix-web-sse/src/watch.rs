@@ -4,13 +4,13 @@
 //! the connection fails, when the worker stops. Whoever knows better says so first, with
 //! [`Watch::close`]; a watch that is dropped unclosed reports that the client has gone.
 
-use std::{any::Any, rc::Rc, time::Duration};
+use std::{any::Any, fmt, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
     hub::Slot,
-    observe::{CloseReason, End, Meter, Resume, Sent, SentKind, StreamObserver},
+    observe::{CloseReason, CorsVerdict, End, Meter, Resume, Sent, SentKind, StreamObserver},
     witness::Testimony,
 };
 
@@ -27,8 +27,8 @@ struct Open {
     testimony: Option<Testimony>,
     /// Keeps the stream in the hub's count.
     _slot: Option<Slot>,
-    /// Frees the stream's slots when dropped.
-    _permit: Option<Box<dyn Any>>,
+    /// Frees the slots of the request when its last stream drops it.
+    _permit: Option<Rc<dyn Any>>,
     since: Instant,
     events: u64,
     heartbeats: u64,
@@ -51,7 +51,7 @@ impl Watch {
         observer: Box<dyn StreamObserver>,
         testimony: Option<Testimony>,
         slot: Option<Slot>,
-        permit: Option<Box<dyn Any>>,
+        permit: Option<Rc<dyn Any>>,
         since: Instant,
     ) -> Self {
         Self {
@@ -109,21 +109,75 @@ impl Watch {
         }
     }
 
+    /// What a browser makes of the reply, where that is known when the stream opens.
+    pub(crate) fn judged(&mut self, verdict: CorsVerdict) {
+        if let Some(open) = &mut self.open {
+            open.observer.judged(verdict);
+        }
+    }
+
+    /// Ends the account. Only the first call counts: what it returns is to be reported when nothing
+    /// is borrowed.
+    pub(crate) fn end(&mut self, reason: CloseReason) -> Option<Ended> {
+        let open = self.open.take()?;
+        Some(Ended {
+            duration: open.since.elapsed(),
+            open: Some(open),
+            reason,
+        })
+    }
+
     /// Reports the end, frees the slots. Only the first call counts.
     pub(crate) fn close(&mut self, reason: CloseReason) {
+        if let Some(ended) = self.end(reason) {
+            ended.report();
+        }
+    }
+}
+
+/// The end of a stream, to be reported: the observer is the application's and may do anything.
+#[must_use = "nobody hears of the end before report()"]
+pub(crate) struct Ended {
+    /// Absent only when it has been reported.
+    open: Option<Open>,
+    reason: CloseReason,
+    duration: Duration,
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ended")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ended {
+    /// Reports it, and frees the slots.
+    pub(crate) fn report(mut self) {
+        self.report_once();
+    }
+
+    fn report_once(&mut self) {
         let Some(mut open) = self.open.take() else {
             return;
         };
         open.hear();
         open.observer.closed(&End {
-            reason,
-            duration: open.since.elapsed(),
+            reason: self.reason,
+            duration: self.duration,
             events: open.events,
             heartbeats: open.heartbeats,
             bytes: open.bytes,
             time_to_first_event: open.first_event,
             latest_writes: open.writes,
         });
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.report_once();
     }
 }
 

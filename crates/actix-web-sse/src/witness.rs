@@ -114,7 +114,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let reply = some!(self.project().reply.poll(cx));
         if let Ok(reply) = &reply {
-            let pending = reply.request().extensions_mut().remove::<Testimony>();
+            let pending = reply.request().extensions().get::<Testimony>().cloned();
             if let Some(Testimony(verdict)) = pending {
                 verdict.set(judge(reply.request(), reply.headers()));
             }
@@ -127,17 +127,21 @@ where
 struct Present;
 
 /// What a witness has to say of a stream. A stream's first bytes are asked for after its head has
-/// gone through every middleware, so by then it has said it.
-#[derive(Debug)]
+/// gone through every middleware, so by then it has said it. All streams of a request share it.
+#[derive(Debug, Clone)]
 pub(crate) struct Testimony(Rc<Cell<CorsVerdict>>);
 
 impl Testimony {
     /// Of the witness around this request, if there is one; until it speaks, what is presumed.
     pub(crate) fn of(request: &HttpRequest, presumed: CorsVerdict) -> Option<Self> {
-        request.extensions_mut().remove::<Present>()?;
-        let said = Rc::new(Cell::new(presumed));
-        request.extensions_mut().insert(Self(Rc::clone(&said)));
-        Some(Self(said))
+        let mut extensions = request.extensions_mut();
+        extensions.get::<Present>()?;
+        if let Some(known) = extensions.get::<Self>() {
+            return Some(known.clone());
+        }
+        let testimony = Self(Rc::new(Cell::new(presumed)));
+        extensions.insert(testimony.clone());
+        Some(testimony)
     }
 
     pub(crate) fn verdict(&self) -> CorsVerdict {

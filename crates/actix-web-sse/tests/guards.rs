@@ -23,10 +23,14 @@ mod auth;
 mod configuration;
 #[path = "guards/cors.rs"]
 mod cors;
+#[path = "guards/extraction.rs"]
+mod extraction;
 #[path = "guards/http2.rs"]
 mod http2;
 #[path = "guards/hub.rs"]
 mod hub;
+#[path = "guards/in_between.rs"]
+mod in_between;
 #[cfg(feature = "jwt")]
 #[path = "guards/jwt.rs"]
 mod jwt;
@@ -38,6 +42,8 @@ mod origin;
 mod outbound;
 #[path = "guards/preflight.rs"]
 mod preflight;
+#[path = "guards/remembered.rs"]
+mod remembered;
 #[path = "guards/revocation.rs"]
 mod revocation;
 #[path = "guards/storm.rs"]

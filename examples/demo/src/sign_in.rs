@@ -12,6 +12,8 @@ use crate::config::Config;
 /// The cookie of a demo whose configuration names none.
 const COOKIE: &str = "demo-session";
 
+const ROUNDED: Duration = Duration::from_millis(1);
+
 /// How long a session may be asked for.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -50,6 +52,12 @@ struct Claims<'a> {
     publish: bool,
 }
 
+impl Wish {
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+}
+
 /// A token, and for how long it holds.
 pub(crate) struct Signed {
     pub(crate) token: String,
@@ -85,11 +93,11 @@ impl Signer {
         }))
     }
 
-    /// A token for this wish.
+    /// A token for this wish, issued as of then.
     ///
     /// # Errors
     /// What is wrong with the wish.
-    pub(crate) fn sign(&self, wish: &Wish) -> Result<Signed, &'static str> {
+    pub(crate) fn sign(&self, wish: &Wish, issued: SystemTime) -> Result<Signed, &'static str> {
         if wish.user.is_empty() || wish.user.len() > 60 {
             return Err("the user must have from 1 to 60 bytes");
         }
@@ -99,10 +107,12 @@ impl Signer {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_err(|_| "the clock of this server stands before 1970")?;
+        // A fraction of a second is not exact; a millisecond more keeps it from being rounded down.
+        let issued = issued.duration_since(UNIX_EPOCH).unwrap_or_default() + ROUNDED;
         let claims = Claims {
             sub: &wish.user,
             exp: now.as_secs() + wish.seconds,
-            iat: now.as_secs_f64(),
+            iat: issued.as_secs_f64(),
             topics: wish.topics.as_deref(),
             publish: wish.publish,
         };
@@ -181,14 +191,15 @@ mod tests {
     #[test]
     fn a_wish_has_bounds() {
         let signer = signer("server.sign_in = true").unwrap();
-        let signed = signer.sign(&wish(serde_json::json!({ "user": "ada", "seconds": 60 })));
+        let ada = wish(serde_json::json!({ "user": "ada", "seconds": 60 }));
+        let signed = signer.sign(&ada, SystemTime::now());
         assert_eq!(signed.unwrap().token.split('.').count(), 3);
         for bad in [
             serde_json::json!({ "user": "", "seconds": 60 }),
             serde_json::json!({ "user": "ada", "seconds": 0 }),
             serde_json::json!({ "user": "ada", "seconds": u64::MAX }),
         ] {
-            assert!(signer.sign(&wish(bad)).is_err());
+            assert!(signer.sign(&wish(bad), SystemTime::now()).is_err());
         }
     }
 }

@@ -355,6 +355,42 @@ fn signing_out_ends_the_streams_of_the_user() {
 }
 
 #[test]
+fn h06_what_a_signed_out_user_publishes_with_a_body_that_dawdles_is_refused() {
+    let demo = Demo::start(SIGN_IN);
+    let wish = r#"{"user":"ada","seconds":60,"publish":true}"#;
+    let (_, token) = sign_in(&demo, wish);
+    let bearer = format!("\r\nAuthorization: Bearer {token}");
+    let host = demo.host("publish");
+    let mut slow = TcpStream::connect(host).unwrap();
+    slow.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(
+        slow,
+        "POST /publish HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+         Content-Type: text/plain\r\nContent-Length: 2\r\nExpect: 100-continue{bearer}\r\n\r\n"
+    )
+    .unwrap();
+    // It says so when the guards have let the request in and its body is read.
+    let mut go_on = [0; 25];
+    slow.read_exact(&mut go_on).unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 "), "{go_on:?}");
+    slow.write_all(b"x").unwrap();
+    let reply = demo.ask("page", &format!("DELETE /session HTTP/1.1{bearer}"), "");
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    slow.write_all(b"y").unwrap();
+    let mut reply = String::new();
+    slow.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with("HTTP/1.1 401 "), "{reply}");
+    assert_eq!(text_of(&reply, "error"), "invalid_token");
+    // Signed in again at once, with the same right.
+    let (_, token) = sign_in(&demo, wish);
+    let head = format!(
+        "POST /publish HTTP/1.1\r\nContent-Type: text/plain\r\nAuthorization: Bearer {token}"
+    );
+    let reply = demo.ask("publish", &head, "x");
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+}
+
+#[test]
 fn nobody_is_signed_in_where_the_configuration_does_not_say_so() {
     let demo = Demo::start(CONFIG);
     let json = "POST /session HTTP/1.1\r\nContent-Type: application/json";

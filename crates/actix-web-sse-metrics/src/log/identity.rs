@@ -31,9 +31,10 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(visitor: &Visitor<'_>, interner: &Interner) -> Self {
-        let headers = visitor.request.headers();
+        let request = visitor.request;
+        let header = |name: &str| request?.headers().get(name);
         let escaped = |name: header::HeaderName| {
-            let value = headers.get(name)?;
+            let value = header(name.as_str())?;
             Some(interner.get(&client_value(value.as_bytes())))
         };
         Self {
@@ -48,12 +49,10 @@ impl Identity {
             address: visitor.address,
             user_agent: escaped(header::USER_AGENT),
             connection: None,
-            request: visitor.request.extensions().get::<RequestId>().copied(),
+            request: request.and_then(|request| request.extensions().get::<RequestId>().copied()),
             route: interner.get(visitor.route),
-            http_version: http_version(visitor.request.version()),
-            last_event_id: headers
-                .get("last-event-id")
-                .is_some_and(|id| !id.is_empty()),
+            http_version: http_version(visitor.version),
+            last_event_id: header("last-event-id").is_some_and(|id| !id.is_empty()),
         }
     }
 

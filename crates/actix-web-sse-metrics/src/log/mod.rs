@@ -196,7 +196,7 @@ impl Observer for Log {
         Box::new(LoggedStream {
             detection,
             identity,
-            by_probe: is_probe(opened.visitor.request),
+            by_probe: opened.visitor.request.is_some_and(is_probe),
             shared: Arc::clone(shared),
         })
     }

@@ -30,12 +30,23 @@ pub struct AuthConfig {
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
     /// Whether validated tokens are remembered. Default not: a check of a signature costs less
-    /// than the memory. For authenticators that ask somebody else.
+    /// than the memory. For authenticators that ask somebody else, and that say what their answer
+    /// depends on: [`Authenticator::cache_key`](crate::protect::Authenticator::cache_key).
     pub cache: Option<CacheConfig>,
     /// How long a revocation is remembered: at least as long as any token can live, for after that
     /// it says nothing any more. Default 24 h.
     #[serde(with = "humantime_serde")]
     pub revocation_memory: Duration,
+    /// How far the clocks of nodes and of whoever issues tokens may be apart: a revocation covers
+    /// what is issued up to so long after it by the revoking node's clock. Default 5 s, which is
+    /// far more than NTP leaves; at most 15 s. A clock that is further behind leaves tokens of its
+    /// last seconds valid.
+    ///
+    /// The price: who signs in again elsewhere within this time is refused, and has to sign in once
+    /// more. An application that issues the tokens itself asks
+    /// [`Policy::credentials_hold_from`](crate::Policy::credentials_hold_from) and pays nothing.
+    #[serde(with = "humantime_serde")]
+    pub revocation_skew: Duration,
 }
 
 impl Default for AuthConfig {
@@ -50,9 +61,14 @@ impl Default for AuthConfig {
             timeout: Duration::from_secs(3),
             cache: None,
             revocation_memory: Duration::from_secs(24 * 3600),
+            revocation_skew: Duration::from_secs(5),
         }
     }
 }
+
+/// A ticket may be issued as of so much ahead, and two nodes may differ by as much: together that is
+/// what a ticket may come from the future.
+const MAX_REVOCATION_SKEW: Duration = Duration::from_secs(15);
 
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -189,6 +205,13 @@ impl AuthConfig {
                 "auth.revocation_memory",
                 self.revocation_memory,
                 "must be above 0 and at most 366 days",
+            );
+        }
+        if self.revocation_skew > MAX_REVOCATION_SKEW {
+            faults.add(
+                "auth.revocation_skew",
+                self.revocation_skew,
+                "must be at most 15s: set the clocks of nodes and issuers by NTP",
             );
         }
         if let Some(cache) = &self.cache {

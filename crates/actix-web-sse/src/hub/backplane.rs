@@ -192,7 +192,7 @@ impl Sink {
 
 impl Shared {
     /// Ends streams of this node.
-    pub(super) fn revoke(&self, revocation: &Revocation) {
+    pub(crate) fn revoke(&self, revocation: &Revocation) {
         match revocation {
             Revocation::User(user) => self.command(&Command::User(Arc::clone(user))),
             Revocation::Topic(topic) => {

@@ -338,6 +338,16 @@ impl Core {
         self.mailboxes.command(command)
     }
 
+    /// Whether a worker has commands that it has not looked at.
+    pub(crate) fn has_commands(&self, worker: u64) -> bool {
+        self.mailboxes.has_commands(worker)
+    }
+
+    /// Whether a stream could follow these topics; none is made.
+    pub(crate) fn has_room(&mut self, topics: &[Arc<str>], now: Instant) -> bool {
+        self.topics.has_room(topics, now)
+    }
+
     /// How many streams follow a topic.
     pub(crate) fn subscribers(&self, topic: &str) -> usize {
         self.topics.named(topic).map_or(0, Topic::streams)

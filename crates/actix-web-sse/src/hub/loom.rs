@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use super::{Hub, stream::Stream, worker::Local};
 use crate::{
-    Event, encode,
+    Event, Identity, encode,
     lane::body::EventBody,
     observe::{CloseReason, End, Resume, StreamObserver},
     watch::Watch,
@@ -95,19 +95,19 @@ impl Worker {
     /// `None`: the hub drains.
     fn open(hub: &Hub, last_event_id: Option<&str>) -> Option<Self> {
         let (local, driver) = Local::start(&hub.shared);
-        let slot = hub.shared.admit()?;
-        let attached = local.attach(&["t".into()], last_event_id).unwrap();
+        let slot = hub.shared.admit(&Identity::anonymous()).ok()?;
+        let placed = local.attach(&["t".into()], last_event_id).unwrap();
         let expected = match last_event_id {
             Some(_) => Resume::Hit,
             None => Resume::Fresh,
         };
-        assert_eq!(attached.resume, expected);
+        assert_eq!(placed.resume, expected);
         let now = Instant::now();
         let report = Report::default();
         let watch = Watch::new(Box::new(report.clone()), None, Some(slot), None, now);
         let config = Arc::clone(&hub.shared.stream);
         let mut stream = Stream::new(watch, config, Some("alice".into()), now);
-        let (cursors, ends): (Vec<_>, Vec<_>) = attached.cursors.into_iter().unzip();
+        let (cursors, ends) = placed.places.take();
         stream.follow(cursors, None);
         let stream = Rc::new(RefCell::new(stream));
         local.insert(&stream, &ends);
@@ -242,7 +242,7 @@ fn d16_publish_unsubscribe_shutdown_and_drop_in_every_order() {
             block_on(hub.drain_within(Duration::ZERO));
             // Neither is a stream left, nor does one come.
             assert_eq!(hub.stats().streams, 0);
-            assert!(hub.shared.admit().is_none());
+            assert!(hub.shared.admit(&Identity::anonymous()).is_err());
         });
         if let Some(mut worker) = Worker::open(&hub, None) {
             drop(hub);

@@ -79,10 +79,23 @@ impl Mailboxes {
     pub(super) fn command(&mut self, command: &Command) -> Vec<Waker> {
         let mut wakes = Vec::new();
         for mailbox in self.boxes.values_mut() {
-            mailbox.letters.commands.push(command.clone());
+            // Streams of a revoked user may be ended by policy, store and backplane at once.
+            let same = match (mailbox.letters.commands.last(), command) {
+                (Some(Command::User(known)), Command::User(user)) => known == user,
+                _ => false,
+            };
+            if !same {
+                mailbox.letters.commands.push(command.clone());
+            }
             mailbox.signal(&mut wakes);
         }
         wakes
+    }
+
+    /// Whether a worker has commands that it has not looked at.
+    pub(super) fn has_commands(&self, worker: u64) -> bool {
+        let mailbox = self.boxes.get(&worker);
+        mailbox.is_some_and(|mailbox| !mailbox.letters.commands.is_empty())
     }
 
     /// Empties a worker's mailbox, or leaves its waker there.

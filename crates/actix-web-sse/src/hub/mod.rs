@@ -11,6 +11,7 @@ mod backplane_stats;
 mod builder;
 mod census;
 pub(crate) mod core;
+pub(crate) mod effects;
 pub(crate) mod id;
 mod index;
 pub(crate) mod log;
@@ -19,6 +20,8 @@ mod loom;
 mod mailbox;
 mod publication;
 mod reading;
+#[cfg(all(test, not(sse_loom)))]
+mod reentrant_tests;
 pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod subscription;
@@ -50,8 +53,8 @@ use crate::{
     config::{HubConfig, StreamConfig},
     encode::Unnumbered,
     event::Event,
-    observe::{CloseReason, Observer, Publication},
-    subscriber::Subscriber,
+    observe::{CloseReason, Observer, Publication, RefusalReason},
+    subscriber::{Identity, Subscriber},
     sync::{Mutex, MutexGuard},
 };
 
@@ -85,11 +88,21 @@ impl Shared {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a stream in, unless the hub drains. Counted under the lock: a drain either refuses a
-    /// stream or waits for it.
-    pub(crate) fn admit(self: &Arc<Self>) -> Option<Slot> {
-        let admitted = self.core().census.admit();
-        admitted.then(|| Slot(Arc::clone(self)))
+    /// Lets a stream in, unless the hub drains or its identity does not hold any more. Decided and
+    /// counted under the lock: a drain either refuses a stream or waits for it, and a revocation
+    /// either refuses it or finds it ([`standing`](crate::protect::standing)).
+    ///
+    /// # Errors
+    /// Why it is not let in.
+    pub(crate) fn admit(self: &Arc<Self>, identity: &Identity) -> Result<Slot, RefusalReason> {
+        let mut core = self.core();
+        identity.check()?;
+        let admitted = core.census.admit();
+        drop(core);
+        match admitted {
+            true => Ok(Slot(Arc::clone(self))),
+            false => Err(RefusalReason::Draining),
+        }
     }
 
     /// Tells the backplane that topics were made or removed.
@@ -253,7 +266,8 @@ impl Hub {
     }
 
     /// Ends all streams of a user, at once: nothing published after this call reaches them.
-    /// Whoever holds valid credentials can open a new one; revoke them first.
+    /// Whoever holds valid credentials can open a new one: to take those back, call
+    /// [`Policy::revoke`](crate::Policy::revoke), which does both.
     pub fn disconnect(&self, user: &str) {
         self.revoke(Revocation::User(user.into()));
     }
@@ -261,6 +275,13 @@ impl Hub {
     /// Ends all streams that follow a topic, at once.
     pub fn disconnect_topic(&self, topic: &str) {
         self.revoke(Revocation::Topic(topic.into()));
+    }
+
+    /// Ends a user's streams on the other nodes, as soon as the backplane has told them.
+    pub(crate) fn disconnect_elsewhere(&self, user: &str) {
+        if let Some(backplane) = &self.shared.backplane {
+            backplane.revoke(Revocation::User(user.into()));
+        }
     }
 
     /// Here at once, and on the other nodes as soon as the backplane has told them.

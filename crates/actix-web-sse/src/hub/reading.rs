@@ -9,6 +9,17 @@ use super::{
 };
 use crate::observe::CloseReason;
 
+/// What there is for a stream to read.
+#[derive(Debug)]
+pub(super) enum Found {
+    Read(Read),
+    /// Frames that the stream's filter is to see.
+    Frames {
+        frames: Vec<Frame>,
+        replay: bool,
+    },
+}
+
 impl State {
     /// A stream that waited goes on: with what comes after this position, up to which it has
     /// everything; without one, as a stream that never asked.
@@ -44,64 +55,54 @@ impl State {
 
     /// Packs events from elsewhere, as the filter wants them.
     pub(crate) fn pack(stream: &Stream, frames: &[Frame]) -> Read {
-        let filter = stream
-            .subscription
-            .as_ref()
-            .and_then(|following| following.filter.as_ref());
-        pack(frames.iter(), filter, true)
+        pack(frames.iter(), stream.filter(), true)
     }
 
     /// The next frames of a stream.
-    pub(crate) fn read(&mut self, stream: &mut Stream, hub: &Shared) -> Read {
+    pub(super) fn read(&mut self, stream: &mut Stream, hub: &Shared) -> Found {
         self.pass_over(stream);
         let Some(following) = &mut stream.subscription else {
-            return Read::Pending;
+            return Found::Read(Read::Pending);
         };
         if following.waiting {
-            return Read::Pending;
+            return Found::Read(Read::Pending);
         }
-        while following.catching_up {
+        if following.catching_up {
             let Some(frames) = hub.core().replay(&mut following.cursors, CHUNK / 2) else {
-                return Read::End(CloseReason::SlowConsumer);
+                return Found::Read(Read::End(CloseReason::SlowConsumer));
             };
-            if frames.is_empty() {
-                following.catching_up = false;
-                break;
+            if !frames.is_empty() {
+                let replay = true;
+                return Found::Frames { frames, replay };
             }
-            match pack(frames.iter(), following.filter.as_ref(), true) {
-                Read::Pending => {}
-                found => return found,
-            }
+            following.catching_up = false;
         }
         let (cursors, filter) = (&mut following.cursors, following.filter.as_ref());
         if let ([cursor], None) = (&mut **cursors, filter) {
             // The way of nearly all streams: one topic, all of it.
             let Some(view) = self.views.get_mut(&cursor.topic) else {
-                return Read::Pending;
+                return Found::Read(Read::Pending);
             };
             let missed = view.skip(cursor);
-            return if missed > 0 {
+            return Found::Read(if missed > 0 {
                 overrun(missed, hub.config.slow_consumer)
             } else {
                 view.read(cursor)
-            };
+            });
         }
         let missed = cursors.iter_mut().fold(0, |missed, cursor| {
             let view = self.views.get(&cursor.topic);
             missed + view.map_or(0, |view| view.skip(cursor))
         });
         if missed > 0 {
-            return overrun(missed, hub.config.slow_consumer);
+            return Found::Read(overrun(missed, hub.config.slow_consumer));
         }
-        loop {
-            let frames = merge(cursors, &self.views);
-            if frames.is_empty() {
-                return Read::Pending;
-            }
-            match pack(frames.iter(), filter, false) {
-                Read::Pending => {}
-                found => return found,
-            }
+        let frames = merge(cursors, &self.views);
+        if frames.is_empty() {
+            Found::Read(Read::Pending)
+        } else {
+            let replay = false;
+            Found::Frames { frames, replay }
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{
     Shared,
     core::Post,
+    effects::Effects,
     index::IndexMap,
     log::{BURST, GRACE, Window},
     mailbox::Command,
@@ -80,7 +81,14 @@ impl State {
     }
 
     /// Takes a stream out, if it is still there.
-    pub(crate) fn remove(&mut self, stream: &mut Stream, hub: &Shared, worker: u64, now: Instant) {
+    pub(crate) fn remove(
+        &mut self,
+        stream: &mut Stream,
+        hub: &Shared,
+        worker: u64,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
         let Some(key) = stream.key.take() else { return };
         self.streams.try_remove(key);
         if self.streams.is_empty() {
@@ -101,8 +109,7 @@ impl State {
         for cursor in &following.cursors {
             core.detach(worker, cursor.topic);
         }
-        drop(core);
-        hub.tell_interest();
+        effects.interest();
     }
 
     /// Ends a stream whether or not its body is polled.
@@ -113,12 +120,12 @@ impl State {
         hub: &Shared,
         worker: u64,
         now: Instant,
-        wakes: &mut Vec<Waker>,
+        effects: &mut Effects,
     ) {
         let reason = *stream.ending.get_or_insert(reason);
-        self.remove(stream, hub, worker, now);
-        stream.watch.close(reason);
-        stream.wake(now, wakes);
+        self.remove(stream, hub, worker, now, effects);
+        effects.end(stream.watch.end(reason));
+        stream.wake(now, &mut effects.wakes);
     }
 
     /// Has every body end: nobody drives this worker any more.
@@ -143,11 +150,11 @@ impl State {
         hub: &Shared,
         worker: u64,
         now: Instant,
-        wakes: &mut Vec<Waker>,
+        effects: &mut Effects,
     ) {
         // Commands first: nothing that was published after a revocation reaches its streams.
         for command in post.commands {
-            self.obey(&command, hub, worker, now, wakes);
+            self.obey(&command, hub, worker, now, effects);
         }
         let mut changed = Vec::new();
         for (topic, frame) in post.frames {
@@ -200,8 +207,8 @@ impl State {
 
     /// Has the next streams polled that have something to read, a turn's worth; if that is less,
     /// there are no more.
-    pub(crate) fn wake_readers(&mut self, now: Instant, wakes: &mut Vec<Waker>) {
-        while wakes.len() < TURN {
+    pub(crate) fn wake_readers(&mut self, now: Instant, effects: &mut Effects) {
+        while effects.wakes.len() < TURN {
             let Some(topic) = self.rounds.front() else {
                 return;
             };
@@ -220,7 +227,7 @@ impl State {
                     let mut stream = stream.borrow_mut();
                     // Who was polled meanwhile has read it already.
                     if stream.lacks(*topic, view.window.next()) {
-                        stream.wake(now, wakes);
+                        stream.wake(now, &mut effects.wakes);
                     }
                 }
             } else if std::mem::take(&mut view.again) {
@@ -240,7 +247,7 @@ impl State {
         hub: &Shared,
         worker: u64,
         now: Instant,
-        wakes: &mut Vec<Waker>,
+        effects: &mut Effects,
     ) {
         let streams = match command {
             Command::Topic(topic, serial, _) => self
@@ -262,10 +269,10 @@ impl State {
             match command {
                 Command::User(user) if stream.user.as_ref() != Some(user) => {}
                 Command::User(_) => {
-                    self.finish(&mut stream, CloseReason::Revoked, hub, worker, now, wakes);
+                    self.finish(&mut stream, CloseReason::Revoked, hub, worker, now, effects);
                 }
                 Command::Topic(.., reason) => {
-                    self.finish(&mut stream, *reason, hub, worker, now, wakes);
+                    self.finish(&mut stream, *reason, hub, worker, now, effects);
                 }
                 Command::All(reason, until) => {
                     let window = until.saturating_duration_since(now);
@@ -286,7 +293,7 @@ impl State {
     }
 
     /// Does what the time calls for.
-    pub(crate) fn tick(&mut self, hub: &Shared, worker: u64, now: Instant, wakes: &mut Vec<Waker>) {
+    pub(crate) fn tick(&mut self, hub: &Shared, worker: u64, now: Instant, effects: &mut Effects) {
         while let Some(keys) = self.wheel.pop(now) {
             for key in keys {
                 let Some(stream) = self.streams.get(key).map(Rc::clone) else {
@@ -296,7 +303,7 @@ impl State {
                 if stream.next_check > now {
                     continue;
                 }
-                self.check(&mut stream, hub, worker, now, wakes);
+                self.check(&mut stream, hub, worker, now, effects);
                 if stream.key.is_some() {
                     stream.next_check = stream.next_check(now);
                     self.wheel.insert(key, stream.next_check);
@@ -304,7 +311,7 @@ impl State {
             }
         }
         if self.scan_at.is_some_and(|at| at <= now) {
-            self.scan(hub, worker, now, wakes);
+            self.scan(hub, worker, now, effects);
         }
     }
 
@@ -314,11 +321,11 @@ impl State {
         hub: &Shared,
         worker: u64,
         now: Instant,
-        wakes: &mut Vec<Waker>,
+        effects: &mut Effects,
     ) {
         let overdue = stream.finish_by.is_some_and(|by| by <= now);
         if let Some(reason) = stream.ending.filter(|_| overdue) {
-            return self.finish(stream, reason, hub, worker, now, wakes);
+            return self.finish(stream, reason, hub, worker, now, effects);
         }
         let stalled = stream
             .woken
@@ -328,16 +335,16 @@ impl State {
             return;
         }
         if stalled {
-            return self.finish(stream, CloseReason::Stalled, hub, worker, now, wakes);
+            return self.finish(stream, CloseReason::Stalled, hub, worker, now, effects);
         }
         if stream.ending.is_some() {
             return;
         }
         match stream.schedule.due(now) {
-            Due::End(reason) => stream.end(reason, now, wakes),
+            Due::End(reason) => stream.end(reason, now, &mut effects.wakes),
             Due::Heartbeat => {
                 stream.heartbeat_due = true;
-                stream.wake(now, wakes);
+                stream.wake(now, &mut effects.wakes);
             }
             Due::Nothing => {}
         }
@@ -345,7 +352,7 @@ impl State {
 
     /// Looks how far each stream is behind: ends those that stay too far behind, forgets what
     /// everybody has read.
-    fn scan(&mut self, hub: &Shared, worker: u64, now: Instant, wakes: &mut Vec<Waker>) {
+    fn scan(&mut self, hub: &Shared, worker: u64, now: Instant, effects: &mut Effects) {
         // After a pause of the whole worker every stream is behind, and none is slow.
         let late = self
             .scan_at
@@ -395,7 +402,7 @@ impl State {
                     hub,
                     worker,
                     now,
-                    wakes,
+                    effects,
                 );
             } else if let Some(following) = &mut stream.subscription {
                 // What it skips, it is told when it reads again.

@@ -98,6 +98,12 @@ impl Stream {
         });
     }
 
+    /// Which events it wants.
+    pub(super) fn filter(&self) -> Option<&Filter> {
+        let following = self.subscription.as_ref();
+        following.and_then(|following| following.filter.as_ref())
+    }
+
     /// The body is being polled; says why it shall end, if it shall.
     pub(crate) fn polled(&mut self, waker: &Waker, now: Instant) -> Option<CloseReason> {
         self.woken = None;

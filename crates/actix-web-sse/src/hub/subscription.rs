@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
+use tokio::time::Instant;
 
 use super::Hub;
 use crate::{
@@ -64,7 +65,9 @@ impl<T: Into<Arc<str>>> IntoTopics for Vec<T> {
 /// It subscribes when actix turns it into a response. Refused are: a topic that the identity may
 /// not read or that the hub does not know (403 `insufficient_scope` for both, so that nobody
 /// learns which topics exist), any topic while the hub drains, and new topics when there are as
-/// many as there may be (both 503, or softly: [`Overload`](crate::protect::overload::Overload)).
+/// many as there may be (both 503, or softly: [`Overload`](crate::protect::overload::Overload)), and
+/// credentials that have ended or were revoked while the handler waited for something (401). A
+/// `HEAD` is refused as its `GET` would be, and subscribes to nothing.
 #[must_use = "a subscription does nothing until it is returned from a handler"]
 pub struct Subscription {
     hub: Hub,
@@ -114,9 +117,12 @@ impl Responder for Subscription {
         if self.topics.is_empty() || !self.topics.iter().all(readable) {
             return opening.refuse(RefusalReason::InsufficientScope);
         }
+        if opening.is_head_only() {
+            return opening.answer_head(|hub| hub.core().has_room(&self.topics, Instant::now()));
+        }
         let last_event_id = opening.subscriber.last_event_id();
         let resumable = self.hub.shared.config.resume;
-        let Ok(attached) = opening
+        let Ok(placed) = opening
             .local
             .attach(&self.topics, last_event_id.filter(|_| resumable))
         else {
@@ -124,22 +130,19 @@ impl Responder for Subscription {
         };
         let backplane = self.hub.shared.backplane.as_ref();
         let history = backplane
-            .zip(attached.elsewhere)
-            .map(|(backplane, after)| Missed {
-                after,
-                history: backplane.history(self.topics, after),
-            });
+            .zip(placed.elsewhere)
+            .map(|(backplane, after)| Missed::new(after, backplane.history(self.topics, after)));
         let resume = match last_event_id {
             Some(_) if !resumable => Resume::Gap,
             Some(_) if history.is_some() => Resume::Fresh,
-            _ => attached.resume,
+            _ => placed.resume,
         };
         opening.start(
             Source::Topics {
-                cursors: attached.cursors,
+                places: placed.places,
                 filter: self.filter,
                 missed: history,
-                anchor: attached.anchor,
+                anchor: placed.anchor,
             },
             resume,
         )

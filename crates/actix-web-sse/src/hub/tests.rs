@@ -9,21 +9,24 @@
 use std::{
     future::poll_fn,
     pin::Pin,
+    rc::Rc,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use actix_web::{Responder, body::BoxBody, body::MessageBody, rt, test::TestRequest, web::Bytes};
+use actix_web::{
+    HttpRequest, Responder, body::BoxBody, body::MessageBody, rt, test::TestRequest, web::Bytes,
+};
 use tokio::time::{self, Instant, advance, timeout};
 
 use super::Hub;
 use crate::{
-    Event, Subscriber,
+    Event, Identity, Subscriber,
     config::{HubConfig, StreamConfig},
     observe::{CloseReason, End, Observer, Opened, StreamObserver},
 };
 
-const EVENT: &[u8] = b"data: x\n\n";
+pub(super) const EVENT: &[u8] = b"data: x\n\n";
 
 /// Keeps the reasons of all ends; panics at one of them, if told to.
 #[derive(Debug, Default, Clone)]
@@ -57,21 +60,19 @@ fn hub(ends: &Ends) -> Hub {
         .unwrap()
 }
 
-struct Client(Pin<Box<BoxBody>>);
+pub(super) struct Client(pub(super) Pin<Box<BoxBody>>);
 
 impl Client {
     fn open(hub: &Hub, topic: &str, user: Option<&str>, deadline: Option<Instant>) -> Self {
         let request = TestRequest::get().to_http_request();
-        let mut subscriber = Subscriber::of(&request);
-        subscriber.admission.identity.user = user.map(Arc::from);
-        subscriber.admission.identity.deadline = deadline;
+        let subscriber = subscriber(&request, user, deadline);
         let response = hub.subscribe(topic, subscriber).respond_to(&request);
         assert_eq!(response.status(), 200);
         Self(Box::pin(response.into_body()))
     }
 
     /// One that has its first block and waits for events.
-    async fn waiting(hub: &Hub, topic: &str, user: Option<&str>) -> Self {
+    pub(super) async fn waiting(hub: &Hub, topic: &str, user: Option<&str>) -> Self {
         let mut client = Self::open(hub, topic, user, None);
         assert!(client.next().await.unwrap().starts_with(b":\nretry: "));
         client.is_pending().await;
@@ -79,13 +80,13 @@ impl Client {
     }
 
     /// The next piece; `None` at the end.
-    async fn next(&mut self) -> Option<Bytes> {
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
         let piece = poll_fn(|cx| self.0.as_mut().poll_next(cx));
         let piece = timeout(Duration::from_secs(100), piece).await;
         piece.expect("the stream is not silent").map(Result::unwrap)
     }
 
-    async fn is_pending(&mut self) {
+    pub(super) async fn is_pending(&mut self) {
         let pending = poll_fn(|cx| self.0.as_mut().poll_next(cx).map(drop));
         // No longer than the first heartbeat takes.
         let pending = timeout(Duration::from_millis(1), pending).await;
@@ -93,7 +94,7 @@ impl Client {
     }
 
     /// Whether the server ends the stream, without another event.
-    async fn is_ended(&mut self) {
+    pub(super) async fn is_ended(&mut self) {
         while let Some(piece) = self.next().await {
             let text = String::from_utf8_lossy(&piece);
             assert!(text.starts_with("retry: ") || text == ":\n", "{text}");
@@ -101,7 +102,20 @@ impl Client {
     }
 }
 
-fn publish(hub: &Hub, topic: &str) {
+/// A subscriber without guards around it, as a test wants it.
+pub(super) fn subscriber(
+    request: &HttpRequest,
+    user: Option<&str>,
+    deadline: Option<Instant>,
+) -> Subscriber {
+    let mut subscriber = Subscriber::of(request);
+    let admission = Rc::get_mut(&mut subscriber.admission).unwrap();
+    admission.identity.user = user.map(Arc::from);
+    admission.identity.deadline = deadline;
+    subscriber
+}
+
+pub(super) fn publish(hub: &Hub, topic: &str) {
     hub.publish(topic, Event::data("x").transient()).unwrap();
 }
 
@@ -253,7 +267,8 @@ async fn an_observer_that_panics_leaves_no_stream_silent() {
 async fn a_drain_waits_for_a_stream_that_is_about_to_open() {
     time::pause();
     let hub = hub(&Ends::default());
-    let slot = hub.shared.admit().unwrap();
+    let nobody = Identity::anonymous();
+    let slot = hub.shared.admit(&nobody).unwrap();
     let start = Instant::now();
     let drained = rt::spawn({
         let hub = hub.clone();
@@ -261,7 +276,7 @@ async fn a_drain_waits_for_a_stream_that_is_about_to_open() {
     });
     time::sleep(Duration::from_secs(5)).await;
     assert!(!drained.is_finished());
-    assert!(hub.shared.admit().is_none(), "and lets no other in");
+    assert!(hub.shared.admit(&nobody).is_err(), "and lets no other in");
     drop(slot);
     drained.await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(6));

@@ -163,6 +163,21 @@ impl Topics {
         Ok(index)
     }
 
+    /// Whether all of these names are there or could be made.
+    pub(super) fn has_room(&mut self, names: &[Arc<str>], now: Instant) -> bool {
+        let mut new: Vec<_> = names
+            .iter()
+            .filter(|name| self.index(name).is_none())
+            .collect();
+        new.sort_unstable();
+        new.dedup();
+        let full = |topics: &Self| topics.len() + new.len() > topics.limits.max_topics;
+        if !new.is_empty() && full(self) {
+            self.sweep(64, now);
+        }
+        new.is_empty() || !full(self)
+    }
+
     /// A worker has one stream more that follows each of these topics, or none of it is so.
     pub(super) fn follow(
         &mut self,

@@ -14,9 +14,16 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    Shared, core::Attached, state::State, stream::Stream, topics::TooManyTopics, view::Read,
+    Shared,
+    core::{Attached, Cursor},
+    effects::Effects,
+    reading::Found,
+    state::State,
+    stream::Stream,
+    topics::TooManyTopics,
+    view::{Read, pack},
 };
-use crate::observe::CloseReason;
+use crate::observe::{CloseReason, Resume};
 
 /// How long a worker without streams keeps its task.
 const LINGER: Duration = Duration::from_secs(5);
@@ -88,16 +95,39 @@ impl Local {
 
     /// Takes a place in each topic, under the core's lock.
     pub(crate) fn attach(
-        &self,
+        self: &Rc<Self>,
         topics: &[Arc<str>],
         last_event_id: Option<&str>,
-    ) -> Result<Attached, TooManyTopics> {
+    ) -> Result<Placed, TooManyTopics> {
         let attached = self
             .hub
             .core()
             .attach(self.worker, topics, last_event_id, Instant::now());
+        let placed = attached.map(|attached| {
+            let Attached {
+                cursors,
+                resume,
+                elsewhere,
+                anchor,
+            } = attached;
+            Placed {
+                places: Places {
+                    local: Rc::clone(self),
+                    cursors,
+                },
+                resume,
+                elsewhere,
+                anchor,
+            }
+        });
+        // The application's code: with the places in hand, which are given back if it panics.
         self.hub.tell_interest();
-        attached
+        placed
+    }
+
+    /// Whether orders to end streams wait for this worker.
+    pub(crate) fn has_orders(&self) -> bool {
+        self.hub.core().has_commands(self.worker)
     }
 
     pub(crate) fn caught_up(&self, stream: &mut Stream, position: Option<u64>) {
@@ -112,22 +142,87 @@ impl Local {
         state.insert(stream, ends, Instant::now());
         let sooner = state.next_due() < before || before.is_none();
         drop(state);
-        if sooner && let Some(driver) = &*self.driver.borrow() {
-            driver.wake_by_ref();
+        if sooner {
+            // A waker may run anything, a turn of the driver too.
+            let driver = self.driver.borrow().clone();
+            driver.into_iter().for_each(Waker::wake);
         }
     }
 
     pub(crate) fn read(&self, stream: &mut Stream) -> Read {
-        self.state.borrow_mut().read(stream, &self.hub)
+        loop {
+            let found = self.state.borrow_mut().read(stream, &self.hub);
+            match found {
+                Found::Read(read) => return read,
+                // The filter is the application's: nothing of the worker is borrowed while it runs.
+                Found::Frames { frames, replay } => {
+                    match pack(frames.iter(), stream.filter(), replay) {
+                        Read::Pending => {}
+                        read => return read,
+                    }
+                }
+            }
+        }
     }
 
     /// Ends a stream of this worker.
     pub(crate) fn close(&self, stream: &RefCell<Stream>, reason: CloseReason) {
-        let stream = &mut *stream.borrow_mut();
-        self.state
-            .borrow_mut()
-            .remove(stream, &self.hub, self.worker, Instant::now());
-        stream.watch.close(reason);
+        let mut effects = Effects::default();
+        let mut ending = stream.borrow_mut();
+        self.state.borrow_mut().remove(
+            &mut ending,
+            &self.hub,
+            self.worker,
+            Instant::now(),
+            &mut effects,
+        );
+        let ended = ending.watch.end(reason);
+        drop(ending);
+        // Not among the effects, which would allocate for it.
+        if let Some(ended) = ended {
+            ended.report();
+        }
+        effects.run(&self.hub);
+    }
+}
+
+/// Where a new stream starts, with its places.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) places: Places,
+    pub(crate) resume: Resume,
+    pub(crate) elsewhere: Option<u64>,
+    pub(crate) anchor: Option<String>,
+}
+
+/// A stream's places in its topics, before it is there: whatever becomes of the request until then,
+/// an observer that panics say, they are given back.
+#[derive(Debug)]
+pub(crate) struct Places {
+    local: Rc<Local>,
+    cursors: Vec<(Cursor, u64)>,
+}
+
+impl Places {
+    /// A cursor per topic, and the topics' byte counts beside them. From here on they are the
+    /// stream's to give back.
+    pub(crate) fn take(mut self) -> (Vec<Cursor>, Vec<u64>) {
+        std::mem::take(&mut self.cursors).into_iter().unzip()
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        if self.cursors.is_empty() {
+            return;
+        }
+        let local = &self.local;
+        let mut core = local.hub.core();
+        for (cursor, _) in &self.cursors {
+            core.detach(local.worker, cursor.topic);
+        }
+        drop(core);
+        local.hub.tell_interest();
     }
 }
 
@@ -152,8 +247,8 @@ enum Turn {
 }
 
 impl Driver {
-    /// Does everything that is to be done now.
-    fn turn(&mut self, waker: &Waker, wakes: &mut Vec<Waker>) -> Turn {
+    /// Decides everything that is to be decided now.
+    fn turn(&mut self, waker: &Waker, effects: &mut Effects) -> Turn {
         let local = &*self.local;
         let mut state = local.state.borrow_mut();
         let now = Instant::now();
@@ -163,19 +258,19 @@ impl Driver {
             .collect(local.worker, waker, |topic| state.since(topic));
         let had_post = post.is_some();
         if let Some(post) = post {
-            state.accept(post, &local.hub, local.worker, now, wakes);
+            state.accept(post, &local.hub, local.worker, now, effects);
         }
-        state.tick(&local.hub, local.worker, now, wakes);
-        state.wake_readers(now, wakes);
+        state.tick(&local.hub, local.worker, now, effects);
+        state.wake_readers(now, effects);
         if now.duration_since(self.swept) >= SWEEP.0 {
             self.swept = now;
             local.hub.core().sweep(SWEEP.1, now);
-            local.hub.tell_interest();
+            effects.interest();
         }
         let unneeded = state
             .empty_since
             .is_some_and(|since| now.duration_since(since) >= LINGER);
-        match had_post || !wakes.is_empty() {
+        match had_post || effects.wakes_anybody() {
             true => Turn::Again,
             false if unneeded => Turn::Over,
             false => Turn::Rest,
@@ -196,12 +291,12 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.local.driver.replace(Some(cx.waker().clone()));
         loop {
-            let mut wakes = Vec::new();
+            let mut effects = Effects::default();
             self.turning = true;
-            let turn = self.turn(cx.waker(), &mut wakes);
+            let turn = self.turn(cx.waker(), &mut effects);
+            // Nothing is borrowed here: a waker or an observer may run or drop anything.
+            effects.run(&self.local.hub);
             self.turning = false;
-            // Nothing is borrowed here: a waker may run or drop anything.
-            wakes.into_iter().for_each(Waker::wake);
             match turn {
                 Turn::Over => return Poll::Ready(()),
                 Turn::Again => {

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use crate::{
     encode::Unnumbered,
     hub::{
-        BackplaneFuture, History, log::Frame, state::State, stream::Stream, view::Read,
-        worker::Local,
+        BackplaneError, BackplaneFuture, History, log::Frame, state::State, stream::Stream,
+        view::Read, worker::Local,
     },
     observe::{CloseReason, Resume},
 };
@@ -14,11 +14,21 @@ use tokio::time::Instant;
 
 /// A question to a backplane that is under way.
 pub(crate) struct Missed {
-    pub(crate) after: u64,
-    pub(crate) history: BackplaneFuture<History>,
+    after: u64,
+    history: BackplaneFuture<History>,
+    /// The answer, while orders to end streams wait that were given before it came.
+    answer: Option<Result<History, BackplaneError>>,
 }
 
 impl Missed {
+    pub(crate) const fn new(after: u64, history: BackplaneFuture<History>) -> Self {
+        Self {
+            after,
+            history,
+            answer: None,
+        }
+    }
+
     /// What there is to send when the answer has come; the stream then goes on with live events.
     pub(crate) fn poll(
         &mut self,
@@ -27,9 +37,20 @@ impl Missed {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Poll<(Resume, Read)> {
-        let Poll::Ready(answer) = self.history.as_mut().poll(cx) else {
-            return Poll::Pending;
+        let answer = match self.answer.take() {
+            Some(answer) => answer,
+            None => match self.history.as_mut().poll(cx) {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => return Poll::Pending,
+            },
         };
+        if local.has_orders() {
+            // The answer may hold what was published after a revocation: the worker obeys first,
+            // and this stream may be gone then.
+            self.answer = Some(answer);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let Ok(history) = answer else {
             // Nobody knows what was missed: the client comes back later, with the same ID.
             return Poll::Ready((Resume::Fresh, Read::End(CloseReason::Error)));

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::Version};
 
 use super::vocabulary::{
     AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume, SentKind,
@@ -13,8 +13,11 @@ use super::vocabulary::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Visitor<'a> {
-    /// The request. Its headers are the client's: escape and bound whatever you copy.
-    pub request: &'a HttpRequest,
+    /// The request. Its headers are the client's: escape and bound whatever you copy. `None` where
+    /// it is lost: a handler that panicked has taken it along ([`RefusalReason::Internal`]).
+    pub request: Option<&'a HttpRequest>,
+    /// The version of HTTP that the client speaks.
+    pub version: Version,
     /// The match pattern of the route (`/events`), never the path that the client sent.
     pub route: &'a str,
     /// The origin's class.
@@ -39,11 +42,21 @@ impl<'a> Visitor<'a> {
     #[must_use]
     pub fn unknown(request: &'a HttpRequest, route: &'a str) -> Self {
         Self {
-            request,
+            request: Some(request),
+            address: request.peer_addr().map(|peer| peer.ip()),
+            ..Self::lost(request.version(), route)
+        }
+    }
+
+    /// Of a request that is lost, what was kept of it.
+    pub(crate) const fn lost(version: Version, route: &'a str) -> Self {
+        Self {
+            request: None,
+            version,
             route,
             origin: &OriginClass::None,
             cors: CorsVerdict::NoOrigin,
-            address: request.peer_addr().map(|peer| peer.ip()),
+            address: None,
             auth: AuthMethod::None,
             user: None,
             token_ttl: None,

@@ -1,13 +1,10 @@
 //! What takes time: who the client is, and what can be decided only then.
 
-use std::any::Any;
+use std::{any::Any, rc::Rc};
 
 use actix_web::{
-    HttpRequest, HttpResponse, body,
-    http::{
-        Method, StatusCode,
-        header::{self, HeaderValue},
-    },
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
 };
 
 use super::{
@@ -15,11 +12,11 @@ use super::{
     exchange::{Exchange, Mount},
     limit::Permit,
     panic::caught,
+    standing::Standing,
     ticket::TicketClaim,
 };
 use crate::{
-    headers,
-    observe::{CorsVerdict, RefusalReason},
+    observe::{AuthMethod, CorsVerdict, RefusalReason},
     subscriber::{Admission, Identity},
 };
 
@@ -45,8 +42,7 @@ impl Exchange {
             .admit_identified(request, permit, &identity, claim)
             .await
         {
-            Ok(Some(permit)) => Admitted::Goes(self.admission(permit, identity)),
-            Ok(None) => Admitted::Ends(stream_head()),
+            Ok(permit) => Admitted::Goes(self.admission(request, permit, identity)),
             Err(reason) => Admitted::Ends(self.refuse(request, reason.into(), &identity)),
         }
     }
@@ -79,19 +75,28 @@ impl Exchange {
             )
             .map_err(|Contradiction| RefusalReason::InvalidRequest)?
         };
-        if let (Presented::Ticket(text), Some(tickets)) = (&presented, tickets) {
+        let found = if let (Presented::Ticket(text), Some(tickets)) = (&presented, tickets) {
             let topic = policy.topic_of(request);
             let binding = policy.binding(&self.origin, self.source, request);
-            let (identity, claim) = tickets.check(text, topic.as_deref(), binding)?;
-            policy.check_revoked(&identity)?;
-            return Ok((identity, Some(claim)));
-        }
-        let identity = policy
-            .auth
-            .identify(&presented, self.source.address, request);
-        let identity = identity.await?;
+            let seen = policy.revoked.newest();
+            let (identity, claim) = tickets
+                .check_at(text, topic.as_deref(), binding, (policy.clock)())
+                .ok_or(RefusalReason::InvalidTicket)?;
+            (identity, seen, Some(claim))
+        } else {
+            let identity =
+                policy
+                    .auth
+                    .identify(&presented, self.source.address, request, &policy.revoked);
+            let (identity, seen) = identity.await?;
+            (identity, seen, None)
+        };
+        let (mut identity, seen, claim) = found;
         policy.check_revoked(&identity)?;
-        Ok((identity, None))
+        if identity.method != AuthMethod::None {
+            identity.standing = Some(Standing::new(policy, seen));
+        }
+        Ok((identity, claim))
     }
 
     /// A cookie goes wherever the browser is sent. It counts only where the page that sends it
@@ -105,17 +110,23 @@ impl Exchange {
     }
 
     /// The checks that need a name, the ticket last: it is used up only if nothing else is in the
-    /// way. `None` for a `HEAD`, which has its answer.
+    /// way. A `HEAD` uses up nothing, and has nobody asked who would count it.
+    ///
+    /// Stores are waited for in here: what was found before is checked again after each. What waits
+    /// in the handler is checked again when the stream opens, see
+    /// [`standing`](super::standing).
     async fn admit_identified(
         &self,
         request: &HttpRequest,
         mut permit: Permit,
         identity: &Identity,
         claim: Option<TicketClaim>,
-    ) -> Result<Option<Box<dyn Any>>, RefusalReason> {
+    ) -> Result<Rc<dyn Any>, RefusalReason> {
         let policy = &self.policy.0;
+        // The authenticator was waited for.
+        identity.check()?;
         if !matches!(self.mount, Mount::Streams) {
-            return Ok(Some(Box::new(permit)));
+            return Ok(Rc::new(permit));
         }
         if let Some(topic) = policy.topic_of(request)
             && !identity.topics.allow(&topic)
@@ -125,29 +136,26 @@ impl Exchange {
         policy
             .limits
             .admit_user(&mut permit, identity.user.as_ref())?;
-        if request.method() == Method::HEAD && self.route.is_some() {
-            return Ok(None);
+        if Self::is_head(request) {
+            return Ok(Rc::new(permit));
         }
         policy
             .admit_user_everywhere(&mut permit, identity.user.as_ref())
             .await?;
-        match (claim, &policy.tickets) {
+        // Before the ticket: a revoked one need not be used up.
+        identity.check()?;
+        let permit: Rc<dyn Any> = match (claim, &policy.tickets) {
             (Some(claim), Some(tickets)) => {
+                let claim = tickets.renew(claim, identity, (policy.clock)())?;
                 let claiming = caught(tickets.claim(claim));
                 match tokio::time::timeout(policy.auth.timeout(), claiming).await {
-                    Ok(Ok(lease)) => Ok(Some(Box::new((permit, lease?)))),
-                    Ok(Err(_)) | Err(_) => Err(RefusalReason::AuthUnavailable),
+                    Ok(Ok(lease)) => Rc::new((permit, lease?)),
+                    Ok(Err(_)) | Err(_) => return Err(RefusalReason::AuthUnavailable),
                 }
             }
-            _ => Ok(Some(Box::new(permit))),
-        }
+            _ => Rc::new(permit),
+        };
+        identity.check()?;
+        Ok(permit)
     }
-}
-
-/// The answer to a `HEAD` on a stream: the headers of the `GET`, and nothing is subscribed.
-fn stream_head() -> HttpResponse {
-    let mut response =
-        HttpResponse::with_body(StatusCode::OK, body::None::new()).map_into_boxed_body();
-    headers::set_stream_headers(response.headers_mut());
-    response
 }

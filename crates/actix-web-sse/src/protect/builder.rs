@@ -1,6 +1,10 @@
 //! From what the user says to a [`Policy`], or to all that is wrong with it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
 
 use actix_web::{HttpRequest, http::header::HeaderValue};
 
@@ -14,7 +18,7 @@ use super::{
     limit::{Limits, UserLimitStore},
     outbound::Outbound,
     overload::Overload,
-    policy::{Inner, TopicOf},
+    policy::{Clock, Inner, TopicOf},
     revocation::{RevocationSink, RevocationStore, Revoked},
     ticket::{TicketStore, Tickets},
 };
@@ -35,6 +39,7 @@ pub struct PolicyBuilder {
     revocation_store: Option<Box<dyn RevocationStore>>,
     user_limit_store: Option<Box<dyn UserLimitStore>>,
     topic: Option<TopicOf>,
+    clock: Clock,
     observer: Arc<dyn Observer>,
 }
 
@@ -48,6 +53,7 @@ impl Default for PolicyBuilder {
             revocation_store: None,
             user_limit_store: None,
             topic: None,
+            clock: Box::new(SystemTime::now),
             observer: Arc::new(()),
         }
     }
@@ -218,6 +224,14 @@ impl PolicyBuilder {
         self
     }
 
+    /// The time of day by which revocations and tickets are dated. Default the system's; another is
+    /// for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
     /// Tries a list of origins without enforcing it; see [`PolicyConfig::candidate`].
     #[must_use]
     pub fn candidate_origins<S: Into<String>>(
@@ -313,6 +327,9 @@ impl PolicyBuilder {
             revoked: Revoked::default(),
             revocation_store: self.revocation_store,
             revocation_memory: self.auth.revocation_memory,
+            revocation_skew: self.auth.revocation_skew,
+            hubs: Mutex::default(),
+            clock: self.clock,
             topic: self.topic,
             limits,
             proxies,

@@ -1,13 +1,13 @@
 //! One request on its way through the guards, and its reply on the way out.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     body::{BodySize, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        StatusCode, Version,
+        Method, StatusCode, Version,
         header::{self, HeaderMap, HeaderValue},
     },
 };
@@ -193,17 +193,23 @@ impl Exchange {
         self.policy.0.observer.refused(&refused);
     }
 
-    /// The handler panicked, and took the request with it: what is reported is who asked, of a
-    /// request that stands in for the lost one. Keeping the real one is not possible: actix
-    /// routes a request by changing it, and panics if somebody else holds it meanwhile.
-    pub(super) fn refuse_panicked(&self, identity: &Identity) -> HttpResponse {
-        let stand_in = actix_web::test::TestRequest::default().version(self.version);
-        let stand_in = stand_in.to_http_request();
-        self.refuse(&stand_in, Refusal::new(RefusalReason::Internal), identity)
+    /// The handler panicked, and took the request with it: what is reported is who asked, as the
+    /// guards know it. Keeping the request is not possible: actix routes a request by changing it,
+    /// and panics if somebody else holds it meanwhile.
+    pub(super) fn report_panicked(&self, identity: &Identity) {
+        let lost = Visitor::lost(self.version, self.route());
+        let visitor = self.known_of(identity, &lost);
+        let status = Refusal::new(RefusalReason::Internal).status();
+        self.report(&visitor, RefusalReason::Internal, RefusalMode::Hard, status);
     }
 
     /// What the handler is to know.
-    pub(super) fn admission(&self, permit: Box<dyn Any>, identity: Identity) -> Admission {
+    pub(super) fn admission(
+        &self,
+        request: &HttpRequest,
+        permit: Rc<dyn Any>,
+        identity: Identity,
+    ) -> Admission {
         Admission {
             origin: self.origin.class.clone(),
             cors: self.origin.cors,
@@ -212,7 +218,23 @@ impl Exchange {
             overload: self.policy.0.overload,
             permit: Some(permit),
             guarded: true,
+            head_only: Self::is_head(request),
         }
+    }
+
+    /// Whether it is a `HEAD`, one that a policy around this one made a `GET` of included.
+    pub(super) fn is_head(request: &HttpRequest) -> bool {
+        request.method() == Method::HEAD
+            || Admission::left_in(request).is_some_and(|outer| outer.head_only)
+    }
+
+    /// A `HEAD` on a stream goes through the handler as the `GET` that it stands for: the handler
+    /// knows the topic, and most are mounted for `GET` alone. Where nothing is mounted it stays
+    /// what it is.
+    pub(super) fn stands_for_get(&self, request: &HttpRequest) -> bool {
+        matches!(self.mount, Mount::Streams)
+            && request.method() == Method::HEAD
+            && self.route.is_some()
     }
 
     /// Dresses a reply on its way out.
@@ -254,7 +276,16 @@ impl Exchange {
         })
     }
 
+    fn route(&self) -> &str {
+        self.route.as_deref().unwrap_or(UNMATCHED)
+    }
+
     fn visitor<'a>(&'a self, request: &'a HttpRequest, identity: &'a Identity) -> Visitor<'a> {
+        self.known_of(identity, &Visitor::unknown(request, self.route()))
+    }
+
+    /// Adds what the guards know.
+    fn known_of<'a>(&'a self, identity: &'a Identity, visitor: &Visitor<'a>) -> Visitor<'a> {
         Visitor {
             origin: &self.origin.class,
             cors: self.origin.cors,
@@ -262,7 +293,7 @@ impl Exchange {
             auth: identity.method,
             user: identity.user.as_deref(),
             token_ttl: identity.ttl(),
-            ..Visitor::unknown(request, self.route.as_deref().unwrap_or(UNMATCHED))
+            ..*visitor
         }
     }
 }

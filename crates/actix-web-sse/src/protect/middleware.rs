@@ -10,10 +10,10 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse, ResponseError,
-    body::{BoxBody, MessageBody},
+    Error, HttpResponse, ResponseError,
+    body::{self, BodySize, BoxBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{Method, StatusCode, header::CONTENT_TYPE},
 };
 
 use super::{
@@ -195,7 +195,7 @@ impl Future for GuardFuture {
 async fn run<S, B>(
     service: Rc<S>,
     exchange: Exchange,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     permit: Permit,
 ) -> Reply
 where
@@ -209,25 +209,37 @@ where
             return Ok(request.into_response(response));
         }
     };
-    let identity = admission.identity.clone();
-    request.extensions_mut().insert(admission);
+    let admission = admission.leave_in(request.request());
+    let identity = &admission.identity;
+    let head_only = exchange.stands_for_get(request.request());
 
-    match caught(async { service.call(request).await }).await {
+    let answering = async {
+        if head_only {
+            // Panics if somebody further out holds the request, as actix's routing does.
+            request.head_mut().method = Method::GET;
+        }
+        service.call(request).await
+    };
+    match caught(answering).await {
         Ok(Ok(response)) => {
-            if let Some(mut void) = exchange.name_the_void(&response, &identity) {
+            if let Some(mut void) = exchange.name_the_void(&response, identity) {
                 exchange.dress(void.headers_mut());
                 return Ok(response.into_response(void));
             }
             // Boxed by whoever made it, a stream's body is boxed once on its whole way out: what is
             // between the connection and the stream is a step of every delivery.
             let mut response = response.map_into_boxed_body();
+            if head_only && response.response().body().size() == BodySize::Stream {
+                // A handler's own stream: it is not to be read, not even into nothing.
+                response = response.map_body(|_, _| BoxBody::new(body::None::new()));
+            }
             exchange.dress(response.headers_mut());
             Ok(response)
         }
         Ok(Err(error)) => Err(dressed(exchange, error)),
         Err(_panic) => {
             // An error and not a response, for there is no request left to respond to.
-            exchange.refuse_panicked(&identity);
+            exchange.report_panicked(identity);
             Err(dressed(exchange, HandlerPanicked.into()))
         }
     }

@@ -34,7 +34,7 @@
 //!
 //! | guard | refusal | notes |
 //! |---|---|---|
-//! | method | 405 `method_not_allowed` | `HEAD` gets the headers of the stream, after all guards, and opens none |
+//! | method | 405 `method_not_allowed` | `HEAD` is decided as the `GET` would be, by guards and handler, and opens nothing |
 //! | host | 421 `host_denied` | only where [`hosts`](crate::config::PolicyConfig::hosts) are listed |
 //! | origin | 403 `origin_denied`, `origin_malformed` | compared byte by byte; a page of the server's own origin is no foreigner |
 //! | fetch metadata | 403 `fetch_metadata_denied` | a browser says what asks: only a script may |
@@ -143,7 +143,13 @@
 //! refused for [`revocation_memory`](crate::config::AuthConfig::revocation_memory), which is to be
 //! as long as a token can live. It goes by when they were issued, as the issuer says (`iat`), so
 //! that whoever signs in again is let in; a token that does not say is refused while the revocation
-//! is remembered. The clocks of issuers and nodes have to agree to within what matters to you.
+//! is remembered. The clocks of issuers and nodes may be apart by
+//! [`revocation_skew`](crate::config::AuthConfig::revocation_skew): so much of what comes after a
+//! revocation is taken for older than it, see [`Policy::revoke`].
+//!
+//! The same call ends the streams that the policy let in and refuses requests that wait for
+//! something: the identity is checked again when its stream opens, and by a handler that asks
+//! [`Identity::still_holds`](crate::Identity::still_holds).
 //!
 //! Several nodes share revocations through a [`RevocationStore`]; otherwise a revocation ends at
 //! its process, and with it.
@@ -179,12 +185,13 @@ mod panic;
 mod policy;
 pub(crate) mod refusal;
 mod revocation;
+pub(crate) mod standing;
 pub(crate) mod ticket;
 mod vary;
 
 pub use accept::AcceptMode;
 pub use auth::session_cookie::{CookieTemplate, InvalidCookieValue, SameSite, SessionCookie};
-pub use auth::{Attempt, AuthError, AuthFuture, Authenticator, Token};
+pub use auth::{Attempt, AuthError, AuthFuture, Authenticator, CacheKey, Token};
 pub use builder::PolicyBuilder;
 pub use limit::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -25,10 +25,11 @@ use super::{
     outbound::Outbound,
     overload::Overload,
     refusal::Refusal,
-    revocation::{RevocationStore, Revoked, UserRevocation},
-    ticket::{Binding, Tickets, millis},
+    revocation::{RevocationStore, Revoked},
+    ticket::{Binding, Tickets},
 };
 use crate::{
+    hub::{Hub, Shared},
     observe::{AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Visitor},
     subscriber::Identity,
 };
@@ -39,6 +40,9 @@ use crate::{
 /// share one count of streams. See the [module](crate::protect) for where to mount it.
 #[derive(Clone)]
 pub struct Policy(pub(super) Arc<Inner>);
+
+/// What tells the time of day.
+pub(super) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Which topic a request is about.
 pub(super) type TopicOf = Box<dyn Fn(&HttpRequest) -> Option<String> + Send + Sync>;
@@ -61,6 +65,10 @@ pub(super) struct Inner {
     pub(super) revoked: Revoked,
     pub(super) revocation_store: Option<Box<dyn RevocationStore>>,
     pub(super) revocation_memory: Duration,
+    pub(super) revocation_skew: Duration,
+    /// Whose streams a revocation ends.
+    pub(super) hubs: Mutex<Vec<Weak<Shared>>>,
+    pub(super) clock: Clock,
     pub(super) topic: Option<TopicOf>,
     pub(super) limits: Limits,
     pub(super) proxies: Proxies,
@@ -108,8 +116,9 @@ impl Policy {
     /// `{"ticket": "…", "expires_in": 60}`. The ticket stands for the client's identity and opens
     /// streams of this topic, from the page that asked, as `?ticket=…`.
     ///
-    /// Refused are: a client that did not authenticate, or with another ticket (401), one that
-    /// may not read the topic (403), and everybody where no tickets are configured (404).
+    /// Refused are: a client that did not authenticate, or with another ticket, or whose
+    /// credentials have ended or were revoked since the request came (401), one that may not read
+    /// the topic (403), and everybody where no tickets are configured (404).
     ///
     /// The builder's [`topic`](PolicyBuilder::topic) lets the guards tell a ticket for another
     /// topic before it is used up.
@@ -129,20 +138,47 @@ impl Policy {
         answer.unwrap_or_else(|reason| self.0.refuse_in_handler(request, reason, &identity))
     }
 
-    /// Takes back what a user holds: their tickets and tokens issued up to now hold no more,
-    /// remembered tokens are checked again. What an authenticator looks up itself, it answers for
-    /// ([`Identity::issued_at`]). On this node at once, and with a [`RevocationStore`] on the
-    /// others as soon as they hear of it. Streams that are open are ended by `Hub::disconnect`,
-    /// which goes together with this: call it after this, so that none opens in between.
-    pub fn revoke(&self, user: &str) {
-        // Whole milliseconds, as tickets have them and as stores pass them on.
-        let until = millis(SystemTime::now());
-        let until = SystemTime::UNIX_EPOCH + Duration::from_millis(until);
-        let revocation = UserRevocation::new(user, until, self.0.revocation_memory);
-        self.0.take_back(&revocation);
+    /// Takes back what a user holds, all in one call: their tickets and tokens issued up to now hold
+    /// no more, remembered tokens are checked again, requests that are on their way are refused, and
+    /// the streams that this policy let in end, in whichever [`Hub`] they are. What is published
+    /// after this call reaches none of them.
+    ///
+    /// On this node that is done when the call returns. With a [`RevocationStore`] the other nodes
+    /// do the same as soon as they hear of it. Without one, a hub that has a
+    /// [`Backplane`](crate::Backplane) and has had streams of this policy asks it to end the user's
+    /// streams there, but they can open new ones. [`Hub::disconnect`] before or after it is not
+    /// needed and does no harm.
+    ///
+    /// What an authenticator looks up itself, it answers for ([`Identity::issued_at`]): take it back
+    /// there first.
+    ///
+    /// Clocks differ: what is issued within
+    /// [`revocation_skew`](crate::config::AuthConfig::revocation_skew) after this call, by this
+    /// node's clock, is refused as well. Returned is the moment from which on new credentials hold;
+    /// an application that signs the user in again at once issues them as of then, see
+    /// [`credentials_hold_from`](Self::credentials_hold_from).
+    pub fn revoke(&self, user: &str) -> SystemTime {
+        let revocation = self.0.take_back_at(user, (self.0.clock)());
         if let Some(store) = &self.0.revocation_store {
             store.revoke(revocation);
+        } else {
+            let hubs: Vec<_> = self.0.hubs().iter().filter_map(Weak::upgrade).collect();
+            for shared in hubs {
+                Hub { shared }.disconnect_elsewhere(user);
+            }
         }
+        self.credentials_hold_from(user)
+    }
+
+    /// The moment as of which credentials are to be issued to a user so that no revocation covers
+    /// them: now, or after a recent [`revoke`](Self::revoke) a little ahead of now. For whoever signs
+    /// users in within the same application: this is the `iat` of the token. A token with whole
+    /// seconds rounds up.
+    #[must_use]
+    pub fn credentials_hold_from(&self, user: &str) -> SystemTime {
+        let now = (self.0.clock)();
+        let held = self.0.revoked.hold_from(user);
+        held.map_or(now, |held| held.max(now))
     }
 }
 
@@ -190,14 +226,19 @@ impl Inner {
         if matches!(identity.method, AuthMethod::None | AuthMethod::Ticket) {
             return Err(RefusalReason::Unauthorized);
         }
+        // The handler may have waited for something. From here on it does not.
+        identity.check()?;
         if !identity.topics.allow(topic) {
             return Err(RefusalReason::InsufficientScope);
         }
         let source = self.source(request);
         let origin = self.origin(request, source.scheme());
         let binding = self.binding(&origin, source, request);
+        let now = (self.clock)();
+        let user = identity.user.as_deref();
+        let hold_from = user.and_then(|user| self.revoked.hold_from(user));
         let ticket = tickets
-            .issue(identity, topic, binding)
+            .issue_at(identity, topic, binding, now, hold_from)
             .ok_or(RefusalReason::InvalidRequest)?;
         let body = serde_json::json!({
             "ticket": ticket,

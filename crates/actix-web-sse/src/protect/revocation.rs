@@ -4,7 +4,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -12,6 +15,7 @@ use tokio::time::Instant;
 
 use super::policy::Inner;
 use crate::{
+    hub::{Hub, Revocation, Shared},
     observe::{AuthMethod, RefusalReason},
     subscriber::Identity,
 };
@@ -20,6 +24,10 @@ use crate::{
 const MAX_REMEMBERED: usize = 1_000_000;
 /// Below this many entries nobody looks for stale ones.
 const SMALL: usize = 1024;
+/// How exactly a revocation is passed on: its millisecond counts as a whole.
+const EXACTLY: Duration = Duration::from_millis(1);
+/// What lies further ahead than a clock reaches is as good as never forgotten.
+const FAR_AHEAD: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// A user's tokens and tickets up to some moment hold no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +35,10 @@ const SMALL: usize = 1024;
 pub struct UserRevocation {
     /// Whose.
     pub user: Arc<str>,
-    /// What was issued up to this moment does not hold; what was issued later does.
+    /// What was issued up to this moment does not hold; what was issued later does. It lies ahead
+    /// of the revocation by the tolerated skew
+    /// ([`revocation_skew`](crate::config::AuthConfig::revocation_skew)), and after every moment
+    /// that the revoking policy had for this user before.
     pub until: SystemTime,
     /// For how long from now this has to be remembered: as long as such credentials can live.
     pub remember: Duration,
@@ -83,7 +94,12 @@ impl RevocationSink {
         self.policy.strong_count() > 0
     }
 
-    /// Some node has revoked this. To say it again changes nothing.
+    /// Some node has revoked this: the policy refuses the user's credentials from now on, and the
+    /// streams that were opened with them end.
+    ///
+    /// To say it again changes nothing, and neither does an `until` that is not after every one
+    /// that the policy knows for this user: a store that hears of a second revocation with an
+    /// earlier one, because clocks differ, raises it by a millisecond above the one before.
     pub fn revoke(&self, revocation: &UserRevocation) {
         if let Some(policy) = self.policy.upgrade() {
             policy.take_back(revocation);
@@ -98,10 +114,59 @@ impl fmt::Debug for RevocationSink {
 }
 
 impl Inner {
-    /// Takes a user's credentials back, on this node.
-    pub(super) fn take_back(&self, revocation: &UserRevocation) {
-        self.revoked.add(revocation);
-        self.auth.forget(&revocation.user);
+    /// Takes back what a user holds by this clock, on this node; returns what the others are to be
+    /// told.
+    pub(super) fn take_back_at(&self, user: &str, now: SystemTime) -> UserRevocation {
+        let until = now.checked_add(self.revocation_skew).unwrap_or(now);
+        let revocation = UserRevocation::new(user, whole_millis(until), self.revocation_memory);
+        let revocation = self.revoked.add_another(revocation);
+        self.end_streams(&revocation.user);
+        revocation
+    }
+
+    /// Takes back what another node has revoked.
+    fn take_back(&self, revocation: &UserRevocation) {
+        if self.revoked.add(revocation) {
+            self.end_streams(&revocation.user);
+        }
+    }
+
+    /// Ends what was opened with a user's credentials. Called when the revocation is noted, so that
+    /// a stream which opens meanwhile finds it.
+    fn end_streams(&self, user: &Arc<str>) {
+        self.auth.forget(user);
+        let hubs: Vec<_> = self.hubs().iter().filter_map(Weak::upgrade).collect();
+        let streams = Revocation::User(Arc::clone(user));
+        hubs.iter().for_each(|hub| hub.revoke(&streams));
+    }
+
+    /// The hubs that have, or will have, streams which this policy let in.
+    pub(super) fn hubs(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+        self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A stream of this hub is about to open.
+    pub(super) fn enroll(&self, hub: &Hub) {
+        let mut hubs = self.hubs();
+        let known = |known: &Weak<Shared>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(&hub.shared));
+        if !hubs.iter().any(known) {
+            hubs.retain(|known| known.strong_count() > 0);
+            hubs.push(Arc::downgrade(&hub.shared));
+        }
+    }
+
+    /// Checks an identity again that was looked up when this was the newest revocation.
+    ///
+    /// # Errors
+    /// It has ended, or was revoked since. Who does not say when the credentials were issued is
+    /// refused too: they were looked up before the revocation, or during it.
+    pub(super) fn check_again(&self, identity: &Identity, seen: u64) -> Result<(), RefusalReason> {
+        let revoked = identity.user.as_ref();
+        let revoked = revoked.is_some_and(|user| self.revoked.since(seen, user, identity.issued));
+        if revoked || identity.is_expired() {
+            return Err(refusal(identity));
+        }
+        Ok(())
     }
 
     /// Refuses what has been revoked. Who does not say when the credentials were issued, as an
@@ -111,10 +176,7 @@ impl Inner {
             return Ok(());
         };
         if self.revoked.covers(user, issued) {
-            return Err(match identity.method {
-                AuthMethod::Ticket => RefusalReason::InvalidTicket,
-                _ => RefusalReason::InvalidToken,
-            });
+            return Err(refusal(identity));
         }
         let store = self.revocation_store.as_ref();
         if store.is_some_and(|store| !store.is_current()) {
@@ -124,9 +186,26 @@ impl Inner {
     }
 }
 
+const fn refusal(identity: &Identity) -> RefusalReason {
+    match identity.method {
+        AuthMethod::Ticket => RefusalReason::InvalidTicket,
+        _ => RefusalReason::InvalidToken,
+    }
+}
+
+/// Tickets and stores have whole milliseconds.
+fn whole_millis(time: SystemTime) -> SystemTime {
+    let millis = Duration::from_millis(super::ticket::millis(time));
+    SystemTime::UNIX_EPOCH.checked_add(millis).unwrap_or(time)
+}
+
 /// What has been revoked, as this node knows it.
 #[derive(Debug, Default)]
-pub(super) struct Revoked(Mutex<Table>);
+pub(super) struct Revoked {
+    table: Mutex<Table>,
+    /// The number of the newest revocation; changed under the lock.
+    newest: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -139,25 +218,44 @@ struct Table {
 struct Entry {
     until: SystemTime,
     forget_at: Instant,
+    /// Its number among all revocations of this policy.
+    number: u64,
+}
+
+impl Entry {
+    fn covers(&self, issued: SystemTime) -> bool {
+        // Beyond what a clock can hold nothing is issued.
+        let holds_from = self.until.checked_add(EXACTLY);
+        holds_from.is_none_or(|from| issued < from)
+    }
 }
 
 impl Revoked {
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, revocation: &UserRevocation) {
-        let now = Instant::now();
+    /// The number of the newest revocation.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest.load(Ordering::Acquire)
+    }
+
+    /// Adds a revocation of this node's: it is another than all before, and so covers more,
+    /// whatever the clocks say.
+    fn add_another(&self, mut revocation: UserRevocation) -> UserRevocation {
         let mut table = self.lock();
-        table.sweep(now);
-        let new = Entry {
-            until: revocation.until,
-            forget_at: now + revocation.remember,
-        };
-        let entry = table.users.entry(Arc::clone(&revocation.user));
-        let entry = entry.or_insert(new);
-        entry.until = entry.until.max(new.until);
-        entry.forget_at = entry.forget_at.max(new.forget_at);
+        if let Some(known) = table.users.get(&revocation.user)
+            && let Some(after) = known.until.checked_add(EXACTLY)
+        {
+            revocation.until = revocation.until.max(after);
+        }
+        table.put(&revocation, &self.newest);
+        revocation
+    }
+
+    /// Adds a revocation; whether it is news.
+    pub(super) fn add(&self, revocation: &UserRevocation) -> bool {
+        self.lock().put(revocation, &self.newest)
     }
 
     /// Whether credentials of this user, issued then, are revoked. The millisecond of the
@@ -165,13 +263,57 @@ impl Revoked {
     fn covers(&self, user: &str, issued: SystemTime) -> bool {
         let table = self.lock();
         let entry = table.users.get(user);
-        entry.is_some_and(|entry| {
-            issued < entry.until + Duration::from_millis(1) && entry.forget_at > Instant::now()
-        })
+        entry.is_some_and(|entry| entry.covers(issued) && entry.forget_at > Instant::now())
+    }
+
+    /// Whether a revocation after this one concerns the user's credentials, issued then if they
+    /// say so. Costs next to nothing while nobody is revoked.
+    pub(super) fn since(&self, seen: u64, user: &str, issued: Option<SystemTime>) -> bool {
+        if self.newest() == seen {
+            return false;
+        }
+        let table = self.lock();
+        let entry = table.users.get(user).filter(|entry| entry.number > seen);
+        entry.is_some_and(|entry| issued.is_none_or(|issued| entry.covers(issued)))
+    }
+
+    /// The first moment from which on credentials of this user hold, if they are issued then.
+    pub(super) fn hold_from(&self, user: &str) -> Option<SystemTime> {
+        let table = self.lock();
+        let entry = table.users.get(user);
+        let entry = entry.filter(|entry| entry.forget_at > Instant::now());
+        entry.and_then(|entry| entry.until.checked_add(EXACTLY))
     }
 }
 
 impl Table {
+    fn put(&mut self, revocation: &UserRevocation, newest: &AtomicU64) -> bool {
+        let now = Instant::now();
+        self.sweep(now);
+        let forget_at = now
+            .checked_add(revocation.remember)
+            .or_else(|| now.checked_add(FAR_AHEAD))
+            .unwrap_or(now);
+        let known = self.users.get(&revocation.user).copied();
+        let news = known.is_none_or(|known| known.until < revocation.until);
+        let entry = match known {
+            Some(known) if !news => Entry {
+                forget_at: known.forget_at.max(forget_at),
+                ..known
+            },
+            _ => Entry {
+                until: revocation.until,
+                forget_at: known.map_or(forget_at, |known| known.forget_at.max(forget_at)),
+                number: newest.load(Ordering::Relaxed).wrapping_add(1),
+            },
+        };
+        self.users.insert(Arc::clone(&revocation.user), entry);
+        if news {
+            newest.store(entry.number, Ordering::Release);
+        }
+        news
+    }
+
     fn sweep(&mut self, now: Instant) {
         if self.users.len() < self.sweep_at.max(SMALL) {
             return;
@@ -233,5 +375,57 @@ mod tests {
             tokio::time::advance(Duration::from_secs(61)).await;
         }
         assert!(revoked.lock().users.len() <= 2 * SMALL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn h06_only_a_later_revocation_of_the_same_user_counts_again() {
+        let revoked = Revoked::default();
+        revoked.add(&revocation("u", 1000, 60));
+        let seen = revoked.newest();
+        assert!(!revoked.since(seen, "u", None));
+        revoked.add(&revocation("v", 1000, 60));
+        assert!(!revoked.since(seen, "u", None));
+        assert!(!revoked.add(&revocation("u", 1000, 60)), "said again");
+        assert!(!revoked.since(seen, "u", None));
+        assert!(revoked.add(&revocation("u", 1001, 60)));
+        assert!(revoked.since(seen, "u", None), "it was looked up before");
+        assert!(revoked.since(seen, "u", Some(at(1001))));
+        assert!(!revoked.since(seen, "u", Some(at(1002))), "newer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn h06_a_second_revocation_is_never_without_effect_whatever_the_clock_says() {
+        let revoked = Revoked::default();
+        revoked.add_another(revocation("u", 1000, 60));
+        let seen = revoked.newest();
+        // The clock was set back, or it is another node's.
+        let second = revoked.add_another(revocation("u", 900, 60));
+        assert_eq!(second.until, at(1000) + EXACTLY);
+        assert!(revoked.since(seen, "u", None));
+        assert_eq!(revoked.hold_from("u"), Some(at(1000) + EXACTLY * 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn times_from_a_store_that_no_clock_holds_are_survived() {
+        let revoked = Revoked::default();
+        let latest = (0..64).rev().fold(SystemTime::UNIX_EPOCH, |time, bit| {
+            let later = time.checked_add(Duration::from_secs(1 << bit));
+            later.unwrap_or(time)
+        });
+        let latest = latest
+            .checked_add(Duration::from_nanos(999_999_999))
+            .unwrap_or(latest);
+        assert_eq!(
+            latest.checked_add(EXACTLY),
+            None,
+            "the last moment there is"
+        );
+        let all = UserRevocation::new("u", latest, Duration::MAX);
+        assert!(revoked.add(&all));
+        assert!(revoked.covers("u", at(1000)));
+        assert!(revoked.covers("u", latest));
+        assert_eq!(revoked.hold_from("u"), None);
+        revoked.add_another(revocation("u", 1000, 60));
+        assert!(revoked.covers("u", at(1000)));
     }
 }

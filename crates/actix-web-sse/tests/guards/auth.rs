@@ -9,7 +9,7 @@ use std::{
 use actix_web_sse::{
     Identity, Policy,
     config::AuthConfig,
-    protect::{Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder},
+    protect::{Attempt, AuthError, AuthFuture, Authenticator, CacheKey, PolicyBuilder},
 };
 use tokio::time::Instant;
 
@@ -43,6 +43,10 @@ impl Authenticator for Obedient {
                 _ => Err(AuthError::Invalid),
             }
         })
+    }
+
+    fn cache_key(&self, _: &Attempt<'_>) -> CacheKey {
+        CacheKey::Token
     }
 }
 

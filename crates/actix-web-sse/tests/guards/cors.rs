@@ -62,6 +62,22 @@ async fn varies() -> HttpResponse {
     response
 }
 
+async fn a_handler_that_panics_is_reported_with_what_the_guards_know() {
+    let server = unfriendly_server();
+    let lines = format!("Accept: text/event-stream\r\n{}", origin());
+    server
+        .request("GET", "/panics-later", &lines)
+        .await
+        .assert_err(500);
+    let heard = server.recording.refusals().pop().unwrap();
+    assert_eq!((heard.reason, heard.status), ("internal", 500));
+    assert_eq!((&*heard.route, &*heard.origin), ("/panics-later", APP));
+    assert_eq!(heard.address.as_deref(), Some("127.0.0.1"));
+    // The request is gone, and no other stands in for it.
+    let lost = &server.recording.lost;
+    assert_eq!(lost.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
 async fn c01_an_allowed_page_can_read_every_refusal() {
     let server = unfriendly_server();
     let accept = format!("Accept: text/event-stream\r\n{}", origin());
@@ -287,6 +303,7 @@ async fn actix_cors_inside_the_policy_has_not_the_last_word() {
 }
 
 over_both! {
+    a_handler_that_panics_is_reported_with_what_the_guards_know,
     c01_an_allowed_page_can_read_every_refusal,
     c02_a_foreign_page_can_read_nothing,
     c03_the_handlers_vary_survives,

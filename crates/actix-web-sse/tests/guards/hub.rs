@@ -13,7 +13,7 @@ use actix_web_sse::{
 };
 
 use super::reply::over_both;
-use super::support::{APP, Recording, Reply, Server, reference};
+use super::support::{APP, Recording, Reply, Server, reference, wait_until};
 
 /// `user`, `user:seconds`, or `user:seconds:topic` for one who may not read `demo`.
 struct Expiring;
@@ -215,6 +215,56 @@ async fn d10_a_draining_hub_is_refused_by_who_is_asking() {
     assert_eq!(body.iter().filter(|byte| **byte == b'\n').count(), 2);
 }
 
+async fn a06_head_is_refused_where_get_is_and_opens_nothing() {
+    let hub = Hub::builder()
+        .with(|hub, _| hub.max_topics = 2)
+        .topics(|topic| topic != "nowhere")
+        .build()
+        .unwrap();
+    let server = serve(&hub, policy());
+    let ask = async |method: &str, topic: &str, token: &str| {
+        let lines = format!(
+            "Accept: text/event-stream\r\nOrigin: {APP}\r\nAuthorization: Bearer {token}\r\n"
+        );
+        server
+            .request(method, &format!("/events/{topic}"), &lines)
+            .await
+    };
+    for (topic, token, status) in [
+        ("demo", "alice", 200),
+        ("secret", "alice", 403),
+        ("nowhere", "alice:60:nowhere", 403),
+        ("demo", "alice:0", 401),
+    ] {
+        let head = ask("HEAD", topic, token).await;
+        assert_eq!(head.status, status, "HEAD {topic} {token}");
+        assert_eq!((hub.stats().streams, hub.stats().topics), (0, 0));
+        let get = ask("GET", topic, token).await;
+        assert_eq!(get.status, status, "GET {topic} {token}");
+        let named = |reply: &Reply| {
+            let mut names: Vec<_> = reply.headers.clone();
+            let same =
+                |name: &str| !["date", "transfer-encoding", "content-length"].contains(&name);
+            names.retain(|(name, _)| same(name));
+            names.sort();
+            names
+        };
+        assert_eq!(named(&head), named(&get), "{topic} {token}");
+        drop(get);
+        wait_until("the stream is over", || hub.stats().topics == 0).await;
+    }
+    for topic in ["one", "two"] {
+        hub.publish(topic, Event::data("x")).unwrap();
+    }
+    for method in ["HEAD", "GET"] {
+        assert_eq!(ask(method, "demo", "alice").await.status, 503, "{method}");
+    }
+    hub.drain().await;
+    for method in ["HEAD", "GET"] {
+        assert_eq!(ask(method, "demo", "alice").await.status, 503, "{method}");
+    }
+}
+
 async fn t13_an_idle_stream_ends_with_its_token_and_gives_its_slot_back() {
     let hub = hub();
     let server = serve(&hub, builder().streams_per_ip(1).build().unwrap());
@@ -307,6 +357,7 @@ async fn r11_replays_are_bounded_and_delay_nobody() {
 }
 
 over_both! {
+    a06_head_is_refused_where_get_is_and_opens_nothing,
     o01_the_whole_header_set_of_an_opened_stream,
     t03_a_topic_without_a_right_to_it_is_as_one_that_is_not_there,
     t17_a_user_is_disconnected_on_every_worker,

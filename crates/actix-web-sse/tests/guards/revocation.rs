@@ -8,6 +8,7 @@ use std::{
 
 use actix_web_sse::{
     Identity, Policy,
+    config::AuthConfig,
     protect::{
         Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder, RevocationSink,
         RevocationStore, UserRevocation,
@@ -66,6 +67,97 @@ async fn a_revoked_users_tokens_hold_no_more_but_newer_ones_and_other_users_do()
     for token in ["alice+", "bob", "alice?"] {
         bearer(&server, token).await.assert_ok();
     }
+}
+
+/// `USER@MILLIS`, issued then.
+struct DatedExactly;
+
+impl Authenticator for DatedExactly {
+    fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a> {
+        let identity = attempt.token.and_then(|token| {
+            let (user, millis) = token.text.split_once('@')?;
+            let issued = Duration::from_millis(millis.parse().ok()?);
+            Some(Identity::user(user).issued_at(SystemTime::UNIX_EPOCH + issued))
+        });
+        Box::pin(async { identity.ok_or(AuthError::Invalid) })
+    }
+}
+
+fn dated(user: &str, issued: SystemTime) -> String {
+    let since = issued.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    format!("{user}@{}", since.as_millis())
+}
+
+/// A policy whose clock differs from the issuer's, tolerating so much.
+fn off_by(offset: impl Fn(SystemTime) -> SystemTime + Send + Sync + 'static, skew: u64) -> Policy {
+    let recording: Arc<Recording> = Arc::default();
+    let mut auth = AuthConfig::default();
+    auth.required = true;
+    auth.revocation_skew = Duration::from_secs(skew);
+    reference(&recording)
+        .auth(auth)
+        .authenticator(DatedExactly)
+        .clock(move || offset(SystemTime::now()))
+        .build()
+        .unwrap()
+}
+
+async fn status(policy: &Policy, token: &str) -> u16 {
+    let server = Server::start(&Arc::default(), streams(policy.clone()));
+    bearer(&server, token).await.status
+}
+
+#[actix_rt::test]
+async fn h06_the_tolerated_skew_is_held_and_no_more() {
+    let seconds = Duration::from_secs;
+    let now = SystemTime::now();
+    for (behind, skew, status_of_now) in [
+        (4, 5, 401),
+        (6, 5, 200),
+        (0, 0, 401),
+        (2, 0, 200),
+        (14, 15, 401),
+    ] {
+        let policy = off_by(move |now| now - seconds(behind), skew);
+        let hold_from = policy.revoke("alice");
+        let token = dated("alice", now);
+        assert_eq!(
+            status(&policy, &token).await,
+            status_of_now,
+            "{behind} {skew}"
+        );
+        // Whoever issues as of then is let in, and not a millisecond before.
+        assert_eq!(status(&policy, &dated("alice", hold_from)).await, 200);
+        let before = dated("alice", hold_from - Duration::from_millis(1));
+        assert_eq!(status(&policy, &before).await, 401);
+        assert_eq!(status(&policy, &dated("bob", now)).await, 200);
+    }
+    // A clock that is ahead covers more.
+    let policy = off_by(move |now| now + seconds(3), 5);
+    let hold_from = policy.revoke("alice");
+    assert!(hold_from > now + seconds(7), "{hold_from:?}");
+    assert_eq!(policy.credentials_hold_from("alice"), hold_from);
+    assert!(policy.credentials_hold_from("bob") < hold_from);
+}
+
+#[actix_rt::test]
+async fn h06_a_second_revocation_counts_though_the_clock_was_set_back() {
+    let hour = AtomicBool::new(false);
+    let set_back = Arc::new(hour);
+    let flag = Arc::clone(&set_back);
+    let policy = off_by(
+        move |now| match flag.load(Ordering::SeqCst) {
+            true => now - Duration::from_secs(3600),
+            false => now,
+        },
+        5,
+    );
+    let first = policy.revoke("alice");
+    let again = dated("alice", first);
+    assert_eq!(status(&policy, &again).await, 200);
+    set_back.store(true, Ordering::SeqCst);
+    assert!(policy.revoke("alice") > first);
+    assert_eq!(status(&policy, &again).await, 401);
 }
 
 /// Nodes in one process: what one is told, all are.

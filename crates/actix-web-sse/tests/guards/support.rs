@@ -49,8 +49,10 @@ pub struct Heard {
 #[derive(Debug, Default)]
 pub struct Recording {
     pub attempts: AtomicUsize,
+    /// Refusals of requests that were lost.
+    pub lost: AtomicUsize,
     pub refused: Mutex<Vec<Heard>>,
-    /// Streams that the test's handler has open, and has ever opened.
+    /// Streams that the test's handler has open, and that were ever read from.
     pub active: AtomicUsize,
     pub opened: AtomicUsize,
 }
@@ -78,6 +80,9 @@ impl Observer for Ear {
     }
 
     fn refused(&self, refused: &Refused<'_>) {
+        if refused.visitor.request.is_none() {
+            self.0.lost.fetch_add(1, Ordering::SeqCst);
+        }
         self.0.refused.lock().unwrap().push(Heard {
             route: refused.visitor.route.to_owned(),
             reason: refused.reason.as_str(),
@@ -119,6 +124,8 @@ impl MessageBody for Silent {
                 Some(heartbeat) => std::task::ready!(heartbeat.poll_tick(cx)),
                 None => return Poll::Pending,
             };
+        } else {
+            self.recording.opened.fetch_add(1, Ordering::SeqCst);
         }
         Poll::Ready(Some(Ok(Bytes::from_static(b":\n"))))
     }
@@ -138,9 +145,9 @@ pub async fn events(
     let heartbeat = (request.version() == Version::HTTP_2)
         .then(|| tokio::time::interval(Duration::from_millis(250)));
     recording.active.fetch_add(1, Ordering::SeqCst);
-    recording.opened.fetch_add(1, Ordering::SeqCst);
     HttpResponse::Ok()
         .insert_header(("content-type", "text/event-stream; charset=utf-8"))
+        .insert_header(("x-accel-buffering", "no"))
         .body(Silent {
             _subscriber: subscriber,
             recording: recording.into_inner(),

@@ -29,6 +29,12 @@ impl Publishers {
                 code: "insufficient_scope",
                 message: "publishing takes a bearer token whose claim `publish` is true".to_owned(),
             }),
+            // The body was waited for: the token may have ended meanwhile, or been revoked.
+            Self::Named if !identity.still_holds() => Err(Refused {
+                status: StatusCode::UNAUTHORIZED,
+                code: "invalid_token",
+                message: "the token ended or was revoked while the body was on its way".to_owned(),
+            }),
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, crypto::rust_crypto, decode};
 use serde::Deserialize;
 
-use super::{Attempt, AuthError, AuthFuture, Authenticator};
+use super::{Attempt, AuthError, AuthFuture, Authenticator, CacheKey};
 use crate::{config::AuthConfig, subscriber::Identity};
 
 /// The claims that are read beside the registered ones.
@@ -91,6 +91,10 @@ impl Authenticator for JwtHs256 {
             .ok_or(AuthError::Missing)
             .and_then(|token| self.check(token.text, SystemTime::now()));
         Box::pin(std::future::ready(answer))
+    }
+
+    fn cache_key(&self, _: &Attempt<'_>) -> CacheKey {
+        CacheKey::Token
     }
 }
 

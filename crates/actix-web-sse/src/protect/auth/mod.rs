@@ -12,7 +12,7 @@ use std::{fmt, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration}
 use actix_web::HttpRequest;
 
 use self::{cache::Cache, credentials::Presented};
-use super::panic::caught;
+use super::{panic::caught, revocation::Revoked};
 use crate::{
     config::AuthConfig,
     observe::{AuthMethod, RefusalReason},
@@ -88,6 +88,20 @@ impl From<AuthError> for RefusalReason {
     }
 }
 
+/// What an answer of an [`Authenticator`] depends on, and may be remembered by
+/// ([`AuthConfig::cache`]).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CacheKey {
+    /// On more than can be said: it is not remembered.
+    #[default]
+    Never,
+    /// On the token alone, and nothing else of the request.
+    Token,
+    /// On the token and on this: the tenant that the request is for, say. It is kept as a digest.
+    TokenAnd(String),
+}
+
 /// What an [`Authenticator`] returns.
 pub type AuthFuture<'a> = Pin<Box<dyn Future<Output = Result<Identity, AuthError>> + 'a>>;
 
@@ -125,6 +139,17 @@ pub trait Authenticator: Send + Sync + 'static {
     /// Says who it is, or why it is not let in. The method of the returned identity is replaced
     /// by the token's, if there was one.
     fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a>;
+
+    /// What the answer to this attempt depends on, so that it can be remembered where
+    /// [`AuthConfig::cache`] is set. Default [`CacheKey::Never`]: an authenticator sees the whole
+    /// request, and one that tells tenants apart by `Host` must not have the answer for one tenant
+    /// given to another. One that looks at the token alone says [`CacheKey::Token`].
+    ///
+    /// Asked before [`authenticate`](Self::authenticate), for attempts with a token.
+    fn cache_key(&self, attempt: &Attempt<'_>) -> CacheKey {
+        let _ = attempt;
+        CacheKey::Never
+    }
 
     /// Whether it looks at nothing but tokens. Then requests without one never reach it: they
     /// are anonymous, or refused if authentication is required. Default true; false for what
@@ -179,13 +204,14 @@ impl Auth {
         }
     }
 
-    /// Who presents this, tickets aside.
-    pub(crate) async fn identify(
+    /// Who presents this, tickets aside; with the newest revocation before that was looked up.
+    pub(in crate::protect) async fn identify(
         &self,
         presented: &Presented<'_>,
         address: Option<IpAddr>,
         request: &HttpRequest,
-    ) -> Result<Identity, RefusalReason> {
+        revoked: &Revoked,
+    ) -> Result<(Identity, u64), RefusalReason> {
         let token = match presented {
             Presented::Token(token) => Some(*token),
             Presented::Unreadable => return Err(RefusalReason::InvalidToken),
@@ -196,18 +222,19 @@ impl Auth {
             (Some(authenticator), None) if !authenticator.needs_token() => Some(authenticator),
             _ => None,
         };
-        let identity = match asked {
+        let nobody = || (Identity::anonymous(), revoked.newest());
+        let (identity, seen) = match asked {
             None if self.required => return Err(RefusalReason::Unauthorized),
-            None => return Ok(Identity::anonymous()),
+            None => return Ok(nobody()),
             Some(authenticator) => {
                 let attempt = Attempt {
                     token,
                     address,
                     request,
                 };
-                match self.ask(authenticator.as_ref(), attempt).await {
+                match self.ask(authenticator.as_ref(), attempt, revoked).await {
                     Err(AuthError::Missing) if token.is_none() && !self.required => {
-                        return Ok(Identity::anonymous());
+                        return Ok(nobody());
                     }
                     answer => answer?,
                 }
@@ -216,37 +243,44 @@ impl Auth {
         if identity.is_expired() {
             return Err(RefusalReason::InvalidToken);
         }
-        Ok(identity)
+        Ok((identity, seen))
     }
 
     async fn ask(
         &self,
         authenticator: &dyn Authenticator,
         attempt: Attempt<'_>,
-    ) -> Result<Identity, AuthError> {
-        let remembered = self.cache.as_ref().zip(attempt.token);
-        let remembered = remembered.map(|(cache, token)| (cache, Cache::key(token)));
-        if let Some((cache, key)) = &remembered
-            && let Some(identity) = cache.get(key)
-        {
-            return Ok(identity);
-        }
+        revoked: &Revoked,
+    ) -> Result<(Identity, u64), AuthError> {
         // Inside the future, so that a panic before the first await is caught too.
-        let asking = caught(async { authenticator.authenticate(attempt).await });
-        let answer = tokio::time::timeout(self.timeout, asking).await;
-        let Ok(Ok(answer)) = answer else {
-            return Err(AuthError::Unavailable);
-        };
-        let mut identity = answer?;
-        if let Some(token) = attempt.token {
-            identity.method = token.method;
-        } else if identity.method == AuthMethod::None {
-            identity.method = AuthMethod::Custom;
+        let asking = caught(async {
+            let remembered = self.cache.as_ref().and_then(|cache| {
+                let by = attempt.token.map(|_| authenticator.cache_key(&attempt))?;
+                Some((cache, Cache::key(&attempt, &by)?))
+            });
+            if let Some((cache, key)) = &remembered
+                && let Some(known) = cache.get(key, revoked)
+            {
+                return Ok(known);
+            }
+            let seen = revoked.newest();
+            let mut identity = authenticator.authenticate(attempt).await?;
+            if let Some(token) = attempt.token {
+                identity.method = token.method;
+            } else if identity.method == AuthMethod::None {
+                identity.method = AuthMethod::Custom;
+            }
+            // Whoever let it in before, if the authenticator has it from there.
+            identity.standing = None;
+            if let Some((cache, key)) = remembered {
+                cache.put(key, &identity, seen);
+            }
+            Ok::<_, AuthError>((identity, seen))
+        });
+        match tokio::time::timeout(self.timeout, asking).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(AuthError::Unavailable),
         }
-        if let Some((cache, key)) = remembered {
-            cache.put(key, &identity);
-        }
-        Ok(identity)
     }
 }
 

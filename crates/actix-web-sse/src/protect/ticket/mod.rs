@@ -79,20 +79,23 @@ impl Tickets {
     }
 
     /// A ticket for one topic, for whoever has proved who it is; `None` if there is no randomness
-    /// to be had, or a name is too long for a URL.
-    pub(crate) fn issue(
+    /// to be had, or a name is too long for a URL. Where a recent revocation covers what is issued
+    /// now, it is issued as of when credentials hold again: the identity has outlived it.
+    pub(crate) fn issue_at(
         &self,
         identity: &Identity,
         topic: &str,
         binding: Binding<'_>,
+        now: SystemTime,
+        hold_from: Option<SystemTime>,
     ) -> Option<String> {
         let mut id = [0; 16];
         getrandom::fill(&mut id).ok()?;
-        let now = SystemTime::now();
+        let until = identity.ttl().and_then(|ttl| now.checked_add(ttl));
         let ticket = Ticket {
             id,
-            issued: millis(now),
-            until: identity.ttl().map_or(u64::MAX, |ttl| millis(now + ttl)),
+            issued: millis(hold_from.map_or(now, |from| from.max(now))),
+            until: until.map_or(u64::MAX, millis),
             address: self.bound_address(binding),
             user: identity.user.as_deref(),
             origin: binding.origin,
@@ -110,21 +113,7 @@ impl Tickets {
     }
 
     /// Whom a ticket stands for, and what is to be claimed before it opens a stream. Nothing is
-    /// used up by asking.
-    ///
-    /// # Errors
-    /// The one refusal for whatever is wrong with it.
-    pub(crate) fn check(
-        &self,
-        text: &[u8],
-        topic: Option<&str>,
-        binding: Binding<'_>,
-    ) -> Result<(Identity, TicketClaim), RefusalReason> {
-        self.check_at(text, topic, binding, SystemTime::now())
-            .ok_or(RefusalReason::InvalidTicket)
-    }
-
-    /// The same at some time.
+    /// used up by asking. `None` for whatever is wrong with it.
     pub(crate) fn check_at(
         &self,
         text: &[u8],
@@ -159,7 +148,7 @@ impl Tickets {
         let mut identity = Identity::anonymous();
         identity.user.clone_from(&user);
         identity.method = AuthMethod::Ticket;
-        identity.issued = Some(UNIX_EPOCH + Duration::from_millis(ticket.issued));
+        identity.issued = UNIX_EPOCH.checked_add(Duration::from_millis(ticket.issued));
         identity.topics = TopicRights::Only(vec![ticket.topic.into()]);
         if ticket.until != u64::MAX {
             identity = identity.expiring_in(Duration::from_millis(ticket.until - now_millis));
@@ -172,6 +161,26 @@ impl Tickets {
             ttl: self.ttl,
         };
         Some((identity, claim))
+    }
+
+    /// A claim as it is now: others may have been waited for since the ticket was checked.
+    ///
+    /// # Errors
+    /// It is a ticket for one stream, and has ended meanwhile.
+    pub(crate) fn renew(
+        &self,
+        mut claim: TicketClaim,
+        identity: &Identity,
+        now: SystemTime,
+    ) -> Result<TicketClaim, RefusalReason> {
+        // Of one from a node whose clock is ahead, no time has passed.
+        let age = |issued| now.duration_since(issued).unwrap_or_default();
+        claim.fresh &= identity.issued.is_none_or(|issued| age(issued) < self.ttl);
+        if claim.fresh || claim.mode == TicketMode::Resumable {
+            Ok(claim)
+        } else {
+            Err(RefusalReason::InvalidTicket)
+        }
     }
 
     /// Uses the ticket up, or notes that its stream is open.
@@ -259,7 +268,23 @@ mod tests {
     }
 
     fn issue(tickets: &Tickets) -> String {
-        tickets.issue(&Identity::user("u"), "t", APP).unwrap()
+        issue_to(tickets, &Identity::user("u")).unwrap()
+    }
+
+    fn issue_to(tickets: &Tickets, identity: &Identity) -> Option<String> {
+        tickets.issue_at(identity, "t", APP, SystemTime::now(), None)
+    }
+
+    impl Tickets {
+        fn check(
+            &self,
+            text: &[u8],
+            topic: Option<&str>,
+            binding: Binding<'_>,
+        ) -> Result<(Identity, TicketClaim), RefusalReason> {
+            self.check_at(text, topic, binding, SystemTime::now())
+                .ok_or(RefusalReason::InvalidTicket)
+        }
     }
 
     fn later(seconds: u64) -> SystemTime {
@@ -326,7 +351,7 @@ mod tests {
     fn a_ticket_ends_with_the_credentials_it_was_given_for() {
         let tickets = tickets(|config| config.mode = TicketMode::Resumable);
         let identity = Identity::user("u").expiring_in(Duration::from_secs(30));
-        let text = tickets.issue(&identity, "t", APP).unwrap();
+        let text = issue_to(&tickets, &identity).unwrap();
         let (identity, _) = tickets.check(text.as_bytes(), Some("t"), APP).unwrap();
         assert!((28..=30).contains(&identity.ttl().unwrap().as_secs()));
         let now = later(31);
@@ -370,6 +395,22 @@ mod tests {
     }
 
     #[test]
+    fn h06_a_ticket_that_ends_while_its_request_waits_opens_nothing() {
+        for mode in [TicketMode::SingleUse, TicketMode::Resumable] {
+            let tickets = tickets(|config| config.mode = mode);
+            let text = issue(&tickets);
+            let (identity, claim) = tickets.check(text.as_bytes(), Some("t"), APP).unwrap();
+            let still = tickets.renew(claim.clone(), &identity, later(59)).unwrap();
+            assert!(still.fresh);
+            let stale = tickets.renew(claim, &identity, later(61));
+            match mode {
+                TicketMode::SingleUse => assert!(stale.is_err()),
+                TicketMode::Resumable => assert!(!stale.unwrap().fresh),
+            }
+        }
+    }
+
+    #[test]
     fn t20_every_ticket_is_another() {
         let tickets = tickets(|_| {});
         let all: std::collections::HashSet<_> = (0..100).map(|_| issue(&tickets)).collect();
@@ -380,7 +421,7 @@ mod tests {
     fn a_ticket_that_would_not_fit_into_a_url_is_not_issued() {
         let tickets = tickets(|_| {});
         let identity = Identity::user("u".repeat(3000));
-        assert!(tickets.issue(&identity, "t", APP).is_none());
+        assert!(issue_to(&tickets, &identity).is_none());
     }
 
     proptest! {

@@ -18,6 +18,7 @@ use crate::config::TicketMode;
 const MAX_REMEMBERED: usize = 1_000_000;
 /// Below this many entries nobody looks for stale ones.
 const SMALL: usize = 1024;
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 /// A ticket that is about to open a stream. Its signature, age and bindings have been checked.
 #[derive(Debug, Clone)]
@@ -114,14 +115,19 @@ impl Memory {
                 let open = u32::from(claim.mode == TicketMode::Resumable);
                 // As long as any node's clock may hold it to be fresh.
                 let until = match claim.mode {
-                    TicketMode::SingleUse => now + claim.ttl + MAX_SKEW * 2,
-                    TicketMode::Resumable => now + claim.ttl,
+                    TicketMode::SingleUse => later(now, claim.ttl.saturating_add(MAX_SKEW * 2)),
+                    TicketMode::Resumable => later(now, claim.ttl),
                 };
                 used.tickets.insert(claim.id, Use { open, until });
                 Ok(true)
             }
         }
     }
+}
+
+/// What no clock holds is as good as a year.
+fn later(now: Instant, by: Duration) -> Instant {
+    now.checked_add(by).unwrap_or(now + YEAR)
 }
 
 impl Used {
@@ -144,7 +150,7 @@ impl TicketStore for Memory {
     fn release(&self, claim: &TicketClaim) {
         if let Some(known) = self.lock().tickets.get_mut(&claim.id) {
             known.open = known.open.saturating_sub(1);
-            known.until = Instant::now() + claim.ttl;
+            known.until = later(Instant::now(), claim.ttl);
         }
     }
 }

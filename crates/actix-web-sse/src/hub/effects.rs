@@ -1,0 +1,61 @@
+//! What a worker's decisions have others do: observers, wakers, the backplane. It is collected while
+//! the worker's state is borrowed and done afterwards, for whoever is called may call back: drop
+//! another stream, open one, publish.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    task::Waker,
+};
+
+use super::Shared;
+use crate::watch::Ended;
+
+/// Calls to be made when nothing is borrowed. One that is dropped instead still reports the ends
+/// that it holds.
+#[must_use = "observers and wakers are not called before run()"]
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Bodies to be polled.
+    pub(super) wakes: Vec<Waker>,
+    ends: Vec<Ended>,
+    /// The set of topics may have changed.
+    interest: bool,
+}
+
+impl Effects {
+    /// A stream has ended.
+    pub(super) fn end(&mut self, ended: Option<Ended>) {
+        self.ends.extend(ended);
+    }
+
+    /// Topics may have been removed.
+    pub(super) const fn interest(&mut self) {
+        self.interest = true;
+    }
+
+    pub(super) fn wakes_anybody(&self) -> bool {
+        !self.wakes.is_empty()
+    }
+
+    /// Does it all. If an observer panics, the others are called nevertheless, and the panic goes on
+    /// when they have been.
+    pub(super) fn run(self, hub: &Shared) {
+        let Self {
+            wakes,
+            ends,
+            interest,
+        } = self;
+        let mut panicked = None;
+        for ended in ends {
+            let report = AssertUnwindSafe(|| ended.report());
+            panicked = panicked.or(catch_unwind(report).err());
+        }
+        wakes.into_iter().for_each(Waker::wake);
+        if interest {
+            hub.tell_interest();
+        }
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
+        }
+    }
+}
