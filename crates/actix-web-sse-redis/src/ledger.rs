@@ -16,6 +16,9 @@ const NEARLY_OVER: Duration = Duration::from_secs(5);
 /// Below this many entries nobody looks for stale ones.
 const SMALL: usize = 1024;
 
+/// What lies further ahead than a clock reaches is remembered for so long.
+const FAR_AHEAD: Duration = Duration::from_secs(10 * 366 * 86_400);
+
 /// Shared by the backplane's thread, which learns, and the threads that build policies.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Inner>);
@@ -42,11 +45,24 @@ impl Ledger {
         inner.sinks.push(sink);
     }
 
+    /// Takes note of a revocation that another node tells of; whether streams are to be ended for it.
+    /// It may be known already, from a question to Redis: then it is the very moment that is known.
+    /// One with an earlier moment is another, of a node whose clock is behind: nothing more is
+    /// covered by it, but what was opened meanwhile ends.
+    pub(crate) fn learn_another(&self, revocation: &UserRevocation) -> bool {
+        let known = self.lock().users.get(&revocation.user).copied();
+        let is_behind = known.is_some_and(|(until, _)| until > revocation.until);
+        self.learn(revocation) || is_behind
+    }
+
     /// Takes note of a revocation, and tells the policies; whether it is news.
     pub(crate) fn learn(&self, revocation: &UserRevocation) -> bool {
         let now = Instant::now();
         let until = revocation.until;
-        let forget_at = now + revocation.remember;
+        let forget_at = now
+            .checked_add(revocation.remember)
+            .or_else(|| now.checked_add(FAR_AHEAD))
+            .unwrap_or(now);
         let mut inner = self.lock();
         inner.sweep(now);
         let entry = inner.users.entry(Arc::clone(&revocation.user));
@@ -103,8 +119,9 @@ impl Inner {
 pub(crate) fn revocation(user: &str, until: u64, remember: u64) -> UserRevocation {
     // Nobody revokes what is issued after the year 10000.
     let until = Duration::from_millis(until.min(253_402_300_800_000));
+    let until = UNIX_EPOCH.checked_add(until).unwrap_or(UNIX_EPOCH);
     let remember = Duration::from_millis(remember).min(Duration::from_secs(366 * 24 * 3600));
-    UserRevocation::new(user, UNIX_EPOCH + until, remember)
+    UserRevocation::new(user, until, remember)
 }
 
 /// The other way.
@@ -131,6 +148,24 @@ mod tests {
         assert!(ledger.learn(&revocation("v", 1, 60_000)));
         assert_eq!(ledger.if_above(1).len(), 2);
         assert_eq!(ledger.if_above(2), []);
+    }
+
+    #[test]
+    fn h06_a_second_revocation_by_a_slower_clock_is_news() {
+        let ledger = Ledger::default();
+        assert!(ledger.learn_another(&revocation("u", 1000, 60_000)));
+        assert!(
+            !ledger.learn_another(&revocation("u", 1000, 60_000)),
+            "told"
+        );
+        assert!(ledger.learn_another(&revocation("u", 900, 60_000)));
+        assert!(ledger.learn_another(&revocation("u", 1001, 60_000)));
+        let known = ledger.if_above(0);
+        assert_eq!(millis(&known[0]).0, 1001, "it covers no less");
+        assert!(!ledger.learn(&revocation("u", 900, 60_000)));
+        // A time to remember it that no clock holds.
+        assert!(ledger.learn(&UserRevocation::new("v", UNIX_EPOCH, Duration::MAX)));
+        assert_eq!(ledger.if_above(0).len(), 2);
     }
 
     #[test]

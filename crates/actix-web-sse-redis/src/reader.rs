@@ -117,7 +117,7 @@ fn obey(node: &Node, value: Value) {
     if let (Some(user), Some(until), Some(remember)) =
         (field("revoked"), number("until"), number("for"))
     {
-        node.learn(&ledger::revocation(user, until, remember));
+        node.learn_another(&ledger::revocation(user, until, remember));
         return;
     }
     let revocation = match (field("user"), field("topic")) {

@@ -18,6 +18,11 @@ use crate::{ledger::Ledger, request::Request, stats::Gauges};
 /// cut off asks what it missed before anything else; one that starts, before
 /// [`RedisBackplane::connect`] returns. A Redis that has lost them is told again by every node.
 ///
+/// A revocation is dated by the clock of the node that revokes, and reaches ahead of it by
+/// [`revocation_skew`](actix_web_sse::config::AuthConfig::revocation_skew): so far the clocks of
+/// nodes and issuers may be apart. A second revocation of a user is never taken for the first,
+/// however far the clock of its node is behind.
+///
 /// A node that is cut off goes by what it knows: for `revocation_grace`, if that is set, and then
 /// refuses credentials that could have been revoked (503).
 ///

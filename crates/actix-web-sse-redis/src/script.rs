@@ -120,8 +120,13 @@ return {epoch, base, seq, text(now), #last > 0 and last[1][1] or '0-0',
 /// Notes that a user's credentials up to some moment hold no more, and tells every node. What is
 /// over is forgotten on the way, a little at a time.
 ///
+/// A revocation is another than those before it even if the moment is none later, for the clocks of
+/// nodes differ: it is raised by a millisecond then. Not one that is said again, to a Redis that has
+/// lost it.
+///
 /// Keys: control, those of revocations. Arguments: the node that revokes, the user, the moment and
-/// how long to remember it in milliseconds, for how many milliseconds the control stream is kept.
+/// how long to remember it in milliseconds, for how many milliseconds the control stream is kept,
+/// `another` or `again`.
 pub(crate) static TAKE_BACK: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
@@ -133,15 +138,17 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', overs, '-inf', text(now), 'LIM
     redis.call('HDEL', untils, gone)
 end
 local known = tonumber(redis.call('HGET', untils, user) or '-1')
-local news = tonumber(ARGV[3]) > known
+local til = tonumber(ARGV[3])
+if ARGV[6] == 'another' then til = math.max(til, known + 1) end
+local news = til > known
 local over = math.max(tonumber(redis.call('ZSCORE', overs, user) or '0'), now + ARGV[4] * 1000)
 redis.call('ZADD', overs, text(over), user)
 if news then
     local newest = redis.call('ZREVRANGE', revoked, 0, 0, 'WITHSCORES')[2] or '0'
     redis.call('ZADD', revoked, text(math.max(now, tonumber(newest) + 1)), user)
-    redis.call('HSET', untils, user, ARGV[3])
+    redis.call('HSET', untils, user, text(til))
     redis.call('XADD', control, 'MAXLEN', '~', 100000, '*', 'from', ARGV[1], 'revoked', user,
-        'until', ARGV[3], 'for', ARGV[4])
+        'until', text(til), 'for', ARGV[4])
     redis.call('PEXPIRE', control, ARGV[5])
 end
 local last = tonumber(redis.call('ZREVRANGE', overs, 0, 0, 'WITHSCORES')[2])

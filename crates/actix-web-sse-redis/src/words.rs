@@ -21,6 +21,8 @@ pub(crate) enum Word {
     End(Revocation),
     /// To refuse credentials, and to end the streams that were opened with them.
     TakeBack(UserRevocation),
+    /// The same, to a Redis that has lost it: nodes that know it need not do anything.
+    TakeBackAgain(UserRevocation),
 }
 
 impl Node {
@@ -39,7 +41,9 @@ impl Node {
     /// If Redis has fewer revocations than this node, it has lost some: they are told again.
     pub(crate) fn tell_again(&self, redis_has: usize) {
         let lost = self.ledger.if_above(redis_has).into_iter();
-        self.words.borrow_mut().extend(lost.map(Word::TakeBack));
+        self.words
+            .borrow_mut()
+            .extend(lost.map(Word::TakeBackAgain));
         self.telling.notify_one();
     }
 
@@ -70,12 +74,23 @@ impl Node {
         }
     }
 
-    /// Another node has revoked this.
+    /// Some node has revoked this, as Redis knows it.
     pub(crate) fn learn(&self, revocation: &UserRevocation) {
-        if self.ledger.learn(revocation)
-            && let Some(sink) = self.sink()
-        {
-            sink.revoke(&Revocation::User(Arc::clone(&revocation.user)));
+        if self.ledger.learn(revocation) {
+            self.end_streams_of(&revocation.user);
+        }
+    }
+
+    /// Another node says that it has revoked this just now.
+    pub(crate) fn learn_another(&self, revocation: &UserRevocation) {
+        if self.ledger.learn_another(revocation) {
+            self.end_streams_of(&revocation.user);
+        }
+    }
+
+    fn end_streams_of(&self, user: &Arc<str>) {
+        if let Some(sink) = self.sink() {
+            sink.revoke(&Revocation::User(Arc::clone(user)));
         }
     }
 }
@@ -105,7 +120,12 @@ async fn tell(
         Word::End(Revocation::Topic(topic)) => ("topic", topic),
         // A newer kind: this version cannot tell of it.
         Word::End(_) => return Ok(()),
-        Word::TakeBack(revocation) => return take_back(node, connection, revocation).await,
+        Word::TakeBack(revocation) => {
+            return take_back(node, connection, revocation, "another").await;
+        }
+        Word::TakeBackAgain(revocation) => {
+            return take_back(node, connection, revocation, "again").await;
+        }
     };
     let key = node.keys.control();
     redis::pipe()
@@ -128,6 +148,7 @@ async fn take_back(
     node: &Node,
     connection: &mut MultiplexedConnection,
     revocation: &UserRevocation,
+    how: &str,
 ) -> Result<(), RedisError> {
     let (until, remember) = ledger::millis(revocation);
     let mut call = script::TAKE_BACK.key(node.keys.control());
@@ -139,6 +160,7 @@ async fn take_back(
         .arg(until)
         .arg(remember)
         .arg(node.config.keep_millis())
+        .arg(how)
         .invoke_async(connection)
         .await
 }

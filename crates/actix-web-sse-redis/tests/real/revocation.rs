@@ -42,7 +42,12 @@ impl Authenticator for Dated {
 
 /// A token issued now.
 fn token(user: &str) -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    token_of(user, SystemTime::now())
+}
+
+/// A token issued then.
+fn token_of(user: &str, issued: SystemTime) -> String {
+    let since = issued.duration_since(UNIX_EPOCH).unwrap();
     format!("{user}@{}", since.as_millis())
 }
 
@@ -76,6 +81,20 @@ impl Guarded {
     }
 
     fn remembering(config: RedisConfig, memory: Duration) -> Self {
+        Self::by_clock(config, memory, SystemTime::now)
+    }
+
+    /// One whose clock is behind by so much.
+    fn slow(config: RedisConfig, behind: Duration) -> Self {
+        let hour = Duration::from_secs(3600);
+        Self::by_clock(config, hour, move || SystemTime::now() - behind)
+    }
+
+    fn by_clock(
+        config: RedisConfig,
+        memory: Duration,
+        clock: impl Fn() -> SystemTime + Send + Sync + 'static,
+    ) -> Self {
         let backplane = RedisBackplane::connect(config).unwrap();
         let ends = Ends::default();
         let hub = Hub::builder().observer(ends.clone());
@@ -85,6 +104,7 @@ impl Guarded {
         let policy = Policy::builder()
             .auth(auth)
             .authenticator(Dated)
+            .clock(clock)
             .revocation_store(backplane.revocations());
         Self {
             hub: hub.backplane(backplane.clone()).build().unwrap(),
@@ -118,7 +138,6 @@ impl Guarded {
     /// As an application does when it signs somebody out.
     fn sign_out(&self, user: &str) {
         self.policy.revoke(user);
-        self.hub.disconnect(user);
     }
 
     async fn until_refused(&self, token: &str) {
@@ -152,13 +171,44 @@ async fn s82_what_one_node_revokes_all_refuse_those_that_start_later_too() {
         assert_eq!(node.answer(&alice).await, StatusCode::UNAUTHORIZED);
         assert_eq!(node.answer(&bob).await, StatusCode::OK);
     }
-    until(|| token("alice") > alice).await;
-    let again = token("alice");
+    let again = token_of("alice", a.policy.credentials_hold_from("alice"));
     for node in [&a, &b, &c] {
         assert_eq!(node.answer(&again).await, StatusCode::OK, "signed in again");
     }
     assert_eq!(b.hub.stats().streams, 1, "bob's");
     drop(others);
+}
+
+#[actix_web::test]
+async fn h06_a_node_with_a_slow_clock_revokes_what_was_issued_up_to_now() {
+    let server = Server::start();
+    let slow = Guarded::slow(config(&server), Duration::from_millis(4500));
+    let exact = Guarded::start(config(&server));
+    let alice = token("alice");
+    let on_exact = exact.open(&alice).await;
+    assert_eq!(on_exact.status(), StatusCode::OK);
+    slow.policy.revoke("alice");
+    assert!(read(on_exact, 1).await.ended);
+    for node in [&slow, &exact] {
+        assert_eq!(node.answer(&alice).await, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[actix_web::test]
+async fn h06_a_second_revocation_by_a_slower_clock_ends_streams_again() {
+    let server = Server::start();
+    let exact = Guarded::start(config(&server));
+    // Further behind than is tolerated: what it revokes lies before the first revocation.
+    let slow = Guarded::slow(config(&server), Duration::from_secs(10));
+    exact.policy.revoke("alice");
+    slow.until_refused(&token("alice")).await;
+    let again = token_of("alice", exact.policy.credentials_hold_from("alice"));
+    let open = exact.open(&again).await;
+    assert_eq!(open.status(), StatusCode::OK);
+    slow.policy.revoke("alice");
+    assert!(read(open, 1).await.ended);
+    let ends = || exact.ends.0.lock().unwrap().clone();
+    until(|| ends() == [CloseReason::Revoked]).await;
 }
 
 #[actix_web::test]
