@@ -1,0 +1,289 @@
+//! One hostile client against one demo, and what the others felt of it.
+
+use std::{
+    net::Ipv4Addr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix_web_sse_tests::{Demo, Exposition, LIMIT};
+
+use crate::{
+    attack::Attack,
+    honest::{Crowd, Felt, Manners},
+    setup::Setup,
+    target::Target,
+};
+
+/// How long and with how many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// The demo's program.
+    pub(crate) demo: &'static str,
+    /// How many streams are read meanwhile, where the configuration admits as many.
+    pub(crate) honest: usize,
+    /// How long the phase without the attack is.
+    pub(crate) quiet: Duration,
+    /// How long an attack is; some take a multiple.
+    pub(crate) attack: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) attack: &'static str,
+    pub(crate) setup: Setup,
+    pub(crate) quiet: Felt,
+    pub(crate) felt: Felt,
+    /// The server's cores in use in the quiet phase, under the attack, and after it.
+    pub(crate) cpu: [f64; 3],
+    /// Until the server was idle again.
+    pub(crate) until_idle: Duration,
+    /// Resident memory before, at most, and after, in bytes.
+    pub(crate) memory: [u64; 3],
+    /// Descriptors before, at most, and after.
+    pub(crate) descriptors: [usize; 3],
+    /// Each a sentence.
+    pub(crate) faults: Vec<String>,
+}
+
+/// However fast the quiet phase was: on a busy machine a thread waits that long for its turn.
+const FLOOR: Duration = Duration::from_millis(150);
+/// What an allocator keeps for itself, in bytes, beside five in a hundred.
+const KEPT: u64 = 6 << 20;
+/// A server that has nothing to do, in cores.
+const IDLE: f64 = 0.1;
+/// Half of it is the server's; the rest is for the machine.
+const IDLE_AGAIN: Duration = Duration::from_secs(2);
+
+/// Attacks a demo of its own.
+pub(crate) fn trial(attack: &Attack, setup: Setup, plan: Plan) -> Outcome {
+    let demo = Demo::start(plan.demo, &setup.settings());
+    let honest = plan.honest.min(setup.total() - 100);
+    let mut crowd = Crowd::gather(Manners {
+        app: demo.app,
+        streams: honest,
+        // With a thousand streams five times a second is work enough.
+        publish_every: Duration::from_millis(if honest > 200 { 200 } else { 40 }),
+        open_every: Duration::from_millis(40),
+        busy: attack.busy,
+        token: setup.token(),
+    });
+    // What grows once, has grown after this.
+    crowd.begin();
+    thread::sleep(plan.quiet / 2);
+    crowd.end();
+
+    crowd.begin();
+    let quiet_cpu = cores(&demo, || thread::sleep(plan.quiet));
+    let quiet = crowd.end();
+    let before = Held::of(&demo);
+
+    let duration = plan.attack.mul_f64(attack.seconds);
+    let target = Target {
+        app: demo.app,
+        from: stranger(),
+        token: setup.token().map(|sign| sign("mallory", false)),
+        until: Instant::now() + duration,
+        per_address: setup.per_address(),
+        busy_topic: "busy",
+    };
+    crowd.begin();
+    demo.process().pause_reading(attack.log_unread);
+    let hostile = thread::spawn({
+        let (run, target) = (attack.run, target.clone());
+        move || run(&target)
+    });
+    let mut peak = before;
+    let mut watch = |time: Duration| {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            peak = peak.most(Held::of(&demo));
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let cpu_first = cores(&demo, || watch(duration / 2));
+    let cpu_then = cores(&demo, || {
+        watch(target.until.saturating_duration_since(Instant::now()));
+    });
+    let mut faults = match hostile.join() {
+        Ok(faults) => faults,
+        Err(_) => vec!["the hostile client panicked".to_owned()],
+    };
+    let felt = crowd.end();
+    demo.process().pause_reading(false);
+    let (until_idle, cpu_after) = idle(&demo);
+
+    faults.extend(felt_faults(&quiet, &felt));
+    if attack.rests && cpu_then > quiet_cpu + 2.0 * IDLE {
+        faults.push(format!(
+            "the client rested, and the server took {cpu_then:.2} cores where {quiet_cpu:.2} did"
+        ));
+    }
+    if until_idle > IDLE_AGAIN {
+        faults.push(format!(
+            "{cpu_after:.2} cores {until_idle:.1?} after the attack"
+        ));
+    }
+    let allowed = before.descriptors + setup.per_address() + 8;
+    if attack.few_descriptors && peak.descriptors > allowed {
+        faults.push(format!(
+            "{} descriptors were open, where {allowed} may be",
+            peak.descriptors
+        ));
+    }
+    let after = given_back(&demo, before, &mut faults);
+    drop(crowd);
+    accounts(&demo, &mut faults);
+    Outcome {
+        attack: attack.name,
+        setup,
+        quiet,
+        felt,
+        cpu: [quiet_cpu, cpu_first.max(cpu_then), cpu_after],
+        until_idle,
+        memory: [before.memory, peak.memory, after.memory],
+        descriptors: [before.descriptors, peak.descriptors, after.descriptors],
+        faults,
+    }
+}
+
+/// An address that no trial had before: what a server remembers of one is not in the way of the
+/// next, and the kernel has all its ports.
+fn stranger() -> Ipv4Addr {
+    Ipv4Addr::new(127, 66, fastrand::u8(..), fastrand::u8(1..255))
+}
+
+/// What the process holds.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    memory: u64,
+    descriptors: usize,
+}
+
+impl Held {
+    fn of(demo: &Demo) -> Self {
+        Self {
+            memory: demo.process().memory(),
+            descriptors: demo.process().descriptors(),
+        }
+    }
+
+    fn most(self, other: Self) -> Self {
+        Self {
+            memory: self.memory.max(other.memory),
+            descriptors: self.descriptors.max(other.descriptors),
+        }
+    }
+}
+
+/// The cores that the server uses meanwhile.
+fn cores(demo: &Demo, meanwhile: impl FnOnce()) -> f64 {
+    let (cpu, start) = (demo.process().cpu_time(), Instant::now());
+    meanwhile();
+    let used = demo.process().cpu_time().saturating_sub(cpu);
+    used.as_secs_f64() / start.elapsed().as_secs_f64().max(1e-3)
+}
+
+/// Waits until the server has nothing to do; how long that took, and what it did last.
+fn idle(demo: &Demo) -> (Duration, f64) {
+    let start = Instant::now();
+    loop {
+        let waited = start.elapsed();
+        let used = cores(demo, || thread::sleep(Duration::from_millis(300)));
+        if used <= IDLE || waited > 2 * IDLE_AGAIN {
+            return (waited, used);
+        }
+    }
+}
+
+fn felt_faults(quiet: &Felt, felt: &Felt) -> Vec<String> {
+    let mut faults = Vec::new();
+    let (opens, in_time) = (felt.opens, felt.in_time);
+    // One of a hundred, and one where there were fewer.
+    if opens == 0 || opens - in_time > opens.div_ceil(100) {
+        faults.push(format!("{in_time} of {opens} opens of others were in time"));
+    }
+    let allowed = FLOOR.max(2 * quiet.p99);
+    if felt.p99 > allowed {
+        faults.push(format!(
+            "p99 of delivery was {:.0?}, {:.0?} before",
+            felt.p99, quiet.p99
+        ));
+    }
+    if felt.lost > 0 {
+        faults.push(format!(
+            "{} of {} deliveries never were",
+            felt.lost, felt.deliveries
+        ));
+    }
+    faults
+}
+
+/// Waits until memory and descriptors are as they were.
+fn given_back(demo: &Demo, before: Held, faults: &mut Vec<String>) -> Held {
+    let memory = before.memory + before.memory / 20 + KEPT;
+    let descriptors = before.descriptors + 2;
+    let deadline = Instant::now() + Duration::from_secs(4);
+    loop {
+        let after = Held::of(demo);
+        if after.memory <= memory && after.descriptors <= descriptors {
+            return after;
+        }
+        if Instant::now() > deadline {
+            if after.memory > memory {
+                faults.push(format!(
+                    "{} KiB resident after it, {} before",
+                    after.memory >> 10,
+                    before.memory >> 10
+                ));
+            }
+            if after.descriptors > descriptors {
+                faults.push(format!(
+                    "{} descriptors after it, {} before",
+                    after.descriptors, before.descriptors
+                ));
+            }
+            return after;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until nothing of any stream is left, with everybody gone, and the accounts agree.
+fn accounts(demo: &Demo, faults: &mut Vec<String>) {
+    let deadline = Instant::now() + LIMIT / 5;
+    loop {
+        let left = left(&demo.exposition());
+        if left.is_empty() {
+            return;
+        }
+        if Instant::now() > deadline {
+            return faults.extend(left);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn left(seen: &Exposition) -> Vec<String> {
+    let sum = |name| seen.sum_or_zero(name, &[]);
+    let (opened, closed, active) = (
+        sum("sse_connections_opened_total"),
+        sum("sse_connections_closed_total"),
+        sum("sse_connections_active"),
+    );
+    let mut left = Vec::new();
+    if (opened - closed - active).abs() > 0.5 {
+        left.push(format!("{opened} opened, {closed} closed, {active} active"));
+    }
+    for name in [
+        "sse_connections_active",
+        "sse_clients",
+        "sse_client_streams_max",
+    ] {
+        if sum(name).abs() > 0.5 {
+            left.push(format!("{name} is {} with everybody gone", sum(name)));
+        }
+    }
+    left
+}
