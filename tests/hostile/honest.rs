@@ -64,6 +64,7 @@ struct Seen {
     delivered: Mutex<Vec<(u32, Duration)>>,
     /// The opens of this phase, each whether it was in time.
     opens: Mutex<Vec<bool>>,
+    started: AtomicU32,
     streams: AtomicU32,
     publishing: AtomicBool,
     opening: AtomicBool,
@@ -112,6 +113,7 @@ impl Crowd {
     pub(crate) fn begin(&mut self) {
         self.from = self.seen.published.lock().unwrap().len();
         self.seen.opens.lock().unwrap().clear();
+        self.seen.started.store(0, Ordering::SeqCst);
         self.seen.publishing.store(true, Ordering::SeqCst);
         self.seen.opening.store(true, Ordering::SeqCst);
     }
@@ -130,11 +132,13 @@ impl Crowd {
             of_phase.map(|(_, latency)| *latency).collect()
         };
         let patience = Instant::now() + 2 * IN_TIME;
-        while of_phase().len() < expected && Instant::now() < patience {
+        let opens_end = || {
+            let ended = self.seen.opens.lock().unwrap().len();
+            ended >= self.seen.started.load(Ordering::SeqCst) as usize
+        };
+        while (of_phase().len() < expected || !opens_end()) && Instant::now() < patience {
             thread::sleep(Duration::from_millis(10));
         }
-        // One second for the last open, which the patience above may have covered.
-        thread::sleep(Duration::from_millis(50));
         let mut latencies = of_phase();
         let lost = expected.saturating_sub(latencies.len());
         latencies.extend(std::iter::repeat_n(2 * IN_TIME, lost));
@@ -337,6 +341,7 @@ async fn open(manners: Arc<Manners>, seen: Arc<Seen>) {
             continue;
         }
         number += 1;
+        seen.started.fetch_add(1, Ordering::SeqCst);
         let request = manners.stream(&format!("guest-{number}"));
         let (app, seen) = (manners.app, Arc::clone(&seen));
         tokio::spawn(async move {

@@ -15,13 +15,14 @@ impl fmt::Display for Outcome {
         };
         write!(
             f,
-            "| {} | {} | {} of {} | {quiet:.1} → {felt:.1} ms ({:.1}) | {:.2} → {:.2} | \
+            "| {} | {} | {} of {} | {quiet:.1} → {felt:.1} ms ({:.1}) | {:.1} ms | {:.2} → {:.2} | \
              {}, {}, {} | {}, {}, {} | {:.1} s | {verdict} |",
             self.attack,
             self.setup,
             self.felt.in_time,
             self.felt.opens,
             felt / quiet.max(0.001),
+            ms(self.machine),
             self.cpu[0],
             self.cpu[1],
             mib[0],

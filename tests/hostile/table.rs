@@ -11,6 +11,7 @@
 )]
 
 mod attack;
+mod bystander;
 mod frames;
 mod honest;
 mod report;
@@ -29,9 +30,9 @@ use crate::{
 
 /// The head of the table, in Markdown.
 const HEAD: &str = "\
-| attack | set-up | opens of others | p99 before → under it (ratio) | cores before → under it | \
+| attack | set-up | opens of others | p99 before → under it (ratio) | p99 of a bystander | cores before → under it | \
 MiB before, most, after | descriptors before, most, after | idle after | |
-|---|---|---|---|---|---|---|---|---|";
+|---|---|---|---|---|---|---|---|---|---|";
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -41,6 +42,9 @@ struct Args {
     /// How many streams are read meanwhile; the reference set-up admits 900.
     #[arg(long, default_value_t = 1000)]
     honest: usize,
+    /// The p99 of delivery in milliseconds that is no fault, however fast the quiet phase was.
+    #[arg(long, default_value_t = 50)]
+    floor: u64,
     /// Only attacks with this in their names.
     #[arg(long)]
     only: Option<String>,
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         honest: args.honest,
         quiet: Duration::from_secs_f64((args.seconds / 2.0).max(0.5)),
         attack: Duration::from_secs_f64(args.seconds),
+        floor: Duration::from_millis(args.floor),
     };
     let wanted = |name: &str| {
         args.only

@@ -20,26 +20,25 @@ use crate::target::{Target, drain};
 pub(crate) const REQUESTS_AND_BYTES: Attack =
     Attack::new("17 requests and 400 KB behind a stream", |target| {
         let small = target.request("GET", "/healthz", &[]);
-        let mut bytes = small.repeat(17);
-        bytes.resize(bytes.len() + 400_000, b'A');
-        behind(target, &bytes)
+        behind(target, &small.repeat(17), &vec![b'A'; 400_000])
     })
     .resting();
 
 /// Several streams asked for behind the first.
 pub(crate) const STREAMS: Attack = Attack::new("200 streams pipelined behind a stream", |target| {
-    behind(target, &target.stream("honest").repeat(200))
+    let stream = target.stream("honest");
+    behind(target, &stream.repeat(17), &stream.repeat(183))
 })
 .resting();
 
 /// Two streams' connections, both with this behind them; the server must close both.
-fn behind(target: &Target, bytes: &[u8]) -> Vec<String> {
+fn behind(target: &Target, first: &[u8], then: &[u8]) -> Vec<String> {
     let open = Arc::new(AtomicUsize::new(0));
     let opened = Arc::new(AtomicUsize::new(0));
     target.run(async {
         let mut streams = tokio::task::JoinSet::new();
         for _ in 0..2 {
-            let (target, bytes) = (target.clone(), bytes.to_vec());
+            let (target, first, then) = (target.clone(), first.to_vec(), then.to_vec());
             let (open, opened) = (Arc::clone(&open), Arc::clone(&opened));
             streams.spawn(async move {
                 let mut socket = target.connect().await?;
@@ -50,8 +49,11 @@ fn behind(target: &Target, bytes: &[u8]) -> Vec<String> {
                 open.fetch_add(1, Ordering::SeqCst);
                 let (mut reader, mut writer) = socket.into_split();
                 let writing = async {
+                    let _ = writer.write_all(&first).await;
+                    // So that they are taken for requests before the buffer is full.
+                    sleep(Duration::from_millis(50)).await;
                     // A server that stops reading lets this wait.
-                    let _ = timeout(Duration::from_millis(700), writer.write_all(&bytes)).await;
+                    let _ = writer.write_all(&then).await;
                     std::future::pending::<()>().await;
                 };
                 let reading = async {
@@ -74,7 +76,7 @@ fn behind(target: &Target, bytes: &[u8]) -> Vec<String> {
         0 => {}
         open => faults.push(format!(
             "{open} connections with {} bytes behind their stream are still open",
-            bytes.len()
+            first.len() + then.len()
         )),
     }
     faults

@@ -21,10 +21,12 @@ pub(crate) struct Attack {
     pub(crate) rests: bool,
     /// Whether events are published that it does not take.
     pub(crate) busy: bool,
-    /// Whether its descriptors are those of the streams that it may hold.
-    pub(crate) few_descriptors: bool,
+    /// Whether its connections are those of the streams that it may hold.
+    pub(crate) few_sockets: bool,
     /// Whether nobody reads the log meanwhile.
     pub(crate) log_unread: bool,
+    /// Bytes that the process may keep of it, for a reason that is written down.
+    pub(crate) memory: u64,
     /// How many times as long as others it takes to show what it does.
     pub(crate) seconds: f64,
 }
@@ -36,8 +38,9 @@ impl Attack {
             run,
             rests: false,
             busy: false,
-            few_descriptors: false,
+            few_sockets: false,
             log_unread: false,
+            memory: 0,
             seconds: 1.0,
         }
     }
@@ -53,9 +56,9 @@ impl Attack {
         Self { busy: true, ..self }
     }
 
-    const fn few_descriptors(self) -> Self {
+    const fn few_sockets(self) -> Self {
         Self {
-            few_descriptors: true,
+            few_sockets: true,
             ..self
         }
     }

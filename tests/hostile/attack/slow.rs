@@ -37,7 +37,7 @@ pub(crate) const SILENT: Attack = Attack::new("500 connections that send nothing
 
 /// Every write of the server makes progress, and none gets anywhere.
 pub(crate) const ONE_BYTE: Attack = Attack::new("readers of one byte a second", |target| {
-    target.swarm(target.per_address, |target, _| async move {
+    target.swarm(3 * target.per_address, |target, _| async move {
         let mut socket = target.connect_small().await?;
         if !target.open(&mut socket, target.busy_topic).await? {
             sleep(Duration::from_millis(20)).await;
@@ -53,7 +53,7 @@ pub(crate) const ONE_BYTE: Attack = Attack::new("readers of one byte a second", 
     Vec::new()
 })
 .busy()
-.few_descriptors();
+.few_sockets();
 
 /// Just enough for the kernel to see progress: whatever counts idle writes never ends these.
 /// The hub gives them up for their lag, and the socket stays.
@@ -88,4 +88,4 @@ pub(crate) const STALL_MINUS_ONE: Attack =
     })
     .busy()
     .seconds(2.5)
-    .few_descriptors();
+    .few_sockets();
