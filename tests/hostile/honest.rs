@@ -22,7 +22,9 @@ use tokio::{
 use crate::target::{reset, status};
 
 /// What an open may take.
-pub(crate) const IN_TIME: Duration = Duration::from_secs(1);
+const IN_TIME: Duration = Duration::from_secs(1);
+/// How long opens and deliveries are waited for, to know how late they are.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How the crowd behaves.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub(crate) struct Manners {
     pub(crate) app: SocketAddr,
     /// How many streams are read.
     pub(crate) streams: usize,
+    /// How often one of them is opened, to begin with.
+    pub(crate) gather_every: Duration,
     /// How often an event is published to them.
     pub(crate) publish_every: Duration,
     /// How often somebody opens a stream.
@@ -41,12 +45,10 @@ pub(crate) struct Manners {
 }
 
 /// What they felt during a phase.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Felt {
-    /// The opens that were tried.
-    pub(crate) opens: usize,
-    /// Those that were streams within a second.
-    pub(crate) in_time: usize,
+    /// How long each open took that was tried; those that failed took for ever.
+    pub(crate) opens: Vec<Duration>,
     /// How long an event took to a stream, from before it was published; of a hundred, the
     /// slowest but one.
     pub(crate) p99: Duration,
@@ -56,14 +58,22 @@ pub(crate) struct Felt {
     pub(crate) lost: usize,
 }
 
+impl Felt {
+    /// The opens that were streams within a second, and so much more.
+    pub(crate) fn in_time(&self, more: Duration) -> usize {
+        let in_time = |took: &&Duration| **took <= IN_TIME + more;
+        self.opens.iter().filter(in_time).count()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Seen {
     /// When each event was published, by its number.
     published: Mutex<Vec<Instant>>,
     /// Number and latency of each delivery.
     delivered: Mutex<Vec<(u32, Duration)>>,
-    /// The opens of this phase, each whether it was in time.
-    opens: Mutex<Vec<bool>>,
+    /// The opens of this phase, each how long it took.
+    opens: Mutex<Vec<Duration>>,
     started: AtomicU32,
     streams: AtomicU32,
     publishing: AtomicBool,
@@ -118,7 +128,7 @@ impl Crowd {
         self.seen.opening.store(true, Ordering::SeqCst);
     }
 
-    /// Ends the phase: what was published may still arrive for two seconds.
+    /// Ends the phase: what was published may still arrive for three seconds.
     pub(crate) fn end(&mut self) -> Felt {
         self.seen.publishing.store(false, Ordering::SeqCst);
         self.seen.opening.store(false, Ordering::SeqCst);
@@ -131,7 +141,7 @@ impl Crowd {
                 .filter(|(number, _)| *number as usize >= from);
             of_phase.map(|(_, latency)| *latency).collect()
         };
-        let patience = Instant::now() + 2 * IN_TIME;
+        let patience = Instant::now() + PATIENCE;
         let opens_end = || {
             let ended = self.seen.opens.lock().unwrap().len();
             ended >= self.seen.started.load(Ordering::SeqCst) as usize
@@ -141,12 +151,10 @@ impl Crowd {
         }
         let mut latencies = of_phase();
         let lost = expected.saturating_sub(latencies.len());
-        latencies.extend(std::iter::repeat_n(2 * IN_TIME, lost));
+        latencies.extend(std::iter::repeat_n(PATIENCE, lost));
         latencies.sort_unstable();
-        let opens = self.seen.opens.lock().unwrap();
         Felt {
-            opens: opens.len(),
-            in_time: opens.iter().filter(|in_time| **in_time).count(),
+            opens: self.seen.opens.lock().unwrap().clone(),
             p99: latencies
                 .get(latencies.len() * 99 / 100)
                 .copied()
@@ -225,6 +233,7 @@ impl Manners {
 /// it ends: an honest stream that ends is a loss.
 async fn read(manners: Arc<Manners>, number: usize, seen: Arc<Seen>) {
     let request = manners.stream(&format!("reader-{number}"));
+    sleep(manners.gather_every * number as u32).await;
     let mut socket = loop {
         let opened = async {
             let mut socket = connect(address(1, number), manners.app).await?;
@@ -307,12 +316,12 @@ async fn publish(manners: Arc<Manners>, seen: Arc<Seen>) {
     }
 }
 
-/// 4 KB, two hundred times a second.
+/// 16 KB, a hundred times a second.
 async fn keep_busy(manners: Arc<Manners>, seen: Arc<Seen>) {
-    let body = "b".repeat(4096);
+    let body = "b".repeat(16 * 1024);
     let head = manners.publication("busy");
     let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-    let mut pace = interval(Duration::from_millis(5));
+    let mut pace = interval(Duration::from_millis(10));
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while let Ok(socket) = connect(address(3, 1), manners.app).await {
         let (mut reader, mut writer) = socket.into_split();
@@ -345,15 +354,19 @@ async fn open(manners: Arc<Manners>, seen: Arc<Seen>) {
         let request = manners.stream(&format!("guest-{number}"));
         let (app, seen) = (manners.app, Arc::clone(&seen));
         tokio::spawn(async move {
-            let opened = timeout(IN_TIME, async {
+            let start = Instant::now();
+            let opened = timeout(PATIENCE, async {
                 let mut socket = connect(address(2, number), app).await?;
                 socket.write_all(request.as_bytes()).await?;
                 let status = status(&mut socket).await?;
                 reset(socket);
                 io::Result::Ok(status)
             });
-            let in_time = matches!(opened.await, Ok(Ok(200)));
-            seen.opens.lock().unwrap().push(in_time);
+            let took = match opened.await {
+                Ok(Ok(200)) => start.elapsed(),
+                _ => Duration::MAX,
+            };
+            seen.opens.lock().unwrap().push(took);
         });
     }
 }

@@ -12,7 +12,6 @@
 )]
 
 mod attack;
-mod bystander;
 mod frames;
 mod honest;
 mod promises;
@@ -34,11 +33,13 @@ const DEMO: &str = env!("CARGO_BIN_EXE_demo-under-test");
 
 const PLAN: Plan = Plan {
     demo: DEMO,
-    honest: 30,
-    quiet: Duration::from_millis(400),
-    attack: Duration::from_millis(1000),
+    honest: 24,
+    quiet: Duration::from_millis(300),
+    attack: Duration::from_millis(800),
     // A worker that stands still or starves others is above it by far, even in a debug build.
     floor: Duration::from_millis(400),
+    // What lies in the sockets is worked off yet.
+    idle_again: Duration::from_secs(4),
 };
 
 /// The attack against both configurations; what went wrong is told for both.

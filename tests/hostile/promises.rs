@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -114,6 +115,7 @@ fn target(demo: &Demo, setup: Setup, time: Duration) -> Target {
         until: Instant::now() + time,
         per_address: setup.per_address(),
         busy_topic: "busy",
+        streams: Arc::default(),
     }
 }
 

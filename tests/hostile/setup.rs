@@ -1,6 +1,6 @@
 //! The two configurations that are attacked.
 
-use std::{fmt, sync::LazyLock};
+use std::{fmt, sync::LazyLock, time::Duration};
 
 use actix_web_sse_tests::{Claims, Settings};
 
@@ -54,6 +54,14 @@ impl Setup {
         match self {
             Self::Defaults => 100,
             Self::Reference => 4,
+        }
+    }
+
+    /// How often streams may be opened by many addresses, and somewhat less.
+    pub(crate) fn gather_every(self) -> Duration {
+        match self {
+            Self::Defaults => Duration::from_millis(4),
+            Self::Reference => Duration::from_millis(25),
         }
     }
 

@@ -11,7 +11,6 @@
 )]
 
 mod attack;
-mod bystander;
 mod frames;
 mod honest;
 mod report;
@@ -30,13 +29,13 @@ use crate::{
 
 /// The head of the table, in Markdown.
 const HEAD: &str = "\
-| attack | set-up | opens of others | p99 before → under it (ratio) | p99 of a bystander | cores before → under it | \
+| attack | set-up | opens of others | p99 before → under it (ratio) | without a core | cores before → under it | \
 MiB before, most, after | descriptors before, most, after | idle after | |
 |---|---|---|---|---|---|---|---|---|---|";
 
 #[derive(Debug, Parser)]
 struct Args {
-    /// How long each hostile client is at it; some take two and a half times as long.
+    /// How long each hostile client is at it; some take twice as long.
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
     /// How many streams are read meanwhile; the reference set-up admits 900.
@@ -73,6 +72,7 @@ fn main() -> ExitCode {
         quiet: Duration::from_secs_f64((args.seconds / 2.0).max(0.5)),
         attack: Duration::from_secs_f64(args.seconds),
         floor: Duration::from_millis(args.floor),
+        idle_again: Duration::from_secs(1),
     };
     let wanted = |name: &str| {
         args.only

@@ -1,9 +1,11 @@
 //! What a hostile client attacks, and how it gets there.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     io,
     net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -30,6 +32,8 @@ pub(crate) struct Target {
     pub(crate) per_address: usize,
     /// A topic with several hundred kilobytes of events a second, in some attacks.
     pub(crate) busy_topic: &'static str,
+    /// The ports of the client's that had a stream.
+    pub(crate) streams: Arc<Mutex<BTreeSet<u16>>>,
 }
 
 impl Target {
@@ -86,7 +90,12 @@ impl Target {
     /// Asks for a stream, and reads the head of the answer; whether it is a stream.
     pub(crate) async fn open(&self, socket: &mut TcpStream, topic: &str) -> io::Result<bool> {
         socket.write_all(&self.stream(topic)).await?;
-        Ok(status(socket).await? == 200)
+        let opened = status(socket).await? == 200;
+        if opened {
+            let port = socket.local_addr()?.port();
+            self.streams.lock().unwrap().insert(port);
+        }
+        Ok(opened)
     }
 
     /// Whether the attack goes on.

@@ -87,5 +87,5 @@ pub(crate) const STALL_MINUS_ONE: Attack =
         Vec::new()
     })
     .busy()
-    .seconds(2.5)
+    .seconds(2.0)
     .few_sockets();

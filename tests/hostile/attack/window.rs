@@ -23,21 +23,21 @@ pub(crate) const CLOSED: Attack =
         hold(target, 1, Trickle::Nothing)
     })
     .busy()
-    .seconds(2.5);
+    .seconds(2.0);
 
 /// The same with a byte a second for each stream.
 pub(crate) const ONE_BYTE: Attack = Attack::new("h2: window of 1 byte a second", |target| {
     hold(target, 1, Trickle::Byte)
 })
 .busy()
-.seconds(2.5);
+.seconds(2.0);
 
 /// The same on many connections.
 pub(crate) const MANY: Attack = Attack::new("h2: window of 0 on 16 connections", |target| {
     hold(target, 16, Trickle::Nothing)
 })
 .busy()
-.seconds(2.5);
+.seconds(2.0);
 
 #[derive(Clone, Copy)]
 enum Trickle {
