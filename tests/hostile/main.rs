@@ -33,11 +33,12 @@ const DEMO: &str = env!("CARGO_BIN_EXE_demo-under-test");
 
 const PLAN: Plan = Plan {
     demo: DEMO,
-    honest: 24,
+    honest: 20,
     quiet: Duration::from_millis(300),
     attack: Duration::from_millis(800),
     // A worker that stands still or starves others is above it by far, even in a debug build.
     floor: Duration::from_millis(400),
+    below_us: Duration::from_millis(1500),
     // What lies in the sockets is worked off yet.
     idle_again: Duration::from_secs(4),
 };

@@ -138,7 +138,9 @@ fn h03_a_drain_does_not_wait_for_closed_windows() {
     (&h1).write_all(&target.stream("busy")).unwrap();
     demo.wait_for_metric("sse_connections_active", &[], 3.0);
     // More than the sockets hold.
-    demo.publish_all("busy", (0..40).map(|_| "x".repeat(60_000)));
+    for _ in 0..40 {
+        demo.publish("busy", &"x".repeat(60_000));
+    }
     let start = Instant::now();
     demo.process().signal(Signal::TERM);
     let took = demo.terminate();
@@ -148,6 +150,18 @@ fn h03_a_drain_does_not_wait_for_closed_windows() {
     // What is left is an end, not a silence.
     let mut rest = Vec::new();
     let _ = h2.read_to_end(&mut rest);
+}
+
+/// H01, the other way round: what bounds the bytes behind a stream bounds them there only. A
+/// publisher that pipelines is no hostile client.
+#[test]
+fn h01_requests_behind_requests_are_all_answered() {
+    for setup in Setup::ALL {
+        let demo = Demo::start(DEMO, &setup.settings());
+        for size in [1000, 10_000, 60_000] {
+            demo.publish_all("pipelined", (0..64).map(|_| "x".repeat(size)));
+        }
+    }
 }
 
 /// Every test above attacks a demo that lives on.

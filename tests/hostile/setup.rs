@@ -57,11 +57,12 @@ impl Setup {
         }
     }
 
-    /// How often streams may be opened by many addresses, and somewhat less.
+    /// How often streams are opened: with what an address may take of the rate, and with the opens
+    /// of the quiet phase, less than is admitted in a second.
     pub(crate) fn gather_every(self) -> Duration {
         match self {
             Self::Defaults => Duration::from_millis(4),
-            Self::Reference => Duration::from_millis(25),
+            Self::Reference => Duration::from_millis(35),
         }
     }
 

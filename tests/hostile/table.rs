@@ -47,6 +47,9 @@ struct Args {
     /// Only attacks with this in their names.
     #[arg(long)]
     only: Option<String>,
+    /// Only this configuration: `defaults` or `R0`.
+    #[arg(long)]
+    setup: Option<String>,
     /// The demo's program; absent: `demo-under-test` beside this program.
     #[arg(long)]
     demo: Option<PathBuf>,
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         quiet: Duration::from_secs_f64((args.seconds / 2.0).max(0.5)),
         attack: Duration::from_secs_f64(args.seconds),
         floor: Duration::from_millis(args.floor),
+        below_us: Duration::ZERO,
         idle_again: Duration::from_secs(1),
     };
     let wanted = |name: &str| {
@@ -82,7 +86,11 @@ fn main() -> ExitCode {
     let mut failed = 0;
     println!("{}", HEAD);
     for attack in attack::ALL.iter().filter(|attack| wanted(attack.name)) {
-        for setup in Setup::ALL {
+        let setup = |setup: &Setup| {
+            let wanted = args.setup.as_deref();
+            wanted.is_none_or(|wanted| setup.to_string() == wanted)
+        };
+        for setup in Setup::ALL.into_iter().filter(setup) {
             let outcome = trial(attack, setup, plan);
             failed += usize::from(!outcome.faults.is_empty());
             println!("{outcome}");

@@ -31,7 +31,8 @@ pub(crate) const PING: Attack = Attack::new("h2: PING flood", |target| {
     flood(target, |_, _| {
         frame(frames::PING, 0, 0, &[0; 8]).repeat(500)
     })
-});
+})
+.below_us();
 
 /// Each is answered.
 pub(crate) const SETTINGS: Attack = Attack::new("h2: SETTINGS flood", |target| {
@@ -39,7 +40,8 @@ pub(crate) const SETTINGS: Attack = Attack::new("h2: SETTINGS flood", |target| {
         let window = [(frames::INITIAL_WINDOW_SIZE, 1000 + round)];
         frame(frames::SETTINGS, 0, 0, &frames::pairs(&window)).repeat(500)
     })
-});
+})
+.below_us();
 
 /// A block that never ends.
 pub(crate) const CONTINUATION: Attack = Attack::new("h2: CONTINUATION flood", |target| {
@@ -54,7 +56,8 @@ pub(crate) const CONTINUATION: Attack = Attack::new("h2: CONTINUATION flood", |t
         bytes.extend(more);
         bytes
     })
-});
+})
+.below_us();
 
 /// One large field in the table, then references to it: 4 KB for a byte.
 pub(crate) const HPACK_BOMB: Attack = Attack::new("h2: HPACK bomb", |target| {
@@ -70,7 +73,8 @@ pub(crate) const HPACK_BOMB: Attack = Attack::new("h2: HPACK bomb", |target| {
         let flags = frames::END_HEADERS | frames::END_STREAM;
         frame(frames::HEADERS, flags, 1 + 2 * round, &block)
     })
-});
+})
+.below_us();
 
 /// RUSTSEC-2026-0258: frames without data on an open stream.
 pub(crate) const EMPTY_DATA: Attack = Attack::new("h2: empty DATA frames", |target| {
@@ -84,7 +88,8 @@ pub(crate) const EMPTY_DATA: Attack = Attack::new("h2: empty DATA frames", |targ
         bytes.extend(data);
         bytes
     })
-});
+})
+.below_us();
 
 /// Streams that never are, in a tree of priorities.
 pub(crate) const PRIORITY: Attack = Attack::new("h2: PRIORITY flood", |target| {
@@ -99,14 +104,16 @@ pub(crate) const PRIORITY: Attack = Attack::new("h2: PRIORITY flood", |target| {
         };
         (0..500).flat_map(of).collect()
     })
-});
+})
+.below_us();
 
 /// Windows of one byte more.
 pub(crate) const WINDOW_UPDATE: Attack = Attack::new("h2: WINDOW_UPDATE flood", |target| {
     flood(target, |_, _| {
         frame(frames::WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()).repeat(500)
     })
-});
+})
+.below_us();
 
 /// Four connections, each with frames by the number of the round; a new one where the server ends
 /// it.

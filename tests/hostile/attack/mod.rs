@@ -27,6 +27,8 @@ pub(crate) struct Attack {
     pub(crate) busy: bool,
     /// Whether its connections are those of the streams that it may hold.
     pub(crate) few_sockets: bool,
+    /// Whether it is over before the library sees a request: what it costs, it costs in h2.
+    pub(crate) below_us: bool,
     /// Whether nobody reads the log meanwhile.
     pub(crate) log_unread: bool,
     /// How many times as long as others it takes to show what it does.
@@ -41,6 +43,7 @@ impl Attack {
             rests: false,
             busy: false,
             few_sockets: false,
+            below_us: false,
             log_unread: false,
             seconds: 1.0,
         }
@@ -60,6 +63,13 @@ impl Attack {
     const fn few_sockets(self) -> Self {
         Self {
             few_sockets: true,
+            ..self
+        }
+    }
+
+    const fn below_us(self) -> Self {
+        Self {
+            below_us: true,
             ..self
         }
     }
