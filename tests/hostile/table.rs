@@ -35,7 +35,7 @@ MiB before, most, after | descriptors before, most, after | idle after | |
 
 #[derive(Debug, Parser)]
 struct Args {
-    /// How long each hostile client is at it; some take twice as long.
+    /// How long each hostile client is at it; some take up to four times as long.
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
     /// How many streams are read meanwhile; the reference set-up admits 900.

@@ -56,7 +56,7 @@ pub(crate) const ONE_BYTE: Attack = Attack::new("readers of one byte a second", 
 .few_sockets();
 
 /// Just enough for the kernel to see progress: whatever counts idle writes never ends these.
-/// The hub gives them up for their lag, and the socket stays.
+/// The hub gives them up for their lag, after a second's grace, and the socket stays.
 pub(crate) const STALL_MINUS_ONE: Attack =
     Attack::new("readers of 64 KiB now and then", |target| {
         let all = target.clone();
@@ -87,5 +87,5 @@ pub(crate) const STALL_MINUS_ONE: Attack =
         Vec::new()
     })
     .busy()
-    .seconds(2.0)
+    .seconds(3.5)
     .few_sockets();
