@@ -31,7 +31,12 @@ impl Demo {
     #[track_caller]
     pub fn start(program: &str, settings: &Settings) -> Self {
         // Ports that stay the demo's own while it is down, for a restart.
-        let app = local(free_port());
+        let mut app = local(free_port());
+        // Another address than loopback's is kept: a test has made a network for it.
+        let asked = settings.text("server.listen");
+        if let Some(asked) = asked.and_then(|at| at.parse::<SocketAddr>().ok()) {
+            app.set_ip(asked.ip());
+        }
         let mut settings = settings.clone().set("server.listen", app.to_string());
         let mut metrics = app;
         if settings.text("metrics.listen").is_some() {

@@ -4,7 +4,10 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -39,6 +42,7 @@ pub struct Outcome {
 struct Output {
     lines: Mutex<Vec<(Stream, String)>>,
     more: Condvar,
+    paused: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +130,12 @@ impl Process {
             }
             lines = self.output.more.wait_timeout(lines, left).unwrap().0;
         }
+    }
+
+    /// Stops reading its outputs, or goes on: the pipes fill up as those of a log collector that
+    /// stands still.
+    pub fn pause_reading(&self, paused: bool) {
+        self.output.paused.store(paused, Ordering::SeqCst);
     }
 
     /// All lines so far, of both outputs.
@@ -252,6 +262,7 @@ impl Process {
 
     /// Ends it without a chance to say goodbye.
     pub fn kill(&mut self) {
+        self.pause_reading(false);
         // Both fail only where the child has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -288,6 +299,9 @@ fn keep(
             output.lines.lock().unwrap().push((stream, text));
             output.more.notify_all();
             line.clear();
+            while output.paused.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(5));
+            }
         }
     })
 }

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 pub struct Settings(Table);
 
 const REFERENCE: &str = include_str!("reference.toml");
+const DEFAULTS: &str = include_str!("../../examples/demo/src/config/defaults.toml");
 
 impl Settings {
     /// The reference set-up R0 of the wire contract, on free ports.
@@ -17,6 +18,14 @@ impl Settings {
         Self(REFERENCE.parse().expect("the reference set-up is TOML"))
             .set("server.listen", "127.0.0.1:0")
             .set("metrics.listen", "127.0.0.1:0")
+    }
+
+    /// What the demo does without a configuration of its own, on free ports.
+    #[must_use]
+    pub fn defaults() -> Self {
+        Self(DEFAULTS.parse().expect("the demo's defaults are TOML"))
+            .set("server.listen", "127.0.0.1:0")
+            .set("server.foreign", "127.0.0.1:0")
     }
 
     /// The reference set-up without authentication and limits: for what is not about those.
