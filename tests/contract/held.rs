@@ -84,6 +84,12 @@ impl Background {
     fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.handle.block_on(future)
     }
+
+    /// Calls something that spawns a task.
+    fn within<T>(&self, spawns: impl FnOnce() -> T) -> T {
+        let _entered = self.handle.enter();
+        spawns()
+    }
 }
 
 impl Drop for Background {
@@ -159,7 +165,7 @@ fn rounds(window: u32) {
     for round in 1..=2 {
         let sender = runtime.block_on(connect(app.address, window));
         let streams = runtime.block_on(open_all(&sender, STREAMS));
-        let dripping = runtime.block_on(async { drip(streams) });
+        let dripping = runtime.within(|| drip(streams));
         app.account
             .wait_for(CloseReason::Stalled, u64::from(STREAMS) * round);
         let ended = Instant::now();

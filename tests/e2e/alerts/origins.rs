@@ -110,7 +110,7 @@ fn a_header_stripped_by_nginx_is_noticed_by_closes_and_by_reports() {
                 let request = request.header("X-Forwarded-For", client);
                 drop(
                     request
-                        .header("Origin", &pages.origin())
+                        .header("Origin", pages.origin())
                         .send(application.address),
                 );
             }
