@@ -84,12 +84,6 @@ impl Background {
     fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.handle.block_on(future)
     }
-
-    /// Calls something that spawns a task.
-    fn within<T>(&self, spawns: impl FnOnce() -> T) -> T {
-        let _entered = self.handle.enter();
-        spawns()
-    }
 }
 
 impl Drop for Background {
@@ -142,19 +136,17 @@ async fn open_all(sender: &SendRequest<Bytes>, count: u32) -> Vec<RecvStream> {
 }
 
 /// Takes a byte a second of each stream.
-fn drip(mut streams: Vec<RecvStream>) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
-        for _ in 0..60 {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            for stream in &mut streams {
-                let flow = stream.flow_control();
-                let used = flow.used_capacity().min(1);
-                if flow.release_capacity(used).is_err() {
-                    return;
-                }
+async fn drip(mut streams: Vec<RecvStream>) {
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for stream in &mut streams {
+            let flow = stream.flow_control();
+            let used = flow.used_capacity().min(1);
+            if flow.release_capacity(used).is_err() {
+                return;
             }
         }
-    })
+    }
 }
 
 /// Opens as many streams as may be with this window, again and again on new connections, and asks
@@ -165,7 +157,7 @@ fn rounds(window: u32) {
     for round in 1..=2 {
         let sender = runtime.block_on(connect(app.address, window));
         let streams = runtime.block_on(open_all(&sender, STREAMS));
-        let dripping = runtime.within(|| drip(streams));
+        let dripping = runtime.handle.spawn(drip(streams));
         app.account
             .wait_for(CloseReason::Stalled, u64::from(STREAMS) * round);
         let ended = Instant::now();

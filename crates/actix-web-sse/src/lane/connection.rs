@@ -57,6 +57,8 @@ pub(crate) struct Connection {
     /// Of the task that drives the connection.
     waker: RefCell<Option<Waker>>,
     reading: Cell<Reading>,
+    /// There is something to read that waits until the request has left.
+    withheld: Cell<bool>,
     /// The client has sent something behind an open stream.
     spoke: Cell<bool>,
     /// The client has closed its side, or the connection has failed.
@@ -92,6 +94,7 @@ impl Connection {
             http2,
             waker: RefCell::new(None),
             reading: Cell::new(Reading::Free),
+            withheld: Cell::new(false),
             spoke: Cell::new(false),
             hung_up: Cell::new(false),
             requests: Cell::new(0),
@@ -129,10 +132,7 @@ impl Connection {
     /// A stream opens. `body` as for [`enter`](Self::enter).
     pub(crate) fn arm(&self, body: usize) {
         if !self.http2 {
-            let reading = Reading::Behind(BEHIND + body.min(DECLARED));
-            if self.reading.replace(reading) == Reading::Ahead(0) {
-                self.wake();
-            }
+            self.reads(Reading::Behind(BEHIND + body.min(DECLARED)));
             self.spoke.set(false);
         }
     }
@@ -184,6 +184,14 @@ impl Connection {
         self.over.get() > 0 && (!self.http2 || self.over.get() == self.requests.get())
     }
 
+    /// From here on this may be read, what was withheld included.
+    fn reads(&self, reading: Reading) {
+        self.reading.set(reading);
+        if self.withheld.take() {
+            self.wake();
+        }
+    }
+
     fn wake(&self) {
         let waker = self.waker.borrow().clone();
         if let Some(waker) = waker {
@@ -209,6 +217,11 @@ impl Connection {
 
     pub(super) const fn reading(&self) -> Reading {
         self.reading.get()
+    }
+
+    /// Something has come that may not be read yet. Its task is woken when it may.
+    pub(super) fn withholds(&self) {
+        self.withheld.set(true);
     }
 
     /// Something was read; nothing: the client has closed its side.
@@ -301,8 +314,8 @@ impl Drop for UnderWay {
                 connection.close_by(Instant::now() + connection.stall.get());
                 connection.wake();
             }
-        } else if connection.reading.replace(Reading::Free) == Reading::Ahead(0) {
-            connection.wake();
+        } else {
+            connection.reads(Reading::Free);
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Socket<T: 'static> {
     io: T,
     connection: Rc<Connection>,
     burst: usize,
+    /// The byte that showed that there is more to read; actix gets it with the next ones.
+    peeked: Option<u8>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -41,6 +43,7 @@ impl<T> Socket<T> {
             io,
             connection: Connection::new(http2),
             burst: 0,
+            peeked: None,
             timer: None,
         }
     }
@@ -89,9 +92,49 @@ impl<T> Socket<T> {
     }
 }
 
+/// What there is to read while actix is not to have it.
+enum Withheld {
+    /// Nothing; the task is woken when something comes.
+    Nothing,
+    /// Something.
+    Bytes,
+    /// The client has closed its side.
+    End,
+}
+
 impl<T: AsyncRead + Unpin> Socket<T> {
+    /// Looks whether there is something to read.
+    ///
+    /// actix takes a poll of its connection that finds nothing new for the end of an idle
+    /// connection, if the beginning of a further request is there: it closes it then. So it is not
+    /// woken, before there is something that it gets.
+    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<Withheld> {
+        if self.peeked.is_some() {
+            return Ok(Withheld::Bytes);
+        }
+        let mut byte = [0; 1];
+        let mut into = ReadBuf::new(&mut byte);
+        match Pin::new(&mut self.io).poll_read(cx, &mut into) {
+            Poll::Pending => Ok(Withheld::Nothing),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(())) => {
+                self.peeked = into.filled().first().copied();
+                Ok(match self.peeked {
+                    Some(_) => Withheld::Bytes,
+                    None => Withheld::End,
+                })
+            }
+        }
+    }
+
     /// Reads into what the caller has room for, or little by little behind an open stream.
     fn poll_io(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        if buf.remaining() > 0
+            && let Some(byte) = self.peeked.take()
+        {
+            buf.put_slice(&[byte]);
+            return Poll::Ready(Ok(1));
+        }
         let Reading::Behind(left) = self.connection.reading() else {
             let before = buf.filled().len();
             ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
@@ -105,6 +148,20 @@ impl<T: AsyncRead + Unpin> Socket<T> {
         buf.put_slice(sip.filled());
         Poll::Ready(Ok(sip.filled().len()))
     }
+
+    fn read(&mut self, read: io::Result<usize>) -> io::Result<()> {
+        match read {
+            Ok(bytes) => {
+                self.burst += bytes;
+                let counted = self.connection.read(bytes);
+                counted.inspect_err(|_| drop(self.abort()))
+            }
+            Err(error) => {
+                self.connection.failed();
+                Err(error)
+            }
+        }
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
@@ -116,30 +173,30 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
         let this = self.get_mut();
         this.check(cx)?;
         this.connection.waits(cx.waker());
-        if !this.connection.is_http2() {
-            if this.connection.reading() == Reading::Ahead(0) {
-                return Poll::Pending;
-            }
-            if this.burst >= BURST {
-                this.burst = 0;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+        let waits = this.connection.reading() == Reading::Ahead(0);
+        if !this.connection.is_http2() && (waits || this.burst >= BURST) {
+            this.burst = 0;
+            return match this.look(cx) {
+                Ok(Withheld::Nothing) => Poll::Pending,
+                Ok(Withheld::Bytes) if waits => {
+                    // The request wakes the task when it has left.
+                    this.connection.withholds();
+                    Poll::Pending
+                }
+                Ok(Withheld::Bytes) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Ok(Withheld::End) => Poll::Ready(this.read(Ok(0))),
+                Err(error) => Poll::Ready(this.read(Err(error))),
+            };
         }
         match this.poll_io(cx, buf) {
             Poll::Pending => {
                 this.burst = 0;
                 Poll::Pending
             }
-            Poll::Ready(Ok(bytes)) => {
-                this.burst += bytes;
-                let read = this.connection.read(bytes);
-                Poll::Ready(read.inspect_err(|_| drop(this.abort())))
-            }
-            Poll::Ready(Err(error)) => {
-                this.connection.failed();
-                Poll::Ready(Err(error))
-            }
+            Poll::Ready(read) => Poll::Ready(this.read(read)),
         }
     }
 }
