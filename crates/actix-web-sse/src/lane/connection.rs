@@ -59,6 +59,8 @@ pub(crate) struct Connection {
     reading: Cell<Reading>,
     /// There is something to read that waits until the request has left.
     withheld: Cell<bool>,
+    /// The latest request has a body.
+    uploads: Cell<bool>,
     /// The client has sent something behind an open stream.
     spoke: Cell<bool>,
     /// The client has closed its side, or the connection has failed.
@@ -95,6 +97,7 @@ impl Connection {
             waker: RefCell::new(None),
             reading: Cell::new(Reading::Free),
             withheld: Cell::new(false),
+            uploads: Cell::new(false),
             spoke: Cell::new(false),
             hung_up: Cell::new(false),
             requests: Cell::new(0),
@@ -117,8 +120,9 @@ impl Connection {
     pub(crate) fn enter(self: &Rc<Self>, body: Option<usize>) -> UnderWay {
         self.requests.set(self.requests.get() + 1);
         if !self.http2 {
+            self.uploads.set(body != Some(0));
             if let Some(body) = body {
-                self.reading.set(Reading::Ahead(AHEAD.saturating_add(body)));
+                self.reads(Reading::Ahead(AHEAD.saturating_add(body)));
             }
             if !self.spent.get() {
                 // Its bytes queue behind those of the stream that has ended, and may take long.
@@ -217,6 +221,10 @@ impl Connection {
 
     pub(super) const fn reading(&self) -> Reading {
         self.reading.get()
+    }
+
+    pub(super) const fn uploads(&self) -> bool {
+        self.uploads.get()
     }
 
     /// Something has come that may not be read yet. Its task is woken when it may.

@@ -24,6 +24,11 @@ use super::connection::{Connection, Reading, aborted};
 /// go on to 128 KiB, and what came behind a request could not be bounded any more.
 const BURST: usize = 8 * 1024;
 
+/// The same on a connection whose client uploads. actix answers `Connection: close` when a response
+/// leaves before the body of the next request is there, and with less read at a time every client
+/// that sends requests without waiting for the answers would get that.
+const UPLOAD: usize = 64 * 1024;
+
 /// How much is read at once behind an open stream.
 const SIP: usize = 256;
 
@@ -127,6 +132,13 @@ impl<T: AsyncRead + Unpin> Socket<T> {
         }
     }
 
+    fn most_at_once(&self) -> usize {
+        match self.connection.uploads() {
+            true => UPLOAD,
+            false => BURST,
+        }
+    }
+
     /// Reads into what the caller has room for, or little by little behind an open stream.
     fn poll_io(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
         if buf.remaining() > 0
@@ -174,7 +186,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
         this.check(cx)?;
         this.connection.waits(cx.waker());
         let waits = this.connection.reading() == Reading::Ahead(0);
-        if !this.connection.is_http2() && (waits || this.burst >= BURST) {
+        if !this.connection.is_http2() && (waits || this.burst >= this.most_at_once()) {
             this.burst = 0;
             return match this.look(cx) {
                 Ok(Withheld::Nothing) => Poll::Pending,
