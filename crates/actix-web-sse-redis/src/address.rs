@@ -1,4 +1,4 @@
-//! Where Redis is, and how that is told without its password.
+//! The addresses of Redis, and how they appear in messages: without a password.
 
 use redis::{AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, RedisError};
 
@@ -16,14 +16,14 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// Where Redis is, now.
+    /// The address of the primary at this moment.
     pub(crate) async fn resolve(
         &self,
-        patient: &AsyncConnectionConfig,
+        config: &AsyncConnectionConfig,
     ) -> Result<ConnectionInfo, RedisError> {
         match self {
             Self::Redis(info) => Ok(info.clone()),
-            Self::Sentinel(service) => service.primary(patient).await,
+            Self::Sentinel(service) => service.primary(config).await,
         }
     }
 
@@ -35,7 +35,7 @@ impl Target {
     }
 }
 
-/// The addresses of one Redis, tried in turn, and where a cluster's node has sent us instead.
+/// The configured addresses of one Redis, tried in turn, and the target of a cluster's redirection.
 pub(crate) struct Addresses {
     listed: Vec<Target>,
     current: usize,
@@ -70,8 +70,8 @@ impl Addresses {
         self.redirected.clone().map(Target::Redis).or_else(listed)
     }
 
-    /// A connection failed or ended: what to try now. Says whether that is a redirection, which
-    /// needs no wait.
+    /// Selects the next address after a connection failed or ended. True for a redirection, which
+    /// is followed without a wait.
     pub(crate) fn failed(&mut self, error: &RedisError) -> bool {
         let moved_to = error
             .redirect_node()
@@ -83,7 +83,7 @@ impl Addresses {
             && let Some(target) = self.target()
         {
             let info = target.info();
-            let addr = sentinel::elsewhere(info.addr(), host, port);
+            let addr = sentinel::with_host(info.addr(), host, port);
             self.redirected = Some(info.clone().set_addr(addr));
             return true;
         }
@@ -93,7 +93,7 @@ impl Addresses {
         false
     }
 
-    /// Where, for a person: host and port and no more.
+    /// The current address for a message: host and port only.
     pub(crate) fn name(&self) -> String {
         match self.target() {
             Some(Target::Redis(info)) => info.addr().to_string(),
@@ -102,19 +102,19 @@ impl Addresses {
         }
     }
 
-    /// An error for a person. The client does not put passwords into its messages; should it, they
-    /// are taken out.
-    pub(crate) fn tell(&self, error: &RedisError) -> String {
-        let mut told = error.to_string();
+    /// An error for a message. The client does not put passwords into its errors; if it did, they
+    /// would be replaced here.
+    pub(crate) fn describe(&self, error: &RedisError) -> String {
+        let mut text = error.to_string();
         let passwords = self
             .listed
             .iter()
             .filter_map(|target| target.info().redis_settings().password())
             .filter(|password| !password.is_empty());
         for password in passwords {
-            told = told.replace(password, "…");
+            text = text.replace(password, "…");
         }
-        told
+        text
     }
 }
 
@@ -125,8 +125,7 @@ fn fault(why: &str) -> StartError {
     }
 }
 
-/// What a URL leads to. The client's own message is left out: nothing of the URL may get into
-/// one.
+/// Parses one URL. The client's own message is left out, for it could contain parts of the URL.
 fn target(url: &str, config: &RedisConfig) -> Result<Target, StartError> {
     let split = sentinel::parts(url);
     let (url, service) = match &split {
@@ -141,8 +140,8 @@ fn target(url: &str, config: &RedisConfig) -> Result<Target, StartError> {
             "this kind of URL needs a feature of the crate: rustls",
         ));
     }
-    // Scripts in a cluster, and more than one database, exclude each other; Redis says so.
-    let info = config.tls.equip(info)?;
+    // A cluster has one database; Redis refuses another one itself.
+    let info = config.tls.apply(info)?;
     Ok(match service {
         Some(service) => Target::Sentinel(Service::new(service, info)),
         None => Target::Redis(info),
@@ -172,17 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn a_sentinel_is_named_with_what_it_watches_over() {
+    fn a_sentinel_is_named_with_its_service() {
         let addresses = addresses("redis+sentinel://me:hunter2@a/main");
         assert_eq!(addresses.name(), "a:26379/main");
     }
 
     #[test]
-    fn a_password_is_told_to_nobody() {
+    fn a_password_is_in_no_name_and_no_message() {
         let addresses = addresses("redis://me:hunter2@a:1");
         assert_eq!(addresses.name(), "a:1");
         let error = make_extension_error("X".to_owned(), Some("for hunter2".to_owned()));
-        assert!(!addresses.tell(&error).contains("hunter2"));
+        assert!(!addresses.describe(&error).contains("hunter2"));
         let refused = Addresses::parse(&RedisConfig::at("redis//:hunter2@a"))
             .err()
             .unwrap();
@@ -191,7 +190,7 @@ mod tests {
 
     #[test]
     #[cfg(not(feature = "rustls"))]
-    fn tls_without_the_feature_is_told() {
+    fn tls_without_the_feature_is_an_error() {
         let refused = Addresses::parse(&RedisConfig::at("rediss://a"))
             .err()
             .unwrap();

@@ -1,8 +1,7 @@
 use std::time::Duration;
 
-/// How long to wait before the next attempt to connect: twice as long each time, up to a bound,
-/// and by chance between half of that and all of it, so that the nodes of a fleet do not come
-/// back in step.
+/// The wait before the next attempt to connect: it doubles up to a bound, with jitter between half
+/// of it and all of it, so that the nodes of a fleet do not reconnect at the same moment.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     least: Duration,

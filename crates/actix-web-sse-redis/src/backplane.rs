@@ -1,4 +1,4 @@
-//! The backplane itself: a handle of the thread that speaks with Redis.
+//! The backplane's handle: it sends requests to the thread that talks to Redis.
 
 use std::{
     fmt,
@@ -20,26 +20,26 @@ use tokio::{
 
 use crate::{
     config::{RedisConfig, UserLimits},
-    engine::{self, LinkChange},
     error::StartError,
-    ledger::Ledger,
+    known_revocations::KnownRevocations,
     limits::RedisUserLimits,
     node::{Node, Question},
     request::{Publication, Request},
     revocations::RedisRevocations,
     stats::{Gauges, Pending},
+    task::{self, LinkChange},
     tickets::RedisTickets,
 };
 
-/// Who hears of the connection.
+/// The callback for changes of the connection.
 pub(crate) type Listener = Option<Box<dyn Fn(&LinkChange) + Send>>;
 
-/// A hub's part in what several nodes share through Redis Streams. A handle: clones are the same
-/// backplane. One hub can have it.
+/// Connects one hub to the hubs of other nodes through Redis Streams. A handle: clones refer to the
+/// same backplane. One hub can use it.
 ///
-/// It has a thread of its own, for the connections have to outlive any worker of actix, and to be
-/// read while workers are busy. The thread ends when the hub, the store of tickets and every other
-/// handle are gone.
+/// It has its own thread, because its connections must outlive every worker of actix and must be
+/// read while workers are busy. The thread ends when the hub, the stores and every other handle are
+/// dropped.
 #[derive(Clone)]
 pub struct RedisBackplane {
     shared: Arc<Shared>,
@@ -48,7 +48,7 @@ pub struct RedisBackplane {
 struct Shared {
     requests: mpsc::UnboundedSender<Request>,
     gauges: Arc<Gauges>,
-    ledger: Arc<Ledger>,
+    known: Arc<KnownRevocations>,
     config: RedisConfig,
     started: Instant,
 }
@@ -62,20 +62,21 @@ impl fmt::Debug for RedisBackplane {
 }
 
 impl RedisBackplane {
-    /// Connects. Blocks until that is done or has failed, at most about three times
-    /// `connect_timeout` and `answer_timeout` for each address; with `start_degraded` it returns at once.
+    /// Connects. Blocks until the connection is made or has failed, at most about three times
+    /// `connect_timeout` plus `answer_timeout` for each address. With `start_degraded` it returns at
+    /// once.
     ///
     /// # Errors
-    /// [`StartError`]: a setting that cannot be, or no Redis.
+    /// [`StartError`]: an invalid setting, or Redis cannot be reached.
     pub fn connect(config: RedisConfig) -> Result<Self, StartError> {
         Self::start(config, None)
     }
 
-    /// As [`connect`](Self::connect); the listener hears when Redis is lost and found again. It
-    /// is called on the backplane's thread and must not block.
+    /// Like [`connect`](Self::connect). The listener is called when the connection is lost and when
+    /// it is made again, on the backplane's thread; it must not block.
     ///
     /// # Errors
-    /// As `connect`.
+    /// The same as `connect`.
     pub fn connect_observed(
         config: RedisConfig,
         listener: impl Fn(&LinkChange) + Send + 'static,
@@ -87,15 +88,15 @@ impl RedisBackplane {
         config.check()?;
         let (requests, inbox) = mpsc::unbounded_channel();
         let gauges = Arc::new(Gauges::default());
-        let ledger = Arc::new(Ledger::default());
-        let (first, first_word) = sync_channel(1);
-        let node = Node::new(config.clone(), Arc::clone(&gauges), Arc::clone(&ledger));
-        engine::spawn(node, inbox, listener, first)?;
+        let known = Arc::new(KnownRevocations::default());
+        let (first, start_result) = sync_channel(1);
+        let node = Node::new(config.clone(), Arc::clone(&gauges), Arc::clone(&known));
+        task::spawn(node, inbox, listener, first)?;
         if !config.start_degraded {
-            // Two connections each, and a Sentinel's.
+            // Two connections for each address, and one to a Sentinel.
             let addresses = u32::try_from(config.redis.parts().count()).unwrap_or(1);
             let limit = (config.connect_timeout + config.answer_timeout) * 3 * addresses.max(1);
-            first_word.recv_timeout(limit).unwrap_or_else(|error| {
+            start_result.recv_timeout(limit).unwrap_or_else(|error| {
                 let why = match error {
                     RecvTimeoutError::Timeout => format!("no answer within {limit:?}"),
                     RecvTimeoutError::Disconnected => "the thread ended".to_owned(),
@@ -107,21 +108,21 @@ impl RedisBackplane {
             shared: Arc::new(Shared {
                 requests,
                 gauges,
-                ledger,
+                known,
                 config,
                 started: Instant::now(),
             }),
         })
     }
 
-    /// How it is, now: for a readiness check, say.
+    /// The current state, for a readiness check for example.
     #[must_use]
     pub fn stats(&self) -> BackplaneStats {
         Backplane::stats(self)
     }
 
     /// A store of used tickets for [`PolicyBuilder::ticket_store`], shared by all nodes: a
-    /// single-use ticket opens one stream, whichever node it is shown to.
+    /// single-use ticket opens one stream, on whichever node it is used.
     ///
     /// [`PolicyBuilder::ticket_store`]: actix_web_sse::protect::PolicyBuilder::ticket_store
     #[must_use]
@@ -129,22 +130,23 @@ impl RedisBackplane {
         RedisTickets::new(self.shared.requests.clone())
     }
 
-    /// For [`PolicyBuilder::revocation_store`]: what one node revokes, all refuse.
+    /// A store for [`PolicyBuilder::revocation_store`]: every node refuses credentials that one node
+    /// has revoked.
     ///
     /// [`PolicyBuilder::revocation_store`]: actix_web_sse::protect::PolicyBuilder::revocation_store
     #[must_use]
     pub fn revocations(&self) -> RedisRevocations {
         RedisRevocations {
             requests: self.shared.requests.clone(),
-            ledger: Arc::clone(&self.shared.ledger),
+            known: Arc::clone(&self.shared.known),
             gauges: Arc::clone(&self.shared.gauges),
             started: self.shared.started,
             grace: self.shared.config.revocation_grace,
         }
     }
 
-    /// For [`PolicyBuilder::user_limit_store`]: `per_user` then counts the streams of all nodes
-    /// together. `None` if the configuration says `per-node`.
+    /// A store for [`PolicyBuilder::user_limit_store`]: `per_user` then counts the streams of all
+    /// nodes together. `None` if `user_limits` is `per-node`.
     ///
     /// [`PolicyBuilder::user_limit_store`]: actix_web_sse::protect::PolicyBuilder::user_limit_store
     #[must_use]
@@ -157,7 +159,7 @@ impl RedisBackplane {
     }
 
     fn ask(&self, request: Request) {
-        // The thread ends only when nobody is left to ask.
+        // The thread ends only after every sender is dropped.
         let _ = self.shared.requests.send(request);
     }
 }
@@ -165,7 +167,7 @@ impl RedisBackplane {
 impl Backplane for RedisBackplane {
     fn start(&self, sink: Sink) {
         if let Some(epoch) = self.shared.gauges.epoch() {
-            // A name of ours always fits.
+            // An epoch of this crate has a valid form.
             let _ = sink.epoch(&epoch);
         }
         self.ask(Request::Start(sink));
@@ -175,14 +177,14 @@ impl Backplane for RedisBackplane {
         let max = self.shared.config.max_pending;
         let Some(pending) = Pending::new(&self.shared.gauges, max) else {
             self.shared.gauges.unpublished.fetch_add(1, Relaxed);
-            let why = format!("{max} publications wait for Redis already");
+            let why = format!("{max} publications already wait for Redis (max_pending)");
             return Box::pin(async { Err(BackplaneError::new(why)) });
         };
         let (reply, answer) = oneshot::channel();
         let publication = Publication::new(topic, event, reply, pending);
         self.ask(Request::Publish(publication));
         Box::pin(async {
-            let broken = || "the connection broke; Redis may have taken the event all the same";
+            let broken = || "the connection broke; Redis may have stored the event nevertheless";
             match answer.await {
                 Ok(answer) => answer.map_err(BackplaneError::new),
                 Err(_) => Err(BackplaneError::new(broken())),
@@ -201,7 +203,7 @@ impl Backplane for RedisBackplane {
             after,
             reply,
         }));
-        // Through a short outage the stream waits; after a long one its client comes back.
+        // The stream waits through a short outage; in a longer one its client reconnects.
         let limit = self.shared.config.answer_timeout * 2;
         Box::pin(async move {
             match timeout(limit, answer).await {

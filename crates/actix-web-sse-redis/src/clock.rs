@@ -1,11 +1,11 @@
-//! Redis's clock, as this process knows it.
+//! An estimate of Redis's clock.
 
 use std::time::{Duration, Instant};
 
-/// For how long an estimate is good enough: the clocks of machines drift, and are set.
+/// How long an estimate is used: clocks drift and are set.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// What Redis's clock showed at a moment of this process.
+/// The time of Redis's clock at an instant of this process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     then: Instant,
@@ -13,9 +13,9 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// What Redis says, in microseconds, taken for the moment of the question: so a slow answer
-    /// makes events look older than they are, and never younger. Of two answers the one that came
-    /// faster, unless it is old.
+    /// Combines an estimate with a new answer (`micros`), which is taken as the time when the
+    /// question was sent: a slow answer makes events look older, never younger. The answer with the
+    /// shorter delay is kept unless it is old.
     pub(crate) fn better(known: Option<Self>, asked: Instant, micros: u64) -> Self {
         let new = Self {
             then: asked,
@@ -32,7 +32,7 @@ impl Clock {
         self.then.elapsed() > FRESH
     }
 
-    /// What it shows now.
+    /// The estimated time, in microseconds since the Unix epoch.
     pub(crate) fn micros(self) -> u64 {
         let passed = u64::try_from(self.then.elapsed().as_micros()).unwrap_or_default();
         self.micros.saturating_add(passed)
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn the_faster_answer_is_believed_until_it_is_old() {
+    fn the_faster_answer_is_kept_until_it_is_old() {
         // Asked two seconds ago, answered at once.
         let fast = Clock::better(None, ago(2), 100 * SECOND);
         // Asked a second ago; the answer took half a second on its way to Redis.

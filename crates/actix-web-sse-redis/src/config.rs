@@ -4,11 +4,11 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{error::StartError, tls::RedisTls};
 
-/// Where Redis is: `redis://user:password@host:port/db`, `rediss://…` for TLS (the feature
-/// `rustls`), `unix:///path`; or where a Sentinel is that knows, and the name of what it watches
-/// over: `redis+sentinel://user:password@sentinel:26379/service/db`, with the user and password of
-/// Redis. Several, parted by commas, are tried in turn. Shown nowhere, for there may be a password
-/// in it.
+/// The URL of Redis: `redis://user:password@host:port/db`, `rediss://…` for TLS (feature
+/// `rustls`) or `unix:///path`; or a Sentinel and the name of its service:
+/// `redis+sentinel://user:password@sentinel:26379/service/db`, with the user and password of Redis.
+/// Several URLs, separated by commas, are tried in turn. `Debug` hides it, because it can contain a
+/// password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl(Box<str>);
 
@@ -52,26 +52,26 @@ impl<'de> Deserialize<'de> for RedisUrl {
 pub struct RedisConfig {
     /// Where Redis is. Default `redis://127.0.0.1:6379`.
     pub redis: RedisUrl,
-    /// Certificates for `rediss://`. Default: Redis's has to come from an authority that the
-    /// operating system believes, and none is shown to it.
+    /// Certificates for `rediss://`. Default: the authorities of the operating system are trusted,
+    /// and no client certificate is sent.
     pub tls: RedisTls,
-    /// Begins the names of all keys: nodes with the same one share a hub. Default `sse`.
+    /// The prefix of all keys. Nodes with the same namespace share a hub. Default `sse`.
     pub namespace: String,
-    /// How many events of a topic Redis keeps, at the least; up to a hundred more may stay.
-    /// Default 10 000.
+    /// The minimum number of events of a topic that Redis keeps; trimming is approximate and leaves
+    /// up to a hundred more. Default 10 000.
     pub keep_events: usize,
     /// How long Redis keeps a topic after its last event. Default 10 min.
     #[serde(with = "humantime_serde")]
     pub keep_age: Duration,
-    /// How many events a client may have missed and still be served from Redis; above, it is told
-    /// of a gap. Default 10 000.
+    /// The most events that are replayed to a client from Redis. A client that needs more gets a
+    /// `reset` with the reason `gap`. Default 10 000.
     pub history_events: usize,
-    /// Start although Redis cannot be reached. Default false.
+    /// Whether to start when Redis cannot be reached. Default false.
     pub start_degraded: bool,
-    /// How long a connection may take. Default 5 s.
+    /// The time limit for making a connection. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
-    /// How long an answer may take. Default 5 s.
+    /// The time limit for an answer. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub answer_timeout: Duration,
     /// The wait before the second attempt to connect; it doubles from there. Default 100 ms.
@@ -80,18 +80,18 @@ pub struct RedisConfig {
     /// The longest wait between attempts to connect. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub backoff_most: Duration,
-    /// How many publications may wait for Redis; further ones are refused. Default 10 000.
+    /// The most publications that wait for Redis; further ones fail. Default 10 000.
     pub max_pending: usize,
-    /// How many revocations may wait for Redis; further ones never reach the other nodes, which is
-    /// counted. Default 100 000.
+    /// The most control messages (revocations and ended streams) that wait for Redis. Further ones
+    /// do not reach the other nodes and are counted as lost. Default 100 000.
     pub max_pending_revocations: usize,
-    /// For how long a node that hears nothing from Redis goes by the revocations that it knows.
-    /// After that it refuses credentials that could have been revoked. Default: without limit.
+    /// How long a node without an answer from Redis relies on the revocations that it knows. After
+    /// that it refuses credentials that could have been revoked (503). Default: no limit.
     #[serde(with = "humantime_serde")]
     pub revocation_grace: Option<Duration>,
-    /// For how long a node is believed to be alive after its last word, which it says three times
-    /// as often. If it dies, the streams of its resumable tickets and of its users count no more
-    /// after that. Default 30 s.
+    /// The lifetime of a node's lease, which the node renews every third of it. When the lease of a
+    /// node has expired, the streams of its resumable tickets and of its users are no longer
+    /// counted. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
     /// How the streams of a user are counted
@@ -104,12 +104,12 @@ pub struct RedisConfig {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum UserLimits {
-    /// Each node counts its own: a user can have the limit on each of them.
+    /// Each node counts its own streams: a user can reach the limit on each of them.
     #[default]
     PerNode,
-    /// All nodes together; while Redis cannot be asked, each node its own.
+    /// All nodes count together; while Redis does not answer, each node counts its own streams.
     Shared,
-    /// All nodes together; while Redis cannot be asked, no user is let in (503).
+    /// All nodes count together; while Redis does not answer, streams of users are refused (503).
     SharedOrRefuse,
 }
 
@@ -137,7 +137,7 @@ impl Default for RedisConfig {
 }
 
 impl RedisConfig {
-    /// The defaults, with a Redis of one's own.
+    /// The defaults with this URL.
     #[must_use]
     pub fn at(redis: impl Into<RedisUrl>) -> Self {
         Self {
@@ -152,7 +152,7 @@ impl RedisConfig {
             Err(StartError::Setting { key, why })
         };
         if self.namespace.is_empty() || self.namespace.contains(['{', '}']) {
-            return wrong("namespace", "must be there, without { and }");
+            return wrong("namespace", "must not be empty or contain { or }");
         }
         for (key, value) in [
             ("keep_events", self.keep_events),
@@ -180,22 +180,22 @@ impl RedisConfig {
         if self.lease < Duration::from_secs(1) {
             return wrong("lease", "must be at least 1 s");
         }
-        // It asks every second, and an answer may take a while.
+        // The reader asks every second, and an answer takes some time.
         if self
             .revocation_grace
             .is_some_and(|grace| grace < Duration::from_secs(2))
         {
             return wrong("revocation_grace", "must be at least 2 s, or left out");
         }
-        // Half of it is what an outage may last before a node has to suppose that it missed
-        // something: it should be longer than a restart.
+        // After an outage of half of it a node assumes a gap, so it should be
+        // longer than a restart of Redis.
         if self.keep_age < Duration::from_secs(10) {
             return wrong("keep_age", "must be at least 10 s");
         }
         Ok(())
     }
 
-    /// `keep_age` for a command.
+    /// `keep_age` in milliseconds, for a command.
     pub(crate) fn keep_millis(&self) -> u64 {
         u64::try_from(self.keep_age.as_millis()).unwrap_or(u64::MAX / 2000)
     }
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_sound() {
+    fn the_defaults_are_valid() {
         assert_eq!(RedisConfig::default().check(), Ok(()));
     }
 
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_names_what_it_changes() {
+    fn a_section_overrides_only_its_settings() {
         let config: RedisConfig =
             toml::from_str("redis = \"redis://a, redis://b\"\nkeep_age = \"1h\"\n").unwrap();
         assert_eq!(config.keep_age, Duration::from_secs(3600));
@@ -229,12 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_told_by_its_key() {
+    fn an_invalid_setting_is_named_by_its_key() {
         let config = RedisConfig {
             keep_events: 0,
             ..RedisConfig::default()
         };
-        let told = config.check().unwrap_err().to_string();
-        assert_eq!(told, "backplane.keep_events: must be at least 1");
+        let message = config.check().unwrap_err().to_string();
+        assert_eq!(message, "backplane.keep_events: must be at least 1");
     }
 }

@@ -1,26 +1,28 @@
-//! What can be wrong at the start.
+//! Errors of the start.
 
 use std::{error::Error, fmt};
 
-/// The backplane cannot start. It holds no secret: not the URL with its password.
+/// The backplane cannot start. The messages contain no secret: never a URL with its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A setting cannot be.
+    /// A setting is invalid.
+    #[non_exhaustive]
     Setting {
         /// Its name in the configuration.
         key: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// Redis cannot be reached, or refuses.
+    /// Redis cannot be reached, or refuses the connection.
+    #[non_exhaustive]
     Redis {
-        /// Where it was sought.
+        /// The addresses that were tried.
         at: String,
-        /// What happened.
+        /// The errors.
         why: String,
     },
-    /// There is no thread to be had.
+    /// The thread or its runtime cannot be created, or has ended.
     Thread(String),
 }
 

@@ -1,5 +1,5 @@
-//! The names of the keys. All of a namespace's lie in one slot of a cluster, for a script touches
-//! several of them.
+//! The names of the keys. All keys of a namespace share a hash tag and so one slot of a cluster,
+//! because a script uses several of them.
 
 /// The keys of a namespace.
 #[derive(Debug, Clone)]
@@ -19,12 +19,12 @@ impl Keys {
         format!("{}head", self.prefix)
     }
 
-    /// A stream: what all nodes are to do.
+    /// A stream: control messages to all nodes.
     pub(crate) fn control(&self) -> String {
         format!("{}control", self.prefix)
     }
 
-    /// A stream with which a node interrupts its own reading.
+    /// A stream that a node writes to interrupt its own blocking read.
     pub(crate) fn wake(&self, node: &str) -> String {
         format!("{}wake:{node}", self.prefix)
     }
@@ -34,28 +34,28 @@ impl Keys {
         format!("{}topic:{topic}", self.prefix)
     }
 
-    /// The topic whose key this is.
+    /// The topic of a key.
     pub(crate) fn topic_of<'a>(&self, key: &'a str) -> Option<&'a str> {
         key.strip_prefix(&self.prefix)?.strip_prefix("topic:")
     }
 
-    /// Who was revoked: a sorted set of users by the number of the revocation, one by when it is
-    /// over, and a hash of the moments up to which.
+    /// Revocations: a sorted set of users by the number of the revocation, one by its expiry, and a
+    /// hash of the times up to which credentials are revoked.
     pub(crate) fn revoked(&self) -> [String; 3] {
         ["revoked", "revoked:over", "revoked:until"].map(|name| format!("{}{name}", self.prefix))
     }
 
-    /// A sorted set: which nodes are alive, and until when.
+    /// A sorted set: the nodes by the expiry of their lease.
     pub(crate) fn nodes(&self) -> String {
         format!("{}nodes", self.prefix)
     }
 
-    /// A hash: how many streams of a user each node has.
+    /// A hash: the number of a user's streams on each node.
     pub(crate) fn user(&self, user: &str) -> String {
         format!("{}user:{user}", self.prefix)
     }
 
-    /// A ticket that was used.
+    /// A used ticket.
     pub(crate) fn ticket(&self, id: &[u8; 16]) -> String {
         format!("{}ticket:{:032x}", self.prefix, u128::from_be_bytes(*id))
     }

@@ -1,4 +1,4 @@
-//! How many streams a user has, on all nodes together.
+//! User limits that are shared by all nodes.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     request::{LimitRequest, Request},
 };
 
-/// How long a stream waits to be counted, at most. A Redis that takes longer counts as not there.
+/// The most time that a stream waits to be counted. A slower Redis counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Counts the streams of each user on all nodes together ([`RedisBackplane::user_limits`]).
@@ -31,17 +31,17 @@ impl fmt::Debug for RedisUserLimits {
     }
 }
 
-/// A stream that is counted, until this is dropped.
-struct Held {
+/// A stream that is counted until this is dropped.
+struct CountedStream {
     requests: mpsc::UnboundedSender<Request>,
     user: Arc<str>,
 }
 
-impl Drop for Held {
+impl Drop for CountedStream {
     fn drop(&mut self) {
         let user = Arc::clone(&self.user);
-        // No thread, nothing to be told.
-        let _ = self.requests.send(Request::LetGo(user));
+        // The thread may have ended; then nothing is counted.
+        let _ = self.requests.send(Request::ReleaseUser(user));
     }
 }
 
@@ -58,10 +58,10 @@ impl UserLimitStore for RedisUserLimits {
                 (Some(false), _) => return Err(NoUserSlot::Full),
                 (None, UserLimits::SharedOrRefuse) => return Err(NoUserSlot::Unavailable),
                 (None, UserLimits::Shared | UserLimits::PerNode) => {
-                    let _ = self.requests.send(Request::Hold(Arc::clone(user)));
+                    let _ = self.requests.send(Request::CountUser(Arc::clone(user)));
                 }
             }
-            Ok(UserSlot::new(Held {
+            Ok(UserSlot::new(CountedStream {
                 requests: self.requests.clone(),
                 user: Arc::clone(user),
             }))

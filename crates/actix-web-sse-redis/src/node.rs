@@ -1,5 +1,5 @@
-//! What one node knows: its hub, its topics and how far it has read them. It outlives
-//! connections; everything in it is touched by the backplane's own thread alone.
+//! The state of one node: its hub, its topics and its reading positions. It outlives connections
+//! and is used by the backplane's thread only.
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -14,18 +14,18 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     clock::Clock,
     config::RedisConfig,
-    following::{Following, Link},
-    held::TicketId,
-    hello::Hello,
-    holdings::Holdings,
+    control::ControlMessage,
+    cursor::{Cursors, Link},
+    entry::Entry,
+    handshake::Handshake,
     keys::Keys,
-    ledger::Ledger,
-    record::Entry,
+    known_revocations::KnownRevocations,
+    lease::TicketId,
+    node_counts::NodeCounts,
     stats::Gauges,
-    words::Word,
 };
 
-/// Somebody wants to know what was missed.
+/// A request for the events after a number.
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) topics: Vec<Arc<str>>,
@@ -33,7 +33,7 @@ pub(crate) struct Question {
     pub(crate) reply: oneshot::Sender<Result<History, String>>,
 }
 
-/// A numbering, and the number after which it began.
+/// An epoch, and the number after which it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Epoch {
     pub(crate) name: String,
@@ -43,71 +43,75 @@ pub(crate) struct Epoch {
 pub(crate) struct Node {
     pub(crate) config: RedisConfig,
     pub(crate) keys: Keys,
-    /// Tells this process from the others.
+    /// Identifies this process among the nodes.
     pub(crate) id: String,
     pub(crate) gauges: Arc<Gauges>,
     sink: OnceCell<Sink>,
-    pub(crate) following: RefCell<Following>,
+    pub(crate) cursors: RefCell<Cursors>,
     /// Topics to follow or to leave, in order.
     changes: RefCell<Vec<(Arc<str>, bool)>>,
     epoch: RefCell<Option<Epoch>>,
     questions: RefCell<VecDeque<Question>>,
-    pub(crate) words: RefCell<VecDeque<Word>>,
-    /// A word waits.
-    pub(crate) telling: Notify,
-    /// Streams of resumable tickets, with how long these live on.
-    pub(crate) tickets: RefCell<Holdings<TicketId, Duration>>,
-    /// Streams of users, where those are counted on all nodes.
-    pub(crate) users: RefCell<Holdings<Arc<str>, ()>>,
-    /// Redis is to be told how many there are.
-    pub(crate) owing: Notify,
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) control_queue: RefCell<VecDeque<ControlMessage>>,
+    /// Notified when a control message is queued.
+    pub(crate) control_queued: Notify,
+    /// Streams of resumable tickets, with the lifetime of the ticket after its last stream.
+    pub(crate) tickets: RefCell<NodeCounts<TicketId, Duration>>,
+    /// Streams of users, where all nodes count together.
+    pub(crate) users: RefCell<NodeCounts<Arc<str>, ()>>,
+    /// Notified when a count must be sent.
+    pub(crate) counts_dirty: Notify,
+    pub(crate) known: Arc<KnownRevocations>,
     /// The number of the last revocation that was learned from Redis.
     pub(crate) last_revoked: Cell<u64>,
-    /// Topics have been joined: questions may be ready.
+    /// Notified when topics have been joined: questions may be ready.
     pub(crate) joined: Notify,
     /// The last ID that was read of the control stream.
     pub(crate) control: RefCell<Option<String>>,
     /// The last number that was written to, and read from, the stream that wakes the reader.
     pub(crate) woken: Cell<u64>,
     pub(crate) wake_read: Cell<u64>,
-    /// When the reader last had an answer.
-    heard: Cell<Option<Instant>>,
+    /// When the reader last got an answer.
+    last_answer: Cell<Option<Instant>>,
     clock: Cell<Option<Clock>>,
 }
 
 impl Node {
-    pub(crate) fn new(config: RedisConfig, gauges: Arc<Gauges>, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        config: RedisConfig,
+        gauges: Arc<Gauges>,
+        known: Arc<KnownRevocations>,
+    ) -> Self {
         Self {
             keys: Keys::new(&config.namespace),
             id: format!("{:016x}", fastrand::u64(..)),
             config,
             gauges,
             sink: OnceCell::new(),
-            following: RefCell::default(),
+            cursors: RefCell::default(),
             changes: RefCell::default(),
             epoch: RefCell::default(),
             questions: RefCell::default(),
-            words: RefCell::default(),
-            telling: Notify::new(),
+            control_queue: RefCell::default(),
+            control_queued: Notify::new(),
             tickets: RefCell::default(),
             users: RefCell::default(),
-            owing: Notify::new(),
-            ledger,
+            counts_dirty: Notify::new(),
+            known,
             last_revoked: Cell::new(0),
             joined: Notify::new(),
             control: RefCell::default(),
             woken: Cell::new(0),
             wake_read: Cell::new(0),
-            heard: Cell::new(None),
+            last_answer: Cell::new(None),
             clock: Cell::new(None),
         }
     }
 
-    /// The hub is there.
+    /// Attaches the hub.
     pub(crate) fn start(&self, sink: Sink) {
         if let Some(epoch) = &*self.epoch.borrow() {
-            // A name of ours always fits.
+            // An epoch of this crate has a valid form.
             let _ = sink.epoch(&epoch.name);
         }
         let _ = self.sink.set(sink);
@@ -118,7 +122,7 @@ impl Node {
         self.sink.get()
     }
 
-    /// Asks the hub what has changed; whether anything has.
+    /// Takes changed topics from the hub; returns whether there were any.
     pub(crate) fn notice_changes(&self) -> bool {
         let new = self.sink().map(Sink::changes).unwrap_or_default();
         let any = !new.is_empty();
@@ -131,38 +135,38 @@ impl Node {
         self.changes.borrow().iter().any(|(_, follow)| *follow)
     }
 
-    /// Joins and leaves topics. Nothing above this number has been delivered yet: so a stream of
-    /// several topics gets everything in order.
+    /// Joins and leaves topics. Nothing above `newest` has been delivered yet, so a stream of
+    /// several topics gets all events in order.
     pub(crate) fn join(&self, newest: u64) {
         let changes = self.changes.take();
         if changes.is_empty() {
             return;
         }
-        // A topic that is left and joined again is read on from where it was: a stream of it may
-        // have got something meanwhile, and is to get what comes next.
+        // A topic that is left and joined again is read on from its old position: a stream of it may
+        // have got events meanwhile and must get the next ones.
         let mut left = HashMap::new();
         for (topic, follow) in changes {
-            let mut following = self.following.borrow_mut();
+            let mut cursors = self.cursors.borrow_mut();
             if follow {
                 let last = left.remove(&topic).unwrap_or(newest);
-                following.join(Arc::clone(&topic), last);
-                drop(following);
+                cursors.join(Arc::clone(&topic), last);
+                drop(cursors);
                 if let Some(sink) = self.sink() {
                     sink.followed(&topic, last);
                 }
-            } else if let Some(last) = following.leave(&topic) {
+            } else if let Some(last) = cursors.leave(&topic) {
                 left.insert(topic, last);
             }
         }
-        let topics = self.following.borrow().len() as u64;
+        let topics = self.cursors.borrow().len() as u64;
         self.gauges.topics.store(topics, Relaxed);
         self.joined.notify_one();
     }
 
-    /// Leaves topics, for which no number is needed; all of them if the hub is gone.
+    /// Leaves topics, which needs no number; all of them if the hub is dropped.
     pub(crate) fn leave(&self) {
         if self.sink().is_some_and(|sink| !sink.is_open()) {
-            self.following.take();
+            self.cursors.take();
         }
         self.join(0);
     }
@@ -171,7 +175,7 @@ impl Node {
         self.epoch.borrow().clone()
     }
 
-    /// Takes note of the numbering in force. A new one ends all streams, and each client is told.
+    /// Sets the current epoch. A new one ends all streams, and each client gets a `reset`.
     pub(crate) fn set_epoch(&self, name: &str, base: u64) {
         let known = self.epoch.borrow().as_ref().map(|epoch| epoch.name == name);
         if known == Some(true) {
@@ -179,99 +183,99 @@ impl Node {
         }
         if known == Some(false) {
             self.gauges.resets.fetch_add(1, Relaxed);
-            self.tell_again(0);
+            self.repeat_revocations(0);
         }
         self.gauges.set_epoch(name);
         self.epoch.replace(Some(Epoch {
             name: name.to_owned(),
             base,
         }));
-        self.following.borrow_mut().forget_read();
+        self.cursors.borrow_mut().forget_read();
         let Some(sink) = self.sink() else { return };
         let _ = sink.epoch(name);
-        // Numbers go on rising from one numbering to the next, and so does reading.
-        let places = self.following.borrow().places_owned();
-        for (topic, last) in places {
+        // Numbers rise across epochs, so reading goes on from the same positions.
+        let positions = self.cursors.borrow().positions_owned();
+        for (topic, last) in positions {
             sink.followed(&topic, last);
         }
     }
 
-    /// Redis has acknowledged an event. Should it lose that later, this node finds it out, even if
-    /// none has read it.
+    /// Notes an event that Redis has acknowledged, so that this node detects if Redis loses it later,
+    /// even before any node has read it.
     pub(crate) fn acknowledged(&self, epoch: &str, base: u64, topic: &Arc<str>, number: u64) {
-        // An answer from before a change that is known already is not to turn it back.
+        // An answer from before a newer epoch must not restore the old one.
         if self.epoch().is_none_or(|known| number > known.base) {
             self.set_epoch(epoch, base);
-            self.following.borrow_mut().saw_entry(topic, number);
+            self.cursors.borrow_mut().saw_entry(topic, number);
         }
     }
 
-    /// Takes note of Redis's clock and numbering.
-    pub(crate) fn note(&self, hello: &Hello) {
+    /// Applies the clock, the epoch and the revocations of a handshake.
+    pub(crate) fn note(&self, handshake: &Handshake) {
         self.clock.set(Some(Clock::better(
             self.clock.get(),
-            hello.asked,
-            hello.now,
+            handshake.asked,
+            handshake.now,
         )));
-        self.set_epoch(&hello.epoch, hello.base);
-        self.catch_up(hello);
+        self.set_epoch(&handshake.epoch, handshake.base);
+        self.catch_up(handshake);
     }
 
-    /// A connection has been made.
-    pub(crate) fn greet(&self, hello: &Hello) {
-        self.note(hello);
+    /// Applies the handshake of a new connection.
+    pub(crate) fn connected(&self, handshake: &Handshake) {
+        self.note(handshake);
         self.control
             .borrow_mut()
-            .get_or_insert_with(|| hello.control.clone());
-        self.following.borrow_mut().saw(hello.newest);
+            .get_or_insert_with(|| handshake.control.clone());
+        self.cursors.borrow_mut().saw(handshake.newest);
         if self.was_away() {
-            let topics = self.following.borrow().places_owned();
+            let topics = self.cursors.borrow().positions_owned();
             for (topic, _) in topics {
-                self.lose(&topic, hello.newest);
-                self.following.borrow_mut().join(topic, hello.newest);
+                self.report_gap(&topic, handshake.newest);
+                self.cursors.borrow_mut().join(topic, handshake.newest);
             }
         }
-        self.hear();
+        self.heard();
     }
 
-    /// Whether the reader has had no answer for so long that what was published meanwhile may
+    /// Whether the reader has been without an answer for so long that events published meanwhile may
     /// have expired.
     pub(crate) fn was_away(&self) -> bool {
-        let away = self.heard.get().map(|heard| heard.elapsed());
+        let away = self.last_answer.get().map(|heard| heard.elapsed());
         away.is_some_and(|away| away > self.config.keep_age / 2)
     }
 
-    /// Redis has answered the reader.
-    pub(crate) fn hear(&self) {
-        self.heard.set(Some(Instant::now()));
+    /// Notes that Redis has answered the reader.
+    pub(crate) fn heard(&self) {
+        self.last_answer.set(Some(Instant::now()));
         self.gauges.heard();
     }
 
-    /// Hands an entry to the hub. Returns true if Redis has lost history: a new numbering is
-    /// needed before the entry that was handed over means anything to other nodes.
+    /// Delivers an entry to the hub. With [`Link::HistoryLost`] a new epoch must begin, because the
+    /// number of the entry is not unique in the old one.
     pub(crate) fn deliver(&self, topic: &Arc<str>, entry: Entry) -> Link {
         let Some(record) = entry.record else {
-            self.following.borrow_mut().skip(topic, entry.number);
-            return Link::Known;
+            self.cursors.borrow_mut().skip(topic, entry.number);
+            return Link::Duplicate;
         };
         let newer = |epoch: &Epoch| epoch.name != record.epoch && record.number > epoch.base;
         if self.epoch.borrow().as_ref().is_none_or(newer) {
             self.set_epoch(&record.epoch, record.number - 1);
         }
-        let link = self.following.borrow_mut().advance(topic, &record);
+        let link = self.cursors.borrow_mut().advance(topic, &record);
         let Some(sink) = self.sink() else { return link };
-        if link == Link::Hole {
-            self.lose(topic, record.number - 1);
+        if link == Link::Gap {
+            self.report_gap(topic, record.number - 1);
         }
-        if link != Link::Known {
+        if link != Link::Duplicate {
             self.measure(sink, topic, record.number);
             sink.deliver(topic, record.number, record.event);
         }
         link
     }
 
-    /// Something of a topic is lost to this node, up to this number.
-    fn lose(&self, topic: &str, number: u64) {
+    /// Reports that events of a topic up to this number are lost to this node.
+    fn report_gap(&self, topic: &str, number: u64) {
         self.gauges.holes.fetch_add(1, Relaxed);
         if let Some(sink) = self.sink() {
             sink.lost(topic);
@@ -279,7 +283,7 @@ impl Node {
         }
     }
 
-    /// Takes note of how old an event is.
+    /// Records the age of an event.
     fn measure(&self, sink: &Sink, topic: &str, number: u64) {
         self.gauges.delivered.fetch_add(1, Relaxed);
         if let Some(clock) = self.clock.get() {
@@ -289,9 +293,8 @@ impl Node {
         }
     }
 
-    /// Whether it is time to look at Redis's clock and numbering again, although events come and
-    /// the reader has no other reason to ask.
-    pub(crate) fn greeted_long_ago(&self) -> bool {
+    /// Whether a handshake is due although events keep coming.
+    pub(crate) fn handshake_is_old(&self) -> bool {
         self.clock.get().is_none_or(Clock::is_old)
     }
 
@@ -299,15 +302,15 @@ impl Node {
         self.questions.borrow_mut().push_back(question);
     }
 
-    /// Questions whose topics are all followed; those that nobody waits for any more are dropped.
+    /// Takes the questions whose topics are all followed; abandoned ones are dropped.
     ///
-    /// A topic that is about to be left and joined again is not: what comes between the answer
-    /// and the joining would be in neither.
+    /// A question with a topic that is about to be left and joined again must wait: events between
+    /// the answer and the joining would be in neither.
     pub(crate) fn ready_questions(&self) -> Vec<Question> {
-        let following = self.following.borrow();
+        let cursors = self.cursors.borrow();
         let changes = self.changes.borrow();
         let changing: HashSet<&str> = changes.iter().map(|(topic, _)| &**topic).collect();
-        let settled = |topic: &Arc<str>| following.has(topic) && !changing.contains(&**topic);
+        let settled = |topic: &Arc<str>| cursors.has(topic) && !changing.contains(&**topic);
         let mut questions = self.questions.borrow_mut();
         let waiting = std::mem::take(&mut *questions);
         let (ready, waiting) = waiting

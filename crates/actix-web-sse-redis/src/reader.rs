@@ -1,4 +1,4 @@
-//! The one connection that reads: it waits for every topic that this node follows at once.
+//! The reading connection: one `XREAD` waits for all topics that this node follows.
 
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -6,21 +6,21 @@ use actix_web_sse::Revocation;
 use redis::{Cmd, RedisError, Value, aio::MultiplexedConnection};
 
 use crate::{
-    following::{Link, in_order},
-    hello::{Hello, Known},
-    ledger,
+    cursor::{Link, in_order},
+    handshake::{Handshake, Known},
+    known_revocations,
     node::Node,
     reply,
 };
 
-/// How long Redis holds an answer back if there is none. Then the numbering is looked at, for a
-/// Redis that was flushed says nothing by itself.
+/// How long one read blocks. Without an answer by then a handshake follows, because a flushed Redis
+/// is noticed in no other way.
 pub(crate) const BLOCK: Duration = Duration::from_secs(1);
 
-/// About how many entries one answer may have: fewer of each topic, the more topics there are.
+/// The approximate number of entries in one answer, divided among the topics.
 const ANSWER: usize = 20_000;
 
-/// Reads until something goes wrong.
+/// Reads until an error occurs.
 pub(crate) async fn read(node: &Node, mut connection: MultiplexedConnection) -> RedisError {
     loop {
         if let Err(error) = turn(node, &mut connection).await {
@@ -30,30 +30,30 @@ pub(crate) async fn read(node: &Node, mut connection: MultiplexedConnection) -> 
 }
 
 async fn turn(node: &Node, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    // The newest changes, so that no topic is left that somebody follows again by now.
+    // The newest changes, so that no topic is left that is followed again by now.
     node.notice_changes();
-    if node.has_joining() || node.greeted_long_ago() {
-        // On this connection and before the next read: so nothing above the number has been
-        // delivered, and nothing above it will be missed.
-        let hello = Hello::ask(node, connection, Known::Nothing).await?;
-        node.note(&hello);
-        node.join(hello.newest);
+    if node.has_joining() || node.handshake_is_old() {
+        // On this connection and before the next read: nothing above the number has been delivered,
+        // and nothing above it is skipped.
+        let handshake = Handshake::ask(node, connection, Known::Nothing).await?;
+        node.note(&handshake);
+        node.join(handshake.newest);
     } else {
         node.leave();
     }
-    let limit = (ANSWER / (node.following.borrow().len() + 1)).clamp(16, 1000);
+    let limit = (ANSWER / (node.cursors.borrow().len() + 1)).clamp(16, 1000);
     let answer: Value = question(node, limit).query_async(connection).await?;
     if node.was_away() {
-        // This process was stopped. What it missed may have expired, and the answer is of then.
-        let hello = Hello::ask(node, connection, Known::Nothing).await?;
-        node.greet(&hello);
+        // This process was stopped: events may have expired meanwhile, and the answer is outdated.
+        let handshake = Handshake::ask(node, connection, Known::Nothing).await?;
+        node.connected(&handshake);
         return Ok(());
     }
-    node.hear();
+    node.heard();
     let streams = reply::streams(answer);
     if streams.is_empty() {
-        let hello = Hello::ask(node, connection, Known::Nothing).await?;
-        node.greet(&hello);
+        let handshake = Handshake::ask(node, connection, Known::Nothing).await?;
+        node.connected(&handshake);
         return Ok(());
     }
     let mut topics = Vec::new();
@@ -61,7 +61,7 @@ async fn turn(node: &Node, connection: &mut MultiplexedConnection) -> Result<(),
         if let Some(topic) = node.keys.topic_of(&key) {
             topics.push((Arc::<str>::from(topic), reply::entries(values)));
         } else if key == node.keys.control() {
-            values.into_iter().for_each(|value| obey(node, value));
+            values.into_iter().for_each(|value| apply(node, value));
         } else {
             let last = reply::entries(values).last().map(|entry| entry.number);
             node.wake_read.set(last.unwrap_or_default());
@@ -69,38 +69,38 @@ async fn turn(node: &Node, connection: &mut MultiplexedConnection) -> Result<(),
     }
     let mut lost = false;
     for (topic, entry) in in_order(topics, limit) {
-        lost |= node.deliver(&topic, entry) == Link::Past;
+        lost |= node.deliver(&topic, entry) == Link::HistoryLost;
     }
     if lost {
-        let hello = Hello::ask(node, connection, Known::Lost).await?;
-        node.greet(&hello);
+        let handshake = Handshake::ask(node, connection, Known::Lost).await?;
+        node.connected(&handshake);
     }
     Ok(())
 }
 
-/// Reads all topics that are followed, and two streams more.
+/// The command that reads all followed topics, the control stream and the wake stream.
 fn question(node: &Node, limit: usize) -> Cmd {
-    let following = node.following.borrow();
+    let cursors = node.cursors.borrow();
     let block = u64::try_from(BLOCK.as_millis()).unwrap_or(1000);
     let mut command = redis::cmd("XREAD");
     command.arg("COUNT").arg(limit);
     command.arg("BLOCK").arg(block).arg("STREAMS");
     command.arg(node.keys.wake(&node.id));
     command.arg(node.keys.control());
-    for (topic, _) in following.places() {
+    for (topic, _) in cursors.positions() {
         command.arg(node.keys.topic(topic));
     }
     command.arg(format!("{}-0", node.wake_read.get()));
     command.arg(node.control.borrow().as_deref().unwrap_or("$"));
-    for (_, last) in following.places() {
-        // Past whatever somebody else has put beside an entry of ours.
+    for (_, last) in cursors.positions() {
+        // Skips entries with the same number that other programs have added.
         command.arg(format!("{last}-{}", u64::MAX));
     }
     command
 }
 
-/// Does what another node asks for.
-fn obey(node: &Node, value: Value) {
+/// Applies a control message of another node.
+fn apply(node: &Node, value: Value) {
     let Some((id, fields)) = reply::id_and_fields(value) else {
         return;
     };
@@ -117,7 +117,7 @@ fn obey(node: &Node, value: Value) {
     if let (Some(user), Some(until), Some(remember)) =
         (field("revoked"), number("until"), number("for"))
     {
-        node.learn_another(&ledger::revocation(user, until, remember));
+        node.learn_another(&known_revocations::revocation(user, until, remember));
         return;
     }
     let revocation = match (field("user"), field("topic")) {
@@ -130,7 +130,7 @@ fn obey(node: &Node, value: Value) {
     }
 }
 
-/// Interrupts the reader, so that it reads another set of topics.
+/// Interrupts the blocking read, so that the next one uses the changed topics.
 pub(crate) async fn wake(node: &Node, mut connection: MultiplexedConnection) -> Option<RedisError> {
     let number = node.woken.get() + 1;
     node.woken.set(number);
@@ -150,11 +150,11 @@ pub(crate) async fn wake(node: &Node, mut connection: MultiplexedConnection) -> 
         .ignore()
         .query_async(&mut connection)
         .await;
-    // If Redis is out of memory, the reader sees the change when its time is up.
+    // If Redis is out of memory, the change takes effect when the read times out.
     woken.err().filter(crate::session::ends_session)
 }
 
-/// The reader is connected, or no longer.
+/// Sets whether the session is connected.
 pub(crate) fn connected(node: &Node, connected: bool) {
     node.gauges.connected.store(connected, Relaxed);
 }

@@ -1,17 +1,17 @@
-//! What Redis answers, as far as this crate asks. Nothing in it is trusted to have its shape: the
-//! keys may be somebody else's.
+//! Parses the answers of Redis. No shape is assumed, because other programs may have written the
+//! keys.
 
 use redis::Value;
 
-use crate::record::{Entry, record};
+use crate::entry::{Entry, record};
 
-/// One stream of an answer to `XREAD`: its key and its entries, as they came.
+/// One stream of an answer to `XREAD`: its key and its unparsed entries.
 pub(crate) type Stream = (String, Vec<Value>);
 
 /// The fields of an entry and their values.
 pub(crate) type Fields = Vec<(String, String)>;
 
-/// The streams of an answer to `XREAD`; none when the time was up.
+/// The streams of an answer to `XREAD`; empty when it timed out.
 pub(crate) fn streams(answer: Value) -> Vec<Stream> {
     let stream = |value| {
         let [key, entries] = <[Value; 2]>::try_from(array(value)).ok()?;
@@ -37,7 +37,7 @@ pub(crate) fn entries(values: Vec<Value>) -> Vec<Entry> {
     values.into_iter().filter_map(entry).collect()
 }
 
-/// An entry's ID and its fields; of the fields `None` if they are no text.
+/// The ID and the fields of an entry; `None` for fields that are not UTF-8.
 pub(crate) fn id_and_fields(value: Value) -> Option<(String, Option<Fields>)> {
     let [id, fields] = <[Value; 2]>::try_from(array(value)).ok()?;
     let texts: Option<Vec<String>> = array(fields).into_iter().map(text).collect();
@@ -81,8 +81,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_taken_apart() {
-        let ours = ["e", "epoch000", "p", "x3", "d", "hello"];
+    fn an_answer_is_parsed() {
+        let ours = ["e", "epoch000", "p", "x3", "d", "x"];
         let answer = Value::Array(vec![Value::Array(vec![
             bulk("k"),
             Value::Array(vec![entry("12-0", &ours)]),
@@ -96,8 +96,8 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_somebody_elses_has_a_number_all_the_same() {
-        let ours = ["e", "epoch000", "p", "x3", "d", "hello"];
+    fn an_entry_of_another_program_has_a_number_and_no_record() {
+        let ours = ["e", "epoch000", "p", "x3", "d", "x"];
         let not_text = Value::Array(vec![
             bulk("14-0"),
             Value::Array(vec![Value::BulkString(vec![0xff]), bulk("x")]),

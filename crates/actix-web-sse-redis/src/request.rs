@@ -1,11 +1,11 @@
-//! What the backplane's thread is asked for.
+//! Requests to the backplane's thread.
 
 use std::{sync::Arc, time::Duration};
 
 use actix_web_sse::{Event, Revocation, Sink, protect::UserRevocation};
 use tokio::sync::oneshot;
 
-use crate::{held::TicketId, node::Question, stats::Pending};
+use crate::{lease::TicketId, node::Question, stats::Pending};
 
 pub(crate) enum Request {
     Start(Sink),
@@ -14,18 +14,18 @@ pub(crate) enum Request {
     Interest,
     History(Question),
     Revoke(Revocation),
-    /// A user's credentials hold no more.
-    TakeBack(UserRevocation),
+    /// A user's credentials are revoked.
+    RevokeUser(UserRevocation),
     Ticket(TicketId, TicketUse),
     Limit(LimitRequest),
-    /// A stream of a user was let in although Redis could not be asked.
-    Hold(Arc<str>),
+    /// A stream of a user was admitted without an answer of Redis.
+    CountUser(Arc<str>),
     /// A stream of a user has ended.
-    LetGo(Arc<str>),
+    ReleaseUser(Arc<str>),
 }
 
 impl Request {
-    /// Redis is not there. What can wait is handed back.
+    /// Answers a request while Redis cannot be reached. A request that can wait is returned.
     pub(crate) fn refuse(self, why: &str) -> Option<Self> {
         match self {
             Self::Publish(publication) => publication.answer(Err(why.to_owned())),
@@ -67,17 +67,17 @@ impl Publication {
     pub(crate) fn answer(mut self, answer: Result<u64, String>) {
         self.pending.over(answer.is_ok());
         let reply = self.reply.take();
-        // It no longer waits when its publisher hears of it.
+        // The count of pending publications falls before the publisher gets the answer.
         drop(self);
         if let Some(reply) = reply {
-            // A publisher that has gone does not want to know.
+            // The publisher may be gone.
             let _ = reply.send(answer);
         }
     }
 }
 
 impl Drop for Publication {
-    /// Without an answer: the connection broke.
+    /// Counts a publication without an answer as failed: the connection broke.
     fn drop(&mut self) {
         if self.reply.is_some() {
             self.pending.over(false);
@@ -85,34 +85,34 @@ impl Drop for Publication {
     }
 }
 
-/// Whoever waits to hear whether a ticket may be used.
+/// Sends whether a ticket may be used.
 pub(crate) struct TicketClaimed(pub(crate) oneshot::Sender<Option<bool>>);
 
 impl TicketClaimed {
-    /// `None`: Redis could not be asked. False if nobody waits any more.
+    /// `None` if Redis did not answer. Returns false if the receiver is gone.
     pub(crate) fn answer(self, answer: Option<bool>) -> bool {
         self.0.send(answer).is_ok()
     }
 }
 
-/// What is to be done with a ticket.
+/// The use of a ticket.
 pub(crate) enum TicketUse {
-    /// For the only time.
+    /// A single-use ticket is claimed.
     Once {
         remember: Duration,
         claimed: TicketClaimed,
     },
-    /// As one that may be used again.
+    /// A resumable ticket is claimed.
     Again {
         fresh: bool,
         ttl: Duration,
         claimed: TicketClaimed,
     },
-    /// A stream of it has ended.
+    /// A stream of a resumable ticket has ended.
     Release { ttl: Duration },
 }
 
-/// One more stream of a user is wanted.
+/// A request for one more stream of a user.
 pub(crate) struct LimitRequest {
     pub(crate) user: Arc<str>,
     pub(crate) limit: u32,
@@ -124,12 +124,12 @@ impl LimitRequest {
         Self { user, limit, reply }
     }
 
-    /// Nobody waits any more.
+    /// Whether the receiver is gone.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
-    /// `None`: Redis could not be asked. False if nobody waits any more.
+    /// `None` if Redis did not answer. Returns false if the receiver is gone.
     pub(crate) fn answer(self, answer: Option<bool>) -> bool {
         self.reply.send(answer).is_ok()
     }

@@ -1,4 +1,4 @@
-//! Revocations, known to all nodes.
+//! Revocations that are shared by all nodes.
 
 use std::{
     fmt,
@@ -9,29 +9,28 @@ use std::{
 use actix_web_sse::protect::{RevocationSink, RevocationStore, UserRevocation};
 use tokio::sync::mpsc;
 
-use crate::{ledger::Ledger, request::Request, stats::Gauges};
+use crate::{known_revocations::KnownRevocations, request::Request, stats::Gauges};
 
-/// Tells every node through Redis what one of them has revoked
-/// ([`RedisBackplane::revocations`]).
+/// Shares revocations between all nodes through Redis ([`RedisBackplane::revocations`]).
 ///
-/// Each node keeps all that is in force, so that a request is not held up by Redis. A node that was
-/// cut off asks what it missed before anything else; one that starts, before
-/// [`RedisBackplane::connect`] returns. A Redis that has lost them is told again by every node.
+/// Each node keeps all revocations in force, so no request waits for Redis. A node that was cut off
+/// reads the revocations it does not know before anything else; a node that starts reads them before
+/// [`RedisBackplane::connect`] returns. Every node sends them again to a Redis that has lost them.
 ///
-/// A revocation is dated by the clock of the node that revokes, and reaches ahead of it by
-/// [`revocation_skew`](actix_web_sse::config::AuthConfig::revocation_skew): so far the clocks of
-/// nodes and issuers may be apart. A second revocation of a user is never taken for the first,
-/// however far the clock of its node is behind.
+/// A revocation carries the time of the node that revokes, plus
+/// [`revocation_skew`](actix_web_sse::config::AuthConfig::revocation_skew): the clocks of nodes and
+/// issuers may differ by that much. A second revocation of a user is always applied, however far the
+/// clock of its node is behind.
 ///
-/// A node that is cut off goes by what it knows: for `revocation_grace`, if that is set, and then
-/// refuses credentials that could have been revoked (503).
+/// A node that is cut off relies on the revocations that it knows. With `revocation_grace` it does so
+/// for that time, and then refuses credentials that could have been revoked (503).
 ///
 /// [`RedisBackplane::revocations`]: crate::RedisBackplane::revocations
 /// [`RedisBackplane::connect`]: crate::RedisBackplane::connect
 #[derive(Clone)]
 pub struct RedisRevocations {
     pub(crate) requests: mpsc::UnboundedSender<Request>,
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) known: Arc<KnownRevocations>,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) started: Instant,
     pub(crate) grace: Option<Duration>,
@@ -45,14 +44,14 @@ impl fmt::Debug for RedisRevocations {
 
 impl RevocationStore for RedisRevocations {
     fn start(&self, sink: RevocationSink) {
-        self.ledger.join(sink);
+        self.known.join(sink);
     }
 
     fn revoke(&self, revocation: UserRevocation) {
         // The other policies of this node, now.
-        self.ledger.learn(&revocation);
-        // The thread ends only when nobody is left to ask.
-        let _ = self.requests.send(Request::TakeBack(revocation));
+        self.known.learn(&revocation);
+        // The thread ends only after every sender is dropped.
+        let _ = self.requests.send(Request::RevokeUser(revocation));
     }
 
     fn is_current(&self) -> bool {

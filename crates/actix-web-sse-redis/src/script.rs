@@ -1,16 +1,16 @@
-//! The scripts that Redis runs for this crate, each of them one atomic step.
+//! The scripts that Redis runs for this crate. Each is one atomic step.
 //!
-//! Numbers are microseconds of Redis's clock, and always above the one before. So a number tells
-//! how old an event is; and numbers given after everything was flushed are above all that were
-//! given before, for readers to go on with. A Lua number holds them exactly up to the year 2255.
+//! Numbers are microseconds of Redis's clock, each above the one before. So the number of an event
+//! gives its age, and numbers after a flush are above all numbers before it. A Lua number represents
+//! them exactly up to the year 2255.
 
-pub(crate) mod held;
+pub(crate) mod lease;
 
 use std::sync::LazyLock;
 
 use redis::Script;
 
-/// What each script begins with.
+/// The beginning of each script.
 const COMMON: &str = r"
 local function text(number) return string.format('%.0f', number) end
 local time = redis.call('TIME')
@@ -38,7 +38,7 @@ local newest = redis.call('XREVRANGE', topic, '+', '-', 'COUNT', 1)
 if #newest > 0 then
     before = string.match(newest[1][1], '^%d+')
     if tonumber(before) >= number then
-        -- Left from a numbering that was lost, under a clock that went back.
+        -- Left from an epoch that was lost, with a clock that went back.
         redis.call('DEL', topic)
         before = nil
     end
@@ -52,9 +52,10 @@ return {epoch, base, text(number)}
     )
 });
 
-/// Says how far the numbering is, and begins one if there is none, or if this one has gone back:
-/// its number, or the newest entry that the caller knows of. What a fail-over loses is the end of
-/// what was written, so that the newest entry answers for all before it.
+/// Returns the epoch and the newest number. Begins a new epoch if there is none, or if Redis has lost
+/// data of it: its number is below one that the caller has seen, or the newest entry that the caller
+/// knows is gone. A fail-over loses the end of what was written, so checking the newest entry
+/// suffices.
 ///
 /// Keys: head, control, those of revocations, and the topic of the newest entry that the caller
 /// knows of, if any. Arguments: an epoch in case one is needed, the epoch known to the caller, the
@@ -66,11 +67,11 @@ return {epoch, base, text(number)}
 /// the number of the newest revocation and how many are in force, and those after the known one:
 /// user, number, up to which moment, and for how long they are in force, the latter in
 /// milliseconds.
-pub(crate) static HELLO: LazyLock<Script> = LazyLock::new(|| {
+pub(crate) static HANDSHAKE: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 local head, control, topic = KEYS[1], KEYS[2], KEYS[6]
--- Changes nothing; but a replica, which could be read and not written to, refuses it.
+-- Changes nothing, but a replica refuses it: replicas can be read and not written.
 local tried = redis.pcall('PERSIST', head)
 if type(tried) == 'table' and string.find(tried.err or '', 'READONLY', 1, true) then
     return tried
@@ -81,7 +82,7 @@ local function is_lost(number)
         -- Expired, if it is old enough for that.
         return now - number < ARGV[8] * 1000
     end
-    -- What is older than all that is there was trimmed.
+    -- An entry older than all that exist was trimmed.
     return tonumber(string.match(first[1][1], '^%d+')) < number
         and #redis.call('XRANGE', topic, ARGV[7], ARGV[7]) == 0
 end
@@ -117,17 +118,17 @@ return {epoch, base, seq, text(now), #last > 0 and last[1][1] or '0-0',
     )
 });
 
-/// Notes that a user's credentials up to some moment hold no more, and tells every node. What is
-/// over is forgotten on the way, a little at a time.
+/// Stores that a user's credentials up to a time are revoked, and sends it to every node. Removes some
+/// expired revocations at the same time.
 ///
-/// A revocation is another than those before it even if the moment is none later, for the clocks of
-/// nodes differ: it is raised by a millisecond then. Not one that is said again, to a Redis that has
-/// lost it.
+/// Clocks of nodes differ, so a new revocation is applied even if its time is not later than that of
+/// the one before: it is raised by a millisecond then. A repeated one, to a Redis that has lost it, is
+/// not raised.
 ///
 /// Keys: control, those of revocations. Arguments: the node that revokes, the user, the moment and
 /// how long to remember it in milliseconds, for how many milliseconds the control stream is kept,
-/// `another` or `again`.
-pub(crate) static TAKE_BACK: LazyLock<Script> = LazyLock::new(|| {
+/// `new` or `repeated`.
+pub(crate) static REVOKE: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 local control, revoked, overs, untils = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -139,7 +140,7 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', overs, '-inf', text(now), 'LIM
 end
 local known = tonumber(redis.call('HGET', untils, user) or '-1')
 local til = tonumber(ARGV[3])
-if ARGV[6] == 'another' then til = math.max(til, known + 1) end
+if ARGV[6] == 'new' then til = math.max(til, known + 1) end
 local news = til > known
 local over = math.max(tonumber(redis.call('ZSCORE', overs, user) or '0'), now + ARGV[4] * 1000)
 redis.call('ZADD', overs, text(over), user)
@@ -160,7 +161,7 @@ return 1
     )
 });
 
-/// What came after a number in some topics.
+/// The entries after a number in some topics.
 ///
 /// Keys: head, then the topics. Arguments: the epoch, the number, how many milliseconds a topic is
 /// kept, how many events to return of each at the most. Returns nothing if the number is none of

@@ -1,20 +1,20 @@
-//! Sentinels know which Redis is the primary.
+//! Sentinels: they know the address of the primary.
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisConnectionInfo,
     RedisError,
 };
 
-/// A service that Sentinels watch over: `redis+sentinel://user:password@sentinel:26379/service/db`.
-/// User, password and database are Redis's.
+/// A service of Sentinels: `redis+sentinel://user:password@sentinel:26379/service/db`. User, password
+/// and database are those of Redis.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     name: String,
-    /// Where the Sentinel is, and how to speak with Redis.
+    /// The address of the Sentinel, with the settings for Redis.
     info: ConnectionInfo,
 }
 
-/// Takes a Sentinel's URL apart: one of Redis's, and the name of the service.
+/// Splits a Sentinel's URL into a Redis URL and the name of the service.
 pub(crate) fn parts(url: &str) -> Option<(String, &str)> {
     let (scheme, rest) = match url.split_once("+sentinel://")? {
         ("redis", rest) => ("redis", rest),
@@ -44,29 +44,29 @@ impl Service {
         &self.info
     }
 
-    /// Where the Sentinel is, and what it watches over.
+    /// The address of the Sentinel and the name of the service, for messages.
     pub(crate) fn label(&self) -> String {
         format!("{}/{}", self.info.addr(), self.name)
     }
 
-    /// Asks where the primary is.
+    /// Asks the Sentinel for the address of the primary.
     pub(crate) async fn primary(
         &self,
-        patient: &AsyncConnectionConfig,
+        config: &AsyncConnectionConfig,
     ) -> Result<ConnectionInfo, RedisError> {
         let plain = self
             .info
             .clone()
             .set_redis_settings(RedisConnectionInfo::default());
         let mut sentinel = Client::open(plain)?
-            .get_multiplexed_async_connection_with_config(patient)
+            .get_multiplexed_async_connection_with_config(config)
             .await?;
-        let told: Option<(String, u16)> = redis::cmd("SENTINEL")
+        let answer: Option<(String, u16)> = redis::cmd("SENTINEL")
             .arg("GET-MASTER-ADDR-BY-NAME")
             .arg(&self.name)
             .query_async(&mut sentinel)
             .await?;
-        let (host, port) = told.ok_or_else(|| {
+        let (host, port) = answer.ok_or_else(|| {
             let kind = ErrorKind::MasterNameNotFoundBySentinel;
             RedisError::from((
                 kind,
@@ -74,13 +74,13 @@ impl Service {
                 self.name.clone(),
             ))
         })?;
-        let addr = elsewhere(self.info.addr(), host, port);
+        let addr = with_host(self.info.addr(), host, port);
         Ok(self.info.clone().set_addr(addr))
     }
 }
 
-/// Another host, spoken with in the same way.
-pub(crate) fn elsewhere(known: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
+/// Another host with the same protocol settings.
+pub(crate) fn with_host(known: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
     match known.clone() {
         ConnectionAddr::TcpTls {
             insecure,

@@ -1,4 +1,4 @@
-//! Two connections for as long as both hold: one reads, the other does all else.
+//! A session: two connections, used until one of them fails. One reads, the other sends commands.
 
 use std::{future::Future, pin::Pin};
 
@@ -12,19 +12,20 @@ use tokio::{select, sync::mpsc};
 
 use crate::{
     address::Target,
-    held,
-    hello::{Hello, Known, new_epoch},
+    control::{self, ControlMessage},
+    entry,
+    handshake::{Handshake, Known, new_epoch},
+    lease,
     node::{Node, Question},
-    reader, record, reply,
+    reader, reply,
     request::{Publication, Request, TicketUse},
     script,
-    words::{self, Word},
 };
 
-/// Why a session is over.
+/// Why a session ended.
 pub(crate) enum End {
     Failed(RedisError),
-    /// Nobody will ask for anything any more.
+    /// Every handle is dropped.
     Unused,
 }
 
@@ -35,29 +36,29 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects, and takes note of the numbering.
+    /// Connects and makes the handshake.
     pub(crate) async fn open(node: &Node, at: &Target) -> Result<Self, RedisError> {
-        let patient = AsyncConnectionConfig::new()
+        let connection_config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(node.config.connect_timeout))
             .set_response_timeout(Some(node.config.answer_timeout));
-        let client = Client::open(at.resolve(&patient).await?)?;
+        let client = Client::open(at.resolve(&connection_config).await?)?;
         let mut asking = client
-            .get_multiplexed_async_connection_with_config(&patient)
+            .get_multiplexed_async_connection_with_config(&connection_config)
             .await?;
-        let blocking =
-            patient.set_response_timeout(Some(reader::BLOCK + node.config.answer_timeout));
+        let blocking = connection_config
+            .set_response_timeout(Some(reader::BLOCK + node.config.answer_timeout));
         let mut reading = client
             .get_multiplexed_async_connection_with_config(&blocking)
             .await?;
-        // All of what was revoked, however much it is: nobody is let in before.
+        // All pages of revocations: no stream is admitted before.
         loop {
-            let hello = Hello::ask(node, &mut reading, Known::Nothing).await?;
-            node.greet(&hello);
-            if !hello.is_page_full() {
+            let handshake = Handshake::ask(node, &mut reading, Known::Nothing).await?;
+            node.connected(&handshake);
+            if !handshake.is_page_full() {
                 break;
             }
         }
-        held::announce(node, &mut asking).await?;
+        lease::announce(node, &mut asking).await?;
         Ok(Self { reading, asking })
     }
 
@@ -69,18 +70,18 @@ impl Session {
     ) -> End {
         select! {
             error = reader::read(node, self.reading) => End::Failed(error),
-            error = words::tell_all(node, self.asking.clone()) => End::Failed(error),
-            error = held::renew(node, self.asking.clone()) => End::Failed(error),
+            error = control::send_all(node, self.asking.clone()) => End::Failed(error),
+            error = lease::renew(node, self.asking.clone()) => End::Failed(error),
             end = serve(node, &self.asking, requests) => end,
         }
     }
 }
 
-/// Whether there is no use in going on with a connection after this error.
+/// Whether the connections cannot be used any more after this error.
 pub(crate) fn ends_session(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly};
     match error.kind() {
-        // No answer in time: the reader judges whether Redis is there.
+        // No answer in time: the reader decides whether Redis is reachable.
         ErrorKind::Io => !error.is_timeout(),
         ErrorKind::Parse | ErrorKind::AuthenticationFailed => true,
         ErrorKind::Server(kind) => {
@@ -93,67 +94,67 @@ pub(crate) fn ends_session(error: &RedisError) -> bool {
     }
 }
 
-type Flying<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Option<RedisError>> + 'a>>>;
+type Running<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Option<RedisError>> + 'a>>>;
 
-/// Does what it is asked for, many things at a time, begun in the order in which they were asked.
+/// Serves requests concurrently, started in the order in which they came.
 async fn serve(
     node: &Node,
     connection: &MultiplexedConnection,
     requests: &mut mpsc::UnboundedReceiver<Request>,
 ) -> End {
-    let mut flying = Flying::new();
+    let mut running = Running::new();
     let again = || connection.clone();
     if node.notice_changes() {
-        flying.push(Box::pin(reader::wake(node, again())));
+        running.push(Box::pin(reader::wake(node, again())));
     }
     loop {
         for question in node.ready_questions() {
-            flying.push(Box::pin(answer(node, again(), question)));
+            running.push(Box::pin(answer(node, again(), question)));
         }
-        let tickets = node.tickets.borrow_mut().take_owed();
+        let tickets = node.tickets.borrow_mut().take_dirty();
         for ticket in tickets {
-            flying.push(Box::pin(held::settle_ticket(node, again(), ticket)));
+            running.push(Box::pin(lease::sync_ticket(node, again(), ticket)));
         }
-        let users = node.users.borrow_mut().take_owed();
+        let users = node.users.borrow_mut().take_dirty();
         if !users.is_empty() {
-            flying.push(Box::pin(held::settle_users(node, again(), users)));
+            running.push(Box::pin(lease::sync_users(node, again(), users)));
         }
         select! {
             request = requests.recv() => match request {
                 None => return End::Unused,
                 Some(Request::Start(sink)) => {
                     node.start(sink);
-                    flying.push(Box::pin(reader::wake(node, again())));
+                    running.push(Box::pin(reader::wake(node, again())));
                 }
                 Some(Request::Interest) => if node.notice_changes() {
-                    flying.push(Box::pin(reader::wake(node, again())));
+                    running.push(Box::pin(reader::wake(node, again())));
                 }
                 Some(Request::Publish(publication)) => {
-                    flying.push(Box::pin(publish(node, again(), publication)));
+                    running.push(Box::pin(publish(node, again(), publication)));
                 }
                 Some(Request::History(question)) => node.ask(question),
-                Some(Request::Revoke(revocation)) => node.tell(Word::End(revocation)),
-                Some(Request::TakeBack(revocation)) => node.tell(Word::TakeBack(revocation)),
+                Some(Request::Revoke(revocation)) => node.send_control(ControlMessage::EndStreams(revocation)),
+                Some(Request::RevokeUser(revocation)) => node.send_control(ControlMessage::Revoke(revocation)),
                 Some(Request::Ticket(id, TicketUse::Once { remember, claimed })) => {
-                    flying.push(Box::pin(held::use_once(node, again(), id, remember, claimed)));
+                    running.push(Box::pin(lease::use_once(node, again(), id, remember, claimed)));
                 }
                 Some(Request::Ticket(id, TicketUse::Again { fresh, ttl, claimed })) => {
-                    flying.push(Box::pin(held::claim(node, again(), id, fresh, ttl, claimed)));
+                    running.push(Box::pin(lease::claim(node, again(), id, fresh, ttl, claimed)));
                 }
                 Some(Request::Ticket(id, TicketUse::Release { ttl })) => {
-                    held::release(node, &id, ttl);
+                    lease::release(node, &id, ttl);
                 }
                 Some(Request::Limit(request)) => {
-                    flying.push(Box::pin(held::acquire(node, again(), request)));
+                    running.push(Box::pin(lease::acquire(node, again(), request)));
                 }
-                Some(Request::Hold(user)) => held::hold(node, user),
-                Some(Request::LetGo(user)) => held::let_go(node, &user),
+                Some(Request::CountUser(user)) => lease::count_user(node, user),
+                Some(Request::ReleaseUser(user)) => lease::release_user(node, &user),
             },
-            Some(outcome) = flying.next() => if let Some(error) = outcome {
+            Some(outcome) = running.next() => if let Some(error) = outcome {
                 return End::Failed(error);
             },
             () = node.joined.notified() => {}
-            () = node.owing.notified() => {}
+            () = node.counts_dirty.notified() => {}
         }
     }
 }
@@ -169,31 +170,31 @@ async fn publish(
         .arg(new_epoch())
         .arg(node.config.keep_events)
         .arg(node.config.keep_millis());
-    for (field, value) in record::fields(&publication.event) {
+    for (field, value) in entry::fields(&publication.event) {
         call.arg(field).arg(value);
     }
     let answer: Result<(String, u64, u64), _> = call.invoke_async(&mut connection).await;
     match answer {
         Ok((epoch, base, number)) => {
-            // Before the publisher learns the number: an ID names its numbering too.
+            // Before the publisher gets the number: an event ID contains the epoch too.
             node.acknowledged(&epoch, base, &publication.topic, number);
             publication.answer(Ok(number));
             None
         }
         Err(error) => {
-            publication.answer(Err(in_words(&error)));
+            publication.answer(Err(describe(&error)));
             Some(error).filter(ends_session)
         }
     }
 }
 
-/// A question under way. If the connection breaks, it is asked again on the next one.
-struct Asked<'a> {
+/// A question that was sent. If the connection breaks, it is queued for the next session.
+struct PendingQuestion<'a> {
     node: &'a Node,
     question: Option<Question>,
 }
 
-impl Drop for Asked<'_> {
+impl Drop for PendingQuestion<'_> {
     fn drop(&mut self) {
         if let Some(question) = self.question.take() {
             self.node.ask(question);
@@ -206,7 +207,7 @@ async fn answer(
     mut connection: MultiplexedConnection,
     question: Question,
 ) -> Option<RedisError> {
-    let mut asked = Asked {
+    let mut asked = PendingQuestion {
         node,
         question: Some(question),
     };
@@ -223,19 +224,19 @@ async fn answer(
         .arg(node.config.keep_millis())
         .arg(limit + 1);
     let answer: Result<Value, _> = call.invoke_async(&mut connection).await;
-    let told = match answer {
+    let answer = match answer {
         Ok(value) => Ok(history(value, question, limit)),
         Err(error) if ends_session(&error) => return Some(error),
-        Err(error) => Err(in_words(&error)),
+        Err(error) => Err(describe(&error)),
     };
     if let Some(question) = asked.question.take() {
-        // Whoever asked may be gone.
-        let _ = question.reply.send(told);
+        // The receiver may be gone.
+        let _ = question.reply.send(answer);
     }
     None
 }
 
-/// What was missed, if all of it is there.
+/// The events after a number, if Redis has all of them.
 fn history(value: Value, question: &Question, limit: usize) -> History {
     let topics = reply::array(value);
     let mut history = History {
@@ -265,10 +266,11 @@ fn history(value: Value, question: &Question, limit: usize) -> History {
     history
 }
 
-/// An error of a command for its publisher. The client's message has no URL in it.
-fn in_words(error: &RedisError) -> String {
+/// The message of a command's error for its caller. The client's message contains no URL.
+fn describe(error: &RedisError) -> String {
     if error.is_timeout() {
-        return "no answer from Redis in time; it may have taken the event all the same".to_owned();
+        return "no answer from Redis in time; it may have stored the event nevertheless"
+            .to_owned();
     }
     error.to_string()
 }

@@ -1,4 +1,4 @@
-//! What is counted for [`BackplaneStats`].
+//! Counts and levels for [`BackplaneStats`].
 
 use std::{
     sync::{
@@ -40,7 +40,7 @@ impl Gauges {
         self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For how long the reader has had no answer.
+    /// The time since the reader's last answer.
     pub(crate) fn silent(&self, started: Instant) -> Duration {
         self.texts().heard.unwrap_or(started).elapsed()
     }
@@ -85,12 +85,12 @@ impl Gauges {
     }
 }
 
-/// A publication that waits, from when it was asked for to its answer, however that comes.
+/// A publication that waits for its answer. Counted as pending until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Pending(Arc<Gauges>);
 
 impl Pending {
-    /// A place among those that wait; none if there are this many.
+    /// Counts one more pending publication; `None` if there are `max` already.
     pub(crate) fn new(gauges: &Arc<Gauges>, max: usize) -> Option<Self> {
         let waiting = gauges.pending.fetch_add(1, Relaxed);
         let place = Self(Arc::clone(gauges));
@@ -99,7 +99,7 @@ impl Pending {
 }
 
 impl Pending {
-    /// Counts how it ended.
+    /// Counts the result.
     pub(crate) fn over(&self, acknowledged: bool) {
         let count = match acknowledged {
             true => &self.0.published,

@@ -1,4 +1,4 @@
-//! Used tickets, known to all nodes.
+//! Used tickets, shared by all nodes.
 
 use std::{fmt, time::Duration};
 
@@ -10,13 +10,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::request::{Request, TicketClaimed, TicketUse};
 
-/// Beyond its life a ticket is remembered for this long: the clocks of nodes differ.
+/// How long a ticket is remembered after its expiry: the clocks of nodes differ.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// Remembers in Redis which tickets have been used ([`RedisBackplane::tickets`]).
+/// Stores used tickets in Redis ([`RedisBackplane::tickets`]).
 ///
-/// While Redis cannot be reached no ticket opens a stream: nobody can say that it was not used
-/// elsewhere.
+/// While Redis cannot be reached no ticket opens a stream: it could have been used on
+/// another node.
 ///
 /// [`RedisBackplane::tickets`]: crate::RedisBackplane::tickets
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl RedisTickets {
     }
 
     fn ask(&self, id: [u8; 16], how: TicketUse) {
-        // No thread, no answer: the receiver of the reply sees that.
+        // If the thread has ended, the reply's sender is dropped and the claim fails.
         let _ = self.requests.send(Request::Ticket(id, how));
     }
 }

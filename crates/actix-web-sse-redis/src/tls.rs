@@ -1,4 +1,4 @@
-//! Whose certificate to believe, and which one to show.
+//! TLS: the trusted authorities and the client certificate.
 
 use std::path::PathBuf;
 
@@ -12,31 +12,32 @@ use crate::error::StartError;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RedisTls {
-    /// The authorities that Redis's certificate may come from. Default: the operating system's.
+    /// The authorities that are trusted to sign Redis's certificate. Default: those of the operating
+    /// system.
     pub ca: Option<PathBuf>,
-    /// What to show to a Redis that asks for a certificate, with its chain. Default: none.
+    /// The client certificate with its chain, for a Redis that asks for one. Default: none.
     pub certificate: Option<PathBuf>,
     /// The key of that certificate.
     pub key: Option<PathBuf>,
 }
 
 impl RedisTls {
-    /// Puts the certificates into the addresses.
+    /// Adds the certificates to an address.
     #[cfg(feature = "rustls")]
-    pub(crate) fn equip(&self, info: ConnectionInfo) -> Result<ConnectionInfo, StartError> {
+    pub(crate) fn apply(&self, info: ConnectionInfo) -> Result<ConnectionInfo, StartError> {
         use redis::{Client, ClientTlsConfig, ConnectionAddr, TlsCertificates};
 
         let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
         if is_tls {
-            // The client takes rustls's default and has none if several are compiled in. If the
-            // application has chosen one, this changes nothing.
+            // The client uses rustls's default provider, and there is none if several are compiled
+            // in. If the application has installed one, this changes nothing.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         if *self == Self::default() {
             return Ok(info);
         }
         if !is_tls {
-            return Err(wrong("tls", "is for rediss:// and nothing else".to_owned()));
+            return Err(wrong("tls", "needs a rediss:// URL".to_owned()));
         }
         let client_tls = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => Some(ClientTlsConfig {
@@ -59,9 +60,9 @@ impl RedisTls {
             .map_err(|error| wrong("tls", error.to_string()))
     }
 
-    /// Without the feature there is no TLS.
+    /// Without the feature `rustls`, certificates are an error.
     #[cfg(not(feature = "rustls"))]
-    pub(crate) fn equip(&self, info: ConnectionInfo) -> Result<ConnectionInfo, StartError> {
+    pub(crate) fn apply(&self, info: ConnectionInfo) -> Result<ConnectionInfo, StartError> {
         match *self == Self::default() {
             true => Ok(info),
             false => Err(wrong(
@@ -76,7 +77,7 @@ fn wrong(key: &'static str, why: String) -> StartError {
     StartError::Setting { key, why }
 }
 
-/// A PEM file; one with nothing in it would be believed, and every connection fail.
+/// Reads a PEM file. An empty file is an error here, because every connection would fail with it.
 #[cfg(feature = "rustls")]
 fn read(key: &'static str, path: &std::path::Path, holds: &str) -> Result<Vec<u8>, StartError> {
     let name = path.display();
@@ -85,7 +86,7 @@ fn read(key: &'static str, path: &std::path::Path, holds: &str) -> Result<Vec<u8
         true => Ok(text.into_bytes()),
         false => Err(wrong(
             key,
-            format!("{name}: not PEM, or without what is sought"),
+            format!("{name}: contains no \"{holds}\"; it must be a PEM file"),
         )),
     }
 }
@@ -97,14 +98,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificates_without_tls_are_a_mistake_that_is_told() {
+    fn certificates_without_tls_are_an_error() {
         let tls = RedisTls {
             ca: Some("ca.pem".into()),
             ..RedisTls::default()
         };
         let info = "redis://a".into_connection_info().unwrap();
-        let told = tls.equip(info).unwrap_err().to_string();
-        assert!(told.starts_with("backplane.tls: "), "{told}");
+        let message = tls.apply(info).unwrap_err().to_string();
+        assert!(message.starts_with("backplane.tls: "), "{message}");
     }
 
     #[test]
@@ -116,20 +117,20 @@ mod tests {
         let missing = folder.path().join("missing.pem");
         let refused = |tls: RedisTls| {
             let info = "rediss://a".into_connection_info().unwrap();
-            tls.equip(info).unwrap_err().to_string()
+            tls.apply(info).unwrap_err().to_string()
         };
         for file in [empty, missing] {
-            let told = refused(RedisTls {
+            let message = refused(RedisTls {
                 ca: Some(file.clone()),
                 ..RedisTls::default()
             });
             let named = format!("backplane.tls.ca: {}", file.display());
-            assert!(told.starts_with(&named), "{told}");
+            assert!(message.starts_with(&named), "{message}");
         }
-        let told = refused(RedisTls {
+        let message = refused(RedisTls {
             key: Some("key.pem".into()),
             ..RedisTls::default()
         });
-        assert_eq!(told, "backplane.tls.certificate: is missing");
+        assert_eq!(message, "backplane.tls.certificate: is missing");
     }
 }

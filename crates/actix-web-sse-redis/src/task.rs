@@ -1,4 +1,4 @@
-//! The backplane's thread: sessions with Redis, one after the other.
+//! The task of the backplane's thread: it runs one session with Redis after the other.
 
 use std::{sync::mpsc::SyncSender, thread, time::Duration};
 
@@ -9,54 +9,56 @@ use crate::{
     address::Addresses,
     backoff::Backoff,
     backplane::Listener,
+    control::ControlMessage,
     error::StartError,
-    held,
+    lease,
     node::Node,
     reader,
     request::{Request, TicketUse},
     session::{End, Session},
-    words::Word,
 };
 
-/// What happens to the connection, for a log.
+/// A change of the connection to Redis, for a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LinkChange {
     /// Redis answers.
+    #[non_exhaustive]
     Connected {
-        /// Where: host and port.
+        /// The address: host and port.
         at: String,
     },
-    /// It cannot be reached, or no longer.
+    /// The connection cannot be made, or has ended.
+    #[non_exhaustive]
     Lost {
-        /// Where: host and port.
+        /// The address: host and port.
         at: String,
-        /// What happened; no secret is in it.
+        /// The error, without secrets.
         why: String,
-        /// When the next attempt is made.
+        /// The time until the next attempt.
         retry_in: Duration,
     },
 }
 
-/// The first word of the thread to whoever starts it.
-pub(crate) type First = SyncSender<Result<(), StartError>>;
+/// Sends the result of the start to the thread that waits for it.
+pub(crate) type StartResult = SyncSender<Result<(), StartError>>;
 
-struct Engine {
+struct Task {
     node: Node,
     addresses: Addresses,
     requests: mpsc::UnboundedReceiver<Request>,
     listener: Listener,
-    first: Option<First>,
-    /// At the start: where Redis was sought in vain, and why it was not there.
-    vain: Vec<(String, String)>,
+    start_result: Option<StartResult>,
+    /// At the start: the addresses that were tried, and their errors.
+    failed_starts: Vec<(String, String)>,
 }
 
-/// Starts the thread. It ends when nobody can ask it for anything any more.
+/// Starts the thread. It ends when every sender of requests is dropped.
 pub(crate) fn spawn(
     node: Node,
     requests: mpsc::UnboundedReceiver<Request>,
     listener: Listener,
-    first: First,
+    start_result: StartResult,
 ) -> Result<(), StartError> {
     let addresses = Addresses::parse(&node.config)?;
     let trouble = |error: std::io::Error| StartError::Thread(error.to_string());
@@ -65,21 +67,21 @@ pub(crate) fn spawn(
         .build()
         .map_err(trouble)?;
     let run = move || {
-        let engine = Engine {
+        let task = Task {
             node,
             addresses,
             requests,
             listener,
-            first: Some(first),
-            vain: Vec::new(),
+            start_result: Some(start_result),
+            failed_starts: Vec::new(),
         };
-        runtime.block_on(engine.run());
+        runtime.block_on(task.run());
     };
     let thread = thread::Builder::new().name("sse-redis".to_owned());
     thread.spawn(run).map(drop).map_err(trouble)
 }
 
-impl Engine {
+impl Task {
     async fn run(mut self) {
         let config = &self.node.config;
         let mut backoff = Backoff::new(config.backoff_least, config.backoff_most);
@@ -92,9 +94,9 @@ impl Engine {
                     backoff.reset();
                     reader::connected(&self.node, true);
                     let at = self.addresses.name();
-                    self.tell(&LinkChange::Connected { at });
-                    if let Some(first) = self.first.take() {
-                        let _ = first.send(Ok(()));
+                    self.report(&LinkChange::Connected { at });
+                    if let Some(start_result) = self.start_result.take() {
+                        let _ = start_result.send(Ok(()));
                     }
                     let end = session.run(&self.node, &mut self.requests).await;
                     reader::connected(&self.node, false);
@@ -111,14 +113,13 @@ impl Engine {
         }
     }
 
-    fn tell(&self, change: &LinkChange) {
+    fn report(&self, change: &LinkChange) {
         if let Some(listener) = &self.listener {
             listener(change);
         }
     }
 
-    /// Makes the connections; whoever publishes meanwhile is told that there is none. `None`:
-    /// nobody is left to connect for.
+    /// Makes the connections; publications fail meanwhile. `None` if every handle is dropped.
     async fn connect(&mut self) -> Option<Result<Session, RedisError>> {
         let target = self.addresses.target()?;
         select! {
@@ -127,12 +128,12 @@ impl Engine {
         }
     }
 
-    /// Waits before the next attempt; false if none is needed.
+    /// Waits before the next attempt; false if there is to be none.
     async fn wait(&mut self, error: &RedisError, backoff: &mut Backoff) -> bool {
         let at = self.addresses.name();
-        let why = self.addresses.tell(error);
+        let why = self.addresses.describe(error);
         let redirected = self.addresses.failed(error);
-        let starting = self.first.is_some() && !self.node.config.start_degraded;
+        let starting = self.start_result.is_some() && !self.node.config.start_degraded;
         let pause = match redirected || starting {
             true => Duration::ZERO,
             false => backoff.next(fastrand::f64()),
@@ -140,14 +141,14 @@ impl Engine {
         if !redirected {
             self.node.gauges.failed(why.clone());
             if starting {
-                self.vain.push((at.clone(), why.clone()));
-                // Each address is tried once: a primary that died may have a successor.
-                if self.vain.len() >= self.addresses.count() {
+                self.failed_starts.push((at.clone(), why.clone()));
+                // Each address is tried once: a primary that failed may have a successor.
+                if self.failed_starts.len() >= self.addresses.count() {
                     self.give_up();
                     return false;
                 }
             }
-            self.tell(&LinkChange::Lost {
+            self.report(&LinkChange::Lost {
                 at,
                 why,
                 retry_in: pause,
@@ -160,13 +161,13 @@ impl Engine {
     }
 }
 
-impl Engine {
-    /// Tells who started this that there is no Redis.
+impl Task {
+    /// Reports to the caller of `connect` that Redis cannot be reached.
     fn give_up(&mut self) {
-        let Some(first) = self.first.take() else {
+        let Some(start_result) = self.start_result.take() else {
             return;
         };
-        let error = match self.vain.as_slice() {
+        let error = match self.failed_starts.as_slice() {
             [(at, why)] => StartError::Redis {
                 at: at.clone(),
                 why: why.clone(),
@@ -184,26 +185,30 @@ impl Engine {
                     .join("; "),
             },
         };
-        let _ = first.send(Err(error));
+        let _ = start_result.send(Err(error));
     }
 }
 
-/// While there is no connection: what cannot wait is refused, and the rest is kept. Returns when
-/// nobody is left.
+/// Serves requests while there is no connection: refuses those that cannot wait, and keeps the
+/// others. Returns when every handle is dropped.
 async fn refuse(node: &Node, requests: &mut mpsc::UnboundedReceiver<Request>) {
     while let Some(request) = requests.recv().await {
         match request.refuse("Redis cannot be reached") {
             Some(Request::Start(sink)) => node.start(sink),
             Some(Request::Interest) => drop(node.notice_changes()),
             Some(Request::History(question)) => {
-                // Those whose clients have gone are dropped on the way.
+                // Questions whose clients have gone are dropped when they are next looked at.
                 node.ask(question);
             }
-            Some(Request::Revoke(revocation)) => node.tell(Word::End(revocation)),
-            Some(Request::TakeBack(revocation)) => node.tell(Word::TakeBack(revocation)),
-            Some(Request::Ticket(id, TicketUse::Release { ttl })) => held::release(node, &id, ttl),
-            Some(Request::Hold(user)) => held::hold(node, user),
-            Some(Request::LetGo(user)) => held::let_go(node, &user),
+            Some(Request::Revoke(revocation)) => {
+                node.send_control(ControlMessage::EndStreams(revocation))
+            }
+            Some(Request::RevokeUser(revocation)) => {
+                node.send_control(ControlMessage::Revoke(revocation))
+            }
+            Some(Request::Ticket(id, TicketUse::Release { ttl })) => lease::release(node, &id, ttl),
+            Some(Request::CountUser(user)) => lease::count_user(node, user),
+            Some(Request::ReleaseUser(user)) => lease::release_user(node, &user),
             _ => {}
         }
     }

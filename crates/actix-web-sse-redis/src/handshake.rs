@@ -1,14 +1,15 @@
-//! The first question to Redis, and one that is asked again: how far the numbering is.
+//! The handshake: what a session asks Redis first, and again when nothing is published. It returns
+//! the epoch, the newest number and the revocations that the node does not know.
 
 use std::time::Instant;
 
 use redis::{RedisError, aio::MultiplexedConnection};
 
-use crate::{following::Following, node::Node, script};
+use crate::{cursor::Cursors, node::Node, script};
 
-/// What Redis answers.
+/// Redis's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hello {
+pub(crate) struct Handshake {
     pub(crate) epoch: String,
     pub(crate) base: u64,
     pub(crate) newest: u64,
@@ -16,43 +17,43 @@ pub(crate) struct Hello {
     pub(crate) now: u64,
     /// The newest ID of the control stream.
     pub(crate) control: String,
-    /// What was revoked after the last that the node knew of; not all of it, if it is a page full.
+    /// The revocations after the last one that the node knew; at most one page.
     pub(crate) revoked: Vec<Revoked>,
-    /// The number of the newest revocation, and how many Redis has that are in force.
+    /// The number of the newest revocation, and how many are in force at Redis.
     pub(crate) last_revoked: u64,
     pub(crate) revocations: usize,
-    /// When it was asked.
+    /// When the question was sent.
     pub(crate) asked: Instant,
 }
 
-/// A revocation as Redis has it; times in milliseconds.
+/// A revocation as Redis stores it; times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Revoked {
     pub(crate) user: String,
     pub(crate) number: u64,
     pub(crate) until: u64,
-    /// For how long from now.
+    /// How long it stays in force from now.
     pub(crate) remember: u64,
 }
 
-/// How many revocations are asked for at a time.
+/// The most revocations in one answer.
 const PAGE: usize = 1000;
 
-/// Whether Redis is known to have lost what it gave out.
+/// Whether the node knows that Redis has lost entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
     Nothing,
     Lost,
 }
 
-impl Hello {
+impl Handshake {
     pub(crate) async fn ask(
         node: &Node,
         connection: &mut MultiplexedConnection,
         known: Known,
     ) -> Result<Self, RedisError> {
         let epoch = node.epoch().map(|epoch| epoch.name).unwrap_or_default();
-        let highest = Following::highest(&node.following.borrow());
+        let highest = Cursors::highest(&node.cursors.borrow());
         let lost = if known == Known::Lost { "lost" } else { "" };
         let asked = Instant::now();
         type Answer = (
@@ -65,8 +66,8 @@ impl Hello {
             usize,
             Vec<(String, u64, u64, u64)>,
         );
-        let newest = node.following.borrow().newest().cloned();
-        let mut call = script::HELLO.key(node.keys.head());
+        let newest = node.cursors.borrow().newest().cloned();
+        let mut call = script::HANDSHAKE.key(node.keys.head());
         call.key(node.keys.control());
         for key in node.keys.revoked() {
             call.key(key);
@@ -99,13 +100,13 @@ impl Hello {
         })
     }
 
-    /// Whether there may be more revocations to ask for.
+    /// Whether there may be more revocations.
     pub(crate) fn is_page_full(&self) -> bool {
         self.revoked.len() >= PAGE
     }
 }
 
-/// A name for a numbering, in case one begins: eight of `0-9` and `a-z`.
+/// A random name for an epoch: eight characters of `0-9` and `a-z`.
 pub(crate) fn new_epoch() -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     (0..8)

@@ -1,9 +1,9 @@
-//! Tells Redis what this node holds: that it is alive, the streams of resumable tickets, the
+//! The node's lease at Redis, and the counts that depend on it: streams of resumable tickets and
 //! streams of users.
 //!
-//! What is sent first is done first, on one connection; and a command is sent when its future is
-//! polled for the first time, which is in no particular order. So each reads how many there are
-//! right before it is sent, and no sooner: whatever the order, the last word is the true one.
+//! Redis executes the commands of one connection in the order in which they are sent, and a command
+//! is sent when its future is first polled, in no particular order. So each command reads its count
+//! right before it is sent: whatever the order, the last one that Redis gets is current.
 
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -13,29 +13,29 @@ use tokio::time::{self, Instant};
 use crate::{
     node::Node,
     request::{LimitRequest, TicketClaimed},
-    script::held::{ACQUIRE, CLAIM_RESUMABLE, LEASE, SETTLE_TICKET},
+    script::lease::{ACQUIRE, CLAIM_RESUMABLE, RENEW_LEASE, SYNC_TICKET},
     session::ends_session,
 };
 
-/// For how long Redis keeps what nodes hold. Longer than they take to say it again.
-const KEPT: Duration = Duration::from_secs(2 * 24 * 3600);
+/// How long Redis keeps the counts of a node. Longer than the interval at which all are sent again.
+const COUNTS_TTL: Duration = Duration::from_secs(2 * 24 * 3600);
 
-/// How often all is said again that is held.
-const AGAIN: Duration = Duration::from_secs(12 * 3600);
+/// The interval at which all counts are sent again.
+const RESEND_EVERY: Duration = Duration::from_secs(12 * 3600);
 
-/// How many users are told of at a time.
+/// The most users in one pipeline.
 const BATCH: usize = 500;
 
-/// A ticket that was used.
+/// The ID of a used ticket.
 pub(crate) type TicketId = [u8; 16];
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX / 2000)
 }
 
-/// This node is alive. Whether it was for the others, too, all the time.
+/// Renews the lease. False if it had expired.
 async fn lease(node: &Node, connection: &mut MultiplexedConnection) -> Result<bool, RedisError> {
-    LEASE
+    RENEW_LEASE
         .key(node.keys.nodes())
         .arg(&node.id)
         .arg(millis(node.config.lease))
@@ -43,39 +43,39 @@ async fn lease(node: &Node, connection: &mut MultiplexedConnection) -> Result<bo
         .await
 }
 
-/// A process that was stopped has been taken for dead, and its part is counted no more; nor is it if
-/// Redis has lost everything. Then all is said again.
-fn say_all_unless(node: &Node, was_alive: bool) {
+/// Marks all counts to be sent again after the lease had expired: while it has, the node's streams
+/// are not counted. That happens to a process that was stopped, and after Redis lost its data.
+fn resend_all_unless(node: &Node, was_alive: bool) {
     if !was_alive {
-        node.tickets.borrow_mut().owe_all(|_| Duration::ZERO);
-        node.users.borrow_mut().owe_all(|_| ());
-        node.owing.notify_one();
+        node.tickets.borrow_mut().mark_all_dirty(|_| Duration::ZERO);
+        node.users.borrow_mut().mark_all_dirty(|_| ());
+        node.counts_dirty.notify_one();
     }
 }
 
-/// Says so again and again, one word for all that this node holds.
+/// Renews the lease every third of its lifetime.
 pub(crate) async fn renew(node: &Node, mut connection: MultiplexedConnection) -> RedisError {
-    let mut all_said = Instant::now();
+    let mut all_sent = Instant::now();
     loop {
         time::sleep(node.config.lease / 3).await;
         let was_alive = match lease(node, &mut connection).await {
             Ok(was_alive) => was_alive,
             Err(error) if ends_session(&error) => return error,
-            // Whether it still is will be known the next time.
+            // The next renewal shows whether the lease has expired.
             Err(_) => true,
         };
-        let due = all_said.elapsed() > AGAIN;
+        let due = all_sent.elapsed() > RESEND_EVERY;
         if due {
-            all_said = Instant::now();
+            all_sent = Instant::now();
         }
-        say_all_unless(node, was_alive && !due);
+        resend_all_unless(node, was_alive && !due);
         node.tickets.borrow_mut().resume();
         node.users.borrow_mut().resume();
-        node.owing.notify_one();
+        node.counts_dirty.notify_one();
     }
 }
 
-/// A single-use ticket is used.
+/// Claims a single-use ticket.
 pub(crate) async fn use_once(
     node: &Node,
     mut connection: MultiplexedConnection,
@@ -94,17 +94,17 @@ pub(crate) async fn use_once(
     error
 }
 
-/// A stream of this node, from when it is asked for to the answer: whatever becomes of that, a
-/// stream that is not let in is none.
-struct Asked<F: FnMut()>(Option<F>);
+/// Takes a count back when it is dropped, unless the stream was admitted. It covers every way in
+/// which a request can end before its answer.
+struct UndoCount<F: FnMut()>(Option<F>);
 
-impl<F: FnMut()> Asked<F> {
-    fn let_in(mut self) {
+impl<F: FnMut()> UndoCount<F> {
+    fn disarm(mut self) {
         self.0 = None;
     }
 }
 
-impl<F: FnMut()> Drop for Asked<F> {
+impl<F: FnMut()> Drop for UndoCount<F> {
     fn drop(&mut self) {
         if let Some(undo) = &mut self.0 {
             undo();
@@ -112,7 +112,7 @@ impl<F: FnMut()> Drop for Asked<F> {
     }
 }
 
-/// A resumable ticket is used.
+/// Claims a resumable ticket.
 pub(crate) async fn claim(
     node: &Node,
     mut connection: MultiplexedConnection,
@@ -122,9 +122,9 @@ pub(crate) async fn claim(
     claimed: TicketClaimed,
 ) -> Option<RedisError> {
     let count = node.tickets.borrow_mut().add(id);
-    let asked = Asked(Some(|| {
+    let undo = UndoCount(Some(|| {
         node.tickets.borrow_mut().remove(&id, ttl);
-        node.owing.notify_one();
+        node.counts_dirty.notify_one();
     }));
     let may: Result<(bool, bool), _> = CLAIM_RESUMABLE
         .key(node.keys.ticket(&id))
@@ -133,23 +133,23 @@ pub(crate) async fn claim(
         .arg(count)
         .arg(u8::from(fresh))
         .arg(millis(ttl))
-        .arg(millis(KEPT))
+        .arg(millis(COUNTS_TTL))
         .arg(millis(node.config.lease))
         .invoke_async(&mut connection)
         .await;
     let error = may.as_ref().err().cloned().filter(ends_session);
     let may = may.ok().map(|(may, was_alive)| {
-        say_all_unless(node, was_alive);
+        resend_all_unless(node, was_alive);
         may
     });
-    // Whoever asked may have given up, and will then not tell of the stream's end.
+    // A caller that has given up will not report the end of the stream.
     if claimed.answer(may) && may == Some(true) {
-        asked.let_in();
+        undo.disarm();
     }
     error
 }
 
-/// One more stream of a user is wanted.
+/// Admits one more stream of a user if the limit allows it.
 pub(crate) async fn acquire(
     node: &Node,
     mut connection: MultiplexedConnection,
@@ -160,9 +160,9 @@ pub(crate) async fn acquire(
     }
     let user = Arc::clone(&request.user);
     let mine = node.users.borrow_mut().add(Arc::clone(&user)) - 1;
-    let asked = Asked(Some(|| {
+    let undo = UndoCount(Some(|| {
         node.users.borrow_mut().remove(&user, ());
-        node.owing.notify_one();
+        node.counts_dirty.notify_one();
     }));
     let free: Result<(bool, bool), _> = ACQUIRE
         .key(node.keys.user(&user))
@@ -170,141 +170,145 @@ pub(crate) async fn acquire(
         .arg(&node.id)
         .arg(mine)
         .arg(request.limit)
-        .arg(millis(KEPT))
+        .arg(millis(COUNTS_TTL))
         .arg(millis(node.config.lease))
         .invoke_async(&mut connection)
         .await;
     let error = free.as_ref().err().cloned().filter(ends_session);
     let free = free.ok().map(|(free, was_alive)| {
-        say_all_unless(node, was_alive);
+        resend_all_unless(node, was_alive);
         free
     });
     if request.answer(free) && free == Some(true) {
-        asked.let_in();
+        undo.disarm();
     }
     error
 }
 
-/// Tickets of which Redis is being told.
-struct Ticket<'a> {
+/// A ticket whose count is being sent; postponed if that fails.
+struct UnsentTicket<'a> {
     node: &'a Node,
-    owed: Option<(TicketId, Duration)>,
+    dirty: Option<(TicketId, Duration)>,
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for UnsentTicket<'_> {
     fn drop(&mut self) {
-        if let Some((id, ttl)) = self.owed.take() {
+        if let Some((id, ttl)) = self.dirty.take() {
             self.node.tickets.borrow_mut().postpone(id, ttl);
         }
     }
 }
 
-/// Says how many streams of a ticket this node has.
-pub(crate) async fn settle_ticket(
+/// Sends how many streams of a ticket this node has.
+pub(crate) async fn sync_ticket(
     node: &Node,
     mut connection: MultiplexedConnection,
     (id, ttl): (TicketId, Duration),
 ) -> Option<RedisError> {
-    let mut owed = Ticket {
+    let mut unsent = UnsentTicket {
         node,
-        owed: Some((id, ttl)),
+        dirty: Some((id, ttl)),
     };
     let count = node.tickets.borrow().count(&id);
-    let told: Result<(), _> = SETTLE_TICKET
+    let result: Result<(), _> = SYNC_TICKET
         .key(node.keys.ticket(&id))
         .arg(&node.id)
         .arg(count)
         .arg(millis(ttl))
-        .arg(millis(KEPT))
+        .arg(millis(COUNTS_TTL))
         .invoke_async(&mut connection)
         .await;
-    if told.is_ok() {
-        owed.owed = None;
+    if result.is_ok() {
+        unsent.dirty = None;
     }
-    told.err().filter(ends_session)
+    result.err().filter(ends_session)
 }
 
-/// Users of whom Redis is being told.
-struct Users<'a> {
+/// Users whose counts are being sent; postponed if that fails.
+struct UnsentUsers<'a> {
     node: &'a Node,
-    owed: Vec<(Arc<str>, ())>,
+    dirty: Vec<(Arc<str>, ())>,
 }
 
-impl Drop for Users<'_> {
+impl Drop for UnsentUsers<'_> {
     fn drop(&mut self) {
         let mut users = self.node.users.borrow_mut();
-        for (user, ()) in self.owed.drain(..) {
+        for (user, ()) in self.dirty.drain(..) {
             users.postpone(user, ());
         }
     }
 }
 
-/// Says how many streams of these users this node has.
-pub(crate) async fn settle_users(
+/// Sends how many streams of these users this node has.
+pub(crate) async fn sync_users(
     node: &Node,
     mut connection: MultiplexedConnection,
-    owed: Vec<(Arc<str>, ())>,
+    dirty: Vec<(Arc<str>, ())>,
 ) -> Option<RedisError> {
-    let mut owed = Users { node, owed };
-    while !owed.owed.is_empty() {
-        let from = owed.owed.len().saturating_sub(BATCH);
+    let mut unsent = UnsentUsers { node, dirty };
+    while !unsent.dirty.is_empty() {
+        let from = unsent.dirty.len().saturating_sub(BATCH);
         let mut pipe = redis::pipe();
-        for (user, ()) in owed.owed.iter().skip(from) {
+        for (user, ()) in unsent.dirty.iter().skip(from) {
             let key = node.keys.user(user);
             match node.users.borrow().count(user) {
                 0 => pipe.hdel(&key, &node.id).ignore(),
                 count => pipe.hset(&key, &node.id, count).ignore(),
             };
-            pipe.cmd("PEXPIRE").arg(&key).arg(millis(KEPT)).ignore();
+            pipe.cmd("PEXPIRE")
+                .arg(&key)
+                .arg(millis(COUNTS_TTL))
+                .ignore();
         }
-        let told: Result<(), _> = pipe.query_async(&mut connection).await;
-        if let Err(error) = told {
+        let result: Result<(), _> = pipe.query_async(&mut connection).await;
+        if let Err(error) = result {
             return Some(error).filter(ends_session);
         }
-        owed.owed.truncate(from);
+        unsent.dirty.truncate(from);
     }
     None
 }
 
-/// A new session: Redis may have lost all that this node holds, or thinks it dead.
+/// Sends the lease and all counts on a new session: Redis may have lost them, or the lease may have
+/// expired.
 pub(crate) async fn announce(
     node: &Node,
     connection: &mut MultiplexedConnection,
 ) -> Result<(), RedisError> {
-    // A script that Redis does not know is sent twice, and would then come too late.
-    for script in [&LEASE, &CLAIM_RESUMABLE, &SETTLE_TICKET, &ACQUIRE] {
+    // A script that Redis does not know is sent twice, which would break the order of commands.
+    for script in [&RENEW_LEASE, &CLAIM_RESUMABLE, &SYNC_TICKET, &ACQUIRE] {
         script.prepare_invoke().load_async(connection).await?;
     }
     match lease(node, connection).await {
         Err(error) if ends_session(&error) || error.is_timeout() => return Err(error),
         _ => {}
     }
-    say_all_unless(node, false);
+    resend_all_unless(node, false);
     node.users.borrow_mut().resume();
     node.tickets.borrow_mut().resume();
-    let owed = node.users.borrow_mut().take_owed();
-    let failed = settle_users(node, connection.clone(), owed).await;
+    let dirty = node.users.borrow_mut().take_dirty();
+    let failed = sync_users(node, connection.clone(), dirty).await;
     failed.map_or(Ok(()), Err)
 }
 
-/// A stream of a user has been let in without Redis.
-pub(crate) fn hold(node: &Node, user: Arc<str>) {
+/// Counts a stream of a user that was admitted without Redis.
+pub(crate) fn count_user(node: &Node, user: Arc<str>) {
     node.gauges.uncounted.fetch_add(1, Relaxed);
     let mut users = node.users.borrow_mut();
     users.add(Arc::clone(&user));
-    users.owe(user, ());
+    users.mark_dirty(user, ());
     drop(users);
-    node.owing.notify_one();
+    node.counts_dirty.notify_one();
 }
 
-/// A stream of a user has ended.
-pub(crate) fn let_go(node: &Node, user: &Arc<str>) {
+/// Counts the end of a user's stream.
+pub(crate) fn release_user(node: &Node, user: &Arc<str>) {
     node.users.borrow_mut().remove(user, ());
-    node.owing.notify_one();
+    node.counts_dirty.notify_one();
 }
 
-/// A stream of a resumable ticket has ended.
+/// Counts the end of a resumable ticket's stream.
 pub(crate) fn release(node: &Node, id: &TicketId, ttl: Duration) {
     node.tickets.borrow_mut().remove(id, ttl);
-    node.owing.notify_one();
+    node.counts_dirty.notify_one();
 }

@@ -1,49 +1,49 @@
-//! Which topics this node reads, how far, and what an entry says about what came before it.
-//! Pure: no clock, no connection.
+//! The topics that this node reads, the position in each, and the check that an entry follows the
+//! one before it. Pure: no clock, no connection.
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::record::{Before, Entry, Record};
+use crate::entry::{Before, Entry, Record};
 
-/// How far a topic has been read.
+/// The reading position in a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct Cursor {
     last: u64,
-    /// `last` is the number of an entry that was read, and not just where reading began.
+    /// Whether `last` is the number of an entry that was read, and not the start of reading.
     read: bool,
 }
 
-/// How an entry follows on what was read.
+/// How an entry relates to what was read before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// Nothing lies between.
+    /// It follows directly.
     Next,
-    /// Something was trimmed before this node read it.
-    Hole,
-    /// Redis no longer has what it once gave to this node: it has lost what it acknowledged.
-    Past,
-    /// Read already, or of a topic that is no longer followed.
-    Known,
+    /// Entries before it were trimmed before this node read them.
+    Gap,
+    /// Redis has lost an entry that it returned to this node before.
+    HistoryLost,
+    /// It was read already, or its topic is no longer followed.
+    Duplicate,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Following {
-    topics: HashMap<Arc<str>, Place>,
-    /// The highest number that was read.
+pub(crate) struct Cursors {
+    topics: HashMap<Arc<str>, Cursor>,
+    /// The highest number that was read or acknowledged.
     highest: u64,
-    /// The newest entry of this numbering that was read or acknowledged, and its topic.
+    /// The newest entry of this epoch that was read or acknowledged, and its topic.
     newest: Option<(Arc<str>, u64)>,
 }
 
-impl Following {
-    /// Reads a topic from here on.
+impl Cursors {
+    /// Starts reading a topic after this number.
     pub(crate) fn join(&mut self, topic: Arc<str>, last: u64) {
-        self.topics.insert(topic, Place { last, read: false });
+        self.topics.insert(topic, Cursor { last, read: false });
     }
 
-    /// Reads a topic no more; says how far it had been read.
+    /// Stops reading a topic; returns its last position.
     pub(crate) fn leave(&mut self, topic: &str) -> Option<u64> {
-        self.topics.remove(topic).map(|place| place.last)
+        self.topics.remove(topic).map(|cursor| cursor.last)
     }
 
     pub(crate) fn has(&self, topic: &str) -> bool {
@@ -62,12 +62,12 @@ impl Following {
         self.highest = self.highest.max(number);
     }
 
-    /// The newest entry that Redis must have, unless it has lost something.
+    /// The newest entry that Redis must have unless it has lost data.
     pub(crate) const fn newest(&self) -> Option<&(Arc<str>, u64)> {
         self.newest.as_ref()
     }
 
-    /// Redis has this entry: it gave it out, or acknowledged it.
+    /// Notes that Redis has this entry: it returned or acknowledged it.
     pub(crate) fn saw_entry(&mut self, topic: &Arc<str>, number: u64) {
         self.saw(number);
         if self
@@ -80,44 +80,46 @@ impl Following {
     }
 
     /// Each topic, and the number after which to read.
-    pub(crate) fn places(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
-        self.topics.iter().map(|(topic, place)| (topic, place.last))
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        self.topics
+            .iter()
+            .map(|(topic, cursor)| (topic, cursor.last))
     }
 
-    /// As [`places`](Self::places), for who changes them meanwhile.
-    pub(crate) fn places_owned(&self) -> Vec<(Arc<str>, u64)> {
-        self.places()
+    /// Like [`positions`](Self::positions), for a caller that changes them meanwhile.
+    pub(crate) fn positions_owned(&self) -> Vec<(Arc<str>, u64)> {
+        self.positions()
             .map(|(topic, last)| (Arc::clone(topic), last))
             .collect()
     }
 
-    /// A new numbering has begun: what was read before it proves nothing about what is there.
+    /// Starts a new epoch: entries of the one before are no evidence of lost data.
     pub(crate) fn forget_read(&mut self) {
         self.newest = None;
         self.topics
             .values_mut()
-            .for_each(|place| place.read = false);
+            .for_each(|cursor| cursor.read = false);
     }
 
-    /// Goes past an entry that is none of ours.
+    /// Skips an entry that was not written by this crate.
     pub(crate) fn skip(&mut self, topic: &str, number: u64) {
-        if let Some(place) = self.topics.get_mut(topic) {
-            place.last = place.last.max(number);
+        if let Some(cursor) = self.topics.get_mut(topic) {
+            cursor.last = cursor.last.max(number);
         }
     }
 
-    /// Takes note of an entry that has been read, in the order of the numbers.
+    /// Advances over an entry. Entries come in the order of their numbers.
     pub(crate) fn advance(&mut self, topic: &Arc<str>, record: &Record) -> Link {
-        let Some(place) = self.topics.get_mut(topic) else {
-            return Link::Known;
+        let Some(cursor) = self.topics.get_mut(topic) else {
+            return Link::Duplicate;
         };
         let link = match record.before {
-            _ if record.number <= place.last => return Link::Known,
-            Before::Entry(before) if before > place.last => Link::Hole,
-            Before::Entry(before) if place.read && before < place.last => Link::Past,
+            _ if record.number <= cursor.last => return Link::Duplicate,
+            Before::Entry(before) if before > cursor.last => Link::Gap,
+            Before::Entry(before) if cursor.read && before < cursor.last => Link::HistoryLost,
             _ => Link::Next,
         };
-        *place = Place {
+        *cursor = Cursor {
             last: record.number,
             read: true,
         };
@@ -126,9 +128,9 @@ impl Following {
     }
 }
 
-/// Puts what was read of several topics into the order of the numbers. An answer to one `XREAD`
-/// is a snapshot; but of a topic with `limit` entries there may be more, so that nothing beyond
-/// its last one may be handed on yet: it is read again.
+/// Merges the entries of several topics by number. The answer to one `XREAD` is a snapshot; but a
+/// topic with `limit` entries may have more, so entries beyond the last one of such a topic are left
+/// out and read again.
 pub(crate) fn in_order<T: Clone>(read: Vec<(T, Vec<Entry>)>, limit: usize) -> Vec<(T, Entry)> {
     let horizon = read
         .iter()
@@ -164,50 +166,50 @@ mod tests {
         }
     }
 
-    fn following(last: u64) -> Following {
-        let mut following = Following::default();
-        following.join("t".into(), last);
-        following
+    fn cursors(last: u64) -> Cursors {
+        let mut cursors = Cursors::default();
+        cursors.join("t".into(), last);
+        cursors
     }
 
     #[test]
     fn an_entry_whose_predecessor_was_read_follows() {
-        let mut following = following(10);
+        let mut cursors = cursors(10);
         let first = record(12, Before::Entry(5));
-        assert_eq!(following.advance(&"t".into(), &first), Link::Next);
+        assert_eq!(cursors.advance(&"t".into(), &first), Link::Next);
         let second = record(15, Before::Entry(12));
-        assert_eq!(following.advance(&"t".into(), &second), Link::Next);
-        assert_eq!(following.highest(), 15);
+        assert_eq!(cursors.advance(&"t".into(), &second), Link::Next);
+        assert_eq!(cursors.highest(), 15);
     }
 
     #[test]
-    fn an_entry_whose_predecessor_was_trimmed_unread_shows_the_hole() {
-        let mut following = following(10);
+    fn an_entry_whose_predecessor_was_trimmed_unread_is_a_gap() {
+        let mut cursors = cursors(10);
         let late = record(20, Before::Entry(19));
-        assert_eq!(following.advance(&"t".into(), &late), Link::Hole);
+        assert_eq!(cursors.advance(&"t".into(), &late), Link::Gap);
     }
 
     #[test]
-    fn a_redis_that_forgot_what_it_gave_out_is_found_out() {
-        let mut following = following(10);
-        following.advance(&"t".into(), &record(12, Before::Entry(5)));
+    fn a_redis_that_lost_an_entry_it_had_returned_is_detected() {
+        let mut cursors = cursors(10);
+        cursors.advance(&"t".into(), &record(12, Before::Entry(5)));
         let after_loss = record(30, Before::Entry(5));
-        assert_eq!(following.advance(&"t".into(), &after_loss), Link::Past);
+        assert_eq!(cursors.advance(&"t".into(), &after_loss), Link::HistoryLost);
     }
 
     #[test]
-    fn expiry_is_no_hole_and_repetition_no_news() {
-        let mut following = following(10);
-        following.advance(&"t".into(), &record(12, Before::Entry(5)));
+    fn expiry_is_no_gap_and_a_repeated_entry_is_a_duplicate() {
+        let mut cursors = cursors(10);
+        cursors.advance(&"t".into(), &record(12, Before::Entry(5)));
         let later = record(500, Before::Expired(400));
-        assert_eq!(following.advance(&"t".into(), &later), Link::Next);
-        assert_eq!(following.advance(&"t".into(), &later), Link::Known);
-        assert_eq!(following.advance(&"other".into(), &later), Link::Known);
+        assert_eq!(cursors.advance(&"t".into(), &later), Link::Next);
+        assert_eq!(cursors.advance(&"t".into(), &later), Link::Duplicate);
+        assert_eq!(cursors.advance(&"other".into(), &later), Link::Duplicate);
     }
 
     proptest! {
-        /// However the entries are spread over topics and however few are read at a time, they
-        /// come out once each and in order.
+        /// Whatever the distribution over topics and the limit of one answer, each entry is
+        /// returned once and in order.
         #[test]
         fn reading_in_pieces_is_reading_in_order(
             topics in proptest::collection::vec(0_usize..4, 0..60),
@@ -229,7 +231,7 @@ mod tests {
                     break;
                 }
                 let ordered = in_order(read, limit);
-                prop_assert!(!ordered.is_empty(), "each answer moves on");
+                prop_assert!(!ordered.is_empty(), "each answer advances");
                 for (topic, entry) in ordered {
                     last[topic] = entry.number;
                     out.push(entry.number);

@@ -1,5 +1,5 @@
-//! What has been revoked, as this node knows it: to tell its policies when they are built, and a
-//! Redis that has lost it.
+//! The revocations that this node knows. Policies read them when they are built, and they are sent
+//! again to a Redis that has lost them.
 
 use std::{
     collections::HashMap,
@@ -9,19 +9,19 @@ use std::{
 
 use actix_web_sse::protect::{RevocationSink, UserRevocation};
 
-/// What is over so soon is not told again: clocks differ, and another node may have forgotten it
-/// already.
+/// Revocations that expire within this time are not sent again: clocks differ, and another node may
+/// have dropped them already.
 const NEARLY_OVER: Duration = Duration::from_secs(5);
 
-/// Below this many entries nobody looks for stale ones.
+/// Below this many entries expired ones are not removed.
 const SMALL: usize = 1024;
 
-/// What lies further ahead than a clock reaches is remembered for so long.
+/// The lifetime of a revocation whose expiry `Instant` cannot represent.
 const FAR_AHEAD: Duration = Duration::from_secs(10 * 366 * 86_400);
 
-/// Shared by the backplane's thread, which learns, and the threads that build policies.
+/// Shared by the backplane's thread, which adds revocations, and the threads that build policies.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<Inner>);
+pub(crate) struct KnownRevocations(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -30,12 +30,12 @@ struct Inner {
     sweep_at: usize,
 }
 
-impl Ledger {
+impl KnownRevocations {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A policy of this node wants to know: what is in force already, and all that comes.
+    /// Adds a policy of this node: it gets the revocations in force and all later ones.
     pub(crate) fn join(&self, sink: RevocationSink) {
         let mut inner = self.lock();
         for revocation in inner.known() {
@@ -45,17 +45,17 @@ impl Ledger {
         inner.sinks.push(sink);
     }
 
-    /// Takes note of a revocation that another node tells of; whether streams are to be ended for it.
-    /// It may be known already, from a question to Redis: then it is the very moment that is known.
-    /// One with an earlier moment is another, of a node whose clock is behind: nothing more is
-    /// covered by it, but what was opened meanwhile ends.
+    /// Adds a revocation from another node; returns whether streams must end for it. It may be known
+    /// already from a handshake: then its time is equal. One with an earlier time is a second
+    /// revocation, by a node whose clock is behind: it covers no more credentials, but streams that
+    /// were opened meanwhile end.
     pub(crate) fn learn_another(&self, revocation: &UserRevocation) -> bool {
         let known = self.lock().users.get(&revocation.user).copied();
         let is_behind = known.is_some_and(|(until, _)| until > revocation.until);
         self.learn(revocation) || is_behind
     }
 
-    /// Takes note of a revocation, and tells the policies; whether it is news.
+    /// Adds a revocation and passes it to the policies; returns whether it is new.
     pub(crate) fn learn(&self, revocation: &UserRevocation) -> bool {
         let now = Instant::now();
         let until = revocation.until;
@@ -79,7 +79,7 @@ impl Ledger {
         news
     }
 
-    /// All that will be in force for a while, if that is more than so many.
+    /// All revocations that stay in force for a while, if they are more than `count`.
     pub(crate) fn if_above(&self, count: usize) -> Vec<UserRevocation> {
         let inner = self.lock();
         if inner.users.len() <= count {
@@ -115,16 +115,16 @@ impl Inner {
     }
 }
 
-/// A revocation as it is passed on: times in milliseconds.
+/// Builds a revocation from its wire form: times in milliseconds.
 pub(crate) fn revocation(user: &str, until: u64, remember: u64) -> UserRevocation {
-    // Nobody revokes what is issued after the year 10000.
+    // Capped at the year 10000, which every clock can represent.
     let until = Duration::from_millis(until.min(253_402_300_800_000));
     let until = UNIX_EPOCH.checked_add(until).unwrap_or(UNIX_EPOCH);
     let remember = Duration::from_millis(remember).min(Duration::from_secs(366 * 24 * 3600));
     UserRevocation::new(user, until, remember)
 }
 
-/// The other way.
+/// The wire form of a revocation: its time and its lifetime in milliseconds.
 pub(crate) fn millis(revocation: &UserRevocation) -> (u64, u64) {
     let until = revocation.until.duration_since(UNIX_EPOCH);
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX / 2000);
@@ -139,49 +139,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_covers_more_is_news() {
-        let ledger = Ledger::default();
-        assert!(ledger.learn(&revocation("u", 1000, 60_000)));
-        assert!(!ledger.learn(&revocation("u", 1000, 60_000)));
-        assert!(!ledger.learn(&revocation("u", 900, 60_000)));
-        assert!(ledger.learn(&revocation("u", 1001, 60_000)));
-        assert!(ledger.learn(&revocation("v", 1, 60_000)));
-        assert_eq!(ledger.if_above(1).len(), 2);
-        assert_eq!(ledger.if_above(2), []);
+    fn only_a_revocation_that_covers_more_is_new() {
+        let known = KnownRevocations::default();
+        assert!(known.learn(&revocation("u", 1000, 60_000)));
+        assert!(!known.learn(&revocation("u", 1000, 60_000)));
+        assert!(!known.learn(&revocation("u", 900, 60_000)));
+        assert!(known.learn(&revocation("u", 1001, 60_000)));
+        assert!(known.learn(&revocation("v", 1, 60_000)));
+        assert_eq!(known.if_above(1).len(), 2);
+        assert_eq!(known.if_above(2), []);
     }
 
     #[test]
-    fn h06_a_second_revocation_by_a_slower_clock_is_news() {
-        let ledger = Ledger::default();
-        assert!(ledger.learn_another(&revocation("u", 1000, 60_000)));
+    fn h06_a_second_revocation_by_a_slower_clock_is_new() {
+        let known = KnownRevocations::default();
+        assert!(known.learn_another(&revocation("u", 1000, 60_000)));
         assert!(
-            !ledger.learn_another(&revocation("u", 1000, 60_000)),
-            "told"
+            !known.learn_another(&revocation("u", 1000, 60_000)),
+            "a duplicate"
         );
-        assert!(ledger.learn_another(&revocation("u", 900, 60_000)));
-        assert!(ledger.learn_another(&revocation("u", 1001, 60_000)));
-        let known = ledger.if_above(0);
-        assert_eq!(millis(&known[0]).0, 1001, "it covers no less");
-        assert!(!ledger.learn(&revocation("u", 900, 60_000)));
-        // A time to remember it that no clock holds.
-        assert!(ledger.learn(&UserRevocation::new("v", UNIX_EPOCH, Duration::MAX)));
-        assert_eq!(ledger.if_above(0).len(), 2);
+        assert!(known.learn_another(&revocation("u", 900, 60_000)));
+        assert!(known.learn_another(&revocation("u", 1001, 60_000)));
+        let in_force = known.if_above(0);
+        assert_eq!(millis(&in_force[0]).0, 1001, "it covers no less");
+        assert!(!known.learn(&revocation("u", 900, 60_000)));
+        // A lifetime that `Instant` cannot represent.
+        assert!(known.learn(&UserRevocation::new("v", UNIX_EPOCH, Duration::MAX)));
+        assert_eq!(known.if_above(0).len(), 2);
     }
 
     #[test]
-    fn what_is_over_is_told_to_nobody() {
-        let ledger = Ledger::default();
-        ledger.learn(&revocation("u", 1000, 0));
-        ledger.learn(&revocation("v", 1000, 4000));
-        assert_eq!(ledger.if_above(0), []);
+    fn expired_revocations_are_not_sent_and_are_removed() {
+        let known = KnownRevocations::default();
+        known.learn(&revocation("u", 1000, 0));
+        known.learn(&revocation("v", 1000, 4000));
+        assert_eq!(known.if_above(0), []);
         for user in 0..10 * SMALL {
-            ledger.learn(&revocation(&user.to_string(), 1000, 0));
+            known.learn(&revocation(&user.to_string(), 1000, 0));
         }
-        assert!(ledger.lock().users.len() <= 2 * SMALL);
+        assert!(known.lock().users.len() <= 2 * SMALL);
     }
 
     #[test]
-    fn times_come_through() {
+    fn times_survive_the_wire_form() {
         assert_eq!(millis(&revocation("u", 1234, 5678)), (1234, 5678));
         assert_eq!(
             millis(&revocation("u", u64::MAX, u64::MAX)).0,

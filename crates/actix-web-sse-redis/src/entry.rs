@@ -1,4 +1,4 @@
-//! Events as the fields of a stream's entries, and back.
+//! Converts events to the fields of a stream entry, and back.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use actix_web_sse::{Event, Retry};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) number: u64,
-    /// `None`: somebody else wrote it.
+    /// `None` if another program wrote it.
     pub(crate) record: Option<Record>,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) number: u64,
-    /// The numbering it belongs to.
+    /// The epoch of the number.
     pub(crate) epoch: String,
     pub(crate) before: Before,
     pub(crate) event: Event,
 }
 
-/// What the topic held when an entry was added. It makes every hole visible, wherever it comes
-/// from: trimming, expiry, or a Redis that lost what it had acknowledged.
+/// The newest entry of the topic when this one was added. It makes every gap visible: after
+/// trimming, after expiry, and after Redis lost acknowledged entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Before {
     /// The entry with this number.
     Entry(u64),
-    /// Nothing: whatever there once was has expired, and its number is not above this one.
+    /// None: older entries have expired, and their numbers are at most this one.
     Expired(u64),
 }
 
@@ -42,7 +42,7 @@ impl Before {
     }
 }
 
-/// An event as field names and values; `e` (epoch) and `p` (what was before) are the script's.
+/// The fields of an event; the script adds `e` (epoch) and `p` (previous entry).
 pub(crate) fn fields(event: &Event) -> Vec<(&'static str, String)> {
     let parts = event.parts();
     let mut fields = vec![("d", parts.data.unwrap_or_default().to_owned())];
@@ -61,7 +61,7 @@ pub(crate) fn fields(event: &Event) -> Vec<(&'static str, String)> {
     fields
 }
 
-/// The record that an entry's fields make; `None` if it is none of ours.
+/// Parses the fields of an entry; `None` if they are not an event of this crate.
 pub(crate) fn record(
     number: u64,
     fields: impl IntoIterator<Item = (String, String)>,
@@ -77,7 +77,7 @@ pub(crate) fn record(
             "r" => retry = value.parse().ok(),
             "g" => tag = Some(value),
             "t" => transient = true,
-            // A newer version's.
+            // A field of a newer version.
             _ => {}
         }
     }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_passed_over() {
+    fn fields_that_are_no_event_are_ignored() {
         let fields = |list: &[(&str, &str)]| {
             let owned = |(field, value): &(&str, &str)| ((*field).to_owned(), (*value).to_owned());
             list.iter().map(owned).collect::<Vec<_>>()

@@ -1,0 +1,120 @@
+//! Counts of this node, and which of them Redis does not have yet. Pure.
+
+use std::{collections::HashMap, hash::Hash};
+
+/// A count for each key, with the keys whose count must be sent. `N` is sent with the count.
+#[derive(Debug)]
+pub(crate) struct NodeCounts<K, N> {
+    counts: HashMap<K, u32>,
+    dirty: HashMap<K, N>,
+    /// Keys whose count Redis refused; sent again at the next renewal.
+    later: HashMap<K, N>,
+}
+
+impl<K, N> Default for NodeCounts<K, N> {
+    fn default() -> Self {
+        Self {
+            counts: HashMap::new(),
+            dirty: HashMap::new(),
+            later: HashMap::new(),
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone, N> NodeCounts<K, N> {
+    /// The count of a key.
+    pub(crate) fn count(&self, key: &K) -> u32 {
+        self.counts.get(key).copied().unwrap_or_default()
+    }
+
+    /// Adds one; returns the new count.
+    pub(crate) fn add(&mut self, key: K) -> u32 {
+        let count = self.counts.entry(key).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// Removes one and marks the key to be sent.
+    pub(crate) fn remove(&mut self, key: &K, note: N) {
+        match self.counts.get_mut(key) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) => drop(self.counts.remove(key)),
+            None => return,
+        }
+        self.mark_dirty(key.clone(), note);
+    }
+
+    /// Marks a key to be sent.
+    pub(crate) fn mark_dirty(&mut self, key: K, note: N) {
+        self.dirty.insert(key, note);
+    }
+
+    /// Marks all keys to be sent.
+    pub(crate) fn mark_all_dirty(&mut self, note: impl Fn(&K) -> N) {
+        for key in self.counts.keys() {
+            self.dirty.entry(key.clone()).or_insert_with(|| note(key));
+        }
+    }
+
+    /// Keeps a key that Redis refused.
+    pub(crate) fn postpone(&mut self, key: K, note: N) {
+        self.later.insert(key, note);
+    }
+
+    /// Marks postponed keys to be sent again.
+    pub(crate) fn resume(&mut self) {
+        self.dirty.extend(self.later.drain());
+    }
+
+    /// Takes the keys to be sent. Read their counts right before sending, so that the last command
+    /// carries the current count.
+    pub(crate) fn take_dirty(&mut self) -> Vec<(K, N)> {
+        std::mem::take(&mut self.dirty).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_count_is_sent_once() {
+        let mut counts = NodeCounts::default();
+        assert_eq!(counts.add("a"), 1);
+        assert_eq!(counts.add("a"), 2);
+        counts.add("b");
+        counts.remove(&"a", 'x');
+        counts.remove(&"a", 'y');
+        counts.add("a");
+        counts.add("a");
+        assert_eq!(counts.take_dirty(), [("a", 'y')]);
+        assert_eq!((counts.count(&"a"), counts.count(&"b")), (2, 1));
+        assert_eq!(counts.take_dirty(), []);
+    }
+
+    #[test]
+    fn a_count_never_falls_below_zero() {
+        let mut counts = NodeCounts::default();
+        counts.remove(&"a", ());
+        assert_eq!(counts.take_dirty(), []);
+        counts.add("a");
+        counts.remove(&"a", ());
+        counts.remove(&"a", ());
+        assert_eq!(counts.take_dirty(), [("a", ())]);
+        assert!(counts.counts.is_empty(), "nothing is left behind");
+    }
+
+    #[test]
+    fn a_postponed_key_is_sent_after_resume() {
+        let mut counts = NodeCounts::default();
+        counts.add("a");
+        counts.add("b");
+        counts.mark_all_dirty(|_| 0);
+        for (key, note) in counts.take_dirty() {
+            counts.postpone(key, note);
+        }
+        assert_eq!(counts.take_dirty(), []);
+        counts.resume();
+        assert_eq!(counts.take_dirty().len(), 2);
+    }
+}
