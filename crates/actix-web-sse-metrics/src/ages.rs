@@ -1,4 +1,4 @@
-//! Which of a worker's streams is the oldest.
+//! The oldest open stream of a worker.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,7 +10,7 @@ pub(crate) struct Ages {
 }
 
 impl Ages {
-    /// Notes a stream; returns what `close` wants.
+    /// Adds a stream; returns its key for `close`.
     pub(crate) fn open(&mut self, now: Duration) -> u64 {
         let key = self.next;
         self.next += 1;

@@ -1,4 +1,4 @@
-//! Which clients have asked for a stream lately.
+//! The clients that have recently requested a stream.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -8,14 +8,14 @@ use std::{
 
 use crate::clients::Client;
 
-/// How long ago is lately: a page finds out why its stream failed within seconds.
-const LATELY: Duration = Duration::from_secs(10);
-/// The table's size; a power of two. A client whose place another one has taken is not known.
+/// How long a request counts as recent: a page reports a failed stream within seconds.
+const RECENT: Duration = Duration::from_secs(10);
+/// The table's size; a power of two. A client whose slot was taken by another one is forgotten.
 const SLOTS: usize = 1 << 14;
-/// The upper bits of an entry tell clients of one place apart, the rest is the time.
+/// The upper bits of an entry distinguish clients of one slot, the others are the time.
 const TIME_BITS: u32 = 40;
 
-/// A table of fixed size: a place for each client, by a keyed hash.
+/// A table of fixed size. A keyed hash selects the slot of a client.
 #[derive(Debug)]
 pub(crate) struct RecentAttempts {
     slots: Box<[AtomicU64]>,
@@ -32,7 +32,7 @@ impl Default for RecentAttempts {
 }
 
 impl RecentAttempts {
-    /// The client has asked for a stream.
+    /// Records a request of the client.
     pub(crate) fn note(&self, client: Client, now: Duration) {
         let (slot, tag) = self.place(client);
         if let Some(slot) = slot {
@@ -40,13 +40,13 @@ impl RecentAttempts {
         }
     }
 
-    /// Whether the client has asked lately.
+    /// Whether the client has made a recent request.
     pub(crate) fn saw(&self, client: Client, now: Duration) -> bool {
         let (slot, tag) = self.place(client);
         slot.is_some_and(|slot| {
             let entry = slot.load(Ordering::Relaxed);
             let age = time(now).saturating_sub(entry & TIME_MASK);
-            entry != 0 && entry & !TIME_MASK == tag && u128::from(age) <= LATELY.as_millis()
+            entry != 0 && entry & !TIME_MASK == tag && u128::from(age) <= RECENT.as_millis()
         })
     }
 
@@ -59,7 +59,7 @@ impl RecentAttempts {
 
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
-/// Milliseconds, from 1: an empty place is 0.
+/// Milliseconds, from 1: an empty slot is 0.
 fn time(now: Duration) -> u64 {
     (u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1) + 1) & TIME_MASK
 }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_has_asked_lately_is_known() {
+    fn only_clients_with_a_recent_request_are_known() {
         let attempts = RecentAttempts::default();
         let client = |n: u32| Client::of(Some(Ipv4Addr::from(n).into()), 64);
         let at = Duration::from_secs;
@@ -80,8 +80,8 @@ mod tests {
         assert!(attempts.saw(client(1), at(10)));
         assert!(!attempts.saw(client(1), at(11)));
         (0..SLOTS as u32).for_each(|n| attempts.note(client(n), at(20)));
-        let strangers = (1 << 20)..(1 << 20) + 10_000;
-        let known = strangers.filter(|n| attempts.saw(client(*n), at(20)));
-        assert!(known.count() < 5, "strangers are taken for somebody else");
+        let others = (1 << 20)..(1 << 20) + 10_000;
+        let known = others.filter(|n| attempts.saw(client(*n), at(20)));
+        assert!(known.count() < 5, "clients are taken for other ones");
     }
 }

@@ -1,5 +1,4 @@
-//! What the hubs of this process say about their backplanes. Without a backplane there is nothing
-//! to show, and nothing is shown.
+//! The state of the backplanes of this process's hubs. Without a backplane no family is exported.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,14 +7,15 @@ use std::{
 
 use actix_web_sse::{BackplaneStats, BackplaneWatch};
 
+use prometheus::{Histogram, core::Collector};
+
 use crate::{
     catalogue::{self as c, BACKPLANE_LAG},
-    cells::{Histogram, micros},
+    counters::histogram,
     families::Families,
-    worker::bounds,
 };
 
-/// How many hubs of one process are asked. A process has one, a test perhaps a few.
+/// The most hubs of one process that are read. A process has one; tests have a few.
 const MAX_HUBS: usize = 64;
 
 /// The backplanes that report to these metrics.
@@ -25,17 +25,15 @@ pub(crate) struct Backplanes {
     lag: Histogram,
 }
 
-impl Default for Backplanes {
-    fn default() -> Self {
-        Self {
-            watches: Mutex::default(),
-            lag: Histogram::new(bounds(&BACKPLANE_LAG)),
-        }
-    }
-}
-
 impl Backplanes {
-    /// A hub with a backplane was built. Those that are gone make room.
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        Ok(Self {
+            watches: Mutex::default(),
+            lag: histogram(&BACKPLANE_LAG)?,
+        })
+    }
+
+    /// Adds a hub with a backplane, and removes hubs that are gone.
     pub(crate) fn watch(&self, watch: &BackplaneWatch) {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches.retain(|watch| watch.stats().is_some());
@@ -44,13 +42,13 @@ impl Backplanes {
         }
     }
 
-    /// An event came.
+    /// Counts an event that arrived from the backplane.
     pub(crate) fn relayed(&self, lag: Duration) {
-        self.lag.observe(micros(lag));
+        self.lag.observe(lag.as_secs_f64());
     }
 
-    /// All backplanes as one: counts and levels are added up, and of what is good or bad the worst
-    /// is told. `None` without any.
+    /// All backplanes combined: counts and levels are summed, of states the worst is taken. `None` if
+    /// there are none.
     fn stats(&self) -> Option<BackplaneStats> {
         let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         let all = watches.iter().filter_map(BackplaneWatch::stats);
@@ -76,9 +74,7 @@ impl Backplanes {
         let connected = f64::from(u8::from(stats.connected));
         families.single(&c::BACKPLANE_CONNECTED, connected);
         families.single(&c::BACKPLANE_SILENT, stats.silent.as_secs_f64());
-        families.family(&c::BACKPLANE_LAG, |family| {
-            family.histogram(&[], &self.lag.snapshot());
-        });
+        families.add(self.lag.collect());
         for (row, count) in [
             (&c::BACKPLANE_BACKLOG, stats.pending),
             (&c::BACKPLANE_TOPICS, stats.topics),

@@ -29,11 +29,11 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What the values of a label come from, and so how many there can be.
+/// The source of a label's values, which bounds their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Values {
-    /// The routes: those told to the builder and the first few others, then `other`.
+    /// The routes: those declared to the builder and the first few others, then `other`.
     Routes,
     /// The entries of the allow-list, `same_origin`, `none`, `null`, `other`.
     Origins,

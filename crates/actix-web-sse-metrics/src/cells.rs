@@ -1,29 +1,9 @@
-//! Counters and histograms, shared and single-writer.
+//! Counters and histograms that one thread writes.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
-
-/// A counter that any thread may raise.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn inc(&self) {
-        self.add(1);
-    }
-
-    pub(crate) fn add(&self, count: u64) {
-        // Release, paired with the Acquire of `get`: whoever sees a stream's close counted also
-        // sees its opening counted, so the difference is never negative.
-        self.0.fetch_add(count, Ordering::Release);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-}
 
 /// A counter that one thread raises and others read: a plain load and store instead of a locked
 /// instruction, on a cache line that no other worker writes.
@@ -83,51 +63,38 @@ pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from((duration.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
 }
 
-macro_rules! histogram {
-    ($(#[$meta:meta])* $name:ident of $cell:ident) => {
-        $(#[$meta])*
-        #[derive(Debug)]
-        pub(crate) struct $name {
-            bounds: Box<[u64]>,
-            counts: Box<[$cell]>,
-            sum: $cell,
-        }
-
-        impl $name {
-            pub(crate) fn new(bounds: &[f64]) -> Self {
-                Self {
-                    bounds: micro_bounds(bounds),
-                    counts: (0..=bounds.len()).map(|_| $cell::default()).collect(),
-                    sum: $cell::default(),
-                }
-            }
-
-            /// Counts a value given in millionths of the unit.
-            pub(crate) fn observe(&self, micros: u64) {
-                let bucket = self.bounds.partition_point(|bound| *bound < micros);
-                if let Some(count) = self.counts.get(bucket) {
-                    count.add(1);
-                }
-                self.sum.add(micros);
-            }
-
-            pub(crate) fn snapshot(&self) -> Snapshot {
-                Snapshot {
-                    counts: self.counts.iter().map($cell::get).collect(),
-                    sum: self.sum.get(),
-                }
-            }
-        }
-    };
+/// A histogram that one thread writes.
+#[derive(Debug)]
+pub(crate) struct CellHistogram {
+    bounds: Box<[u64]>,
+    counts: Box<[Cell]>,
+    sum: Cell,
 }
 
-histogram! {
-    /// A histogram that any thread may feed.
-    Histogram of Counter
-}
-histogram! {
-    /// A histogram that one thread feeds.
-    CellHistogram of Cell
+impl CellHistogram {
+    pub(crate) fn new(bounds: &[f64]) -> Self {
+        Self {
+            bounds: micro_bounds(bounds),
+            counts: (0..=bounds.len()).map(|_| Cell::default()).collect(),
+            sum: Cell::default(),
+        }
+    }
+
+    /// Counts a value given in millionths of the unit.
+    pub(crate) fn observe(&self, micros: u64) {
+        let bucket = self.bounds.partition_point(|bound| *bound < micros);
+        if let Some(count) = self.counts.get(bucket) {
+            count.add(1);
+        }
+        self.sum.add(micros);
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            counts: self.counts.iter().map(Cell::get).collect(),
+            sum: self.sum.get(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_observation_on_a_bound_belongs_to_that_bucket() {
-        let histogram = Histogram::new(&[0.25, 1.0]);
+        let histogram = CellHistogram::new(&[0.25, 1.0]);
         for micros in [250_000, 250_001, 1_000_000, 9_000_000] {
             histogram.observe(micros);
         }

@@ -1,16 +1,19 @@
-//! How many streams each client address holds, with the maximum always at hand.
+//! The number of streams of each client address, and their maximum.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, PoisonError},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
-const SHARDS: usize = 16;
+use dashmap::{DashMap, Entry};
 
-/// A client as it is counted: an IPv6 address stands for its whole network, for a single machine
-/// has as many addresses of it as it likes. `None` is everybody without an address (Unix sockets).
+/// After this many closed streams the table is shrunk if it has become much too large.
+const SHRINK_EVERY: usize = 4096;
+/// A smaller table is never shrunk.
+const SMALL: usize = 1024;
+
+/// A client as it is counted. An IPv6 address is reduced to its network, because one machine can use
+/// any address of it. `None` stands for all clients without an address (Unix sockets).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Client(Option<IpAddr>);
 
@@ -26,9 +29,9 @@ impl Client {
         }))
     }
 
-    /// Which of so many shares of all clients this one belongs to: the same one on every node, so
-    /// that whoever sums up nodes sees whether several clients stand behind a number. Says too
-    /// little to name anybody.
+    /// The share of all clients, of `shares`, that this one belongs to. It is the same on every node,
+    /// so sums over nodes show whether several clients are behind a number. It does not identify a
+    /// client.
     pub(crate) fn share(self, shares: usize) -> usize {
         let octets = match self.0 {
             Some(IpAddr::V4(address)) => u128::from(u32::from(address)),
@@ -50,118 +53,88 @@ impl Client {
     }
 }
 
-/// One shard: the streams of each address, and how many addresses hold how many streams, from
-/// which the maximum follows without a search.
+/// All client addresses with an open stream. Its size follows their number.
 #[derive(Debug, Default)]
-struct Shard {
-    streams: HashMap<Client, usize>,
-    /// At index n, the addresses with n streams.
-    holders: Vec<usize>,
-    max: usize,
-}
-
-impl Shard {
-    fn open(&mut self, client: Client) -> usize {
-        let count = self.streams.entry(client).or_default();
-        *count += 1;
-        let count = *count;
-        if self.holders.len() <= count {
-            self.holders.resize(count + 1, 0);
-        }
-        self.step(count - 1, count);
-        self.max = self.max.max(count);
-        count
-    }
-
-    fn close(&mut self, client: Client) {
-        let Some(count) = self.streams.get_mut(&client) else {
-            return;
-        };
-        let before = *count;
-        *count -= 1;
-        if *count == 0 {
-            self.streams.remove(&client);
-            if self.streams.capacity() > 1024 && self.streams.len() < self.streams.capacity() / 8 {
-                self.streams.shrink_to(self.streams.len() * 2);
-            }
-        }
-        self.step(before, before - 1);
-        // It was the only one with the most: now it has one less, and still the most.
-        if before == self.max && self.holders.get(before) == Some(&0) {
-            self.max = before - 1;
-            self.holders.truncate(self.max + 1);
-        }
-    }
-
-    fn step(&mut self, from: usize, to: usize) {
-        if let Some(holders) = self.holders.get_mut(from).filter(|_| from > 0) {
-            *holders -= 1;
-        }
-        if let Some(holders) = self.holders.get_mut(to).filter(|_| to > 0) {
-            *holders += 1;
-        }
-    }
-}
-
-/// All client addresses with an open stream; as large as their number and no larger.
-#[derive(Debug)]
 pub(crate) struct Clients {
-    shards: [Mutex<Shard>; SHARDS],
-    hasher: RandomState,
-}
-
-impl Default for Clients {
-    fn default() -> Self {
-        Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
-        }
-    }
+    streams: DashMap<Client, usize>,
+    /// How many clients have a number of streams: its largest key is the maximum. A client moves from
+    /// one key to another while its entry in `streams` is locked, so the key that it leaves exists.
+    holders: DashMap<usize, usize>,
+    closed: AtomicUsize,
 }
 
 impl Clients {
-    /// Counts a stream; returns how many the client holds now.
+    /// Counts a stream; returns how many streams the client has now.
     pub(crate) fn open(&self, client: Client) -> usize {
-        self.with(client, |shard| shard.open(client)).unwrap_or(1)
+        let mut count = self.streams.entry(client).or_default();
+        *count += 1;
+        self.step(*count - 1, *count);
+        *count
     }
 
     pub(crate) fn close(&self, client: Client) {
-        self.with(client, |shard| shard.close(client));
+        let Entry::Occupied(mut entry) = self.streams.entry(client) else {
+            return;
+        };
+        let before = *entry.get();
+        self.step(before, before - 1);
+        if before > 1 {
+            *entry.get_mut() = before - 1;
+            // Its lock is released here.
+            drop(entry);
+        } else {
+            entry.remove();
+        }
+        let closed = self.closed.fetch_add(1, Ordering::Relaxed);
+        if closed % SHRINK_EVERY == SHRINK_EVERY - 1 {
+            self.shrink();
+        }
     }
 
-    /// The most streams that one address holds, and how many addresses there are.
+    /// The most streams of one address, and the number of addresses.
     pub(crate) fn levels(&self) -> (usize, usize) {
-        self.shards.iter().fold((0, 0), |(max, clients), shard| {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            (max.max(shard.max), clients + shard.streams.len())
-        })
+        let counts = self.holders.iter().map(|holder| *holder.key());
+        (counts.max().unwrap_or(0), self.streams.len())
     }
 
-    /// The addresses with the most streams, most first. Looks at all of them.
+    /// The addresses with the most streams, in descending order. Looks at all of them.
     pub(crate) fn top(&self, count: usize) -> Vec<(Client, usize)> {
         let mut top = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            top.extend(
-                shard
-                    .streams
-                    .iter()
-                    .map(|(client, streams)| (*client, *streams)),
-            );
-            drop(shard);
-            top.sort_unstable_by_key(|(client, streams)| {
-                (std::cmp::Reverse(*streams), client.address())
-            });
-            top.truncate(count);
+        for entry in &self.streams {
+            top.push((*entry.key(), *entry.value()));
+            if top.len() >= 2 * count.max(SMALL) {
+                keep_top(&mut top, count);
+            }
         }
+        keep_top(&mut top, count);
         top
     }
 
-    fn with<R>(&self, client: Client, f: impl FnOnce(&mut Shard) -> R) -> Option<R> {
-        let index = self.hasher.hash_one(client) as usize % SHARDS;
-        let shard = self.shards.get(index)?;
-        Some(f(&mut shard.lock().unwrap_or_else(PoisonError::into_inner)))
+    fn step(&self, from: usize, to: usize) {
+        if let Entry::Occupied(mut holders) = self.holders.entry(from) {
+            if *holders.get() > 1 {
+                *holders.get_mut() -= 1;
+            } else {
+                holders.remove();
+            }
+        }
+        if to > 0 {
+            *self.holders.entry(to).or_default() += 1;
+        }
     }
+
+    fn shrink(&self) {
+        let capacity = self.streams.capacity();
+        if capacity > SMALL && self.streams.len() < capacity / 8 {
+            self.streams.shrink_to_fit();
+        }
+    }
+}
+
+fn keep_top(clients: &mut Vec<(Client, usize)>, count: usize) {
+    clients
+        .sort_unstable_by_key(|(client, streams)| (std::cmp::Reverse(*streams), client.address()));
+    clients.truncate(count);
 }
 
 #[cfg(test)]
@@ -214,14 +187,41 @@ mod tests {
             clients.close(client);
         }
         assert_eq!(clients.levels(), (0, 0));
-        let room: usize = clients
-            .shards
-            .iter()
-            .map(|shard| {
-                let shard = shard.lock().unwrap();
-                shard.streams.capacity() + shard.holders.capacity()
-            })
-            .sum();
+        let room = clients.streams.capacity() + clients.holders.capacity();
         assert!(room < 1024, "{room} entries are still reserved");
+    }
+
+    #[test]
+    fn l15_a_table_whose_clients_have_gone_is_shrunk() {
+        let clients = Clients::default();
+        let all = || (0..50_000_u32).map(|n| Client::of(Some(IpAddr::from(n.to_be_bytes())), 64));
+        for client in all() {
+            clients.open(client);
+        }
+        assert_eq!(clients.levels(), (1, 50_000));
+        assert_eq!(clients.top(3).len(), 3);
+        all().for_each(|client| clients.close(client));
+        let room = clients.streams.capacity();
+        assert!(room < 8192, "{room} entries are still reserved");
+    }
+
+    #[test]
+    fn threads_that_open_and_close_at_once_leave_no_count_behind() {
+        let clients = Clients::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for n in 0..5000_u32 {
+                        let client = Client::of(Some(IpAddr::from((n % 7).to_be_bytes())), 64);
+                        clients.open(client);
+                        clients.open(client);
+                        clients.close(client);
+                        clients.close(client);
+                    }
+                });
+            }
+        });
+        assert_eq!(clients.levels(), (0, 0));
+        assert!(clients.holders.is_empty(), "{:?}", clients.holders);
     }
 }

@@ -14,7 +14,7 @@ use std::{
 #[derive(Clone)]
 pub(crate) enum Clock {
     Real(Instant),
-    /// Milliseconds, moved by whoever holds the other end.
+    /// Milliseconds, advanced by a test.
     #[cfg(test)]
     Manual(Arc<AtomicU64>),
 }

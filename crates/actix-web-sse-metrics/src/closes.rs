@@ -1,7 +1,7 @@
-//! Which ends of a stream look like a browser's CORS check: pure rules.
+//! The ends of a stream that look like a failed CORS check of a browser: pure rules.
 //!
-//! No browser tells a server that it blocked a stream. It closes the connection, and how soon the
-//! server sees that depends on the browser and on the protocol: Firefox, and Chromium over HTTP/2,
+//! A browser does not report to the server that it blocked a stream. It closes the connection, and how
+//! soon the server sees that depends on the browser and on the protocol: Firefox, and Chromium over HTTP/2,
 //! close within milliseconds; Chromium over HTTP/1.1 first reads the body on for five seconds or
 //! 16 KiB, hoping to use the connection again. A page that closes its own stream does so at once
 //! in both, at a time of its choosing.
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_web_sse::observe::{CloseReason, End};
 
-/// How a stream that was never used ended.
+/// How a stream ended that was never used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ImmediateClose {
@@ -37,7 +37,7 @@ impl ImmediateClose {
 /// How the server learns that a client has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detection {
-    /// At once: HTTP/1.1 without half-closed connections.
+    /// Immediately: HTTP/1.1 without half-closed connections.
     AtOnce,
     /// When the next write fails: HTTP/2, and HTTP/1.1 where half-closed connections are allowed.
     OnWrite {
@@ -47,11 +47,11 @@ pub(crate) enum Detection {
     },
 }
 
-/// Where the classes begin and end.
+/// The bounds of the classes.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CloseThresholds {
-    /// A client that goes within this time cannot have used the stream. Default 1 s: the round
+    /// A client that leaves within this time cannot have used the stream. Default 1 s: the round
     /// trip of a slow mobile network, not the few milliseconds of a loopback.
     pub instant: Duration,
     /// From when to when Chromium gives up reading a blocked body. Default 4.5 s to 5.5 s.
@@ -60,9 +60,8 @@ pub struct CloseThresholds {
     /// them and was still read for five seconds is none. Default 16 KiB, with as much again for
     /// what lies in the socket's buffers.
     pub drain_bytes: u64,
-    /// How much later than it happened an instant close may be seen where only a failing write
-    /// tells of it (HTTP/2), for each write that it takes. Default 1.2 s: the first early
-    /// heartbeat.
+    /// The longest delay of noticing an instant close where only a failing write shows it (HTTP/2),
+    /// for each write that it takes. Default 1.2 s: the first early heartbeat.
     pub detection: Duration,
     /// The same for the five-second close, which happens on HTTP/1.1 only and so is seen late
     /// only where connections may be half-closed. Default 10 s.
@@ -125,7 +124,7 @@ impl CloseThresholds {
     }
 }
 
-/// The end of a stream as the classes look at it.
+/// The facts about a stream's end that decide its class.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Departure {
     pub(crate) reason: CloseReason,
@@ -135,7 +134,7 @@ pub(crate) struct Departure {
     pub(crate) seen_alive: Duration,
     pub(crate) bytes: u64,
     pub(crate) detection: Detection,
-    /// Whoever asked was no browser but a probe, which opens and closes streams all day.
+    /// The client is a probe, not a browser: it opens and closes streams all the time.
     pub(crate) by_probe: bool,
 }
 
@@ -157,7 +156,7 @@ impl Detection {
     const fn seen_alive(self, latest_writes: [Duration; 3]) -> Duration {
         let [_, second, third] = latest_writes;
         match self {
-            // The end was seen when it happened: no proof is needed.
+            // The end was noticed when it happened: no proof is needed.
             Self::AtOnce => Duration::ZERO,
             Self::OnWrite { failing: 1 } => second,
             Self::OnWrite { .. } => third,

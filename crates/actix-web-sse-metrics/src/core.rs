@@ -1,64 +1,62 @@
-//! What the recorder writes and the collector reads.
+//! The state that the recorder writes and the collector reads.
 
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use actix_web_sse::observe::OriginClass;
+use dashmap::DashMap;
 
 use crate::{
     attempts::RecentAttempts,
     backplane::Backplanes,
-    catalogue::{Bounds, CLIENT_STREAMS, TOKEN_TTL},
-    cells::{Counter, Histogram},
-    clients::Clients,
+    catalogue::{self as c, Bounds},
+    clients::{Client, Clients},
     clock::Clock,
     closes::CloseThresholds,
-    labels::LabelSet,
+    counters::Counters,
+    labels::{LabelSet, OTHER},
     levels::Levels,
     log::LogCounts,
     mistakes::Mistakes,
     origins::RejectedOrigins,
-    reports::{ReportCounts, ReportLimit},
-    route::Route,
-    worker::bounds,
+    reports::{Diagnosis, ReportLimit, SHARES},
+    worker::Threads,
 };
 
-/// Everything that is counted.
+/// All counts, with the settings and tables that they need.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) closes: CloseThresholds,
     pub(crate) ipv6_prefix: u8,
-    pub(crate) route_names: LabelSet,
-    routes: RwLock<HashMap<usize, Arc<Route>>>,
-    declared_routes: usize,
+    pub(crate) counters: Counters,
+    routes: LabelSet,
+    origins: LabelSet,
+    /// The routes that open streams, each with what its threads count.
+    streaming: DashMap<Arc<str>, Arc<Threads>>,
+    /// Locked while series of a new route or origin are made, so that no combination is left out.
+    expanding: Mutex<()>,
     pub(crate) auth_required: Vec<Arc<str>>,
-    pub(crate) origins: LabelSet,
     pub(crate) rejected: RejectedOrigins,
     pub(crate) clients: Clients,
-    pub(crate) client_streams: Histogram,
-    pub(crate) token_ttl: Histogram,
-    pub(crate) published: Counter,
     pub(crate) levels: Levels,
     pub(crate) backplanes: Backplanes,
     pub(crate) logs: Arc<LogCounts>,
     pub(crate) mistakes: Mistakes,
-    pub(crate) reports: ReportCounts,
     pub(crate) report_limit: ReportLimit,
     pub(crate) attempts: RecentAttempts,
     scrape_nanos: AtomicU64,
 }
 
-/// The origin labels that are there whatever the allow-list says.
+/// The origin labels that exist independent of the allow-list.
 const FIXED_ORIGINS: [&str; 3] = ["none", "same_origin", "null"];
 
-/// What the builder hands over.
+/// The settings of the builder.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) routes: Vec<Arc<str>>,
@@ -73,81 +71,117 @@ pub(crate) struct Settings {
 }
 
 impl Core {
-    pub(crate) fn new(settings: Settings, clock: Clock) -> Self {
+    pub(crate) fn new(settings: Settings, clock: Clock) -> prometheus::Result<Self> {
         let routes = settings.routes.iter().map(|route| &**route);
         let origins = FIXED_ORIGINS
             .into_iter()
             .chain(settings.origins.iter().map(|o| &**o));
-        let origins = LabelSet::new(origins, settings.more_origins);
-        let reports = ReportCounts::new(origins.max());
+        let counters = Counters::new()?;
+        let overflow = |row: &c::Metric| counters.label_overflow.series(&[row.name]);
         let core = Self {
             clock,
             closes: settings.closes,
             ipv6_prefix: settings.ipv6_prefix,
-            route_names: LabelSet::new(routes, settings.more_routes),
-            routes: RwLock::default(),
-            declared_routes: settings.routes.len(),
+            routes: LabelSet::new(routes, settings.more_routes, overflow(&c::ATTEMPTS)?),
+            origins: LabelSet::new(origins, settings.more_origins, overflow(&c::OPENED)?),
+            streaming: DashMap::new(),
+            expanding: Mutex::default(),
             auth_required: settings.auth_required,
-            origins,
-            rejected: RejectedOrigins::new(settings.rejected_origins, settings.rejected_threshold),
+            rejected: RejectedOrigins::new(
+                settings.rejected_origins,
+                settings.rejected_threshold,
+                overflow(&c::REJECTED_ORIGINS)?,
+            ),
             clients: Clients::default(),
-            client_streams: Histogram::new(bounds(&CLIENT_STREAMS)),
-            token_ttl: Histogram::new(bounds(&TOKEN_TTL)),
-            published: Counter::default(),
             levels: Levels::default(),
-            backplanes: Backplanes::default(),
-            logs: Arc::default(),
+            backplanes: Backplanes::new()?,
+            logs: Arc::new(LogCounts::new()?),
             mistakes: Mistakes::default(),
-            reports,
             report_limit: ReportLimit::default(),
             attempts: RecentAttempts::default(),
             scrape_nanos: AtomicU64::new(0),
+            counters,
         };
         for route in &settings.routes {
-            core.route(route);
+            core.counters.attempts.series(&[route])?;
+            core.counters.show_refusals(route);
+            core.threads(route);
         }
-        core
-    }
-
-    /// The counts of a route; those of `other` if there is no room for it.
-    pub(crate) fn route(&self, name: &str) -> Arc<Route> {
-        let number = self.route_names.number(name);
-        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(route) = routes.get(&number) {
-            return Arc::clone(route);
+        for origin in core.origins.values() {
+            core.counters.show_reports(&origin, false);
         }
-        drop(routes);
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        let route = routes.entry(number).or_insert_with(|| {
-            let declared = (1..=self.declared_routes).contains(&number);
-            Arc::new(Route::new(declared, self.origins.max()))
-        });
-        Arc::clone(route)
+        Ok(core)
     }
 
-    /// Every route so far with its name, in the order of their names.
-    pub(crate) fn routes(&self) -> Vec<(Arc<str>, Arc<Route>)> {
-        let names = self.route_names.names();
-        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        let mut named: Vec<_> = routes
-            .iter()
-            .filter_map(|(number, route)| Some((names.get(*number)?.clone(), Arc::clone(route))))
-            .collect();
-        named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        named
+    /// The label of a route: its name, or `other` if there is no room for it.
+    pub(crate) fn route(&self, name: &str) -> Arc<str> {
+        let label = self.routes.label(name);
+        // `other` is shown when it is used.
+        if label.is_new || &*label.value == OTHER {
+            drop(self.counters.attempts.series(&[&label.value]));
+        }
+        label.value
     }
 
-    /// The number of an origin's label.
-    pub(crate) fn origin(&self, origin: &OriginClass) -> usize {
-        match origin {
-            OriginClass::Other => 0,
-            known => self.origins.number(known.label()),
+    /// The label of an origin.
+    pub(crate) fn origin(&self, origin: &OriginClass) -> Arc<str> {
+        let label = match origin {
+            OriginClass::Other => self.origins.label(OTHER),
+            known => self.origins.label(known.label()),
+        };
+        if label.is_new {
+            let _expanding = self.expand();
+            for route in &self.streaming {
+                self.counters.show_origin(route.key(), &label.value);
+            }
+            self.counters.show_reports(&label.value, false);
+        }
+        label.value
+    }
+
+    /// What the threads count for a route's streams. The first call shows the series of its streams.
+    pub(crate) fn threads(&self, route: &Arc<str>) -> Arc<Threads> {
+        if let Some(threads) = self.streaming.get(route) {
+            return Arc::clone(&threads);
+        }
+        let _expanding = self.expand();
+        let threads = Arc::clone(&self.streaming.entry(Arc::clone(route)).or_default());
+        self.counters.show_streams(route);
+        for origin in self.origins.values() {
+            self.counters.show_origin(route, &origin);
+        }
+        threads
+    }
+
+    fn expand(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.expanding
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The routes that open streams.
+    pub(crate) fn streaming(&self) -> Vec<(Arc<str>, Arc<Threads>)> {
+        let routes = self.streaming.iter();
+        routes
+            .map(|route| (Arc::clone(route.key()), Arc::clone(route.value())))
+            .collect()
+    }
+
+    /// Counts a report of a browser.
+    pub(crate) fn report(&self, origin: &OriginClass, diagnosis: Diagnosis, client: Client) {
+        let origin = self.origin(origin);
+        self.counters.show_reports(&origin, true);
+        self.counters.reports.inc(&[&origin, diagnosis.as_str()]);
+        // CORS blocks no page of the server's own origin.
+        if diagnosis == Diagnosis::CorsBlocked && &*origin != "same_origin" {
+            let share = client.share(SHARES).to_string();
+            self.counters.blocked.inc(&[&origin, &share]);
         }
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds {
-            routes: self.route_names.max(),
+            routes: self.routes.max(),
             origins: self.origins.max(),
             rejected_origins: self.rejected.max(),
         }

@@ -1,4 +1,4 @@
-//! An estimate of how many distinct values there were, in constant memory: HyperLogLog
+//! Estimates the number of distinct values in constant memory: HyperLogLog
 //! (Flajolet et al., 2007), with linear counting for small numbers.
 
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 const BITS: u32 = 11;
 const REGISTERS: usize = 1 << BITS;
 
-/// 2 KiB; the standard error is 2.3 %. The hash is keyed, so nobody can aim at registers.
+/// 2 KiB; the standard error is 2.3 %. The hash is keyed, so clients cannot choose registers.
 #[derive(Debug)]
 pub(crate) struct Distinct {
     registers: Box<[u8]>,

@@ -1,4 +1,4 @@
-//! Rows of the catalogue with their values, as the `prometheus` crate wants them.
+//! Builds families of the `prometheus` crate from rows of the catalogue.
 
 use prometheus::proto;
 
@@ -44,6 +44,13 @@ impl Families {
         });
         family.set_metric(filling.samples);
         self.0.push(family);
+    }
+
+    /// Adds families of the `prometheus` crate.
+    pub(crate) fn add(&mut self, families: Vec<proto::MetricFamily>) {
+        let filled = families.into_iter();
+        self.0
+            .extend(filled.filter(|family| !family.get_metric().is_empty()));
     }
 
     pub(crate) fn finish(self) -> Vec<proto::MetricFamily> {

@@ -1,83 +1,101 @@
 //! Label values that are learned, up to a bound.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use crate::cells::Counter;
+use dashmap::{DashMap, mapref::entry::Entry};
+use prometheus::IntCounter;
 
-/// What stands for every value beyond the bound.
+/// The label value that stands for every value beyond the bound.
 pub(crate) const OTHER: &str = "other";
 
-/// A set of label values, each with a small number. Number 0 is `other`.
+/// A bounded set of label values, with what belongs to each. It never shrinks: a series that
+/// disappears would break rates.
 #[derive(Debug)]
 pub(crate) struct LabelSet {
-    known: RwLock<Known>,
+    known: DashMap<Arc<str>, ()>,
+    other: Arc<str>,
+    /// The number of values in `known`.
+    learned: AtomicUsize,
     max: usize,
-    pub(crate) overflow: Counter,
+    overflow: IntCounter,
 }
 
-#[derive(Debug, Default)]
-struct Known {
-    numbers: HashMap<Arc<str>, usize>,
-    names: Vec<Arc<str>>,
+/// A value of a [`LabelSet`].
+#[derive(Debug)]
+pub(crate) struct Label {
+    pub(crate) value: Arc<str>,
+    /// Whether this call learned it.
+    pub(crate) is_new: bool,
 }
 
 impl LabelSet {
-    /// A set with `other` and these values, with room for `more` besides.
-    pub(crate) fn new<'a>(values: impl IntoIterator<Item = &'a str>, more: usize) -> Self {
-        let mut known = Known::default();
+    /// A set with `other` and these values, with room for `more`.
+    pub(crate) fn new<'a>(
+        values: impl IntoIterator<Item = &'a str>,
+        more: usize,
+        overflow: IntCounter,
+    ) -> Self {
+        let known = DashMap::new();
         for value in std::iter::once(OTHER).chain(values) {
-            known.learn(value);
+            known.insert(Arc::from(value), ());
         }
         Self {
-            max: known.names.len() + more,
-            known: RwLock::new(known),
-            overflow: Counter::default(),
+            other: OTHER.into(),
+            learned: AtomicUsize::new(known.len()),
+            max: known.len() + more,
+            known,
+            overflow,
         }
     }
 
-    /// The number of this value, learned if there is room; 0 if there is not.
-    pub(crate) fn number(&self, value: &str) -> usize {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = known.numbers.get(value) {
-            return *number;
+    /// This value, learned if there is room; `other` if there is not.
+    pub(crate) fn label(&self, value: &str) -> Label {
+        let known = |value: &Arc<str>| Label {
+            value: Arc::clone(value),
+            is_new: false,
+        };
+        if let Some(found) = self.known.get(value) {
+            return known(found.key());
         }
-        let full = known.names.len() >= self.max;
-        drop(known);
-        if !full {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            // Another thread may have learned it, or taken the last place, in between.
-            if known.names.len() < self.max || known.numbers.contains_key(value) {
-                return known.learn(value);
+        if self.learned.load(Ordering::Relaxed) < self.max {
+            match self.known.entry(value.into()) {
+                // Another thread has learned it in between.
+                Entry::Occupied(found) => return known(found.key()),
+                Entry::Vacant(place) if self.reserve() => {
+                    let value = Arc::clone(place.key());
+                    place.insert(());
+                    return Label {
+                        value,
+                        is_new: true,
+                    };
+                }
+                Entry::Vacant(_) => {}
             }
         }
         self.overflow.inc();
-        0
+        known(&self.other)
     }
 
-    /// All values so far, in the order of their numbers.
-    pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.names.clone()
+    /// Takes one of the places that are left.
+    fn reserve(&self) -> bool {
+        let next = |learned: usize| (learned < self.max).then_some(learned + 1);
+        self.learned
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .is_ok()
     }
 
-    /// How many values there can be.
+    /// All values so far.
+    pub(crate) fn values(&self) -> Vec<Arc<str>> {
+        let known = self.known.iter();
+        known.map(|known| Arc::clone(known.key())).collect()
+    }
+
+    /// The most values that there can be.
     pub(crate) const fn max(&self) -> usize {
         self.max
-    }
-}
-
-impl Known {
-    fn learn(&mut self, value: &str) -> usize {
-        if let Some(number) = self.numbers.get(value) {
-            return *number;
-        }
-        let (name, number) = (Arc::<str>::from(value), self.names.len());
-        self.names.push(Arc::clone(&name));
-        self.numbers.insert(name, number);
-        number
     }
 }
 
@@ -85,15 +103,41 @@ impl Known {
 mod tests {
     use super::*;
 
+    fn labels(more: usize) -> LabelSet {
+        let overflow = IntCounter::new("overflow", "Values that became other.").unwrap();
+        LabelSet::new(["/events"], more, overflow)
+    }
+
     #[test]
     fn values_beyond_the_bound_are_other_and_counted() {
-        let labels = LabelSet::new(["/events"], 1);
-        assert_eq!(labels.number("/events"), 1);
-        assert_eq!(labels.number("/learned"), 2);
-        assert_eq!(labels.number("/one-too-many"), 0);
-        assert_eq!(labels.number("other"), 0);
-        assert_eq!(labels.number("/learned"), 2);
+        let labels = labels(1);
+        let label = |value: &str| {
+            let label = labels.label(value);
+            (label.value.to_string(), label.is_new)
+        };
+        assert_eq!(label("/events"), ("/events".to_owned(), false));
+        assert_eq!(label("/learned"), ("/learned".to_owned(), true));
+        assert_eq!(label("/one-too-many"), (OTHER.to_owned(), false));
+        assert_eq!(label(OTHER), (OTHER.to_owned(), false));
+        assert_eq!(label("/learned"), ("/learned".to_owned(), false));
         assert_eq!(labels.overflow.get(), 1);
-        assert_eq!(labels.names().len(), labels.max());
+        assert_eq!(labels.values().len(), labels.max());
+    }
+
+    #[test]
+    fn threads_that_learn_at_once_keep_the_bound() {
+        let labels = labels(5);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let labels = &labels;
+                scope.spawn(move || {
+                    for n in 0..1000 {
+                        labels.label(&format!("/{}", (n + thread) % 100));
+                    }
+                });
+            }
+        });
+        assert_eq!(labels.values().len(), labels.max());
+        assert_eq!(labels.learned.load(Ordering::Relaxed), labels.max());
     }
 }

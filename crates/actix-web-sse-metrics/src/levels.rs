@@ -65,8 +65,8 @@ impl PolicyLabels {
     }
 }
 
-/// FNV-1a: the same in every process, version and build, which the standard hasher is not, so
-/// that instances can be compared. It guards against nothing and need not.
+/// FNV-1a. Unlike the standard hasher it gives the same value in every process, version and build, so
+/// that instances can be compared. It is no protection against collisions and need not be.
 struct Fnv(u64);
 
 impl Default for Fnv {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_tells_policies_apart_and_ignores_the_order() {
+    fn the_hash_differs_between_policies_and_ignores_the_order() {
         let ours = policy(&["https://a.example", "https://b.example"], true);
         assert_eq!(
             ours,

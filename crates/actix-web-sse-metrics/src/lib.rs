@@ -1,5 +1,4 @@
-//! What happens on the event streams of [`actix_web_sse`], for Prometheus, for logs and for
-//! people.
+//! Prometheus metrics and structured logs for the event streams of [`actix_web_sse`].
 //!
 //! ```
 //! use actix_web::{App, HttpServer};
@@ -28,37 +27,38 @@
 //!
 //! # What is recorded
 //!
-//! [`Metrics`] hands out a [`Recorder`], the observer that counts, and shows the counts at an
-//! [`Endpoint`] in an application or on a [listener of its own](Metrics::serve). Everything that
-//! is exported stands in [`CATALOGUE`] with its name, help, labels and bound; `METRICS.md` is made
-//! from it. Dashboards, alerts and a runbook lie in the repository's `grafana` folder.
+//! [`Metrics`] creates a [`Recorder`], the observer that counts, and exports the counts at an
+//! [`Endpoint`] in an application or on a [separate listener](Metrics::serve). [`CATALOGUE`] lists
+//! every metric with its name, help, labels and bound; `METRICS.md` is generated from it. Dashboards,
+//! alerts and a runbook are in the repository's `grafana` folder.
 //!
-//! A hub with a backplane tells its observer of it when it is built: then the metrics of the
-//! backplane are there too, and otherwise not.
+//! A hub with a backplane registers it with its observer when it is built; only then the metrics of
+//! the backplane are exported.
 //!
 //! [`log::Log`] writes a line when a stream opens, when it ends, and when a request is refused.
 //!
-//! [`Metrics::reports`] hears of the one thing that no server sees: why a browser's `EventSource`
-//! gave up. [`Metrics::operators`] names the addresses and origins that no label may hold.
+//! [`Metrics::reports`] receives what no server can see: why a browser's `EventSource` gave up.
+//! [`Metrics::operators`] lists the addresses and origins that must not become labels.
 //!
 //! # What it costs
 //!
-//! A write to a socket touches counters that only its own thread writes: no lock, no shared cache
-//! line, a few nanoseconds. A scrape sums up the threads; it takes the same time with one stream
-//! as with a million. The benchmark of the repository measures both.
+//! A write to a socket updates counters that only its own thread writes: no lock, no shared cache
+//! line, a few nanoseconds. What happens once for each stream or request is counted by the
+//! `prometheus` crate. A scrape sums the threads and takes the same time with one stream as with a
+//! million. The benchmark of the repository measures both.
 //!
 //! # What can go wrong
 //!
 //! - **Series.** Labels hold values from closed lists and from the configuration. Routes and
 //!   origins beyond a bound become `other`, and `sse_label_overflow_total` says so;
 //!   [`Metrics::max_series`] is the most there can ever be.
-//! - **A stream whose end nobody told.** If an observer's box is dropped without `closed` (a
+//! - **A stream whose end is not reported.** If an observer's box is dropped without `closed` (a
 //!   panic in another observer, say), the recorder counts an end with reason `error`: the number
 //!   of open streams never stays up.
 //! - **Addresses.** They are those that the guards found out. Without a `Policy` that trusts the
 //!   proxy in front, all clients have the proxy's address.
 //! - **A route without a `Policy`.** Its streams count as `denied` to pages of other origins, for
-//!   within it nobody sees whether another middleware adds the headers. Where one does
+//!   within it it is unknown whether another middleware adds the headers. Where one does
 //!   (`actix_cors::Cors`), wrap a [`CorsWitness`](actix_web_sse::observe::CorsWitness) around the
 //!   application: it looks at the headers as they leave, and such streams count as what they are.
 //!   A connect line of the log is written before that.
@@ -67,7 +67,7 @@
 //!   counts as an attempt and, if the origin was never seen before, among the distinct ones, but
 //!   not as another rejection. A `HEAD` that is refused for anything else counts like every request: tokens can
 //!   be tried with it.
-//! - **A log that nobody reads.** Lines go through a bounded queue; when it is full they are
+//! - **A log that is not read.** Lines go through a bounded queue; when it is full they are
 //!   dropped and counted in `sse_log_records_dropped_total`, and nothing waits.
 //! - **Mistakes in mounting.** What a request shows to be mounted wrongly is
 //!   `sse_misconfigured{cause="…"} 1`, and a line of the log with the remedy.
@@ -88,6 +88,7 @@ mod clock;
 mod closes;
 mod collector;
 mod core;
+mod counters;
 mod distinct;
 mod endpoint;
 mod families;
@@ -101,7 +102,6 @@ mod probe;
 mod process;
 mod recorder;
 mod reports;
-mod route;
 mod worker;
 
 pub use catalogue::{CATALOGUE, Kind, Label, Metric, PROCESS_CATALOGUE, Values};

@@ -100,12 +100,12 @@ impl Metrics {
         self.core.logs.queue(guard.counter());
     }
 
-    /// Declares a limit that no policy told of.
+    /// Declares a limit that no policy has reported.
     pub fn set_limit(&self, scope: LimitScope, streams: u64) {
         self.core.levels.limit(scope, streams);
     }
 
-    /// Asks this at each scrape whether the process drains, for `sse_draining`.
+    /// Sets the function that each scrape calls for `sse_draining`: whether the process drains.
     pub fn draining_when(&self, probe: impl Fn() -> bool + Send + Sync + 'static) {
         self.core.levels.draining_when(Box::new(probe));
     }
@@ -117,23 +117,23 @@ impl Metrics {
         Endpoint::new(self.clone(), path)
     }
 
-    /// What operators want to know and a metric cannot say, as JSON at `path`: the addresses with
-    /// the most streams and the latest refused origins. Names addresses, so it answers only those
-    /// whom `access` lets in.
+    /// Details for operators that cannot be labels, as JSON at `path`: the addresses with the most
+    /// streams and the latest refused origins. It contains addresses, so it answers only requests that
+    /// `access` allows.
     #[must_use]
     pub fn operators(&self, path: &str, access: OperatorAccess) -> OperatorsEndpoint {
         OperatorsEndpoint::new(Arc::clone(&self.core), path, access)
     }
 
-    /// Takes the reports of browsers at `path` (`POST`), and serves the script that sends them
+    /// Accepts the reports of browsers at `path` (`POST`), and serves the script that sends them
     /// at `path/client.js`, with its types at `path/client.d.ts`.
     ///
     /// ```js
     /// import { watch } from 'https://api.example.com/sse-reports/client.js';
     /// const source = watch(new EventSource(url), 'https://api.example.com/sse-reports');
     /// ```
-    /// The policy of the streams says whose reports count: those of its origins, and of each client
-    /// address a share.
+    /// The policy of the streams decides which reports count: those of its origins, with a rate limit
+    /// for each client address.
     #[must_use]
     pub fn reports(&self, path: &str, policy: &Policy) -> ReportsEndpoint {
         ReportsEndpoint::new(Arc::clone(&self.core), path, policy.clone())
@@ -172,7 +172,7 @@ impl fmt::Debug for Metrics {
 
 /// Configures [`Metrics`].
 #[derive(Debug)]
-#[must_use = "nothing is counted before `build`"]
+#[must_use = "`build` makes the metrics"]
 pub struct MetricsBuilder {
     settings: Settings,
     registry: Option<Registry>,
@@ -210,14 +210,14 @@ impl MetricsBuilder {
     }
 
     /// A route whose every stream must be authenticated. The alert on authentication bypass
-    /// compares this, which the operator says, with what was opened, so say it here even where
-    /// the policy says the same.
+    /// compares this declaration with the streams that were opened, so declare it here even where the
+    /// policy requires the same.
     pub fn auth_required(mut self, pattern: &str) -> Self {
         self.settings.auth_required.push(pattern.into());
         self.route(pattern)
     }
 
-    /// An entry of the allow-list. A policy that reports to the observer tells its own.
+    /// An entry of the allow-list. A policy that reports to the observer adds its own entries.
     pub fn origin(mut self, entry: &str) -> Self {
         self.settings.origins.push(entry.into());
         self
@@ -244,8 +244,8 @@ impl MetricsBuilder {
         self
     }
 
-    /// How long a prefix of an IPv6 address is one client. Default 64; say what the policy's
-    /// limits say.
+    /// The length of the IPv6 prefix that counts as one client, in bits. Default 64; use the value of
+    /// the policy's limits.
     pub fn ipv6_prefix(mut self, bits: u8) -> Self {
         self.settings.ipv6_prefix = bits;
         self
@@ -271,15 +271,15 @@ impl MetricsBuilder {
         self
     }
 
-    /// Counts from now on.
+    /// Builds the metrics and registers them.
     ///
     /// # Errors
-    /// When a collector of the given registry has one of our names.
+    /// When the given registry has a metric of the same name already.
     pub fn build(self) -> Result<Metrics, MetricsError> {
-        let core = Arc::new(Core::new(self.settings, self.clock));
+        let say = |error: prometheus::Error| MetricsError(error.to_string());
+        let core = Arc::new(Core::new(self.settings, self.clock).map_err(say)?);
         let own = self.registry.is_none();
         let registry = self.registry.unwrap_or_default();
-        let say = |error: prometheus::Error| MetricsError(error.to_string());
         let recorder = RecorderCollector::new(Arc::clone(&core)).map_err(say)?;
         registry.register(Box::new(recorder)).map_err(say)?;
         let process = ProcessCollector::new().map_err(say)?;

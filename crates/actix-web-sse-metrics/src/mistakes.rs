@@ -1,4 +1,4 @@
-//! Which mistakes in mounting the library have been seen.
+//! The mounting mistakes that were detected.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use actix_web_sse::observe::Misconfiguration;
 pub(crate) struct Mistakes([AtomicBool; Misconfiguration::ALL.len()]);
 
 impl Mistakes {
-    /// Notes a mistake; whether it is the first of its kind.
+    /// Records a mistake; returns whether it is the first of its kind.
     pub(crate) fn note(&self, mistake: Misconfiguration) -> bool {
         self.at(mistake)
             .is_some_and(|seen| !seen.swap(true, Ordering::Relaxed))

@@ -1,10 +1,10 @@
-//! Rejected origins: counted by name as far as a bound allows, whatever clients send.
+//! Rejected origins: counted by name up to a bound.
 //!
-//! An origin gets a label of its own when it has been rejected often enough; the first K that do
-//! keep it for good, so that a counter never disappears. Candidates live in a table of fixed size
-//! in which the rarest makes room (after Space-Saving, Metwally et al., 2005), so a flood of random
-//! origins cannot push out one that keeps coming. One client earns half of the labels at most, and a
-//! fifth of what operators see: whatever it sends, there is room for others.
+//! An origin gets its own label after a number of rejections. The first K origins keep their labels,
+//! so that no counter disappears. Candidates are kept in a table of fixed size in which the rarest is
+//! replaced (after Space-Saving, Metwally et al., 2005), so a flood of random origins cannot displace
+//! one that is frequent. One client can cause at most half of the labels, and a fifth of the latest
+//! rejections that operators see.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,15 +14,17 @@ use std::{
 
 use actix_web_sse::observe::{RefusalMode, RefusalReason};
 
-use crate::{cells::Counter, clients::Client, distinct::Distinct, log::escape};
+use prometheus::IntCounter;
 
-/// How many origins can wait for their label.
+use crate::{clients::Client, distinct::Distinct, log::escape};
+
+/// The most candidates for a label.
 const CANDIDATES: usize = 256;
-/// How long an origin with a label may be.
+/// The longest origin that can be a label, in bytes.
 const MAX_LENGTH: usize = 100;
-/// How many rejections the operators' endpoint remembers.
+/// The number of rejections that the operators' endpoint shows.
 const LATEST: usize = 50;
-/// How many of those may be one client's.
+/// The most of them that can be from one client.
 const LATEST_OF_ONE: usize = LATEST / 5;
 
 /// A rejection as operators see it.
@@ -41,7 +43,7 @@ pub(crate) struct RejectedOrigins {
     labels: usize,
     threshold: u32,
     state: Mutex<State>,
-    pub(crate) overflow: Counter,
+    overflow: IntCounter,
 }
 
 #[derive(Debug, Default)]
@@ -65,16 +67,16 @@ pub(crate) struct Counts {
 
 impl RejectedOrigins {
     /// At most `labels` origins with a name, each after `threshold` rejections.
-    pub(crate) fn new(labels: usize, threshold: u32) -> Self {
+    pub(crate) fn new(labels: usize, threshold: u32, overflow: IntCounter) -> Self {
         Self {
             labels,
             threshold: threshold.max(1),
             state: Mutex::default(),
-            overflow: Counter::default(),
+            overflow,
         }
     }
 
-    /// Remembers a rejection of these header bytes for operators, and among the distinct ones.
+    /// Records a rejection of these header bytes for operators and for the distinct count.
     pub(crate) fn note(
         &self,
         raw: &[u8],
@@ -92,7 +94,7 @@ impl RejectedOrigins {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.make_room_for(client);
         state.latest.push_back(rejection);
-        // What was only reported was not rejected.
+        // In report-only mode nothing is rejected.
         if mode != RefusalMode::ReportOnly {
             // The whole of a header of 100 KB would be hashed under the lock: its start and its
             // length tell it apart well enough for an estimate.
@@ -165,7 +167,7 @@ impl State {
         self.other += 1;
         if self.labelled.len() >= bounds.labels {
             bounds.overflow.inc();
-            // Nobody will get a label any more.
+            // There are no labels left.
             self.candidates = HashMap::new();
             return;
         }
@@ -186,8 +188,8 @@ impl State {
         }
     }
 
-    /// A place among the candidates, the rarest's if there is none left. Its count is not handed
-    /// over, as Space-Saving does: with it a flood of ever new origins would reach the threshold.
+    /// Adds a candidate, in place of the rarest if the table is full. Unlike in Space-Saving it does
+    /// not inherit the count: with it a flood of new origins would reach the threshold.
     fn admit(&mut self, origin: &str) -> u32 {
         if self.candidates.len() >= CANDIDATES {
             let rarest = self.candidates.iter().min_by_key(|(_, seen)| **seen);
@@ -203,7 +205,7 @@ impl State {
 /// The origin, if it may stand in a label: what a browser serialises (`scheme://host[:port]`), in
 /// its own alphabet and of bounded length, or `null`.
 fn label(raw: &[u8]) -> Option<&str> {
-    // Before anything is looked at: a header of 100 KB took longer to look at than to parse.
+    // The length first: looking at a header of 100 KB took longer than parsing it.
     if raw.len() > MAX_LENGTH {
         return None;
     }
@@ -227,6 +229,11 @@ fn label(raw: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
 
+    fn rejected(labels: usize, threshold: u32) -> RejectedOrigins {
+        let overflow = IntCounter::new("overflow", "Values that became other.").unwrap();
+        RejectedOrigins::new(labels, threshold, overflow)
+    }
+
     fn client(n: u32) -> Client {
         Client::of(Some(n.to_be_bytes().into()), 64)
     }
@@ -247,7 +254,7 @@ mod tests {
 
     #[test]
     fn h02_one_client_earns_half_of_the_labels_and_fills_a_fifth_of_what_operators_see() {
-        let origins = RejectedOrigins::new(4, 2);
+        let origins = rejected(4, 2);
         for n in 0..50 {
             reject_from(&origins, "https://honest.example", client(n));
         }
@@ -268,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_frequent_origin_earns_its_label_and_no_rejection_is_lost() {
-        let origins = RejectedOrigins::new(2, 3);
+        let origins = rejected(2, 3);
         for _ in 0..5 {
             reject(&origins, "https://staging.example.com");
         }
@@ -281,7 +288,7 @@ mod tests {
 
     #[test]
     fn labels_are_for_good_and_never_more_than_k() {
-        let origins = RejectedOrigins::new(2, 2);
+        let origins = rejected(2, 2);
         for n in 0..10 {
             (0..5).for_each(|_| reject(&origins, &format!("https://{n}.example")));
         }
@@ -296,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_random_origins_does_not_hide_one_that_keeps_coming() {
-        let origins = RejectedOrigins::new(5, 10);
+        let origins = rejected(5, 10);
         for n in 0..10_000 {
             reject(&origins, &format!("https://{n}.attack.example"));
             if n % 20 == 0 {
@@ -338,7 +345,7 @@ mod tests {
 
     #[test]
     fn what_is_only_reported_is_remembered_and_not_counted() {
-        let origins = RejectedOrigins::new(5, 1);
+        let origins = rejected(5, 1);
         origins.note(
             b"https://a.example",
             RefusalReason::OriginDenied,

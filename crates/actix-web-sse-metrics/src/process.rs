@@ -56,7 +56,7 @@ impl Collector for ProcessCollector {
     }
 }
 
-/// What is needed of `/proc/self/stat` (proc(5)).
+/// The fields of `/proc/self/stat` (proc(5)) that are exported.
 struct Stat {
     cpu_seconds: f64,
     threads: f64,
@@ -100,12 +100,12 @@ fn resident_bytes() -> Option<f64> {
     Some(kibibytes * 1024.0)
 }
 
-/// The kernel tells their number as the directory's size since Linux 6.2; before, they are
-/// counted, one too many for the directory's own.
+/// Since Linux 6.2 the size of the directory is their number. Before, the entries are counted, minus
+/// the descriptor of the directory itself.
 fn open_fds() -> Option<f64> {
-    let told = fs::metadata("/proc/self/fd").ok()?.len();
-    if told > 0 {
-        return Some(told as f64);
+    let size = fs::metadata("/proc/self/fd").ok()?.len();
+    if size > 0 {
+        return Some(size as f64);
     }
     Some(
         fs::read_dir("/proc/self/fd")

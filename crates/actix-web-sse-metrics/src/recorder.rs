@@ -6,23 +6,23 @@ use actix_web::http::{Method, Version, header};
 use actix_web_sse::{
     BackplaneWatch,
     observe::{
-        AuthMethod, CloseReason, CorsVerdict, Destination, End, Meter, Misconfiguration, Observer,
-        Opened, OriginClass, PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed,
-        Resume, StreamObserver, Visitor,
+        CloseReason, CorsVerdict, Destination, End, Meter, Misconfiguration, Observer, Opened,
+        OriginClass, PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
+        StreamObserver, Visitor,
     },
 };
 
 use crate::{
-    cells::micros,
     clients::Client,
-    closes::{Departure, Detection, ImmediateClose},
+    closes::{Departure, Detection},
     core::Core,
+    counters::RESUMES,
     probe::is_probe,
-    route::{RESUMES, Route, Streams},
     worker::Local,
 };
 
-/// Feeds the metrics. Made by [`Metrics::observer`](crate::Metrics::observer); cheap to clone.
+/// The observer of the metrics, made by [`Metrics::observer`](crate::Metrics::observer). Cheap to
+/// clone.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     pub(crate) core: Arc<Core>,
@@ -30,7 +30,8 @@ pub struct Recorder {
 
 impl Observer for Recorder {
     fn attempted(&self, visitor: &Visitor<'_>) {
-        self.core.route(visitor.route).attempts.inc();
+        let route = self.core.route(visitor.route);
+        self.core.counters.attempts.inc(&[&route]);
         let client = Client::of(visitor.address, self.core.ipv6_prefix);
         self.core.attempts.note(client, self.core.clock.now());
     }
@@ -41,10 +42,9 @@ impl Observer for Recorder {
             refused.reason,
             RefusalReason::OriginDenied | RefusalReason::OriginMalformed
         );
-        // A page whose stream was refused looks for the reason with HEAD, once or twice, once as a page
-        // that would not read the answer: one refusal, not three. Nobody hides behind HEAD: it
-        // opens nothing, what else it is refused for counts, and whoever tries origins with it is
-        // seen among the distinct ones and by operators.
+        // A page whose stream was refused sends one or two HEAD requests to find the reason: that is
+        // one refusal, not three. HEAD hides nothing: it opens no stream, its other refusals count,
+        // and origins tried with it are in the distinct count and shown to operators.
         let for_where_it_is_from =
             for_origin || refused.reason == RefusalReason::FetchMetadataDenied;
         let is_head = visitor
@@ -52,9 +52,9 @@ impl Observer for Recorder {
             .is_some_and(|request| request.method() == Method::HEAD);
         let counted = !(for_where_it_is_from && is_head);
         if counted {
-            self.core
-                .route(visitor.route)
-                .reject(refused.reason, refused.mode);
+            let route = self.core.route(visitor.route);
+            let labels = [&*route, refused.reason.as_str(), refused.mode.as_str()];
+            self.core.counters.rejected.inc(&labels);
         }
         if for_origin {
             let origin = visitor
@@ -64,9 +64,9 @@ impl Observer for Recorder {
             let rejected = &self.core.rejected;
             let client = Client::of(visitor.address, self.core.ipv6_prefix);
             rejected.note(raw, refused.reason, refused.mode, client);
-            // A probe sends foreign origins to have them refused.
-            let meant = counted && !visitor.request.is_some_and(is_probe);
-            if meant && refused.mode != RefusalMode::ReportOnly {
+            // A probe sends foreign origins to check that they are refused.
+            let is_counted = counted && !visitor.request.is_some_and(is_probe);
+            if is_counted && refused.mode != RefusalMode::ReportOnly {
                 rejected.count(raw, client);
             }
         }
@@ -75,26 +75,24 @@ impl Observer for Recorder {
     fn opened(&self, opened: &Opened<'_>) -> Box<dyn StreamObserver> {
         let (core, visitor) = (&self.core, opened.visitor);
         let route = core.route(visitor.route);
-        let streams = route.streams(core.origins.max());
         let origin = core.origin(visitor.origin);
-        if let Some(per_origin) = streams.per_origin.get(origin)
-            && let Some(count) = per_origin.opened.at(AuthMethod::ALL, &visitor.auth)
-        {
-            count.inc();
-        }
+        let threads = core.threads(&route);
+        let counters = &core.counters;
+        counters
+            .opened
+            .inc(&[&route, &origin, visitor.auth.as_str()]);
         if let Some(ttl) = visitor.token_ttl {
-            core.token_ttl.observe(micros(ttl));
+            counters.token_ttl.observe(ttl.as_secs_f64());
         }
         let client = Client::of(visitor.address, core.ipv6_prefix);
-        let held = core.clients.open(client);
-        core.client_streams
-            .observe((held as u64).saturating_mul(1_000_000));
+        let streams = core.clients.open(client);
+        counters.client_streams.observe(streams as f64);
 
         let detection = core.closes.detection(visitor.version == Version::HTTP_2);
         let now = core.clock.now();
-        // Again, for streams without a policy: nobody has told of their attempt.
+        // Again, for streams without a policy, whose attempt was not reported.
         core.attempts.note(client, now);
-        let local = Local::of(&streams.threads);
+        let local = Local::of(&threads);
         let mut stream = Box::new(Stream {
             age: local.open(now),
             opened_millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
@@ -112,11 +110,11 @@ impl Observer for Recorder {
     }
 
     fn published(&self, _: &Publication<'_>) {
-        self.core.published.inc();
+        self.core.counters.published.inc(&[]);
     }
 
     fn policy(&self, policy: &PolicyInfo) {
-        // The allow-list's entries stand at zero before the first stream of theirs opens.
+        // The series of the allow-list's entries exist at zero before their first stream.
         for origin in &policy.origins {
             self.core.origin(&OriginClass::Allowed(Arc::clone(origin)));
         }
@@ -147,10 +145,10 @@ impl Observer for Recorder {
 /// One open stream.
 struct Stream {
     core: Arc<Core>,
-    route: Arc<Route>,
+    route: Arc<str>,
     local: Rc<Local>,
     client: Client,
-    origin: usize,
+    origin: Arc<str>,
     age: u64,
     opened_millis: u64,
     detection: Detection,
@@ -168,21 +166,19 @@ impl StreamObserver for Stream {
     }
 
     fn resumed(&mut self, resume: Resume) {
-        // A probe asks for what nobody has, to see whether it is told so.
+        // A probe sends an unknown ID to check the answer to it.
         if self.by_probe {
             return;
         }
-        let streams = self.route.streams(self.core.origins.max());
-        if let Some(count) = streams.resumes.at(RESUMES, &resume) {
-            count.inc();
+        if RESUMES.contains(&resume) {
+            let resumes = &self.core.counters.resumes;
+            resumes.inc(&[&self.route, resume.as_str()]);
         }
     }
 
     fn judged(&mut self, verdict: CorsVerdict) {
-        let streams = self.route.streams(self.core.origins.max());
-        if let Some(count) = streams.verdicts.at(CorsVerdict::ALL, &verdict) {
-            count.inc();
-        }
+        let opened = &self.core.counters.opened_cors;
+        opened.inc(&[&self.route, verdict.as_str()]);
     }
 
     fn closed(mut self: Box<Self>, end: &End) {
@@ -193,28 +189,22 @@ impl StreamObserver for Stream {
 impl Stream {
     fn end(&mut self, end: &End) {
         self.ended = true;
-        let streams: &Streams = self.route.streams(self.core.origins.max());
-        streams.duration.observe(micros(end.duration));
-        if let Some(class) =
-            self.core
-                .closes
-                .classify(&Departure::of(end, self.detection, self.by_probe))
-            && let Some(per_origin) = streams.per_origin.get(self.origin)
-            && let Some(count) = per_origin.immediate.at(ImmediateClose::ALL, &class)
-        {
-            count.inc();
+        let Self { core, route, .. } = &*self;
+        let departure = Departure::of(end, self.detection, self.by_probe);
+        if let Some(class) = core.closes.classify(&departure) {
+            let immediate = &core.counters.immediate_close;
+            immediate.inc(&[route, &self.origin, class.as_str()]);
         }
         self.local.close(self.age);
-        self.core.clients.close(self.client);
-        if let Some(count) = streams.closed.at(CloseReason::ALL, &end.reason) {
-            count.inc();
-        }
+        core.clients.close(self.client);
+        let seconds = end.duration.as_secs_f64();
+        core.counters.close(route, end.reason, seconds);
     }
 }
 
 impl Drop for Stream {
-    /// Whoever lost the stream without telling its end, by a panic say, made an error; the level
-    /// of open streams must not stay up for it.
+    /// A stream that is dropped without `closed`, after a panic for example, ended by an error. It is
+    /// counted, so that the number of open streams does not stay too high.
     fn drop(&mut self) {
         if !self.ended {
             let opened = std::time::Duration::from_millis(self.opened_millis);

@@ -1,4 +1,4 @@
-//! What one worker thread counts for one route, without a lock or a shared cache line.
+//! The counts of one worker thread for one route, without a lock or a shared cache line.
 
 use std::{
     cell::RefCell,
@@ -147,8 +147,7 @@ impl Threads {
         let mut shards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Shards { live, ended } = &mut *shards;
         live.retain_mut(|cells| {
-            // Nobody else can reach these cells any more: their thread has ended, and so have
-            // the thread's streams.
+            // There is no other reference to these cells: their thread and its streams have ended.
             let Some(cells) = Arc::get_mut(cells) else {
                 return true;
             };
@@ -162,7 +161,7 @@ impl Threads {
     }
 }
 
-/// A thread's end of its cells. Not `Send`, and so the proof that there is one writer.
+/// A thread's handle of its cells. It is not `Send`, so the cells have one writer.
 #[derive(Debug)]
 pub(crate) struct Local {
     pub(crate) cells: Arc<Cells>,
@@ -211,7 +210,7 @@ impl Local {
         }
     }
 
-    /// Notes that a stream opened now.
+    /// Adds a stream that opened at `now`.
     pub(crate) fn open(&self, now: Duration) -> u64 {
         let mut ages = self.ages.borrow_mut();
         let key = ages.open(now);
@@ -219,7 +218,7 @@ impl Local {
         key
     }
 
-    /// Notes that a stream ended.
+    /// Removes a stream that ended.
     pub(crate) fn close(&self, key: u64) {
         let mut ages = self.ages.borrow_mut();
         ages.close(key);

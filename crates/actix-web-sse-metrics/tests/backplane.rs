@@ -108,7 +108,7 @@ fn a_hub_with_a_backplane_shows_every_row_by_itself_and_none_when_it_is_gone() {
 }
 
 #[test]
-fn two_hubs_of_a_process_are_shown_as_one_and_the_worse_of_them_tells() {
+fn two_hubs_of_a_process_are_combined_and_the_worse_state_is_exported() {
     let metrics = Metrics::new().unwrap();
     let engines = [Engine::default(), Engine::default()];
     let _hubs = [hub(&metrics, &engines[0]), hub(&metrics, &engines[1])];

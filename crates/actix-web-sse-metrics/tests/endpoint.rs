@@ -56,7 +56,11 @@ async fn m13_an_origin_changes_nothing() {
 
 #[actix_web::test]
 async fn every_row_of_the_catalogue_is_exported_and_nothing_else() {
-    let metrics = Metrics::builder().route("/events").build().unwrap();
+    let metrics = Metrics::builder()
+        .route("/events")
+        .origin("https://app.example.com")
+        .build()
+        .unwrap();
     metrics.set_limit(actix_web_sse_metrics::LimitScope::Total, 1000);
     let text = metrics.text();
     let mut exported: Vec<_> = text
@@ -71,9 +75,9 @@ async fn every_row_of_the_catalogue_is_exported_and_nothing_else() {
         } else {
             &[]
         })
-        // Shown once a policy has told of itself.
+        // Exported once a policy has reported itself.
         .filter(|row| row.name != "sse_cors_policy_info")
-        // Shown where a hub has a backplane; `backplane.rs` looks at them.
+        // Exported where a hub has a backplane; `backplane.rs` tests them.
         .filter(|row| !row.name.starts_with("sse_backplane_"))
         .map(|row| format!("{} {}", row.name, row.kind))
         .collect();

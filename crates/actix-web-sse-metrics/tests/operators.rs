@@ -46,7 +46,7 @@ fn from(address: &str) -> TestRequest {
 }
 
 #[actix_web::test]
-async fn h10_only_the_holder_of_the_token_is_told() {
+async fn h10_only_requests_with_the_token_are_answered() {
     let metrics = Metrics::new().unwrap();
     let access = OperatorAccess::bearer(TOKEN).unwrap();
     assert!(!format!("{access:?}").contains(TOKEN));
@@ -73,7 +73,7 @@ fn local(host: &str) -> TestRequest {
 }
 
 #[actix_web::test]
-async fn h10_only_this_machine_is_told_and_no_proxy_on_it() {
+async fn h10_only_this_machine_is_answered_and_no_proxy_on_it() {
     let metrics = Metrics::new().unwrap();
     let proxied = |name: &'static str| local("localhost").insert_header((name, "203.0.113.1"));
     let from_v6 = |from_: &str| from(from_).insert_header((header::HOST, "[::1]:9464"));
@@ -118,7 +118,7 @@ fn a_token_that_could_be_guessed_is_refused() {
 }
 
 #[actix_web::test]
-async fn the_top_addresses_and_the_latest_origins_are_told_and_bounded() {
+async fn the_top_addresses_and_the_latest_origins_are_shown_and_bounded() {
     let metrics = Metrics::builder().rejected_origins(2, 1).build().unwrap();
     let observer = metrics.observer();
     let mut streams = Vec::new();

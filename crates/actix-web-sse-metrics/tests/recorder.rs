@@ -33,7 +33,7 @@ fn sum(text: &str, beginning: &str) -> f64 {
 }
 
 #[test]
-fn m07_a_stream_whose_end_nobody_told_is_an_error_and_not_open_for_ever() {
+fn m07_a_stream_whose_end_was_not_reported_is_an_error_and_not_open_for_ever() {
     let metrics = Metrics::new().unwrap();
     let observer = metrics.observer();
     drop(open(&observer));
@@ -112,7 +112,7 @@ fn refuse(observer: &Recorder, method: Method, reason: RefusalReason, origin: &s
 
 /// What the script on a page does: it asks for a stream, and then twice for the reason.
 #[test]
-fn a_blocked_page_counts_once_and_nobody_hides_behind_head() {
+fn a_blocked_page_counts_once_and_head_hides_nothing() {
     let metrics = Metrics::builder()
         .route("/events")
         .rejected_origins(5, 1)

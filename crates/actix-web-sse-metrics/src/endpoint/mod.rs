@@ -115,9 +115,8 @@ fn gzip(text: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 impl Metrics {
-    /// A server for `/metrics` alone, on a listener of its own: what is not on the public
-    /// listener cannot be opened to the public by mistake. One worker; the caller runs it beside
-    /// the application's server, or spawns it.
+    /// A server for `/metrics` only, on a separate listener, so that it cannot become public by
+    /// mistake. It has one worker; the caller runs it beside the application's server, or spawns it.
     ///
     /// It handles no signals: stop it by its handle, or let the process end.
     ///

@@ -1,9 +1,9 @@
-//! Which format and which coding the scraper wants: pure rules (RFC 9110 § 12.5).
+//! Negotiates the format and the content coding of a scrape: pure rules (RFC 9110 § 12.5).
 
 use super::Format;
 
-/// OpenMetrics if the client wants it at least as much as text; text in every other case, for an
-/// answer that nobody asked for is better than none.
+/// OpenMetrics if the client prefers it at least as much as text, otherwise text: an answer in a
+/// format that was not requested is better than none.
 pub(crate) fn format(accept: Option<&str>) -> Format {
     let accept = accept.unwrap_or_default();
     let openmetrics = quality(accept, |range| range == "application/openmetrics-text");

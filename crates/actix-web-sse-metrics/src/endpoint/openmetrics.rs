@@ -16,8 +16,8 @@ pub(crate) fn encode(families: &[MetricFamily]) -> String {
 
 fn write_family(out: &mut String, family: &MetricFamily) -> fmt::Result {
     let kind = family.get_field_type();
-    // A counter's family is named without the suffix that its samples have; a counter whose name
-    // has none (another crate's, in a shared registry) cannot be told as a counter.
+    // A counter's family is named without the suffix of its samples. A counter whose name has no such
+    // suffix (of another crate, in a shared registry) cannot be written as a counter.
     let (name, kind) = match (kind, family.name().strip_suffix("_total")) {
         (MetricType::COUNTER, Some(name)) => (name, "counter"),
         (MetricType::COUNTER, None) | (MetricType::UNTYPED, _) => (family.name(), "unknown"),

@@ -1,4 +1,4 @@
-//! What operators want to know of addresses and origins, which no label may hold.
+//! Addresses and origins for operators, which must not become labels.
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -13,12 +13,12 @@ use subtle::ConstantTimeEq;
 
 use crate::{core::Core, log::timestamp};
 
-/// How many addresses are shown.
+/// The number of addresses that are shown.
 const TOP: usize = 20;
-/// How short a token must not be.
+/// The minimum length of a token, in bytes.
 const MIN_TOKEN_BYTES: usize = 16;
 
-/// Who may ask the operators' endpoint: [`bearer`](Self::bearer) unless there is a reason not to.
+/// Access to the operators' endpoint: use [`bearer`](Self::bearer) unless there is a reason not to.
 #[derive(Clone)]
 pub struct OperatorAccess(Access);
 
@@ -28,7 +28,7 @@ enum Access {
     Bearer(Arc<[u8]>),
 }
 
-/// A token that somebody could guess.
+/// The error for a token that is too short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WeakToken;
 
@@ -44,8 +44,8 @@ impl fmt::Display for WeakToken {
 impl std::error::Error for WeakToken {}
 
 impl OperatorAccess {
-    /// Whoever presents this token as `Authorization: Bearer`; everybody else gets 403. The token is
-    /// compared in constant time and stands in no log.
+    /// Allows requests with this token as `Authorization: Bearer`; all others get 403. The token is
+    /// compared in constant time and is never logged.
     ///
     /// # Errors
     /// When the token is shorter than 16 bytes.
@@ -56,10 +56,10 @@ impl OperatorAccess {
         Ok(Self(Access::Bearer(token.as_bytes().into())))
     }
 
-    /// Whoever connects from this machine itself, without a token: an explicit choice, for a machine
-    /// without a proxy. The peer and the `Host` must both be of the loopback, or a page of any site
-    /// could ask under a name of its own that resolves to this machine (DNS rebinding), and no
-    /// header may say that somebody passed the request on.
+    /// Allows requests from this machine without a token, for a machine without a proxy. The peer and
+    /// the `Host` must both be of the loopback: otherwise a page of any site could send requests under
+    /// a name that resolves to this machine (DNS rebinding). Requests with a header that a proxy adds
+    /// are refused.
     ///
     /// A proxy on the same machine that adds no such header and sets `Host` to the loopback, as
     /// nginx's plain `proxy_pass http://127.0.0.1:8080` does, looks like the machine itself and
@@ -111,7 +111,7 @@ fn asks_for_the_loopback(request: &HttpRequest) -> bool {
     })
 }
 
-/// Whether a header says that a proxy passed the request on.
+/// Whether the request has a header that proxies add.
 fn was_passed_on(request: &HttpRequest) -> bool {
     const SAY_SO: [&str; 8] = [
         "forwarded",
@@ -176,7 +176,7 @@ impl HttpServiceFactory for OperatorsEndpoint {
     }
 }
 
-/// Whoever has no access is told nothing, not even what would give it.
+/// A refusal without details.
 fn refuse() -> HttpResponse {
     HttpResponse::Forbidden()
         .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -1,4 +1,4 @@
-//! What becomes of client addresses in logs.
+//! The form of client addresses in logs.
 
 use std::{
     fmt::{self, Write},
@@ -18,7 +18,8 @@ pub enum AddressMode {
     /// The /24 of an IPv4 address, the /48 of an IPv6 address.
     Truncated,
     /// The first 16 hexadecimal digits of its HMAC-SHA-256 under this key: the same client has
-    /// the same value, and without the key nobody finds the address. Change the key to forget.
+    /// the same value, and without the key the address cannot be found. Change the key to make old
+    /// values unlinkable.
     Hashed(Vec<u8>),
     /// Not at all.
     Off,
@@ -50,7 +51,7 @@ fn truncate(address: IpAddr) -> IpAddr {
 }
 
 fn hash(key: &[u8], address: IpAddr) -> Option<String> {
-    // HMAC takes a key of any length; there is no error to be had.
+    // HMAC accepts a key of any length, so this cannot fail.
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     match address {
         IpAddr::V4(address) => mac.update(&address.octets()),

@@ -1,9 +1,9 @@
-//! How many records were written and left out.
+//! Counts of written, suppressed and dropped records.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::queue::DroppedLines;
-use crate::{cells::Counter, mistakes::Mistakes};
+use crate::{catalogue as c, counters::Counter, families::Families, mistakes::Mistakes};
 
 /// A kind of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,48 +34,61 @@ impl LogEvent {
 
 #[derive(Debug, Default)]
 pub(crate) struct LogCounts {
-    written: [Counter; 3],
-    suppressed: [Counter; 3],
+    /// `None` for a log without metrics.
+    counters: Option<Counters>,
     queues: Mutex<Vec<DroppedLines>>,
     /// Of each kind one line, however many logs share these counts.
     pub(super) mistakes: Mistakes,
 }
 
+#[derive(Debug)]
+struct Counters {
+    written: Counter,
+    suppressed: Counter,
+}
+
 impl LogCounts {
+    /// Counts that are exported.
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        let counters = Counters {
+            written: Counter::new(&c::LOG_RECORDS)?,
+            suppressed: Counter::new(&c::LOG_SUPPRESSED)?,
+        };
+        for event in LogEvent::ALL {
+            counters.written.series(&[event.as_str()])?;
+            counters.suppressed.series(&[event.as_str()])?;
+        }
+        Ok(Self {
+            counters: Some(counters),
+            ..Self::default()
+        })
+    }
+
     pub(crate) fn write(&self, event: LogEvent) {
-        if let Some(counter) = at(&self.written, event) {
-            counter.inc();
+        if let Some(counters) = &self.counters {
+            counters.written.inc(&[event.as_str()]);
         }
     }
 
     pub(crate) fn suppress(&self, event: LogEvent) {
-        if let Some(counter) = at(&self.suppressed, event) {
-            counter.inc();
+        if let Some(counters) = &self.counters {
+            counters.suppressed.inc(&[event.as_str()]);
         }
     }
 
-    pub(crate) fn written(&self, event: LogEvent) -> u64 {
-        at(&self.written, event).map_or(0, Counter::get)
-    }
-
-    /// Counts what this queue drops.
+    /// Counts the lines that this queue drops.
     pub(crate) fn queue(&self, dropped: DroppedLines) {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.push(dropped);
     }
 
-    /// Lines that were lost on their way out.
-    pub(crate) fn dropped(&self) -> u64 {
+    pub(crate) fn collect(&self, families: &mut Families) {
+        if let Some(counters) = &self.counters {
+            counters.written.collect(families);
+            counters.suppressed.collect(families);
+        }
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.iter().map(DroppedLines::get).sum()
+        let dropped: u64 = queues.iter().map(DroppedLines::get).sum();
+        families.single(&c::LOG_DROPPED, dropped as f64);
     }
-
-    pub(crate) fn suppressed(&self, event: LogEvent) -> u64 {
-        at(&self.suppressed, event).map_or(0, Counter::get)
-    }
-}
-
-fn at(counters: &[Counter; 3], event: LogEvent) -> Option<&Counter> {
-    let index = LogEvent::ALL.iter().position(|known| *known == event)?;
-    counters.get(index)
 }

@@ -1,4 +1,4 @@
-//! What a client sent, made harmless for logs and terminals.
+//! Escapes client values for logs and terminals.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ pub(crate) fn client_value(raw: &[u8]) -> String {
         for c in chunk.valid().chars() {
             push(&mut text, c);
         }
-        // At the cut a character may have lost its end; that is our doing, not the client's.
+        // The cut can split a character, which is not the client's error.
         let torn = cut.len() < raw.len() && chunks.peek().is_none();
         if !torn {
             for byte in chunk.invalid() {

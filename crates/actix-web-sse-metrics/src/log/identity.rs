@@ -1,4 +1,4 @@
-//! Who a record is about, kept from connect to close.
+//! The fields that identify a stream in its records, kept from connect to close.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -38,7 +38,7 @@ impl Identity {
             Some(interner.get(&client_value(value.as_bytes())))
         };
         Self {
-            // The authenticator's word, but what it says may be what a token's maker wrote.
+            // From the authenticator, but it may contain text from a token.
             user: visitor
                 .user
                 .map(|user| client_value(user.as_bytes()).into()),

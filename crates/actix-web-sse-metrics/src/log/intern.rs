@@ -1,14 +1,15 @@
-//! Texts that many streams share, kept once.
+//! Interns texts that many streams share.
 
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// How many texts are kept; what comes after is its stream's own.
+/// The most texts that are shared; further ones are copied for each stream.
 const MAX: usize = 512;
 
-/// User agents, routes and origins of open streams. Full, it forgets what no stream holds.
+/// User agents, routes and origins of open streams. When it is full, texts without a stream are
+/// removed.
 #[derive(Debug, Default)]
 pub(crate) struct Interner(Mutex<HashSet<Arc<str>>>);
 

@@ -33,9 +33,8 @@ pub fn json_layer() -> (JsonLayer, LogGuard) {
 }
 
 /// A layer that writes JSON lines to this writer, through a queue of 8192 lines and a thread of its
-/// own. A line that finds the queue full is dropped and counted: a pipe that nobody reads must not
-/// stop the workers. Of the lines that wait, those are written at the end for which the guard
-/// lives: keep it to the end of `main`.
+/// own. When the queue is full a line is dropped and counted: a pipe that is not read must not stop
+/// the workers. The guard writes the waiting lines when it is dropped: keep it to the end of `main`.
 ///
 /// [`Metrics::json_layer`](crate::Metrics::json_layer) does this and exports the count.
 pub fn json_layer_to(writer: impl io::Write + Send + 'static) -> (JsonLayer, LogGuard) {
@@ -43,7 +42,7 @@ pub fn json_layer_to(writer: impl io::Write + Send + 'static) -> (JsonLayer, Log
     (JsonLayer { writer }, guard)
 }
 
-/// A layer that writes JSON lines to wherever this says, at once and on the thread of whoever logs.
+/// A layer that writes JSON lines to this writer at once, on the thread that logs.
 /// For writers that never wait: memory, or a queue of their own. Standard output is none.
 #[must_use]
 pub fn json_layer_with<W>(writer: W) -> JsonLayer<W>
@@ -88,7 +87,7 @@ where
         };
         event.record(&mut fields);
         let line = fields.finish();
-        // A log that cannot be written is nobody's reason to fail.
+        // A log that cannot be written must not make a request fail.
         let _ = self.writer.make_writer_for(metadata).write_all(&line);
     }
 }
@@ -141,7 +140,7 @@ struct Fields<'a> {
     line: Line,
     /// The declared field that is to come next.
     next: usize,
-    /// The declared fields, if those without a value are to be told.
+    /// The declared fields, if those without a value are written too.
     nulls: Option<&'a FieldSet>,
 }
 

@@ -13,14 +13,14 @@
 //! # drop(subscriber);
 //! ```
 //!
-//! The lines go through a bounded queue to a thread of its own. When nobody reads the log, lines
-//! are dropped and counted, and no worker waits: see [`json_layer_to`]. [`log_panics`] keeps
+//! The lines go through a bounded queue to a separate thread. When the log is not read, lines are
+//! dropped and counted, and no worker waits: see [`json_layer_to`]. [`log_panics`] keeps
 //! panics from writing to standard error on a worker's thread.
 //!
 //! What a client sent is cut at 256 bytes and escaped before it reaches any subscriber. Query
 //! strings, tokens, cookies and tickets are never read. Refusals and evictions are limited to a
-//! few lines a second for each reason; what was left out is told in an `sse_suppressed` record
-//! and counted in `sse_log_records_suppressed_total`.
+//! few lines a second for each reason; the number of suppressed ones is logged in an `sse_suppressed`
+//! record and counted in `sse_log_records_suppressed_total`.
 //!
 //! Wrap the application in `TracingLogger::<RedactedRootSpan>::new()` to have a request id in the
 //! records, and request spans without secrets.
@@ -82,7 +82,7 @@ struct Shared {
 
 /// Configures a [`Log`].
 #[derive(Debug)]
-#[must_use = "nothing is logged before `build`"]
+#[must_use = "`build` makes the observer"]
 pub struct LogBuilder {
     addresses: AddressMode,
     names: FieldNames,
@@ -92,13 +92,13 @@ pub struct LogBuilder {
 }
 
 impl LogBuilder {
-    /// What becomes of client addresses. Default [`AddressMode::Full`].
+    /// The form of client addresses. Default [`AddressMode::Full`].
     pub fn addresses(mut self, mode: AddressMode) -> Self {
         self.addresses = mode;
         self
     }
 
-    /// How the fields are called. Default [`FieldNames::Camel`].
+    /// The names of the fields. Default [`FieldNames::Camel`].
     pub fn names(mut self, names: FieldNames) -> Self {
         self.names = names;
         self
@@ -133,14 +133,14 @@ impl LogBuilder {
 }
 
 impl Log {
-    /// A log with every default that nobody counts. To have its records counted, make it by
-    /// [`Metrics::log`](crate::Metrics::log).
+    /// A log with every default, whose records are not counted. [`Metrics::log`](crate::Metrics::log)
+    /// makes one whose records are.
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// Configures a log that nobody counts.
+    /// Configures a log whose records are not counted.
     pub fn builder() -> LogBuilder {
         LogBuilder {
             addresses: AddressMode::Full,
@@ -167,7 +167,7 @@ impl Shared {
         tracing::enabled!(target: TARGET, Level::INFO)
     }
 
-    /// Tells of what the rate limit left out, once it has something to tell.
+    /// Logs the number of records that the rate limit suppressed, if there are any.
     fn tell_suppressed(&self) {
         for suppressed in self.rates.take_suppressed(self.clock.now()) {
             record::suppressed(&suppressed);
@@ -226,7 +226,7 @@ impl Observer for Log {
     }
 }
 
-/// One open stream, and who opened it.
+/// One open stream and its identity.
 struct LoggedStream {
     shared: Arc<Shared>,
     identity: Identity,
@@ -259,8 +259,8 @@ impl LoggedStream {
     }
 }
 
-/// The ends of which there can be many at a time, and so are limited: what a burst of events does
-/// to slow readers, and what a flood of clients does to itself.
+/// The reasons that can end many streams at a time, which are rate limited: a burst of events to slow
+/// readers, and a flood of clients.
 const fn is_eviction(reason: CloseReason) -> bool {
     matches!(
         reason,

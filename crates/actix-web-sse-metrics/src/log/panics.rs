@@ -3,8 +3,8 @@
 use std::panic;
 
 /// Writes panics to the log, as an event at level `ERROR` with the message and the place, instead
-/// of to standard error. The standard hook writes there on the worker's own thread, and waits for
-/// whoever reads it; the log's queue waits for nobody.
+/// of to standard error. The standard hook writes there on the worker's thread and blocks until it is
+/// read; the log's queue never blocks.
 ///
 /// Replaces the process's panic hook: call it once, when the subscriber is installed. Without a
 /// subscriber panics would be silent.

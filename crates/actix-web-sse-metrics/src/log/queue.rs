@@ -1,4 +1,4 @@
-//! A bounded queue between the workers and wherever the lines go.
+//! A bounded queue between the workers and the log's writer.
 
 use std::{
     io,
@@ -14,14 +14,14 @@ use std::{
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many lines wait at most. A line of ours takes half a kilobyte as a rule.
+/// The most lines that wait. A line usually takes half a kilobyte.
 pub(super) const LINES: usize = 8192;
 
 /// How long the end waits for the lines that are left: what the queue's own thread is given, and a
 /// little more.
 const FLUSH: Duration = Duration::from_millis(1500);
 
-/// The workers' end of the queue: takes a line or drops it, and never waits. Made by
+/// The workers' end of the queue: it accepts a line or drops it, and never waits. Made by
 /// [`json_layer`](super::json_layer).
 #[derive(Debug, Clone)]
 pub struct LogQueue(NonBlocking);
@@ -34,16 +34,16 @@ impl<'a> MakeWriter<'a> for LogQueue {
     }
 }
 
-/// Writes what is left in the queue when it is dropped: keep it to the end of `main`. It waits for
-/// a second and a half at most; a reader that has stopped does not keep the process from ending.
+/// Writes the waiting lines when it is dropped: keep it to the end of `main`. It waits for at most a
+/// second and a half, so a reader that has stopped does not keep the process from ending.
 #[derive(Debug)]
-#[must_use = "lines are lost at the end if the guard does not live to it"]
+#[must_use = "the last lines are lost if the guard is dropped before the end of `main`"]
 pub struct LogGuard {
     worker: Option<WorkerGuard>,
     dropped: DroppedLines,
 }
 
-/// How many lines a queue has lost.
+/// The number of lines that a queue has lost.
 #[derive(Debug, Clone)]
 pub(crate) struct DroppedLines {
     queue: ErrorCounter,
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes lines while nobody holds the lock: a pipe whose reader may stop.
+    /// Accepts lines while the lock is free: a pipe whose reader can stop.
     #[derive(Clone, Default)]
     struct Pipe(Arc<Mutex<Vec<u8>>>);
 
@@ -167,7 +167,7 @@ mod tests {
             let line = format!("{n}\n");
             queue.make_writer().write_all(line.as_bytes()).unwrap();
         }
-        // Ten wait, and one may be in the thread's hand.
+        // Ten wait, and the thread may be writing one.
         assert!(
             (989..=990).contains(&guard.dropped()),
             "{}",

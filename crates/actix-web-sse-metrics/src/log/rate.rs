@@ -11,17 +11,17 @@ use actix_web_sse::observe::{CloseReason, RefusalReason};
 use super::{ENDS, LogEvent, REFUSALS, is_eviction};
 use crate::clients::Client;
 
-/// So many at once, and so many a second after that: together with the record that tells of the
-/// rest, no more than ten lines in any second.
+/// The burst, and the rate per second: with the record about suppressed ones, at most ten lines in any
+/// second.
 const BURST: f64 = 4.0;
 const PER_SECOND: f64 = 4.0;
 /// How long a line of one client's takes of its own part: it has two at once, and two a second.
 const CLIENT_COST: Duration = Duration::from_millis(500);
-/// Clients share this many parts, by a keyed hash, so memory is bounded and nobody can choose with
+/// Clients share this many parts, by a keyed hash, so memory is bounded and no client can choose with
 /// whom they share.
 const PARTS: usize = 1024;
-/// How often the suppressed counts are told.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// The interval at which suppressed counts are logged.
+const LOG_EVERY: Duration = Duration::from_secs(1);
 
 /// A token bucket.
 #[derive(Debug, Clone, Copy)]
@@ -56,11 +56,11 @@ impl Bucket {
 struct Buckets {
     refusals: [Bucket; REFUSALS],
     ends: [Bucket; ENDS],
-    /// When each client's part is whole again.
+    /// When each client's part is full again.
     parts: Box<[Duration]>,
     hasher: RandomState,
-    told: Duration,
-    untold: bool,
+    logged: Duration,
+    unlogged: bool,
 }
 
 /// The buckets of one log.
@@ -82,8 +82,8 @@ impl Default for Rates {
             ends: [Bucket::FULL; ENDS],
             parts: vec![Duration::ZERO; PARTS].into(),
             hasher: RandomState::new(),
-            told: Duration::ZERO,
-            untold: false,
+            logged: Duration::ZERO,
+            unlogged: false,
         }))
     }
 }
@@ -107,7 +107,7 @@ impl Rates {
     /// Whether a refusal of this client may be logged.
     pub(crate) fn reject(&self, reason: RefusalReason, client: Client, now: Duration) -> bool {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The client first: one that floods must not use up what is for everybody.
+        // The client first: a flood of one client must not use up the shared bucket.
         let has_part = buckets.take_part(reason, client, now);
         let index = RefusalReason::ALL.iter().position(|known| *known == reason);
         let bucket = index.and_then(|index| buckets.refusals.get_mut(index));
@@ -117,7 +117,7 @@ impl Rates {
             }
             has_part && bucket.take(now)
         });
-        buckets.untold |= !admitted;
+        buckets.unlogged |= !admitted;
         admitted
     }
 
@@ -130,18 +130,18 @@ impl Rates {
         let index = CloseReason::ALL.iter().position(|known| *known == reason);
         let bucket = index.and_then(|index| buckets.ends.get_mut(index));
         let admitted = bucket.is_none_or(|bucket| bucket.take(now));
-        buckets.untold |= !admitted;
+        buckets.unlogged |= !admitted;
         admitted
     }
 
-    /// What was left out since the last call that told of something.
+    /// The suppressed counts since the last call that returned any.
     pub(crate) fn take_suppressed(&self, now: Duration) -> Vec<Suppressed> {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !buckets.untold || now.saturating_sub(buckets.told) < TELL_EVERY {
+        if !buckets.unlogged || now.saturating_sub(buckets.logged) < LOG_EVERY {
             return Vec::new();
         }
-        buckets.told = now;
-        buckets.untold = false;
+        buckets.logged = now;
+        buckets.unlogged = false;
         let Buckets { refusals, ends, .. } = &mut *buckets;
         let refusals = RefusalReason::ALL
             .iter()
@@ -174,20 +174,20 @@ mod tests {
     #[test]
     fn m10_ten_thousand_evictions_in_a_second_are_at_most_ten_lines() {
         let rates = Rates::default();
-        let (mut lines, mut told) = (0, 0);
+        let (mut lines, mut logged) = (0, 0);
         for n in 0..10_000 {
             let now = Duration::from_micros(n * 100);
             lines += u32::from(rates.close(CloseReason::SlowConsumer, now));
             for suppressed in rates.take_suppressed(now) {
                 lines += 1;
-                told += suppressed.count;
+                logged += suppressed.count;
             }
         }
         assert!((1..=10).contains(&lines), "{lines} lines");
         let rest = rates.take_suppressed(Duration::from_secs(5));
         let rest: u64 = rest.iter().map(|suppressed| suppressed.count).sum();
         assert_eq!(
-            u64::from(lines) + told + rest,
+            u64::from(lines) + logged + rest,
             10_000,
             "every one is written or counted"
         );

@@ -11,7 +11,7 @@ use crate::closes::ImmediateClose;
 /// The target of every record.
 pub const TARGET: &str = "sse";
 
-/// How the fields of records are called.
+/// The names of the fields of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FieldNames {
@@ -112,7 +112,7 @@ pub(crate) fn reject(
     });
 }
 
-/// Says that the library is mounted wrongly, and the remedy.
+/// Logs a mounting mistake and its remedy.
 pub(crate) fn misconfigured(mistake: Misconfiguration) {
     event!(
         target: TARGET, Level::WARN,
@@ -123,7 +123,7 @@ pub(crate) fn misconfigured(mistake: Misconfiguration) {
     );
 }
 
-/// Tells of records that the rate limit left out.
+/// Logs how many records the rate limit suppressed.
 pub(crate) fn suppressed(suppressed: &Suppressed) {
     event!(
         target: TARGET, Level::INFO,

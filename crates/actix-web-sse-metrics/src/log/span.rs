@@ -19,8 +19,8 @@ use super::identity::http_version;
 /// the client can choose. This one leaves out path, query, host, headers and address, and of an
 /// error everything but the status: an error's text may quote the request.
 ///
-/// The span ends with the response's head; the end of a stream is told by
-/// [`Log`](super::Log), joined by the request id.
+/// The span ends with the response's head. [`Log`](super::Log) records the end of the stream, with the
+/// same request ID.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RedactedRootSpan;
 
@@ -52,7 +52,7 @@ impl RootSpanBuilder for RedactedRootSpan {
     }
 }
 
-/// The methods that HTTP knows; whatever else a client calls it is `other`.
+/// The name of a standard HTTP method; `other` for any other.
 fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,4 +1,4 @@
-// Finds out why an EventSource gave up, and reports it. Types in client.d.ts.
+// Determines why an EventSource gave up, and reports it. Types in client.d.ts.
 export function watch(source, reportTo) {
   source.addEventListener('error', async () => {
     if (source.readyState === 2) navigator.sendBeacon(reportTo, await diagnose(source));
@@ -22,7 +22,7 @@ export async function diagnose({ url, withCredentials }) {
   } catch {
     // The application knows whether it answered, or a proxy.
     if (await ask('no-cors').catch(() => null)) return 'unreadable';
-    await new Promise((done) => setTimeout(done, 50)); // A violation is told late.
+    await new Promise((done) => setTimeout(done, 50)); // The violation event comes late.
     return csp ? 'csp_blocked' : 'network';
   } finally {
     removeEventListener('securitypolicyviolation', violation);

@@ -1,4 +1,4 @@
-//! Where browsers send their reports, and where pages get the script that sends them.
+//! The endpoint for browsers' reports, and the script that sends them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use actix_web_sse::Policy;
 use super::Diagnosis;
 use crate::{clients::Client, core::Core};
 
-/// No diagnosis is longer.
+/// The longest diagnosis, in bytes.
 const MAX_BYTES: usize = 32;
 /// A beacon's body comes with its head.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,16 +27,16 @@ const TYPES: &str = include_str!("client.d.ts");
 /// [`Metrics::reports`](crate::Metrics::reports).
 ///
 /// A report is the bare diagnosis as `text/plain`, which needs no CORS to arrive. The policy says
-/// who sends it, as at the streams: a report without an origin that it allows is not counted, and
-/// each client address has a share, behind a trusted proxy too; what is beyond it, too long or not
-/// understood counts as dropped. A reply that the page could not read is `cors_blocked` only if the
-/// client has asked this process for a stream within ten seconds, and `unknown` otherwise: a page
-/// cannot tell a proxy's error page from a reply whose CORS headers are missing. Several nodes see
-/// each other's clients too seldom unless the proxy keeps a client on one of them.
+/// who sends it, as at the streams: a report without an allowed origin is not counted, and each client
+/// address has a rate limit, behind a trusted proxy too. A report beyond the limit, too long or unknown
+/// counts as dropped. A reply that the page could not read is `cors_blocked` only if the client has
+/// requested a stream from this process within ten seconds, and `unknown` otherwise: a page cannot
+/// distinguish a proxy's error page from a reply without CORS headers. With several nodes the proxy
+/// should keep a client on one of them.
 ///
-/// The answer is 204 in every case, without a body and without CORS headers. Nothing of a report is
-/// stored, logged or reflected. Any program can send one with any origin, so the counter is a hint
-/// that something is wrong, never a proof.
+/// The answer is always 204, without a body and without CORS headers. No part of a report is stored,
+/// logged or reflected. Any program can send a report with any origin, so the counter is a hint that
+/// something is wrong, never a proof.
 #[derive(Debug, Clone)]
 pub struct ReportsEndpoint {
     core: Arc<Core>,
@@ -73,7 +73,7 @@ impl HttpServiceFactory for ReportsEndpoint {
     }
 }
 
-/// Any page may import the script: it holds nothing of anybody's.
+/// Any page may import the script: it contains no data of a client.
 fn serve(content: &'static str, kind: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, kind))
@@ -96,13 +96,12 @@ async fn take(
         let diagnosis = if core.report_limit.admits(client, core.clock.now()) {
             let report = read(body).await;
             let seen = || core.attempts.saw(client, core.clock.now());
-            report.and_then(|report| Diagnosis::believed(&report, seen))
+            report.and_then(|report| Diagnosis::parse(&report, seen))
         } else {
             None
         };
         let diagnosis = diagnosis.unwrap_or(Diagnosis::Dropped);
-        let origin = core.origin(&caller.origin);
-        core.reports.count(origin, diagnosis, client);
+        core.report(&caller.origin, diagnosis, client);
     }
     HttpResponse::NoContent()
         .insert_header((header::CACHE_CONTROL, "no-store"))

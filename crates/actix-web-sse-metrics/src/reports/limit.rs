@@ -1,4 +1,4 @@
-//! How many reports are believed: a bound for all, and one for each address.
+//! The rate limits of reports: one for all, and one for each address.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -6,24 +6,24 @@ use std::{
     time::Duration,
 };
 
-/// So many reports at once, and so many a second after that.
+/// A token bucket: the burst, and the rate per second.
 #[derive(Debug, Clone, Copy)]
 struct Rate {
     burst: f32,
     per_second: f32,
 }
 
-/// From everybody. An incident shows at a hundred a second as well as at ten thousand.
+/// The limit for all clients. An incident shows at a hundred a second as well as at ten thousand.
 const ALL: Rate = Rate {
     burst: 200.0,
     per_second: 100.0,
 };
-/// From one address: a page that reports each of its streams, or an office behind one address.
+/// The limit for one address: a page that reports each of its streams, or an office behind one address.
 const EACH: Rate = Rate {
     burst: 10.0,
     per_second: 0.2,
 };
-/// Addresses share this many buckets, by a keyed hash, so memory is bounded and nobody can choose
+/// Addresses share this many buckets, by a keyed hash, so memory is bounded and no client can choose
 /// with whom they share.
 const SLOTS: usize = 1024;
 
@@ -74,7 +74,7 @@ impl ReportLimit {
         let slot = self.hasher.hash_one(client) as usize % SLOTS;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let (all, each) = &mut *buckets;
-        // The address first: one that floods must not use up what is for everybody.
+        // The address first: a flood of one address must not use up the shared bucket.
         each.get_mut(slot)
             .is_none_or(|bucket| bucket.take(EACH, now))
             && all.take(ALL, now)
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_cannot_use_up_what_is_for_everybody() {
+    fn one_address_cannot_use_up_the_shared_limit() {
         let limit = ReportLimit::default();
         let flood = (0..10_000)
             .filter(|_| limit.admits(0, Duration::ZERO))
