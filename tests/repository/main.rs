@@ -1,3 +1,6 @@
-//! What the repository promises of itself.
+//! What the repository guarantees about itself.
 
+mod dependencies;
 mod licences;
+mod links;
+mod tree;
