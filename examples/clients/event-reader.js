@@ -33,7 +33,7 @@ export async function* events(body, id = "") {
       }
     }
   } finally {
-    // Whoever stops reading ends the request: the server notices, and its producer ends.
+    // A caller that stops reading ends the request: the server notices, and its producer ends.
     await reader.cancel().catch(() => {});
   }
 }

@@ -63,7 +63,7 @@ fn a05_nonsense_is_answered_not_failed() {
 }
 
 #[test]
-fn a06_head_tells_the_headers_and_opens_nothing() {
+fn a06_head_returns_the_headers_and_opens_nothing() {
     let demo = Demo::start(DEMO, &Settings::open());
     let request = Request::new("HEAD", "/events")
         .header("Accept", "text/event-stream")

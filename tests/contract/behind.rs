@@ -196,7 +196,7 @@ fn h01_eight_kibibytes_are_read_behind_a_stream_and_not_one_more() {
 }
 
 #[test]
-fn h01_a_body_of_a_known_length_that_nobody_reads_does_not_count() {
+fn h01_a_body_of_a_known_length_that_is_not_read_does_not_count() {
     let server = Server::start(Front::EventServer);
     let mut stream = Request::new("POST", "/events?topic=t")
         .header("Accept", "text/event-stream")

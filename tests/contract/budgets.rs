@@ -188,7 +188,7 @@ fn h02_one_address_floods_and_the_others_open_their_streams() {
 }
 
 #[test]
-fn h02_an_address_that_holds_its_streams_and_asks_for_more_stops_nobody() {
+fn h02_an_address_that_keeps_its_streams_and_requests_more_stops_no_other() {
     let demo = Demo::start(DEMO, &Settings::reference());
     let good = demo.token(&Claims::of("flooding"));
     let request = Request::stream("/events?topic=quiet").bearer(&good);

@@ -166,7 +166,7 @@ fn d06_a_stuck_stream_delays_no_other() {
 
 /// The other way with slow consumers: the stream goes on, and what it missed is told to the event.
 #[test]
-fn d08_a_reader_that_may_skip_is_told_exactly_how_much_it_missed() {
+fn d08_a_reader_that_may_skip_gets_the_exact_number_of_skipped_events() {
     let mut hub = HubConfig::default();
     hub.subscriber_events = 2;
     hub.slow_consumer = SlowConsumer::Skip;

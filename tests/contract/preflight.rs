@@ -11,7 +11,7 @@ fn ask(demo: &Demo, origin: &str, method: &str, headers: &str) -> Response {
 }
 
 #[test]
-fn p01_and_p02_an_allowed_page_is_told_what_it_may_send() {
+fn p01_and_p02_a_preflight_of_an_allowed_page_lists_what_it_may_send() {
     let demo = Demo::start(DEMO, &Settings::open());
     let response = ask(&demo, APP, "GET", HEADERS);
     assert_eq!(response.status(), 204);
@@ -94,7 +94,7 @@ fn p09_and_p10_half_a_preflight_is_none() {
 }
 
 #[test]
-fn p11_a_foreign_page_is_told_nothing() {
+fn p11_a_foreign_page_learns_nothing() {
     let demo = Demo::start(DEMO, &Settings::open());
     let request = Request::preflight("/events", "https://evil.com", "GET", HEADERS);
     let head = expect::refused(&request, &demo, (403, "origin_denied"), None);

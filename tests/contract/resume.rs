@@ -50,7 +50,7 @@ fn resets(demo: &Demo, mut stream: EventStream) {
 }
 
 #[test]
-fn r01_what_was_missed_comes_once_and_in_order() {
+fn r01_events_after_the_last_id_come_once_and_in_order() {
     let demo = Demo::start(DEMO, &Settings::open());
     let ids = published(&demo, 40);
     replays(&demo, back_with(&demo, &ids[9]), 11..=40);
@@ -74,7 +74,7 @@ fn r03_an_empty_id_is_none() {
 }
 
 #[test]
-fn r04_and_r06_ids_of_nobody_are_answered_by_a_reset() {
+fn r04_and_r06_unknown_ids_are_answered_by_a_reset() {
     let demo = Demo::start(DEMO, &Settings::open());
     published(&demo, 3);
     let unknown: [&[u8]; 9] = [

@@ -64,7 +64,7 @@ fn percentile(mut times: Vec<Duration>, of_a_hundred: usize) -> Duration {
 }
 
 #[test]
-fn m11_a_scrape_with_very_many_streams_is_quick_and_holds_nobody_up() {
+fn m11_a_scrape_with_very_many_streams_is_quick_and_delays_no_stream() {
     let settings = Settings::open()
         .set("stream.heartbeat", "55s")
         .set("stream.stall", "60s");

@@ -167,7 +167,7 @@ fn take_all(stream: &mut EventStream, until: u64) -> (Vec<u64>, u64) {
 }
 
 #[test]
-fn d08_what_a_slow_reader_skips_it_is_told_exactly() {
+fn d08_a_slow_reader_gets_the_exact_number_of_skipped_events() {
     let mut hub = reference_hub();
     hub.slow_consumer = SlowConsumer::Skip;
     let mut stream = reference_stream();

@@ -92,7 +92,7 @@ fn unknown_keys_and_bad_values_are_named() {
 }
 
 #[test]
-fn f18_three_faults_are_told_at_once() {
+fn f18_three_faults_are_reported_at_once() {
     let settings = Settings::open()
         .set("stream.heartbeat", "0s")
         .set("hub.max_event_bytes", 0)

@@ -33,7 +33,7 @@ fn wait_for_data(page: &Page<'_>, count: usize) -> String {
         .to_owned()
 }
 
-fn d23_a_page_that_comes_back_has_missed_nothing(kind: BrowserKind) {
+fn d23_a_page_that_comes_back_gets_every_event(kind: BrowserKind) {
     // The page must know the stream's address, and the stream the page's origin: the address of
     // the page is known first.
     let stream = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
@@ -85,4 +85,4 @@ fn gauge_is_what_the_browser_holds(demo: &Demo, relay: &Relay) {
     });
 }
 
-crate::in_each_browser!(d23_a_page_that_comes_back_has_missed_nothing);
+crate::in_each_browser!(d23_a_page_that_comes_back_gets_every_event);

@@ -4,7 +4,7 @@ use actix_web_sse_tests::{Browser, BrowserKind, Claims, Demo, Relay};
 
 use crate::{DEMO, guarded, watched_page::WatchedPage};
 
-fn s7_a_page_is_told_that_its_token_expired_and_is_not_let_in_again(kind: BrowserKind) {
+fn s7_a_page_learns_that_its_token_expired_and_is_refused_afterwards(kind: BrowserKind) {
     let pages = guarded::pages();
     let demo = Demo::start(DEMO, &guarded::settings(&[&pages.origin()]));
     let browser = Browser::launch(kind);
@@ -93,6 +93,6 @@ fn s81_a_fetch_client_sends_a_token_and_resumes(kind: BrowserKind) {
 }
 
 crate::in_each_browser! {
-    s7_a_page_is_told_that_its_token_expired_and_is_not_let_in_again,
+    s7_a_page_learns_that_its_token_expired_and_is_refused_afterwards,
     s81_a_fetch_client_sends_a_token_and_resumes,
 }

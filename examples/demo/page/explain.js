@@ -1,14 +1,14 @@
-// What just happened, in words.
+// Descriptions of what just happened.
 
 import { ask, reachable } from "./headers.js";
 import { isForeign, isListed } from "./place.js";
 
-const words = (tone, title, text) => ({ tone, title, text });
+const message = (tone, title, text) => ({ tone, title, text });
 
 export const idle = () => isForeign
-  ? words("info", "This page is a foreign origin.",
+  ? message("info", "This page is a foreign origin.",
       `${location.origin} is not on the stream’s allow-list. Open the stream, and see it refused before its first byte.`)
-  : words("info", "Nothing is open.",
+  : message("info", "Nothing is open.",
       "Open the stream from its own origin or across origins, then open this page from a foreign origin and try the same there.");
 
 const HOW = {
@@ -22,60 +22,60 @@ const how = (proof, target) => proof === "cookie" && target.key !== "same"
   ? ` The session cookie belongs to ${location.hostname} and stays at home: there, this page is anonymous.`
   : HOW[proof];
 
-export const connecting = ({ target, proof }) => words("wait", "Connecting.",
+export const connecting = ({ target, proof }) => message("wait", "Connecting.",
   (target.key === "same"
     ? "A GET without an Origin header: the page and the stream share one."
     : `A GET with “Origin: ${location.origin}”. An EventSource is never preflighted: the server’s reply decides.`) + how(proof, target));
 
-export const open = ({ target, proof }) => words("good", "Open.",
+export const open = ({ target, proof }) => message("good", "Open.",
   (target.key === "same"
     ? "The headers came at once, before the first event. Heartbeat comments keep the connection alive when nothing happens; no script sees them."
     : `The reply carries “Access-Control-Allow-Origin: ${location.origin}”, so the browser hands the events to this page.`) + how(proof, target));
 
-export const lost = ({ proof }, lastEventId) => words("wait",
+export const lost = ({ proof }, lastEventId) => message("wait",
   proof === "bearer" || proof === "ticket"
     ? "The connection was lost, and the script comes back by itself."
     : "The connection was lost, and the browser comes back by itself.",
   proof === "ticket"
     ? "A used ticket opens nothing again: where the browser’s own attempt is refused, the script takes a new ticket and goes on from the last event."
     : lastEventId
-    ? `It waits for the time that the stream’s “retry:” named, then sends “Last-Event-ID: ${lastEventId}”, and the server replays what was missed.`
+    ? `It waits for the time that the stream’s “retry:” named, then sends “Last-Event-ID: ${lastEventId}”, and the server replays the events in between.`
     : "It waits for the time that the stream’s “retry:” named.");
 
-export const expired = () => words("wait", "The token has expired.",
+export const expired = () => message("wait", "The token has expired.",
   "The server said “auth_expired” and ended the stream. Without a new sign-in the next attempt will be refused.");
 
-export const closed = () => words("info", "Closed by this page.", "The server notices at once, and counts “client_gone”.");
+export const closed = () => message("info", "Closed by this page.", "The server notices at once, and counts “client_gone”.");
 
 /** Finds out why an EventSource gave up: it says nothing itself. */
 export async function failed({ target, url, proof, credentials }, seen, cause) {
-  if (cause) return words("bad", "No stream.", `${cause.message}.`);
+  if (cause) return message("bad", "No stream.", `${cause.message}.`);
   // fetch sees the status; an EventSource never does.
   if (seen) return refused(seen);
   if (!(await reachable(target.origin))) {
-    return words("bad", "No answer.", `Nothing listens at ${target.origin}, or the network is down.`);
+    return message("bad", "No answer.", `Nothing listens at ${target.origin}, or the network is down.`);
   }
   // A foreign page's HEAD would be refused as well, and be counted as one more rejected origin.
   if (target.key === "foreign" || (target.key === "cross" && !isListed)) {
-    return words("bad", "Refused: this origin is not on the allow-list.",
-      `The server answered 403, without “Access-Control-Allow-Origin” and without a byte of the stream. The browser tells this page nothing but “error”, and readyState is CLOSED: it will not come back. “Rejected origins” counts it: at its first rejection as “other”, then by name.`);
+    return message("bad", "Refused: this origin is not on the allow-list.",
+      `The server answered 403, without “Access-Control-Allow-Origin” and without a byte of the stream. The browser reports only “error” to this page, and readyState is CLOSED: it will not come back. “Rejected origins” counts it: at its first rejection as “other”, then by name.`);
   }
   try {
     const { status } = await ask(url, credentials);
     if (status === 401 && proof === "cookie" && target.key !== "same") {
-      return words("bad", "Refused with 401.", `The session cookie belongs to ${location.hostname}, and does not travel to ${target.origin}. A bearer token or a ticket does.`);
+      return message("bad", "Refused with 401.", `The session cookie belongs to ${location.hostname}, and does not travel to ${target.origin}. A bearer token or a ticket does.`);
     }
     return status === 200
-      ? words("wait", "The stream ended, and the browser gave up.", "It is there again now: open it once more.")
+      ? message("wait", "The stream ended, and the browser gave up.", "It is there again now: open it once more.")
       : refused(status);
   } catch {
-    return words("bad", "Blocked by CORS.",
+    return message("bad", "Blocked by CORS.",
       "The server answers, but not with an Access-Control-Allow-Origin for this page: the browser keeps the reply to itself.");
   }
 }
 
 function refused(status) {
-  return words("bad", `Refused with ${status}.`, STATUS[status] ?? "Any status but 200 is final for an EventSource.");
+  return message("bad", `Refused with ${status}.`, STATUS[status] ?? "Any status but 200 is final for an EventSource.");
 }
 
 const STATUS = {

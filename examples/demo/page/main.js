@@ -52,7 +52,7 @@ const wanted = () => streamUrl(target.origin, byId("topic").value);
 const names = () => byId("names").value.split(",").map((name) => name.trim()).filter(Boolean);
 let received = 0;
 let opened = null;
-/* The latest event was the server's word that the token has expired. */
+/* The latest event was auth_expired. */
 let expired = false;
 
 const stream = new Stream(({ change, status, cause, event }) => {

@@ -38,15 +38,15 @@ export function by(families, name, label) {
   return [...sums].filter(([, value]) => value > 0).sort(([, a], [, b]) => b - a);
 }
 
-/** Calls `hear(families)` each second while the page is seen, `hear(null)` when it cannot. */
-export function poll(hear) {
+/** Calls `update(families)` each second while the page is seen, `update(null)` when it cannot. */
+export function poll(update) {
   const once = async () => {
     if (!document.hidden) {
       try {
         const reply = await fetch("/metrics", { cache: "no-store", headers: { Accept: "text/plain" } });
-        hear(reply.ok ? parse(await reply.text()) : null);
+        update(reply.ok ? parse(await reply.text()) : null);
       } catch {
-        hear(null);
+        update(null);
       }
     }
     setTimeout(once, 1000);

@@ -41,7 +41,7 @@ const RULES = [
   },
   {
     key: "ticket",
-    title: "Brings a ticket that nobody issued",
+    title: "Sends a ticket that was not issued",
     make: (url) => {
       const forged = new URL(url);
       forged.searchParams.set("ticket", "forged");

@@ -8,7 +8,7 @@ import { reports } from "./place.js";
 
 let token = null;
 
-/** What each proof is, in words. */
+/** A description of each proof. */
 export const PROOFS = [
   { key: "none", title: "nothing" },
   { key: "cookie", title: "cookie" },
@@ -33,7 +33,7 @@ export const authorization = () => (token ? { Authorization: `Bearer ${token}` }
 
 /**
  * A source of events for this address, by the chosen proof. With `reported` the crate's own script
- * watches it: when the browser gives up, it finds out why and tells the server.
+ * watches it: when the browser gives up, it determines why and reports it to the server.
  */
 export function open(url, proof, withCredentials, reported) {
   if (proof === "bearer") {
@@ -57,10 +57,10 @@ async function withTicket(url) {
   return address;
 }
 
-/** Makes the sign-in form work; `changed` hears of each sign-in and sign-out. */
+/** Makes the sign-in form work; `changed` is called for each sign-in and sign-out. */
 export function showSignIn(changed) {
   const result = byId("identity");
-  const tell = (tone, text) => {
+  const show = (tone, text) => {
     result.dataset.tone = tone;
     result.textContent = text;
   };
@@ -75,16 +75,16 @@ export function showSignIn(changed) {
     const topics = byId("rights").value.split(",").map((topic) => topic.trim()).filter(Boolean);
     try {
       token = await sign({ user, seconds, publish: true, cookie: true, topics: topics.length > 0 ? topics : undefined });
-      tell("good", `${user}, until ${new Date(Date.now() + seconds * 1000).toLocaleTimeString("en-GB")}: a session cookie, and a token for this page.`);
+      show("good", `${user}, until ${new Date(Date.now() + seconds * 1000).toLocaleTimeString("en-GB")}: a session cookie, and a token for this page.`);
       signedIn(true);
     } catch (error) {
-      tell("bad", error.message);
+      show("bad", error.message);
     }
   });
   byId("sign-out").addEventListener("click", async () => {
     const reply = await fetch("/session", { method: "DELETE", headers: authorization() });
     token = null;
-    tell(reply.ok ? "info" : "bad", reply.ok
+    show(reply.ok ? "info" : "bad", reply.ok
       ? "Signed out: the cookie is gone, and the server has ended this user’s streams."
       : `Not signed out: ${reply.status}`);
     signedIn(false);

@@ -10,9 +10,9 @@ export class Stream {
   #opens = 0;
   #lastEventId = "";
 
-  /** @param hear gets `{ change, status?, cause? }` or `{ event }`. */
-  constructor(hear) {
-    this.hear = hear;
+  /** @param notify gets `{ change, status?, cause? }` or `{ event }`. */
+  constructor(notify) {
+    this.notify = notify;
   }
 
   /** 0, 1, 2 as EventSource says; null before the first one. */
@@ -38,13 +38,13 @@ export class Stream {
     for (const name of [...NAMES, ...names]) this.listenFor(name);
     source.addEventListener("open", () => {
       this.#opens += 1;
-      this.hear({ change: "open" });
+      this.notify({ change: "open" });
     });
     source.addEventListener("error", ({ status, cause }) => {
       if (source !== this.#source) return;
-      this.hear({ change: source.readyState === CLOSED ? "failed" : "lost", status, cause });
+      this.notify({ change: source.readyState === CLOSED ? "failed" : "lost", status, cause });
     });
-    this.hear({ change: "connecting" });
+    this.notify({ change: "connecting" });
   }
 
   /** An EventSource hands out only the event types that somebody listens for. */
@@ -55,13 +55,13 @@ export class Stream {
       // `error` and `open` are the source's own and carry no data.
       if (!(event instanceof MessageEvent)) return;
       this.#lastEventId = event.lastEventId;
-      this.hear({ event: { name, id: event.lastEventId, data: event.data } });
+      this.notify({ event: { name, id: event.lastEventId, data: event.data } });
     });
   }
 
   close() {
     if (!this.#source || this.#source.readyState === CLOSED) return;
     this.#source.close();
-    this.hear({ change: "closed" });
+    this.notify({ change: "closed" });
   }
 }

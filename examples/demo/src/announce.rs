@@ -22,7 +22,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Prints them. Where nobody reads, nothing is lost: the demo runs on.
+    /// Prints them. If standard output is closed, the demo continues.
     pub(crate) fn announce(&self) {
         let mut stdout = io::stdout().lock();
         let _ = writeln!(stdout, "{self}ready").and_then(|()| stdout.flush());

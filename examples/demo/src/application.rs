@@ -72,7 +72,7 @@ impl Application {
     }
 }
 
-/// Signing in asks nobody who they are, signing out does: two resources of one path.
+/// Signing in needs no credentials, signing out does: two resources of one path.
 fn mount_sign_in(signer: &Signer, policy: &Policy, config: &mut ServiceConfig) {
     config
         .app_data(Data::new(signer.clone()))

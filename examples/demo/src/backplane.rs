@@ -12,8 +12,10 @@ pub(crate) fn connect(config: RedisConfig) -> Result<RedisBackplane, String> {
 
 fn log(change: &LinkChange) {
     match change {
-        LinkChange::Connected { at } => tracing::info!(at, "backplane connected"),
-        LinkChange::Lost { at, why, retry_in } => {
+        LinkChange::Connected { at, .. } => tracing::info!(at, "backplane connected"),
+        LinkChange::Lost {
+            at, why, retry_in, ..
+        } => {
             tracing::warn!(at, why, ?retry_in, "backplane lost");
         }
         _ => {}

@@ -28,7 +28,7 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    /// Builds everything, or tells all that is in the way. `source` is the configuration's name
+    /// Builds everything, or returns all faults. `source` is the configuration's name
     /// in messages.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It prints where to look, one place a line, and `ready`. Log records go to standard error as
-//! JSON lines, through a queue that drops lines when nobody reads them. What is wrong with the configuration, or in the way of a listener, is told in one
+//! JSON lines, through a queue that drops lines when they are not read. What is wrong with the configuration, or prevents a listener, is reported in one
 //! line each, and the exit code is 2. SIGTERM and SIGINT end every stream cleanly, then the
 //! process.
 
@@ -40,10 +40,10 @@ const CANNOT_START: u8 = 2;
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(told) => {
+        Err(error) => {
             // --help and --version come here too, and are no errors.
-            let code = if told.use_stderr() { CANNOT_START } else { 0 };
-            let _ = told.print();
+            let code = if error.use_stderr() { CANNOT_START } else { 0 };
+            let _ = error.print();
             return ExitCode::from(code);
         }
     };

@@ -29,7 +29,7 @@ impl Listeners {
         let mut faults = Vec::new();
         let mut bind = |key: &str, address: SocketAddr| {
             listen(address)
-                .map_err(|error| faults.push(told(key, address, &error)))
+                .map_err(|error| faults.push(describe(key, address, &error)))
                 .ok()
         };
         let stream = bind("server.listen", config.server.listen);
@@ -60,7 +60,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn told(key: &str, address: SocketAddr, error: &io::Error) -> String {
+fn describe(key: &str, address: SocketAddr, error: &io::Error) -> String {
     let (why, remedy) = match error.kind() {
         io::ErrorKind::AddrInUse => (
             "something else listens there".to_owned(),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_in_use_is_told_with_its_key_and_a_remedy() {
+    fn a_port_in_use_is_reported_with_its_key_and_a_remedy() {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = other.local_addr().unwrap();
         let text = format!("server.listen = \"127.0.0.1:0\"\nserver.foreign = \"{taken}\"");

@@ -20,7 +20,7 @@ use crate::{
     ticker,
 };
 
-/// Serves until the process is told to stop, and every stream has ended.
+/// Serves until the process gets a signal to stop and every stream has ended.
 ///
 /// # Errors
 /// Whatever the operating system says while it runs.

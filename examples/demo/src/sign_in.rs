@@ -1,4 +1,4 @@
-//! Signing in, as the demo does it: whoever asks gets a token for the name they say. It stands in
+//! Signing in, as the demo does it: any user gets a token for any name. It stands in
 //! for what an application has, and is there only where the configuration asks for it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -45,7 +45,7 @@ pub(crate) struct Wish {
 struct Claims<'a> {
     sub: &'a str,
     exp: u64,
-    /// To the microsecond, so that whoever signs out and in again is not taken for the old one.
+    /// To the microsecond, so that a new sign-in differs from the one that was signed out.
     iat: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     topics: Option<&'a [String]>,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_signed_in_where_nobody_asked_for_it() {
+    fn no_user_is_signed_in_without_a_request() {
         assert!(
             signer("[auth]\njwt_hs256_secret = \"0123456789abcdef0123456789abcdef\"").is_none()
         );

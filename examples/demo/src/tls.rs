@@ -19,16 +19,16 @@ use crate::config::Tls;
 pub(crate) fn server_config(tls: &Tls) -> Result<ServerConfig, String> {
     let chain = CertificateDer::pem_file_iter(&tls.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| told("server.tls.cert", &tls.cert, &error))?;
+        .map_err(|error| describe("server.tls.cert", &tls.cert, &error))?;
     if chain.is_empty() {
-        return Err(told(
+        return Err(describe(
             "server.tls.cert",
             &tls.cert,
             &pem::Error::NoItemsFound,
         ));
     }
     let key = PrivateKeyDer::from_pem_file(&tls.key)
-        .map_err(|error| told("server.tls.key", &tls.key, &error))?;
+        .map_err(|error| describe("server.tls.key", &tls.key, &error))?;
     // The provider is named: with several in the build, rustls would not choose by itself.
     let provider = rustls::crypto::ring::default_provider();
     ServerConfig::builder_with_provider(provider.into())
@@ -39,7 +39,7 @@ pub(crate) fn server_config(tls: &Tls) -> Result<ServerConfig, String> {
         })
 }
 
-fn told(key: &str, file: &Path, error: &pem::Error) -> String {
+fn describe(key: &str, file: &Path, error: &pem::Error) -> String {
     let why = match error {
         pem::Error::Io(error) => error.to_string(),
         pem::Error::NoItemsFound => "there is none in it; it must be a PEM file".to_owned(),

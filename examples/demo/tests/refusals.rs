@@ -26,11 +26,11 @@ fn refused(config: &str) -> Vec<String> {
 }
 
 fn lines_of(output: &Output) -> Vec<String> {
-    let told = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(!told.contains("backtrace"), "{told}");
+    let message = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(!message.contains("backtrace"), "{message}");
     assert!(output.stdout.is_empty(), "nothing was announced");
-    told.lines().map(str::to_owned).collect()
+    message.lines().map(str::to_owned).collect()
 }
 
 #[track_caller]
@@ -74,7 +74,7 @@ fn an_unknown_key_is_named() {
 }
 
 #[test]
-fn all_sections_tell_their_faults_at_once() {
+fn all_sections_report_their_faults_at_once() {
     let lines = refused(
         "[server]\nlisten = \"127.0.0.1:0\"\n\
          [hub]\nsubscriber_events = 0\n\
@@ -122,14 +122,14 @@ fn a_token_that_could_be_guessed_is_refused() {
         "[server]\nlisten = \"127.0.0.1:0\"\n[metrics]\noperators = { bearer = \"short\" }\n",
     );
     assert_one(&lines, &["metrics.operators.bearer", "at least 16 bytes"]);
-    assert!(!lines.concat().contains("short"), "no secret is told");
+    assert!(!lines.concat().contains("short"), "no secret is shown");
 }
 
 #[test]
-fn a_short_secret_is_refused_and_not_told() {
+fn a_short_secret_is_refused_and_not_shown() {
     let lines = refused(
         "[server]\nlisten = \"127.0.0.1:0\"\n[auth]\njwt_hs256_secret = \"hunter2hunter2\"\n",
     );
     assert_one(&lines, &["auth.jwt_hs256_secret", "32 bytes"]);
-    assert!(!lines.concat().contains("hunter2"), "no secret is told");
+    assert!(!lines.concat().contains("hunter2"), "no secret is shown");
 }

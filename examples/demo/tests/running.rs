@@ -395,7 +395,7 @@ fn h06_what_a_signed_out_user_publishes_with_a_body_that_dawdles_is_refused() {
 }
 
 #[test]
-fn nobody_is_signed_in_where_the_configuration_does_not_say_so() {
+fn no_user_is_signed_in_unless_the_configuration_allows_it() {
     let demo = Demo::start(CONFIG);
     let json = "POST /session HTTP/1.1\r\nContent-Type: application/json";
     let reply = demo.ask("page", json, r#"{"user":"ada","seconds":60}"#);
@@ -479,7 +479,7 @@ fn metric(demo: &Demo, name: &str) -> f64 {
 
 /// The pipe takes 64 KiB, some eighty opens; then the log's queue fills, and then lines are dropped.
 #[test]
-fn h09_a_log_that_nobody_reads_stops_neither_streams_nor_health_checks() {
+fn h09_a_log_that_is_not_read_stops_neither_streams_nor_health_checks() {
     let config = CONFIG.replace("workers = 1", "workers = 2")
         + "[policy.limits]\nconnects_per_second = 100000\n";
     let mut demo = Demo::start_with_log(&config, Stdio::piped());

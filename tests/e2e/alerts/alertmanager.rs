@@ -44,7 +44,7 @@ fn calls(pager: &Site) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_regression_reaches_whoever_is_called_and_holds_back_what_says_less() {
+fn a_regression_pages_the_operator_and_inhibits_lesser_alerts() {
     let application = Application::start(APP);
     let pager = Site::serve(|_| Answer::status(200));
     let alertmanager = Alertmanager::start(&configuration(&pager));

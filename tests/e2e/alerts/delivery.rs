@@ -27,7 +27,7 @@ fn clients_that_do_not_keep_up_are_noticed() {
 }
 
 #[test]
-fn ids_that_nobody_knows_are_noticed() {
+fn unknown_ids_are_noticed() {
     let demo = Demo::start(DEMO, &Settings::open());
     let watch = Watch::over(&[("sse", demo.metrics)]);
     watch.wait_firing("SSEResumeGaps", || {

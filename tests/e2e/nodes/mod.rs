@@ -152,7 +152,7 @@ fn s82_who_signs_out_on_one_node_loses_the_streams_of_all() {
 }
 
 #[test]
-fn s82_an_outage_is_told_to_publishers_and_shown_to_prometheus() {
+fn s82_an_outage_fails_publications_and_is_exported() {
     let mut redis = Redis::durable();
     let [a, b] = nodes::<2>(&redis, &short_log());
     let mut stream = follow(&b, None);

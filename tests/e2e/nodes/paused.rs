@@ -89,7 +89,7 @@ fn is_told(a: &Demo, b: &Demo, mut stream: EventStream, last_event_id: &str, tex
 
 /// It stood still for longer than Redis keeps events: there are more by now than it keeps.
 #[test]
-fn s82_a_node_that_stood_still_for_too_many_events_tells_its_clients() {
+fn s82_a_node_that_was_stopped_for_too_many_events_resets_its_clients() {
     let redis = Redis::start();
     let settings = short_log().set("backplane.keep_events", 10);
     let [a, b] = nodes::<2>(&redis, &settings);
@@ -102,7 +102,7 @@ fn s82_a_node_that_stood_still_for_too_many_events_tells_its_clients() {
 
 /// It stood still until everything had expired, so that Redis has nothing that shows the hole.
 #[test]
-fn s82_a_node_that_stood_still_for_too_long_tells_its_clients() {
+fn s82_a_node_that_was_stopped_for_too_long_resets_its_clients() {
     let redis = Redis::start();
     let settings = short_log().set("backplane.keep_age", "10s");
     let [a, b] = nodes::<2>(&redis, &settings);

@@ -72,7 +72,7 @@ async fn went_over(nodes: &[&Node]) {
 /// Twice: the first time the primary dies, the second time the one that followed it, which the
 /// first has come back to as a replica.
 #[actix_web::test]
-async fn s82_a_fail_over_under_load_keeps_what_was_replicated_and_tells_of_the_rest() {
+async fn s82_a_fail_over_under_load_keeps_what_was_replicated_and_resets_for_the_rest() {
     for seed in seeds(&[1, 2]) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut pair = Pair::start().await;
@@ -148,7 +148,7 @@ async fn s82_a_planned_fail_over_under_load_loses_nothing() {
 /// What had not reached the replica is gone: every client of every node is told, however soon
 /// somebody else publishes on the new primary.
 #[actix_web::test]
-async fn s82_what_a_fail_over_loses_is_told_to_every_client() {
+async fn s82_a_fail_over_that_loses_events_resets_every_client() {
     let mut pair = Pair::start().await;
     let (a, b) = (Node::start(pair.config()), Node::start(pair.config()));
     // Read as it comes: what has not been sent when a numbering ends is not sent any more.
@@ -184,7 +184,7 @@ async fn s82_what_a_fail_over_loses_is_told_to_every_client() {
 
 /// Nobody had read it; but the node that got the acknowledgement remembers.
 #[actix_web::test]
-async fn s82_a_lost_event_that_nobody_read_is_told_as_well() {
+async fn s82_a_lost_event_that_no_node_read_resets_every_client() {
     let mut pair = Pair::start().await;
     let (a, b) = (Node::start(pair.config()), Node::start(pair.config()));
     let first = a.publish("t", "kept").await;
@@ -200,7 +200,7 @@ async fn s82_a_lost_event_that_nobody_read_is_told_as_well() {
 
 /// And who lost nothing is told nothing.
 #[actix_web::test]
-async fn s82_a_fail_over_that_loses_nothing_is_not_told() {
+async fn s82_a_fail_over_that_loses_nothing_resets_no_client() {
     let mut pair = Pair::start().await;
     let (a, b) = (Node::start(pair.config()), Node::start(pair.config()));
     let stream = b.follow("t", 1).await;
@@ -288,7 +288,7 @@ async fn s82_a_sentinel_fails_over_and_nodes_that_ask_it_follow() {
 }
 
 #[actix_web::test]
-async fn s82_a_sentinel_that_watches_over_something_else_is_told() {
+async fn s82_a_sentinel_without_the_service_is_a_clear_error() {
     let primary = Server::start();
     let sentinel = Sentinel::over(&primary).await;
     let mut other = config(&primary);

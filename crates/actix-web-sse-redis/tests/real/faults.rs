@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[actix_web::test]
-async fn s82_no_redis_at_the_start_is_told_without_the_password() {
+async fn s82_no_redis_at_the_start_is_an_error_without_the_password() {
     let mut server = Server::start();
     server.kill();
     let url = format!("redis://me:hunter2@127.0.0.1:{}", server.port);
@@ -27,7 +27,7 @@ async fn s82_no_redis_at_the_start_is_told_without_the_password() {
 }
 
 #[actix_web::test]
-async fn s82_a_wrong_password_is_told_without_it() {
+async fn s82_a_wrong_password_is_an_error_without_it() {
     let server = Server::with(&["--requirepass", "correct"]);
     let url = format!("redis://:hunter2@127.0.0.1:{}", server.port);
     let error = RedisBackplane::connect(RedisConfig::at(url)).unwrap_err();
@@ -78,7 +78,7 @@ async fn s82_streams_stay_open_through_an_outage_and_catch_up() {
 }
 
 #[actix_web::test]
-async fn s82_a_redis_that_hangs_is_told_to_publishers_and_found_again() {
+async fn s82_a_redis_that_hangs_fails_publications_and_is_used_again() {
     let server = Server::start();
     let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
     let stream = b.follow("t", 1).await;
@@ -153,7 +153,7 @@ async fn s82_a_redis_too_slow_to_wait_for_is_an_outage_and_nothing_is_lost_in_it
 }
 
 #[actix_web::test]
-async fn s82_a_redis_without_memory_refuses_and_the_publisher_is_told() {
+async fn s82_a_redis_without_memory_refuses_and_the_publisher_gets_an_error() {
     let server = Server::start();
     let a = Node::start(config(&server));
     let stream = a.follow("t", 1).await;
@@ -178,7 +178,7 @@ async fn s82_a_redis_without_memory_refuses_and_the_publisher_is_told() {
 }
 
 #[actix_web::test]
-async fn s82_a_flushed_redis_sends_every_client_back_and_each_is_told() {
+async fn s82_a_flushed_redis_ends_every_stream_and_resets_each_client() {
     let server = Server::start();
     let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
     let stream = b.follow("t", 1).await;
@@ -199,7 +199,7 @@ async fn s82_a_flushed_redis_sends_every_client_back_and_each_is_told() {
 }
 
 #[actix_web::test]
-async fn s82_a_flush_is_noticed_although_nobody_publishes() {
+async fn s82_a_flush_is_noticed_without_a_publication() {
     let server = Server::start();
     let b = Node::start(config(&server));
     b.follow("t", 1).await;
@@ -226,7 +226,7 @@ async fn s82_a_redis_that_forgot_what_it_gave_out_begins_a_new_numbering() {
 }
 
 #[actix_web::test]
-async fn s82_a_node_that_was_away_for_too_long_tells_its_clients_of_the_hole() {
+async fn s82_a_node_that_was_away_for_too_long_reports_the_gap_to_its_clients() {
     let server = Server::start();
     let mut brief = config(&server);
     brief.keep_events = 1;
@@ -250,7 +250,7 @@ async fn s82_a_node_that_was_away_for_too_long_tells_its_clients_of_the_hole() {
 }
 
 #[actix_web::test]
-async fn s82_a_revocation_in_an_outage_is_told_when_redis_is_back() {
+async fn s82_a_revocation_in_an_outage_is_sent_when_redis_is_back() {
     let mut server = Server::start();
     let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
     let on_b = b.follow("t", 1).await;
@@ -279,7 +279,7 @@ async fn s82_a_client_that_comes_back_in_an_outage_is_served_when_redis_is_back(
 }
 
 #[actix_web::test]
-async fn s82_after_a_very_long_outage_clients_are_told_of_what_may_have_expired() {
+async fn s82_after_a_very_long_outage_clients_get_a_reset_for_what_may_have_expired() {
     let server = Server::start();
     let mut brief = config(&server);
     brief.keep_age = Duration::from_secs(10);

@@ -202,7 +202,7 @@ async fn s82_without_redis_each_node_lets_in_by_its_own_count_and_counts_are_rig
 }
 
 #[actix_web::test]
-async fn s82_without_redis_nobody_is_let_in_where_that_is_wanted() {
+async fn s82_without_redis_users_are_refused_where_that_is_configured() {
     let mut server = Server::start();
     let a = Counting::start(config(&server), UserLimits::SharedOrRefuse);
     let held = a.opened().await;
@@ -236,7 +236,7 @@ async fn s82_a_redis_that_hangs_holds_up_a_stream_for_a_second_and_no_longer() {
 }
 
 #[actix_web::test]
-async fn s82_a_redis_that_lost_the_counts_is_told_them_again() {
+async fn s82_a_redis_that_lost_the_counts_gets_them_again() {
     let server = Server::start();
     let [a, b] = two(&server);
     let held = [a.opened().await, a.opened().await];

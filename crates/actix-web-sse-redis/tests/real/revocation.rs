@@ -234,7 +234,7 @@ async fn s82_a_node_that_was_cut_off_learns_what_was_revoked_when_it_is_back() {
 }
 
 #[actix_web::test]
-async fn s82_what_is_revoked_in_an_outage_is_told_when_redis_is_back() {
+async fn s82_what_is_revoked_in_an_outage_is_sent_when_redis_is_back() {
     let mut server = Server::start();
     let (a, b) = (
         Guarded::start(config(&server)),
@@ -254,7 +254,7 @@ async fn s82_what_is_revoked_in_an_outage_is_told_when_redis_is_back() {
 }
 
 #[actix_web::test]
-async fn s82_a_redis_that_lost_the_revocations_is_told_them_again() {
+async fn s82_a_redis_that_lost_the_revocations_gets_them_again() {
     let server = Server::start();
     let (a, b) = (
         Guarded::start(config(&server)),

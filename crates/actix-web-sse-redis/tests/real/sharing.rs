@@ -53,7 +53,7 @@ async fn s82_one_last_event_id_places_a_client_in_several_topics_on_any_node() {
 }
 
 #[actix_web::test]
-async fn s82_what_redis_has_trimmed_is_a_gap_and_the_client_is_told() {
+async fn s82_what_redis_has_trimmed_is_a_gap_and_the_client_gets_a_reset() {
     let server = Server::start();
     let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
     let first = a.publish("t", "1").await;
@@ -68,7 +68,7 @@ async fn s82_what_redis_has_trimmed_is_a_gap_and_the_client_is_told() {
 }
 
 #[actix_web::test]
-async fn s82_an_id_that_nobody_gave_is_told_as_one() {
+async fn s82_an_unknown_id_is_answered_as_unknown() {
     let server = Server::start();
     let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
     let id = a.publish("t", "1").await;
@@ -82,7 +82,7 @@ async fn s82_an_id_that_nobody_gave_is_told_as_one() {
 }
 
 #[actix_web::test]
-async fn s82_a_transient_event_reaches_who_is_there_and_nobody_later() {
+async fn s82_a_transient_event_reaches_connected_clients_and_no_later_one() {
     let server = Server::start();
     let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
     let first = a.publish("t", "1").await;
@@ -146,7 +146,7 @@ async fn s82_another_namespace_is_another_hub() {
 }
 
 #[actix_web::test]
-async fn s82_a_topic_that_nobody_follows_any_more_is_no_longer_read() {
+async fn s82_a_topic_without_streams_is_no_longer_read() {
     let server = Server::start();
     let a = Node::start(config(&server));
     drop(a.follow("t", 1).await);

@@ -251,7 +251,7 @@ async fn s82_the_ticket_of_a_node_that_died_without_a_word_is_over_soon_after_it
 }
 
 #[actix_web::test]
-async fn s82_the_end_of_a_tickets_stream_in_an_outage_is_told_when_redis_is_back() {
+async fn s82_the_end_of_a_tickets_stream_in_an_outage_is_sent_when_redis_is_back() {
     let mut server = Server::start();
     let brief = Duration::from_secs(1);
     let start = || Ticketed::start(config(&server), brief, TicketMode::Resumable);

@@ -104,7 +104,7 @@ async fn s82_tls_with_an_authority_of_ones_own() {
 }
 
 #[actix_web::test]
-async fn s82_a_certificate_that_does_not_hold_is_told_as_that() {
+async fn s82_an_invalid_certificate_is_a_clear_error() {
     let authority = Authority::new();
     let (_server, config) = redis(&authority, "127.0.0.1", &ANYBODY);
     let mut system = config.clone();

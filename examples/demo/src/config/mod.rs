@@ -1,4 +1,4 @@
-//! The configuration file: its sections, read one by one so that all faults are told at once.
+//! The configuration file: its sections, read one by one so that all faults are reported at once.
 
 mod sections;
 
@@ -127,7 +127,7 @@ impl Reader<'_> {
     }
 }
 
-/// The parser speaks of Rust's types; whoever writes the file wants to know what to write.
+/// The parser's messages name Rust's types; these name what to write in the file.
 fn in_plain_words(message: &str) -> String {
     const WORDS: [(&str, &str); 7] = [
         ("a duration", "a duration like \"15s\" or \"5m\""),
@@ -198,42 +198,45 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_section_its_line_and_what_there_is() {
-        let told = faults("[server]\nlisten = \"127.0.0.1:0\"\nlissen = 1\n");
-        assert!(told.starts_with("demo: demo.toml:3: server"), "{told}");
-        assert!(told.contains("unknown field `lissen`"), "{told}");
-        assert!(told.contains("`listen`"), "{told}");
+        let message = faults("[server]\nlisten = \"127.0.0.1:0\"\nlissen = 1\n");
+        assert!(
+            message.starts_with("demo: demo.toml:3: server"),
+            "{message}"
+        );
+        assert!(message.contains("unknown field `lissen`"), "{message}");
+        assert!(message.contains("`listen`"), "{message}");
     }
 
     #[test]
     fn a_bad_value_is_named_by_its_key() {
-        let told = faults("[stream]\nheartbeat = 5\n");
+        let message = faults("[stream]\nheartbeat = 5\n");
         assert!(
-            told.starts_with("demo: demo.toml:2: stream.heartbeat: "),
-            "{told}"
+            message.starts_with("demo: demo.toml:2: stream.heartbeat: "),
+            "{message}"
         );
         assert!(
-            told.ends_with("expected a duration like \"15s\" or \"5m\"\n"),
-            "{told}"
+            message.ends_with("expected a duration like \"15s\" or \"5m\"\n"),
+            "{message}"
         );
-        let told = faults("[server]\nlisten = \"everywhere\"\n");
+        let message = faults("[server]\nlisten = \"everywhere\"\n");
         assert!(
-            told.starts_with("demo: demo.toml:2: server.listen: "),
-            "{told}"
+            message.starts_with("demo: demo.toml:2: server.listen: "),
+            "{message}"
         );
-        assert!(told.contains("127.0.0.1:8080"), "the remedy: {told}");
+        assert!(message.contains("127.0.0.1:8080"), "the remedy: {message}");
     }
 
     #[test]
-    fn each_section_tells_its_fault_on_a_line_of_its_own() {
-        let told = faults("[server]\nworkers = 0\n[stream]\nretry = \"soon\"\n[hubb]\nx = 1\n");
-        assert_eq!(told.lines().count(), 3, "{told}");
+    fn each_section_reports_its_fault_on_its_own_line() {
+        let message = faults("[server]\nworkers = 0\n[stream]\nretry = \"soon\"\n[hubb]\nx = 1\n");
+        assert_eq!(message.lines().count(), 3, "{message}");
         for key in ["server.workers", "stream.retry", "`hubb`"] {
-            assert!(told.contains(key), "{key} in {told}");
+            assert!(message.contains(key), "{key} in {message}");
         }
     }
 
     #[test]
-    fn a_secret_in_the_wrong_place_is_not_told() {
+    fn a_secret_in_the_wrong_place_is_not_shown() {
         for misplaced in [
             "[auth]\nticket = \"hunter2\"\n",
             "[auth]\nrequired = \"hunter2\"\n",
@@ -241,15 +244,15 @@ mod tests {
             "backplane = \"redis://:hunter2@localhost\"\n",
             "[backplane]\nkeep_events = \"redis://:hunter2@localhost\"\n",
         ] {
-            let told = faults(misplaced);
-            assert!(!told.contains("hunter2"), "{told}");
+            let message = faults(misplaced);
+            assert!(!message.contains("hunter2"), "{message}");
         }
     }
 
     #[test]
     fn what_is_no_toml_is_located() {
-        let told = faults("[server]\nlisten = \n");
-        assert!(told.starts_with("demo: demo.toml:2: "), "{told}");
-        assert_eq!(told.lines().count(), 1, "{told}");
+        let message = faults("[server]\nlisten = \n");
+        assert!(message.starts_with("demo: demo.toml:2: "), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
     }
 }

@@ -69,7 +69,7 @@ pub(crate) enum Operators {
     /// A token that is made at the start, and printed.
     Token,
     Bearer(String),
-    /// Whoever is on this machine: open to everybody behind a proxy on it.
+    /// Clients on this machine. A proxy on it opens the endpoint to all its clients.
     LoopbackWithoutToken,
 }
 

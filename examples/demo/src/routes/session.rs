@@ -9,7 +9,7 @@ use serde_json::json;
 use super::error::{error, reply};
 use crate::sign_in::{Signer, Wish};
 
-/// `POST /session`: signs in whoever asks.
+/// `POST /session`: signs in any user.
 pub(crate) async fn sign_in(
     signer: Data<Signer>,
     policy: Data<Policy>,
@@ -34,7 +34,7 @@ pub(crate) async fn sign_in(
 }
 
 /// `DELETE /session`: takes back all that the user has been given, tokens and tickets, and ends
-/// the user's streams. Whoever signs in again gets a token that holds.
+/// the user's streams. A new sign-in gets a valid token.
 pub(crate) async fn sign_out(
     signer: Data<Signer>,
     identity: Identity,
