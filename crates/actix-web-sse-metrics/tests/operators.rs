@@ -114,7 +114,10 @@ async fn h10_only_this_machine_is_answered_and_no_proxy_on_it() {
 
 #[test]
 fn a_token_that_could_be_guessed_is_refused() {
-    assert_eq!(OperatorAccess::bearer("short").unwrap_err(), WeakToken);
+    assert!(matches!(
+        OperatorAccess::bearer("short"),
+        Err(WeakToken { .. })
+    ));
 }
 
 #[actix_web::test]

@@ -23,6 +23,7 @@ pub enum StartError {
         why: String,
     },
     /// The thread or its runtime cannot be created, or has ended.
+    #[non_exhaustive]
     Thread(String),
 }
 

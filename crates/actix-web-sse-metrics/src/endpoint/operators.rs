@@ -30,6 +30,7 @@ enum Access {
 
 /// The error for a token that is too short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WeakToken;
 
 impl fmt::Display for WeakToken {

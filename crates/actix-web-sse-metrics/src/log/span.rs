@@ -22,6 +22,7 @@ use super::identity::http_version;
 /// The span ends with the response's head. [`Log`](super::Log) records the end of the stream, with the
 /// same request ID.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct RedactedRootSpan;
 
 impl RootSpanBuilder for RedactedRootSpan {
