@@ -177,7 +177,7 @@ impl Backplane for RedisBackplane {
         let max = self.shared.config.max_pending;
         let Some(pending) = Pending::new(&self.shared.gauges, max) else {
             self.shared.gauges.unpublished.fetch_add(1, Relaxed);
-            let why = format!("{max} publications already wait for Redis (max_pending)");
+            let why = format!("{max} publications wait for Redis already (max_pending)");
             return Box::pin(async { Err(BackplaneError::new(why)) });
         };
         let (reply, answer) = oneshot::channel();

@@ -90,13 +90,13 @@ fn two(server: &Server) -> [Counting; 2] {
 async fn s82_a_user_has_the_limit_once_and_not_once_on_each_node() {
     let server = Server::start();
     let [a, b] = two(&server);
-    let held = [a.opened().await, b.opened().await, a.opened().await];
+    let open = [a.opened().await, b.opened().await, a.opened().await];
     assert_eq!(counted(&server), [1, 2]);
     assert!(a.is_full().await && b.is_full().await);
     // Another user is another matter.
     let bob = "bob".into();
     assert!(b.limits.acquire(&bob, MAX).await.is_ok());
-    let [first, second, third] = held;
+    let [first, second, third] = open;
     drop(first);
     let fourth = b.open_when_free().await;
     assert!(a.is_full().await);
@@ -112,9 +112,9 @@ async fn s82_of_many_who_come_at_once_to_several_nodes_as_many_are_let_in_as_may
     for _ in 0..10 {
         let opening = (0..24).map(|n| nodes[n % 2].open());
         let opened = futures_util::future::join_all(opening).await;
-        let held: Vec<_> = opened.into_iter().flatten().collect();
-        assert_eq!(held.len(), 3);
-        drop(held);
+        let open: Vec<_> = opened.into_iter().flatten().collect();
+        assert_eq!(open.len(), 3);
+        drop(open);
         until(|| counted(&server).is_empty()).await;
     }
     let stats = nodes
@@ -134,13 +134,13 @@ async fn s82_who_gives_up_while_redis_thinks_holds_nothing() {
         actix_web::rt::task::yield_now().await;
         drop(asking);
     }
-    let mut held = Vec::new();
+    let mut open = Vec::new();
     for _ in 0..MAX {
-        held.push(b.open_when_free().await);
+        open.push(b.open_when_free().await);
     }
     until(|| counted(&server) == [3]).await;
     assert!(a.is_full().await);
-    drop(held);
+    drop(open);
     until(|| counted(&server).is_empty()).await;
 }
 
@@ -196,16 +196,16 @@ async fn s82_without_redis_each_node_lets_in_by_its_own_count_and_counts_are_rig
     assert!(a.is_full().await && b.is_full().await);
     drop(during);
     until(|| counted(&server).is_empty()).await;
-    let held = [a.opened().await, b.opened().await, b.opened().await];
+    let open = [a.opened().await, b.opened().await, b.opened().await];
     assert!(a.is_full().await);
-    drop(held);
+    drop(open);
 }
 
 #[actix_web::test]
 async fn s82_without_redis_users_are_refused_where_that_is_configured() {
     let mut server = Server::start();
     let a = Counting::start(config(&server), UserLimits::SharedOrRefuse);
-    let held = a.opened().await;
+    let open = a.opened().await;
     server.kill();
     until(|| !a.backplane.stats().connected).await;
     assert_eq!(a.open().await.unwrap_err(), NoUserSlot::Unavailable);
@@ -214,7 +214,7 @@ async fn s82_without_redis_users_are_refused_where_that_is_configured() {
     let more = [a.opened().await, a.opened().await];
     assert!(a.is_full().await);
     assert_eq!(a.backplane.stats().uncounted, 0);
-    drop((held, more));
+    drop((open, more));
 }
 
 #[actix_web::test]
@@ -239,12 +239,12 @@ async fn s82_a_redis_that_hangs_holds_up_a_stream_for_a_second_and_no_longer() {
 async fn s82_a_redis_that_lost_the_counts_gets_them_again() {
     let server = Server::start();
     let [a, b] = two(&server);
-    let held = [a.opened().await, a.opened().await];
+    let open = [a.opened().await, a.opened().await];
     server.command(&["FLUSHALL"]);
     until(|| counted(&server) == [2]).await;
     let third = b.opened().await;
     assert!(a.is_full().await && b.is_full().await);
-    drop((held, third));
+    drop((open, third));
     until(|| counted(&server).is_empty()).await;
 }
 
@@ -256,7 +256,7 @@ async fn program(seed: u64) {
     let a = Counting::start(cuttable(&server), UserLimits::Shared);
     let b = Counting::start(config(&server), UserLimits::Shared);
     let nodes = [&a, &b];
-    let mut held: [Vec<UserSlot>; 2] = Default::default();
+    let mut open: [Vec<UserSlot>; 2] = Default::default();
     let (mut down, mut off) = (false, false);
     for _ in 0..300 {
         let which = random.usize(0..2);
@@ -283,13 +283,13 @@ async fn program(seed: u64) {
             2..12 => {
                 // Each as a browser would: some do not wait for the answer.
                 match random.bool() {
-                    true => held[which].extend(nodes[which].open().await),
+                    true => open[which].extend(nodes[which].open().await),
                     false => drop(futures_util::FutureExt::now_or_never(nodes[which].open())),
                 }
             }
-            12..22 if !held[which].is_empty() => {
-                let gone = random.usize(0..held[which].len());
-                drop(held[which].swap_remove(gone));
+            12..22 if !open[which].is_empty() => {
+                let gone = random.usize(0..open[which].len());
+                drop(open[which].swap_remove(gone));
             }
             // What is under way may come to its end, or be overtaken.
             _ => {
@@ -306,11 +306,11 @@ async fn program(seed: u64) {
         mend(&server);
     }
     until(|| connected(&nodes)).await;
-    let mut expected: Vec<_> = held.iter().map(|held| held.len() as i64).collect();
+    let mut expected: Vec<_> = open.iter().map(|open| open.len() as i64).collect();
     expected.retain(|count| *count > 0);
     expected.sort_unstable();
     until(|| counted(&server) == expected).await;
-    drop(held);
+    drop(open);
     until(|| counted(&server).is_empty()).await;
     // And the limit is what it was.
     let mut streams = Vec::new();

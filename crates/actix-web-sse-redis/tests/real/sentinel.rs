@@ -59,8 +59,8 @@ impl Sentinel {
         sentinel
     }
 
-    fn ask(&self, words: &[&str]) -> String {
-        crate::server::ask(self.port, words)
+    fn ask(&self, command: &[&str]) -> String {
+        crate::server::ask(self.port, command)
     }
 
     pub(crate) fn url(&self) -> String {

@@ -104,25 +104,25 @@ impl Server {
         assert_eq!(replicas, 1, "the replica does not follow");
     }
 
-    pub(crate) fn number(&self, words: &[&str]) -> u64 {
-        self.answer(words)
+    pub(crate) fn number(&self, args: &[&str]) -> u64 {
+        self.answer(args)
     }
 
-    pub(crate) fn text(&self, words: &[&str]) -> String {
-        self.answer(words)
+    pub(crate) fn text(&self, args: &[&str]) -> String {
+        self.answer(args)
     }
 
-    pub(crate) fn list(&self, words: &[&str]) -> Vec<String> {
-        self.answer(words)
+    pub(crate) fn list(&self, args: &[&str]) -> Vec<String> {
+        self.answer(args)
     }
 
     /// What it answers, read by a client.
-    fn answer<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+    fn answer<T: redis::FromRedisValue>(&self, args: &[&str]) -> T {
         let mut connection = redis::Client::open(self.url())
             .and_then(|client| client.get_connection())
             .unwrap();
-        redis::cmd(words[0])
-            .arg(&words[1..])
+        redis::cmd(args[0])
+            .arg(&args[1..])
             .query(&mut connection)
             .unwrap()
     }
@@ -149,31 +149,31 @@ impl Server {
     }
 
     /// What Redis answers to a command, as it stands on the wire.
-    pub(crate) fn command(&self, words: &[&str]) -> String {
-        let answer = self.try_command(words);
-        assert!(!answer.is_empty(), "no answer to {words:?}");
+    pub(crate) fn command(&self, args: &[&str]) -> String {
+        let answer = self.try_command(args);
+        assert!(!answer.is_empty(), "no answer to {args:?}");
         answer
     }
 
     /// Whether this is in what it answers; not if there is no answer, as when it changes its part.
-    pub(crate) fn says(&self, words: &[&str], text: &str) -> bool {
-        self.try_command(words).contains(text)
+    pub(crate) fn says(&self, args: &[&str], text: &str) -> bool {
+        self.try_command(args).contains(text)
     }
 
-    fn try_command(&self, words: &[&str]) -> String {
-        ask(self.port, words)
+    fn try_command(&self, args: &[&str]) -> String {
+        ask(self.port, args)
     }
 }
 
 /// What a Redis answers to a command; nothing if it is not there.
-pub(crate) fn ask(port: u16, words: &[&str]) -> String {
+pub(crate) fn ask(port: u16, args: &[&str]) -> String {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
         return String::new();
     };
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    let mut command = format!("*{}\r\n", words.len());
-    for word in words {
-        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    let mut command = format!("*{}\r\n", args.len());
+    for arg in args {
+        command.push_str(&format!("${}\r\n{arg}\r\n", arg.len()));
     }
     if stream.write_all(command.as_bytes()).is_err() {
         return String::new();

@@ -166,15 +166,15 @@ async fn s82_more_publications_than_may_wait_are_refused_at_once() {
     let all = futures_util::future::join_all((0..5).map(|_| a.try_publish("t", "x")));
     let outcomes = actix_web::rt::time::timeout(LIMIT, all).await.unwrap();
     server.signal("-CONT");
-    let told = |words: &str| {
+    let failures = |text: &str| {
         let fits = |outcome: &&Result<String, PublishError>| {
             outcome
                 .as_ref()
-                .is_err_and(|error| error.to_string().contains(words))
+                .is_err_and(|error| error.to_string().contains(text))
         };
         outcomes.iter().filter(fits).count()
     };
-    assert_eq!(told("wait for Redis already"), 2, "{outcomes:?}");
+    assert_eq!(failures("wait for Redis already"), 2, "{outcomes:?}");
     assert_eq!(a.backplane.stats().pending, 0);
     assert_eq!(a.backplane.stats().unpublished, 5);
 }
