@@ -12,7 +12,7 @@ use actix_web_sse::{
 };
 use actix_web_sse_metrics::{CATALOGUE, Metrics};
 
-/// An engine that says of itself what a test tells it.
+/// An engine whose stats a test sets.
 #[derive(Clone, Default)]
 struct Engine(Arc<Mutex<(BackplaneStats, Option<Sink>)>>);
 

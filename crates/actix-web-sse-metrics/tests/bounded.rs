@@ -42,7 +42,7 @@ impl Random {
         self.next() % bound
     }
 
-    /// An origin as a browser would write it, as nobody would, or as bytes.
+    /// An origin as a browser would write it, an invalid one, or bytes.
     fn origin(&mut self) -> Vec<u8> {
         let n = self.next();
         match n % 5 {

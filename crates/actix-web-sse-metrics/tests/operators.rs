@@ -1,4 +1,4 @@
-//! The operators' endpoint: what it tells, and to whom.
+//! The operators' endpoint: its content and its access.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! What stands in for a language model: a few sentences, word by word.
+//! A placeholder for a language model: a few sentences, word by word.
 
 use std::{
     fmt,

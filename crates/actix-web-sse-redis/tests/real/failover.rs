@@ -112,7 +112,7 @@ async fn s82_a_fail_over_under_load_keeps_what_was_replicated_and_resets_for_the
         let count = lost.len();
         println!("seed {seed}: lost {count}, {} resets", accounts.resets());
         if !lost.is_empty() {
-            // Whoever had the acknowledgement has found out, and everybody was told.
+            // The node that had the acknowledgement has detected it, and every client got a reset.
             assert!(accounts.resets() >= accounts.clients.len(), "seed {seed}");
         }
     }
@@ -145,8 +145,8 @@ async fn s82_a_planned_fail_over_under_load_loses_nothing() {
     }
 }
 
-/// What had not reached the replica is gone: every client of every node is told, however soon
-/// somebody else publishes on the new primary.
+/// Events that had not reached the replica are lost: every client of every node gets a reset, however
+/// soon another node publishes on the new primary.
 #[actix_web::test]
 async fn s82_a_fail_over_that_loses_events_resets_every_client() {
     let mut pair = Pair::start().await;
@@ -184,7 +184,7 @@ async fn s82_a_fail_over_that_loses_events_resets_every_client() {
     );
 }
 
-/// Nobody had read it; but the node that got the acknowledgement remembers.
+/// No node had read it, but the node that got the acknowledgement knows it.
 #[actix_web::test]
 async fn s82_a_lost_event_that_no_node_read_resets_every_client() {
     let mut pair = Pair::start().await;
@@ -200,7 +200,7 @@ async fn s82_a_lost_event_that_no_node_read_resets_every_client() {
     assert_eq!(data(&reading), [r#"{"reason":"unknown"}"#]);
 }
 
-/// And who lost nothing is told nothing.
+/// A client that lost nothing gets no reset.
 #[actix_web::test]
 async fn s82_a_fail_over_that_loses_nothing_resets_no_client() {
     let mut pair = Pair::start().await;
@@ -260,7 +260,7 @@ async fn a_sentinel_fails_over(config: impl Fn(&Server, &Server, &Sentinel) -> R
     a.publish("t", "2").await;
     assert_eq!(data(&read(stream, 2).await), ["1", "2"]);
 
-    // The old one believes for a while that it is what it was, until the Sentinel tells it.
+    // The old one stays a primary for a while, until the Sentinel demotes it.
     primary.restart();
     until(|| primary.says(&["ROLE"], "slave")).await;
     in_step(&replica, &primary).await;

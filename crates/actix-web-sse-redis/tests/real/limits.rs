@@ -164,7 +164,7 @@ async fn s82_the_streams_of_a_node_that_died_count_no_more_after_its_lease() {
     );
     assert!(b.is_full().await);
 
-    // It was not dead. What it has counts again, and nobody is let in until there is room.
+    // It had not failed. Its streams count again, and none is admitted above the limit.
     mend(&server);
     until(|| counted(&server) == [2, 3] && connected(&[&a, &b])).await;
     assert!(a.is_full().await && b.is_full().await);

@@ -50,7 +50,7 @@ impl Relay {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// From now on each piece, in either direction, is held back for so long.
+    /// Delays each piece, in either direction, from now on.
     pub(crate) fn delay(&self, delay: Duration) {
         let millis = u64::try_from(delay.as_millis()).unwrap();
         self.shared.delay_millis.store(millis, SeqCst);

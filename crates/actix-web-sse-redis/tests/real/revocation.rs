@@ -226,7 +226,7 @@ async fn s82_a_node_that_was_cut_off_learns_what_was_revoked_when_it_is_back() {
     let a_said_so = || server.command(&["ZCARD", "{sse}:revoked"]) == ":1\r\n";
     until(a_said_so).await;
     assert_eq!(b.answer(&alice).await, StatusCode::OK, "it cannot know");
-    // So long that even the word to end the streams has expired.
+    // So long that even the control message has expired.
     server.command(&["DEL", "{sse}:control"]);
     mend(&server);
     assert!(read(on_b, 1).await.ended);

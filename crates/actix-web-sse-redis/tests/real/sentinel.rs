@@ -1,4 +1,4 @@
-//! A Sentinel, whose word alone is enough.
+//! A Sentinel with a quorum of one.
 
 use std::{
     fs,

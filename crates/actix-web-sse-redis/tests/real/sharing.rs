@@ -62,7 +62,7 @@ async fn s82_what_redis_has_trimmed_is_a_gap_and_the_client_gets_a_reset() {
     server.command(&["XTRIM", "{sse}:topic:t", "MAXLEN", "1"]);
     let reading = read(b.open("t", Some(&first)).await, 1).await;
     assert_eq!(data(&reading), [r#"{"reason":"gap"}"#]);
-    // Only "2" and what was before it is gone: who has seen that has missed nothing.
+    // Only "2" and events before it are gone: a client that has seen "2" has no gap.
     let reading = read(b.open("t", Some(&second)).await, 1).await;
     assert_eq!(data(&reading), ["3"]);
 }

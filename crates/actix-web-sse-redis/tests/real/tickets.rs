@@ -265,7 +265,7 @@ async fn s82_the_end_of_a_tickets_stream_in_an_outage_is_sent_when_redis_is_back
     drop(on_a);
     server.restart();
     until(|| a.backplane.stats().connected && b.backplane.stats().connected).await;
-    // Without the word the ticket would live for as long as its node.
+    // Without that command the ticket would live for as long as its node.
     until(|| server.command(&["KEYS", "{sse}:ticket:*"]) == "*0\r\n").await;
     assert_eq!(b.answer(&ticket).await, StatusCode::UNAUTHORIZED);
 }

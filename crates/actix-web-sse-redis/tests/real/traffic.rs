@@ -35,7 +35,7 @@ pub(crate) struct Traffic {
 /// What one publisher did with its topic.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    /// What was not acknowledged Redis may have got all the same.
+    /// Redis may have stored events that it did not acknowledge.
     pub(crate) acknowledged: Vec<u64>,
 }
 
@@ -107,7 +107,7 @@ impl Traffic {
         for (topic, publisher) in TOPICS.iter().zip(self.publishers) {
             sent.insert(*topic, publisher.await.unwrap());
         }
-        // More than once: who is told of a loss goes on with what comes after.
+        // More than once: a client that gets a reset continues with later events.
         let start = Instant::now();
         while !self.clients.iter().all(|client| client.is_finished()) {
             assert!(
@@ -159,7 +159,7 @@ impl Accounts {
         lost.concat()
     }
 
-    /// How often all clients together were told that they had missed something.
+    /// The number of resets that all clients together got.
     pub(crate) fn resets(&self) -> usize {
         let came = self.clients.iter().flat_map(|seen| &seen.came);
         came.filter(|came| **came == Came::Reset).count()
@@ -178,7 +178,7 @@ pub(crate) fn kept(redis: &Server, topic: &str) -> Vec<u64> {
 }
 
 fn follows(kept: &[u64], topic: &str, came: &[Came]) -> Result<(), String> {
-    // How many of those that are kept the client has behind it; and whether it was told since.
+    // How many of those that are kept the client has behind it; and whether it got a reset since.
     let (mut behind, mut told) = (0, false);
     // The last one is no longer there, so that a reset has to come before anything else.
     let mut lost = None;
@@ -232,7 +232,7 @@ async fn publish(
         number += 1;
         actix_web::rt::time::sleep(Duration::from_millis(random.u64(0..5))).await;
     }
-    // The word that it is over: with it everything before has come too.
+    // The last event: everything before it has come too.
     loop {
         if nodes[0]
             .try_publish(topic, &format!("{topic} over"))

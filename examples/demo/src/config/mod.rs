@@ -150,7 +150,7 @@ fn in_plain_words(message: &str) -> String {
     format!("{found}expected {expected}")
 }
 
-/// A value in the wrong place may be a secret all the same.
+/// A value in the wrong place may still be a secret.
 fn without_values(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown variant `") {
         let (_, after) = rest.split_once('`').unwrap_or_default();

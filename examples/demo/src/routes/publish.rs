@@ -101,7 +101,7 @@ impl From<PublishError> for Refused {
     fn from(fault: PublishError) -> Self {
         let (status, code) = match fault {
             PublishError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-            // It may have been published all the same: for the caller to decide.
+            // It may have been published nevertheless: the caller decides.
             PublishError::Backplane(_) => (StatusCode::SERVICE_UNAVAILABLE, "backplane"),
             PublishError::InvalidTopic(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             _ => (StatusCode::UNPROCESSABLE_ENTITY, "not_published"),
