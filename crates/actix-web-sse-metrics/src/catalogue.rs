@@ -110,8 +110,8 @@ const ROUTE: Label = label("route", Values::Routes);
 const ORIGIN: Label = label("origin", Values::Origins);
 
 const DURATION: &[f64] = &[
-    0.05, 0.25, 1.0, 2.5, 4.5, 5.5, 7.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0,
-    86400.0,
+    0.05, 0.4, 1.0, 2.5, 4.5, 4.98, 5.05, 5.4, 5.9, 7.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
+    14400.0, 43200.0, 86400.0,
 ];
 const FIRST_EVENT: &[f64] = &[
     0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
@@ -160,8 +160,8 @@ catalogue! {
     LIMIT: "sse_connections_limit", Kind::Gauge, [label("scope", Values::Closed(3))],
         "The most streams that the policy allows, per address, per user and altogether.";
     IMMEDIATE_CLOSE: "sse_connections_immediate_close_total", Kind::Counter,
-        [ROUTE, ORIGIN, label("class", Values::Closed(2))],
-        "Streams closed by the client before it can have used them; what a stream that the browser's CORS check blocked looks like from here.";
+        [ROUTE, ORIGIN, label("class", Values::Closed(3))],
+        "Streams closed by the client before it can have used them, as those are that the browser's CORS check blocks; interval: perhaps, as only a later write told of it.";
     DURATION_SECONDS: "sse_connection_duration_seconds", Kind::Histogram(DURATION), [ROUTE],
         "From the request to the stream's end.";
     AGE_MAX: "sse_connection_age_seconds_max", Kind::Gauge, [ROUTE],
@@ -189,7 +189,7 @@ catalogue! {
     CLIENTS: "sse_clients", Kind::Gauge, [],
         "Distinct client addresses with an open stream, now.";
     REJECTED_ORIGINS: "sse_rejected_origins_total", Kind::Counter,
-        [label("origin", Values::RejectedOrigins)],
+        [ROUTE, label("origin", Values::RejectedOrigins)],
         "Requests refused for their origin, HEAD not counted; the first frequent origins keep a label, the rest are other.";
     REJECTED_ORIGINS_DISTINCT: "sse_rejected_origins_distinct", Kind::Gauge, [],
         "Distinct rejected origins since the start, estimated to within a few per cent.";

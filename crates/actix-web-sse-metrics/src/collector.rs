@@ -217,11 +217,21 @@ impl RecorderCollector {
 
     fn origins(&self, families: &mut Families) {
         let counts = self.core.rejected.counts();
+        let names = self.core.route_names.names();
+        let route = |number: usize| names.get(number).map_or(OTHER, |name| &**name);
         families.family(&c::REJECTED_ORIGINS, |family| {
-            for (origin, count) in &counts.labelled {
-                family.count(&[origin], *count);
+            for (origin, per_route) in &counts.labelled {
+                for (number, count) in per_route {
+                    family.count(&[route(*number), origin], *count);
+                }
             }
-            family.count(&[OTHER], counts.other);
+            for (number, name) in names.iter().enumerate() {
+                let count = counts.other.get(&number).copied();
+                // Routes that are known stand at zero from the start.
+                if count.is_some() || &**name != OTHER {
+                    family.count(&[name, OTHER], count.unwrap_or_default());
+                }
+            }
         });
         families.single(&c::REJECTED_ORIGINS_DISTINCT, counts.distinct);
         families.family(&c::LABEL_OVERFLOW, |family| {

@@ -59,7 +59,7 @@ impl Observer for Recorder {
             // A probe sends foreign origins to have them refused.
             let meant = counted && !is_probe(visitor.request);
             if meant && refused.mode != RefusalMode::ReportOnly {
-                rejected.count(raw);
+                rejected.count(raw, self.core.route_names.number(visitor.route));
             }
         }
     }
