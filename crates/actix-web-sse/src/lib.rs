@@ -106,7 +106,8 @@ pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, EventParts, Retry};
 pub use hub::{
     Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, EventHead, History,
-    Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Revocation, Sink, Subscription,
+    Hub, HubBuilder, HubInfo, HubStats, HubWatch, IntoTopics, PublishError, Published, Revocation,
+    Sink, Subscription,
 };
 pub use protect::Policy;
 pub use server::{ForEventStreams, tune_socket};
