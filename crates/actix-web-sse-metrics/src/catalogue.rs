@@ -77,6 +77,9 @@ pub(crate) struct Bounds {
     pub(crate) rejected_origins: usize,
 }
 
+/// How many workers of one process have a label of their own.
+pub(crate) const MAX_WORKERS: usize = 64;
+
 /// How many policies of one process are shown.
 pub(crate) const MAX_POLICIES: usize = 8;
 
@@ -168,6 +171,16 @@ catalogue! {
         "Age of the oldest open stream.";
     TIME_TO_FIRST_EVENT: "sse_time_to_first_event_seconds", Kind::Histogram(FIRST_EVENT), [ROUTE],
         "From the request to the stream's first event, heartbeats not counted.";
+    LIFETIME_LIMIT: "sse_connection_lifetime_limit_seconds", Kind::Gauge, [],
+        "The longest life of a stream that the hub's configuration allows; 0: no limit.";
+    HUB_INFO: "sse_hub_info", Kind::Gauge,
+        [label("backplane", Values::Closed(1)), label("resume", Values::Dependent)],
+        "Always 1; the labels tell whether the hub has a backplane, and whether it keeps events for clients that come back.";
+    HUB_HEARTBEAT: "sse_hub_heartbeat_seconds", Kind::Gauge, [],
+        "After how much silence a heartbeat goes out.";
+    WORKER_TICK_AGE: "sse_worker_tick_age_seconds", Kind::Gauge,
+        [label("worker", Values::Closed(MAX_WORKERS + 1))],
+        "For how long each worker thread that has streams has not run its timers, which it does every five seconds.";
     DELIVERY_LAG: "sse_delivery_lag_seconds", Kind::Histogram(LAG), [ROUTE],
         "From the publication of an event to handing it to the socket; of several in one write, the oldest.";
     EVENTS_SENT: "sse_events_sent_total", Kind::Counter,

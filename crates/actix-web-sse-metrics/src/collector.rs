@@ -70,6 +70,7 @@ impl Collector for RecorderCollector {
         self.origins(&mut families);
         self.levels(&mut families);
         self.records(&mut families);
+        self.core.hubs.collect(&mut families);
         self.core.backplanes.collect(&mut families);
         self.core.scraped(began.elapsed());
         families.single(

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use actix_web::http::{Method, Version, header};
 use actix_web_sse::{
-    BackplaneWatch,
+    BackplaneWatch, HubWatch,
     observe::{
         AuthMethod, CloseReason, CorsVerdict, End, Meter, Observer, Opened, OriginClass,
         PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
@@ -113,6 +113,10 @@ impl Observer for Recorder {
             self.core.origin(&OriginClass::Allowed(Arc::clone(origin)));
         }
         self.core.levels.policy(policy);
+    }
+
+    fn hub(&self, watch: &HubWatch) {
+        self.core.hubs.watch(watch);
     }
 
     fn backplane(&self, watch: &BackplaneWatch) {
