@@ -7,7 +7,7 @@ use tempfile::TempDir;
 /// Rule files in a folder that goes with them.
 pub(super) struct ShortRules(TempDir);
 
-const FILES: [&str; 3] = ["recording.yml", "alerts.yml", "probe.yml"];
+const FILES: [&str; 2] = ["alerts.yml", "probe.yml"];
 
 /// Thresholds that are times themselves, and rates that are counted up over five minutes.
 const THRESHOLDS: [(&str, &str); 6] = [

@@ -4,46 +4,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{boards, grafana, names, promql::selectors};
-
-/// Every alert that the catalogue promises.
-const ALERTS: [&str; 31] = [
-    "SSECorsRegression",
-    "SSECorsPolicyDrift",
-    "SSERejectedOriginSpike",
-    "SSEUnknownOriginScan",
-    "SSEZombieStreams",
-    "SSEAuthBypass",
-    "SSEAuthFailureSpike",
-    "SSEReconnectStorm",
-    "SSEMassDisconnect",
-    "SSEImmediateCloseRateHigh",
-    "SSEIpLimitSaturated",
-    "SSECapacityNearLimit",
-    "SSESlowConsumers",
-    "SSEDeliveryLagHigh",
-    "SSETimeToFirstEventHigh",
-    "SSEStreamSilent",
-    "SSEResumeGaps",
-    "SSEBackplaneLost",
-    "SSEBackplaneLag",
-    "SSEPublicationsFailed",
-    "SSEHistoryLost",
-    "SSERevocationsLost",
-    "SSEStreamLeak",
-    "SSEClientReportsCorsBlocked",
-    "SSELabelOverflow",
-    "SSETargetMissing",
-    "SSEProbeFailed",
-    "SSEProbeCorsHeaderMissing",
-    "SSEProbeBuffering",
-    "SSEProbeAuthBypass",
-    "SSEProbeCertExpiring",
-];
+use crate::{boards, grafana, names, promql::selectors, situations};
 
 fn rules() -> Vec<Value> {
     let mut rules = Vec::new();
-    for file in ["recording", "alerts", "probe"] {
+    for file in ["alerts", "probe"] {
         let text = fs::read_to_string(grafana().join(format!("rules/{file}.yml"))).unwrap();
         let value: Value = serde_yaml_ng::from_str(&text).unwrap();
         for group in value["groups"].as_array().unwrap() {
@@ -87,11 +52,21 @@ fn every_alert_is_looked_for_in_the_end_to_end_suite() {
     }
 }
 
+/// The alerts that are promised to users: none of them disappears unnoticed.
 #[test]
-fn the_alerts_are_those_of_the_catalogue() {
+fn the_alerts_of_the_catalogue_are_there() {
     let ours: BTreeSet<_> = named("alert").into_iter().map(|(name, _)| name).collect();
-    let promised: BTreeSet<_> = ALERTS.iter().map(|name| (*name).to_owned()).collect();
-    assert_eq!(ours, promised);
+    for promised in
+        "SSECorsRegression SSECorsPolicyDrift SSERejectedOriginSpike SSEUnknownOriginScan \
+        SSEZombieStreams SSEAuthBypass SSEAuthFailureSpike SSEReconnectStorm SSEMassDisconnect \
+        SSEImmediateCloseRateHigh SSEIpLimitSaturated SSECapacityNearLimit SSESlowConsumers \
+        SSEDeliveryLagHigh SSETimeToFirstEventHigh SSEStreamSilent SSEResumeGaps SSEStreamLeak \
+        SSEClientReportsCorsBlocked SSELabelOverflow SSETargetMissing SSEProbeFailed \
+        SSEProbeCorsHeaderMissing SSEProbeBuffering SSEProbeAuthBypass SSEProbeCertExpiring"
+            .split_whitespace()
+    {
+        assert!(ours.contains(promised), "{promised}");
+    }
 }
 
 #[test]
@@ -108,7 +83,7 @@ fn every_name_in_a_rule_exists() {
             for matcher in selector.matchers.iter().filter(|_| names::exists(name)) {
                 let label = matcher.name.as_str();
                 assert!(
-                    ["job", "instance"].contains(&label) || names::labels(name).contains(&label),
+                    names::TARGET.contains(&label) || names::labels(name).contains(&label),
                     "{name} has no label {label}: {query}",
                 );
             }
@@ -129,15 +104,46 @@ fn every_recorded_series_is_used_and_well_named() {
             3,
             "{name} is not level:metric:operations"
         );
-        // The level of open streams and the rates of opens and closes are for people's queries.
-        let for_people = [
-            "job:sse_connections_opened:rate5m",
-            "job_reason:sse_connections_closed:rate5m",
-        ];
-        assert!(
-            queries.contains(&name) || for_people.contains(&&*name),
-            "{name} is not used"
-        );
+        assert!(queries.contains(&name), "{name} is not used");
+    }
+}
+
+/// A rule that names a job is silent where the job has another name.
+#[test]
+fn no_rule_looks_at_the_name_of_a_job_and_every_aggregation_keeps_the_labels_of_the_fleet() {
+    let settings = crate::settings();
+    let fleet = settings.labels.fleet.join(", ");
+    let site = format!("({})", settings.labels.site.join(", "));
+    for rule in rules() {
+        let query = rule["expr"].as_str().unwrap();
+        for selector in selectors(query).unwrap() {
+            let named = selector
+                .matchers
+                .iter()
+                .any(|matcher| matcher.name == "job");
+            assert!(!named, "{query}");
+        }
+        for by in query.split("by (").skip(1) {
+            let kept = by.starts_with(&fleet) || format!("({by}").starts_with(&site);
+            assert!(kept, "by ({by}");
+        }
+    }
+}
+
+/// A fault that was always there, or that lasts, must not become normal.
+#[test]
+fn every_average_over_a_day_is_bounded_or_of_calm_times_only() {
+    for rule in rules() {
+        let query = rule["expr"].as_str().unwrap();
+        for (before, after) in query
+            .match_indices("avg_over_time(")
+            .map(|(at, _)| query.split_at(at))
+        {
+            let bounded = before.trim_end().ends_with("clamp(")
+                || before.contains("last_over_time(")
+                || after.contains("calm_ratio");
+            assert!(bounded, "{query}");
+        }
     }
 }
 
@@ -163,19 +169,23 @@ fn every_alert_tells_how_bad_it_is_what_it_means_and_where_to_look() {
         for key in ["summary", "description"] {
             assert!(annotation(key).len() > 20, "{name} has no {key}");
         }
+        let settings = crate::settings();
         assert_eq!(
             annotation("runbook_url"),
-            format!("runbook.md#{}", name.to_lowercase())
+            format!("{}#{}", settings.runbook_url, name.to_lowercase())
         );
         let dashboard = annotation("dashboard_url");
-        let uid = dashboard.strip_prefix("/d/").unwrap();
+        let path = dashboard
+            .strip_prefix(&format!("{}/d/", settings.grafana_url))
+            .unwrap();
+        let (uid, _) = path.split_once('?').unwrap();
         assert!(dashboards.contains(&uid), "{name}: {dashboard}");
         section(&runbook, &name);
     }
     let sections = runbook.lines().filter_map(|line| line.strip_prefix("## "));
     for section in sections.filter(|section| section.starts_with("SSE")) {
         assert!(
-            ALERTS.contains(&section),
+            named("alert").iter().any(|(name, _)| name == section),
             "the runbook has a section for {section}, no alert"
         );
     }
@@ -201,47 +211,39 @@ fn section(runbook: &str, alert: &str) {
 }
 
 #[test]
-fn every_alert_has_a_unit_test_that_fires_and_one_that_does_not() {
-    let folder = grafana().join("rules/tests");
-    let mut fires = BTreeSet::new();
-    let mut silent = BTreeSet::new();
-    for document in unit_tests(&folder) {
-        for test in document["tests"].as_array().unwrap() {
-            for case in test["alert_rule_test"].as_array().into_iter().flatten() {
-                let name = case["alertname"].as_str().unwrap().to_owned();
-                let expected = case["exp_alerts"].as_array().map_or(0, Vec::len);
-                if expected > 0 {
-                    &mut fires
-                } else {
-                    &mut silent
-                }
-                .insert(name);
-            }
-        }
-    }
-    for name in ALERTS {
-        assert!(fires.contains(name), "no test in which {name} fires");
-        assert!(silent.contains(name), "no test in which {name} is silent");
-    }
-}
-
-fn unit_tests(folder: &Path) -> Vec<Value> {
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    files
+fn every_alert_rings_in_a_situation_and_a_third_of_them_is_quiet() {
+    let themes = situations::all();
+    let situations: Vec<_> = themes.iter().flat_map(|theme| &theme.situations).collect();
+    let rings: BTreeSet<_> = situations
         .iter()
-        .map(|file| serde_yaml_ng::from_str(&fs::read_to_string(file).unwrap()).unwrap())
-        .collect()
+        .flat_map(|situation| situation.rings_at_all())
+        .map(|ring| ring.alert.to_owned())
+        .collect();
+    let alerts: BTreeSet<_> = named("alert").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(rings, alerts);
+    let quiet = situations
+        .iter()
+        .filter(|situation| situation.is_quiet())
+        .count();
+    assert!(situations.len() >= 60, "{} situations", situations.len());
+    assert!(
+        3 * quiet >= situations.len(),
+        "{quiet} of {}",
+        situations.len()
+    );
 }
 
 /// What only Prometheus's own tool can say. Needs `promtool`, so it is not part of a plain
 /// `cargo test`: run it with `--features promtool`.
 #[cfg(feature = "promtool")]
 mod promtool {
-    use std::process::Command;
+    use std::{
+        process::Command,
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
 
     use super::*;
 
@@ -262,24 +264,52 @@ mod promtool {
         promtool(&[
             "check",
             "rules",
-            "rules/recording.yml",
+            "--lint=all",
+            "--lint-fatal",
             "rules/alerts.yml",
             "rules/probe.yml",
         ]);
     }
 
+    /// Every situation, two at a time.
     #[test]
-    fn the_unit_tests_of_the_rules_pass() {
-        for file in [
-            "cors",
-            "auth",
-            "connections",
-            "delivery",
-            "backplane",
-            "health",
-            "probe",
-        ] {
-            promtool(&["test", "rules", &format!("rules/tests/{file}.yml")]);
+    fn every_situation_rings_as_it_should() {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("situations");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        // To look at some only: SITUATION=cors, or a word of the fault.
+        let wanted = std::env::var("SITUATION").unwrap_or_default();
+        let mut files = Vec::new();
+        for theme in situations::all() {
+            for (index, situation) in theme.situations.iter().enumerate() {
+                for (part, yaml) in situation.yaml().iter().enumerate() {
+                    let name = format!("{}-{index}-{part}.yml", theme.name);
+                    if name.contains(&wanted) || yaml.contains(&wanted) {
+                        fs::write(folder.join(&name), yaml).unwrap();
+                        files.push(folder.join(name));
+                    }
+                }
+            }
         }
+        assert!(!files.is_empty(), "no situation is about {wanted}");
+        let next = AtomicUsize::new(0);
+        let failures = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let test = ["test", "rules", file.to_str().unwrap()];
+                        let output = Command::new("promtool").args(test).output().unwrap();
+                        if !output.status.success() {
+                            let text = String::from_utf8_lossy(&output.stdout).into_owned()
+                                + &String::from_utf8_lossy(&output.stderr);
+                            failures.lock().unwrap().push(text);
+                        }
+                    }
+                });
+            }
+        });
+        let failures = failures.into_inner().unwrap();
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
     }
 }
