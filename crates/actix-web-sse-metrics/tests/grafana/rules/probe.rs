@@ -99,7 +99,7 @@ fn others() -> Vec<Alert> {
         Alert {
             name: "SSEProbeMissing",
             expr: r#"
-                (max by (<I>) (up{%}) == 0 and on (<I>) job_instance:probe_sse_info:known)
+                (max by (<I>) (up{%}) == 0 and on (<F>) count by (<F>) (job_instance:probe_sse_info:known))
                 or
                 (
                   time() - max by (<I>) (probe_sse_last_run_timestamp_seconds{%})
