@@ -16,6 +16,7 @@ mod boards;
 mod compose;
 mod lint;
 mod names;
+mod packaging;
 mod promql;
 mod rule_tests;
 mod rules;
@@ -42,24 +43,6 @@ fn grafana() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../grafana")
 }
 
-#[test]
-fn the_dashboards_in_the_repository_are_those_written_here() {
-    let folder = grafana().join("dashboards");
-    for (name, board) in boards::all() {
-        let file = folder.join(format!("{name}.json"));
-        let ours = serde_json::to_string_pretty(&board.json(&settings())).unwrap() + "\n";
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(&file, &ours).unwrap();
-        }
-        let theirs = fs::read_to_string(&file).unwrap();
-        assert!(
-            ours == theirs,
-            "{name}.json is not up to date: run with UPDATE_GOLDEN=1"
-        );
-    }
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), boards::all().len());
-}
-
 /// The settings of the repository.
 pub fn settings() -> settings::Settings {
     let text = fs::read_to_string(grafana().join("settings.yml")).unwrap();
@@ -81,12 +64,13 @@ pub fn hold(file: &str, ours: &str) {
 }
 
 #[test]
-fn the_rules_in_the_repository_are_those_written_here() {
-    let settings = settings();
-    for file in rules::files() {
-        hold(&format!("rules/{}.yml", file.name), &file.yaml(&settings));
+fn what_is_in_the_repository_is_what_is_written_here() {
+    for (file, content) in packaging::files(&settings()) {
+        hold(&file, &content);
     }
     hold("rules/situations.md", &situations::table());
+    let boards = fs::read_dir(grafana().join("dashboards")).unwrap();
+    assert_eq!(boards.count(), boards::all().len());
 }
 
 #[test]

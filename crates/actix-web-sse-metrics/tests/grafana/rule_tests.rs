@@ -191,6 +191,29 @@ fn every_alert_tells_how_bad_it_is_what_it_means_and_where_to_look() {
     }
 }
 
+#[test]
+fn every_alert_has_a_panel_that_shows_it() {
+    let settings = crate::settings();
+    for alert in crate::rules::alerts() {
+        let id = crate::packaging::panel(&alert, &settings);
+        assert!(
+            id > 0,
+            "{}: {} has no panel {:?}",
+            alert.name,
+            alert.board,
+            alert.panel
+        );
+    }
+}
+
+#[test]
+fn alertmanager_knows_only_alerts_that_there_are() {
+    let alerts: BTreeSet<_> = named("alert").into_iter().map(|(name, _)| name).collect();
+    for name in crate::packaging::inhibiting_and_inhibited() {
+        assert!(alerts.contains(name), "{name}");
+    }
+}
+
 /// Meaning, three checks, remedy: a section has all of them.
 fn section(runbook: &str, alert: &str) {
     let heading = format!("\n## {alert}\n");

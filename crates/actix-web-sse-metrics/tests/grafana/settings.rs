@@ -15,6 +15,7 @@ pub struct Settings {
     pub logs_url: String,
     thresholds: BTreeMap<String, f64>,
     severities: BTreeMap<String, String>,
+    pub alertmanager: Alertmanager,
     pub kubernetes: Kubernetes,
     pub datasource_uid: String,
 }
@@ -28,6 +29,16 @@ pub struct Labels {
     pub instance: Vec<String>,
     /// What a probe and the servers that it looks at have in common.
     pub site: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alertmanager {
+    /// The file that has the URL of Slack's webhook in it: a secret.
+    pub slack_url_file: String,
+    pub slack_channel: String,
+    /// Who is called for what is critical.
+    pub pager_url: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

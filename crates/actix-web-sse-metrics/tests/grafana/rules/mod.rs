@@ -258,7 +258,7 @@ fn write_expr(yaml: &mut String, expr: &str) {
 }
 
 /// The lines without the indentation that they have in the source.
-fn dedent(text: &str) -> Vec<String> {
+pub fn dedent(text: &str) -> Vec<String> {
     let lines: Vec<_> = text
         .lines()
         .filter(|line| !line.trim().is_empty())
