@@ -77,6 +77,9 @@ pub(crate) struct Bounds {
     pub(crate) rejected_origins: usize,
 }
 
+/// How many networks of one policy with limits of their own are shown.
+pub(crate) const MAX_NETWORKS: usize = 8;
+
 /// How many workers of one process have a label of their own.
 pub(crate) const MAX_WORKERS: usize = 64;
 
@@ -97,7 +100,7 @@ impl Metric {
                 Values::Origins => bounds.origins,
                 Values::RejectedOrigins => bounds.rejected_origins + 1,
                 Values::Closed(count) => count,
-                Values::Policies => MAX_POLICIES,
+                Values::Policies => MAX_POLICIES + 1,
                 Values::Dependent => 1,
             })
             .product::<usize>()
@@ -149,6 +152,9 @@ catalogue! {
     REJECTED: "sse_connections_rejected_total", Kind::Counter,
         [ROUTE, label("reason", Values::Closed(20)), label("mode", Values::Closed(3))],
         "Requests that were refused, or would have been in report-only mode, by error code; not HEAD requests refused for where they come from.";
+    REJECTED_CORS: "sse_connections_rejected_cors_total", Kind::Counter,
+        [ROUTE, ORIGIN, label("verdict", Values::Closed(4))],
+        "Requests that were refused, by origin and by what a browser makes of the reply; denied: the page cannot read why.";
     OPENED: "sse_connections_opened_total", Kind::Counter,
         [ROUTE, ORIGIN, label("auth_method", Values::Closed(5))],
         "Streams opened.";
@@ -160,8 +166,13 @@ catalogue! {
         "Streams ended, by reason.";
     ACTIVE: "sse_connections_active", Kind::Gauge, [ROUTE],
         "Streams open now: always opened minus closed.";
-    LIMIT: "sse_connections_limit", Kind::Gauge, [label("scope", Values::Closed(3))],
-        "The most streams that the policy allows, per address, per user and altogether.";
+    LIMIT: "sse_connections_limit", Kind::Gauge,
+        [
+            label("policy_hash", Values::Policies),
+            label("scope", Values::Closed(3)),
+            label("network", Values::Closed(MAX_NETWORKS + 1))
+        ],
+        "The most streams that a policy allows, per address of a network, per user and altogether; without a policy, that the process allows.";
     IMMEDIATE_CLOSE: "sse_connections_immediate_close_total", Kind::Counter,
         [ROUTE, ORIGIN, label("class", Values::Closed(3))],
         "Streams closed by the client before it can have used them, as those are that the browser's CORS check blocks; interval: perhaps, as only a later write told of it.";

@@ -15,7 +15,6 @@ use crate::{
     core::Core,
     families::Families,
     labels::OTHER,
-    levels::LimitScope,
     log::LogEvent,
     reports::Diagnosis,
     route::{RESUMES, Route, Streams},
@@ -120,6 +119,15 @@ impl RecorderCollector {
             for (name, route) in &routes {
                 for (reason, mode, count) in route.rejections() {
                     family.count(&[name, reason.as_str(), mode.as_str()], count);
+                }
+            }
+        });
+        let origins = self.core.origins.names();
+        families.family(&c::REJECTED_CORS, |family| {
+            for (name, route) in &routes {
+                for (number, verdict, count) in route.refusals() {
+                    let origin = origins.get(number).map_or(OTHER, |origin| &**origin);
+                    family.count(&[name, origin, verdict.as_str()], count);
                 }
             }
         });
@@ -250,9 +258,9 @@ impl RecorderCollector {
             family.value(&[env!("CARGO_PKG_VERSION")], 1.0)
         });
         families.family(&c::LIMIT, |family| {
-            let scope = |scope: &LimitScope| scope.as_str();
             for (limited, streams) in &self.core.levels.limits() {
-                family.count(&[scope(limited)], *streams);
+                let scope = limited.scope.as_str();
+                family.count(&[&limited.policy, scope, &limited.network], *streams);
             }
         });
         families.family(&c::POLICY_INFO, |family| {

@@ -47,9 +47,12 @@ impl Observer for Recorder {
             for_origin || refused.reason == RefusalReason::FetchMetadataDenied;
         let counted = !(for_where_it_is_from && visitor.request.method() == Method::HEAD);
         if counted {
-            self.core
-                .route(visitor.route)
-                .reject(refused.reason, refused.mode);
+            let route = self.core.route(visitor.route);
+            route.reject(refused.reason, refused.mode);
+            if refused.mode != RefusalMode::ReportOnly {
+                let origin = self.core.origin(visitor.origin);
+                route.refuse(origin, visitor.cors, self.core.origins.max());
+            }
         }
         if for_origin {
             let origin = visitor.request.headers().get(header::ORIGIN);

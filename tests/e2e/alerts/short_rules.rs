@@ -10,7 +10,7 @@ pub(super) struct ShortRules(TempDir);
 const FILES: [&str; 2] = ["alerts.yml", "probe.yml"];
 
 /// Thresholds that are times themselves, or numbers that take long to reach.
-const THRESHOLDS: [(&str, &str); 16] = [
+const THRESHOLDS: [(&str, &str); 18] = [
     ("(1.1 * max by", "(0.001 * max by"),
     ("_limit_seconds > 0) + 120)", "_limit_seconds > 0) + 5)"),
     (
@@ -25,6 +25,8 @@ const THRESHOLDS: [(&str, &str); 16] = [
         "delivery_lag_seconds:p99_rate10m > 1\n",
         "delivery_lag_seconds:p99_rate10m > 0.5\n",
     ),
+    ("active:sum[1h] offset 5m", "active:sum[6m] offset 5m"),
+    (") >= 5\n", ") >= 1\n"),
     (
         "worker_tick_age_seconds) > 60",
         "worker_tick_age_seconds) > 8",
@@ -100,7 +102,7 @@ fn shorten_after(rules: &str, before: &str) -> String {
 #[test]
 fn durations_are_shortened_and_names_are_left_alone() {
     assert_eq!(
-        shorten("job:x:rate5m > 5 * avg(y[1h] offset 30m)\n  for: 2m\n  z[1d] * 300 > 10"),
-        "job:x:rate5m > 5 * avg(y[1m] offset 30s)\n  for: 2s\n  z[24m] * 5 > 10",
+        shorten("job:x:rate5m > 5 * avg(y[1h] offset 30m)\n  for: 2m\n  z[1d] > 10"),
+        "job:x:rate5m > 5 * avg(y[1m] offset 30s)\n  for: 2s\n  z[24m] > 10",
     );
 }

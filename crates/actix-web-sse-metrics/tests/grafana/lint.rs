@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use crate::panels::list;
+pub use crate::panels::panels;
+
 use crate::promql::{Selector, selectors};
 
 /// A rule's name and what it finds wrong with a dashboard.
@@ -46,25 +49,6 @@ const UNITS: [&str; 10] = [
     "none",
     "bool",
 ];
-
-fn list<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-/// Every panel, those of rows included; a row itself is a heading and no panel.
-pub fn panels(board: &Value) -> Vec<&Value> {
-    let all = list(board, "/panels").into_iter();
-    all.flat_map(|panel| match &panel["type"] {
-        kind if kind == "row" => list(panel, "/panels"),
-        _ => vec![panel],
-    })
-    .collect()
-}
 
 /// Every query of every panel, with the panel's title.
 pub fn queries(board: &Value) -> Vec<(&str, &str)> {

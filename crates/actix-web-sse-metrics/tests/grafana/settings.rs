@@ -81,10 +81,6 @@ impl Settings {
         *threshold.unwrap_or_else(|| panic!("thresholds: {name} is missing from the settings"))
     }
 
-    pub fn thresholds(&self) -> impl Iterator<Item = &str> {
-        self.thresholds.keys().map(String::as_str)
-    }
-
     pub fn severity<'a>(&'a self, alert: &str, usual: &'a str) -> &'a str {
         self.severities.get(alert).map_or(usual, String::as_str)
     }

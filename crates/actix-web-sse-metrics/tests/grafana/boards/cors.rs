@@ -133,6 +133,15 @@ pub fn board() -> Board {
                 "Requests per second, by the rule that refused them.",
             ),
             lines(
+                "Refused by origin",
+                "reqps",
+                &[(
+                    "{{origin}} {{verdict}}",
+                    "sum by (origin, verdict) (rate(sse_connections_rejected_cors_total{%}[~]))",
+                )],
+                "Requests refused per second, whatever the reason. denied: the page cannot read why.",
+            ),
+            lines(
                 "Would be refused",
                 "reqps",
                 &[(

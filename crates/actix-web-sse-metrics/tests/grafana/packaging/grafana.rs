@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    boards, lint,
+    boards, panels,
     rules::{self, Alert, Group},
     settings::Settings,
 };
@@ -126,7 +126,7 @@ pub fn panel(alert: &Alert, settings: &Settings) -> u64 {
     let board = boards.iter().find(|(name, _)| *name == alert.board);
     let json = board.map(|(_, board)| board.json(settings));
     let id = json.as_ref().and_then(|json| {
-        let panels = lint::panels(json);
+        let panels = panels::panels(json);
         let panel = panels
             .into_iter()
             .find(|panel| panel["title"] == alert.panel)?;
