@@ -184,7 +184,7 @@ fn records() -> Vec<Record> {
             expr: r#"
                 (
                   avg_over_time(job_route_origin:sse_interval_closes:calm_ratio[1d])
-                    and (job_route_origin:sse_interval_closes:calm_ratio offset 1h)
+                    and (job_route_origin:sse_interval_closes:calm_ratio offset 5m)
                 )
                 or
                 last_over_time(job_route_origin:sse_interval_closes:average1d[6h])
