@@ -25,7 +25,7 @@ const THRESHOLDS: [(&str, &str); 18] = [
         "delivery_lag_seconds:p99_rate10m > 1\n",
         "delivery_lag_seconds:p99_rate10m > 0.5\n",
     ),
-    ("active:sum[1h] offset 5m", "active:sum[6m] offset 5m"),
+    ("active:sum[1h] offset 5m", "active:sum[3m] offset 5m"),
     (") >= 5\n", ") >= 1\n"),
     (
         "worker_tick_age_seconds) > 60",

@@ -11,8 +11,8 @@ mod backplane_stats;
 mod builder;
 mod census;
 pub(crate) mod core;
-pub(crate) mod hub_watch;
-mod id;
+mod hub_watch;
+pub(crate) mod id;
 mod index;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]

@@ -84,7 +84,6 @@ pub fn group() -> Group {
                 panel: "Opened by verdict",
                 summary: "The application opens streams of {{ $labels.route }} without the CORS headers that browsers ask for (<place>).",
                 description: "{{ $value | humanize }} streams in 15 minutes left the application without them: a route without the policy, or something within the application that takes the headers away.",
-                ..ALERT
             },
             Alert {
                 name: "SSEImmediateCloseRateHigh",
