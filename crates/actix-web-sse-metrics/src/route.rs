@@ -38,6 +38,8 @@ pub(crate) struct Route {
     pub(crate) attempts: Counter,
     /// By reason, then by mode.
     rejected: Box<[PerValue]>,
+    /// By origin, then by verdict; made at the first refusal.
+    refused: OnceLock<Box<[PerValue]>>,
     streams: OnceLock<Streams>,
     /// The operator told us of this route: its series stand at zero from the start.
     pub(crate) declared: bool,
@@ -71,6 +73,7 @@ impl Route {
                 .iter()
                 .map(|_| PerValue::new(RefusalMode::ALL.len()))
                 .collect(),
+            refused: OnceLock::new(),
             streams: OnceLock::new(),
             declared,
         };
@@ -107,6 +110,29 @@ impl Route {
         if let Some(count) = modes.and_then(|modes| modes.at(RefusalMode::ALL, &mode)) {
             count.inc();
         }
+    }
+
+    /// Counts a refusal by the number of the origin and by what a browser makes of the reply.
+    pub(crate) fn refuse(&self, origin: usize, verdict: CorsVerdict, origins: usize) {
+        let refused = self.refused.get_or_init(|| {
+            let verdicts = || PerValue::new(CorsVerdict::ALL.len());
+            (0..origins).map(|_| verdicts()).collect()
+        });
+        let verdicts = refused.get(origin);
+        if let Some(count) = verdicts.and_then(|all| all.at(CorsVerdict::ALL, &verdict)) {
+            count.inc();
+        }
+    }
+
+    /// The refusals that happened, by the number of the origin.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (usize, CorsVerdict, u64)> {
+        let refused = self.refused.get().into_iter().flatten().enumerate();
+        refused
+            .flat_map(|(origin, verdicts)| {
+                let all = CorsVerdict::ALL.iter().enumerate();
+                all.map(move |(index, verdict)| (origin, *verdict, verdicts.get(index)))
+            })
+            .filter(|(_, _, count)| *count > 0)
     }
 
     /// The refusals to show: those that happened, and of a declared route all that can.

@@ -115,7 +115,8 @@ pub use drained::{ConnectionSetup, IntoHubs};
 pub use event::{Event, EventError, EventId, EventName, EventParts, Retry};
 pub use hub::{
     Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, EventHead, History,
-    Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Revocation, Sink, Subscription,
+    Hub, HubBuilder, HubInfo, HubStats, HubWatch, IntoTopics, PublishError, Published, Revocation,
+    Sink, Subscription,
 };
 pub use protect::Policy;
 pub use server::{EventServer, ForEventStreams, tune_socket};

@@ -114,6 +114,17 @@ async fn static_targets_are_probed_and_exported_by_instance() {
     assert!(text.contains(blocked), "{text}");
     assert!(!text.contains("token=s"));
     assert_eq!(text.matches("# TYPE probe_success gauge").count(), 1);
+    // Known as ours whether it succeeds or not, and whether it still runs.
+    for instance in ["good", "bad"] {
+        let version = env!("CARGO_PKG_VERSION");
+        for line in [
+            format!("probe_sse_info{{instance=\"{instance}\",version=\"{version}\"}} 1"),
+            format!("probe_sse_interval_seconds{{instance=\"{instance}\"}}"),
+            format!("probe_sse_last_run_timestamp_seconds{{instance=\"{instance}\"}} 1"),
+        ] {
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    Backplane, BackplaneWatch, Hub, KnowsTopic, Shared, Sink,
+    Backplane, BackplaneWatch, Hub, HubWatch, KnowsTopic, Shared, Sink,
     core::Core,
     log::{BURST, Keep},
+    ticks::Ticks,
     topics::Limits,
 };
 use crate::{
@@ -131,9 +132,11 @@ impl HubBuilder {
             stream: Arc::new(self.stream),
             observer: self.observer,
             knows: self.knows,
+            ticks: Ticks::default(),
             backplane: self.backplane,
             reported: Reported::default(),
         });
+        shared.observer.hub(&HubWatch::new(&shared));
         if let Some(backplane) = &shared.backplane {
             backplane.start(Sink::new(&shared));
             let watch = BackplaneWatch::new(&shared);

@@ -12,6 +12,7 @@ mod builder;
 mod census;
 pub(crate) mod core;
 pub(crate) mod effects;
+mod hub_watch;
 pub(crate) mod id;
 mod index;
 pub(crate) mod log;
@@ -27,6 +28,7 @@ pub(crate) mod stream;
 pub(crate) mod subscription;
 #[cfg(all(test, not(sse_loom)))]
 mod tests;
+mod ticks;
 mod topics;
 pub(crate) mod view;
 mod wheel;
@@ -46,9 +48,10 @@ use tokio::time::{Instant, timeout};
 pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
 pub use self::backplane_stats::{BackplaneStats, BackplaneWatch};
 pub use self::builder::HubBuilder;
+pub use self::hub_watch::{HubInfo, HubWatch};
 pub use self::publication::{PublishError, Published};
 pub use self::subscription::{EventHead, IntoTopics, Subscription};
-use self::{core::Core, log::Labels, mailbox::Command};
+use self::{core::Core, log::Labels, mailbox::Command, ticks::Ticks};
 use crate::{
     config::{HubConfig, StreamConfig},
     encode::Unnumbered,
@@ -68,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) stream: Arc<StreamConfig>,
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
+    ticks: Ticks,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
     /// Mistakes in how this hub is mounted.
     reported: Reported,

@@ -18,7 +18,7 @@ mod vocabulary;
 
 use std::{rc::Rc, sync::Arc};
 
-use crate::hub::BackplaneWatch;
+use crate::hub::{BackplaneWatch, HubWatch};
 pub use crate::witness::{CorsWitness, WitnessFuture, Witnessed};
 
 pub(crate) use self::misconfiguration::Reported;
@@ -61,6 +61,12 @@ pub trait Observer: Send + Sync + 'static {
     /// A policy that reports to this observer was built.
     fn policy(&self, policy: &PolicyInfo) {
         let _ = policy;
+    }
+
+    /// A hub that reports to this observer was built. Keep the watch to ask for its settings and how
+    /// its workers are; it keeps nothing alive.
+    fn hub(&self, watch: &HubWatch) {
+        let _ = watch;
     }
 
     /// A hub with a backplane that reports to this observer was built. Keep the watch to ask how
@@ -166,6 +172,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.policy(policy);
     }
 
+    fn hub(&self, watch: &HubWatch) {
+        self.0.hub(watch);
+        self.1.hub(watch);
+    }
+
     fn backplane(&self, watch: &BackplaneWatch) {
         self.0.backplane(watch);
         self.1.backplane(watch);
@@ -246,6 +257,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn policy(&self, policy: &PolicyInfo) {
         (**self).policy(policy);
+    }
+
+    fn hub(&self, watch: &HubWatch) {
+        (**self).hub(watch);
     }
 
     fn backplane(&self, watch: &BackplaneWatch) {

@@ -13,7 +13,7 @@ pub use self::{
     human::human,
     json::json,
     junit::junit,
-    prom::{Seen, prom, register},
+    prom::{Seen, prom, register, register_round},
 };
 pub(crate) use self::{
     human::{colour, describe},

@@ -43,8 +43,8 @@ pub fn prom(seen: Seen<'_>, success: bool, took: Duration) -> Result<String, pro
     TextEncoder::new().encode_to_string(&registry.gather())
 }
 
-/// Puts the metrics of one probe into a registry, each with these constant labels. Without a reply there are only `probe_success` (0) and
-/// `probe_duration_seconds`; what was not seen has no sample.
+/// Puts the metrics of one probe into a registry, each with these constant labels. Without a reply there are only
+/// `probe_success` (0), `probe_duration_seconds` and `probe_sse_info`; what was not seen has no sample.
 ///
 /// # Errors
 ///
@@ -68,6 +68,14 @@ pub fn register(
         "How long the probe took.",
         took.as_secs_f64(),
     )?;
+    let info = into.gauges(
+        "probe_sse_info",
+        "Always 1; the label tells the version of sse-probe.",
+        &["version"],
+    )?;
+    info.with_label_values(&[env!("CARGO_PKG_VERSION")])
+        .set(1.0);
+    registry.register(Box::new(info))?;
     let report = match seen {
         Seen::Report(report) => report,
         Seen::HeldBack => return put(BUFFERING, BUFFERING_HELP, 1.0),
@@ -103,6 +111,30 @@ pub fn register(
     phases(&into, facts)?;
     checks(&into, report)?;
     cors(&into, facts)
+}
+
+/// Puts into a registry when a target that is probed by itself was last probed, and how often that is done.
+///
+/// # Errors
+///
+/// The registry holds one of the names already.
+pub fn register_round(
+    registry: &Registry,
+    labels: &HashMap<String, String>,
+    at: SystemTime,
+    interval: Duration,
+) -> Result<(), prometheus::Error> {
+    let into = Into { registry, labels };
+    into.gauge(
+        "probe_sse_interval_seconds",
+        "How often sse-probe probes this target by itself.",
+        interval.as_secs_f64(),
+    )?;
+    into.gauge(
+        "probe_sse_last_run_timestamp_seconds",
+        "When the latest probe of this target ended, in Unix time.",
+        unix(at).unwrap_or_default(),
+    )
 }
 
 const BUFFERING: &str = "probe_sse_buffering_detected";

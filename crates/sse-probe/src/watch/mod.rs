@@ -30,7 +30,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use hyper::{server::conn::http1, service::service_fn};
@@ -72,6 +72,8 @@ struct Probed {
     result: Result<CheckReport, AttemptError>,
     success: bool,
     took: Duration,
+    /// When it ended.
+    at: SystemTime,
 }
 
 impl Exporter {

@@ -9,7 +9,7 @@ use prometheus::{Registry, TextEncoder};
 use url::form_urlencoded;
 
 use super::{Probed, State, rounds::probe};
-use crate::report::register;
+use crate::report::{register, register_round};
 
 /// How long a probe may take if Prometheus does not say.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -57,6 +57,7 @@ fn static_targets(state: &State) -> Result<Registry, prometheus::Error> {
         };
         let labels = HashMap::from([("instance".to_owned(), target.instance())]);
         add(&registry, &labels, &result)?;
+        register_round(&registry, &labels, result.at, state.config.interval)?;
     }
     Ok(registry)
 }

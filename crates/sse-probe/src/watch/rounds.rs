@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -54,5 +54,6 @@ pub(super) async fn probe(module: &Module, url: &str, limit: Duration) -> Probed
             .is_ok_and(|r| r.is_clean_of(module.fail_on())),
         result,
         took: begun.elapsed(),
+        at: SystemTime::now(),
     }
 }
