@@ -70,7 +70,7 @@ pub fn group() -> Group {
                       sum by (<F>, route) (<inc sse_connections_opened_cors_total{%,verdict="denied"} 15m>)
                         - on (<F>, route)
                       (
-                        sum by (<F>, route) (<inc sse_connections_rejected_total{%,mode="report_only",reason=~"origin_denied|origin_malformed"} 15m>)
+                        sum by (<F>, route) (<inc sse_connections_rejected_cors_total{%,mode="report_only",verdict="denied"} 15m>)
                           or
                         0 * sum by (<F>, route) (sse_connections_opened_cors_total{%,verdict="denied"})
                       )

@@ -340,6 +340,30 @@ fn refused_by_the_reply() -> Vec<Situation> {
                 )],
             ),
         Situation::new(
+            "a stricter allow-list on trial beside the one in force",
+            "ten streams a minute",
+            "the application loses the headers of a route, for half a day",
+        )
+        .pod(
+            api("prod")
+                .opened_as("/events", "denied", &[(HOUR, 0.0), (DAY, 10.0)])
+                .opened_as("/events", "allowed", &[(HOUR, 10.0), (DAY, 0.0)])
+                .refuses("/events", "origin_denied", "report_only", &steady(10.0))
+                .with(
+                    "sse_connections_rejected_cors_total",
+                    "route=\"/events\",origin=\"https://app.example.com\",verdict=\"allowed\",mode=\"report_only\"",
+                    super::counter(&steady(10.0)),
+                ),
+        )
+        .rings(
+            HOUR + 5,
+            12 * HOUR,
+            &[
+                ring("critical", "SSECorsOpenedDenied", &[("route", "/events")]),
+                ring("info", "SSEReportOnlyRefusals", &[("route", "/events")]),
+            ],
+        ),
+        Situation::new(
             "any",
             "a hundred streams a minute",
             "a policy on trial (report-only) would refuse a tenth",
@@ -348,6 +372,11 @@ fn refused_by_the_reply() -> Vec<Situation> {
             api("prod")
                 .streams("/events", APP, &steady(100.0), &steady(2.0))
                 .streams("/events", "other", &steady(10.0), &steady(10.0))
+                .with(
+                    "sse_connections_rejected_cors_total",
+                    "route=\"/events\",origin=\"other\",verdict=\"denied\",mode=\"report_only\"",
+                    super::counter(&steady(10.0)),
+                )
                 .refuses("/events", "origin_denied", "report_only", &steady(10.0))
                 .opened_as("/events", "denied", &steady(10.0))
                 .opened_as("/events", "allowed", &steady(100.0)),
