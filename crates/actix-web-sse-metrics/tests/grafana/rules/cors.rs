@@ -49,10 +49,19 @@ pub fn group() -> Group {
             Alert {
                 name: "SSECorsRegressionLikely",
                 expr: r#"
-                    job_route_origin:sse_interval_closes:ratio30m > <t immediate_share_most>
-                      and
-                    job_route_origin:sse_interval_closes:ratio30m
-                      > job_route_origin:sse_interval_closes:average1d + <t immediate_share_usual_most>
+                    (
+                      job_route_origin:sse_interval_closes:ratio5m > <t immediate_share_most>
+                        and
+                      job_route_origin:sse_interval_closes:ratio5m
+                        > job_route_origin:sse_interval_closes:average1d + <t immediate_share_usual_most>
+                    )
+                    or
+                    (
+                      job_route_origin:sse_interval_closes:ratio30m > <t immediate_share_most>
+                        and
+                      job_route_origin:sse_interval_closes:ratio30m
+                        > job_route_origin:sse_interval_closes:average1d + <t immediate_share_usual_most>
+                    )
                 "#,
                 after: "2m",
                 keep: "10m",
@@ -169,6 +178,15 @@ fn records() -> Vec<Record> {
         },
         // Ends that are known as intervals only. What pages do by themselves is in there, too: it is the
         // background that is subtracted.
+        Record {
+            name: "job_route_origin:sse_interval_closes:ratio5m",
+            expr: r#"
+                (
+                  sum by (<F>, route, origin) (<inc sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class="interval"} 5m>)
+                    / (job_route_origin:sse_connections_opened:increase5m >= 2 * <t immediate_closes>)
+                )
+            "#,
+        },
         Record {
             name: "job_route_origin:sse_interval_closes:ratio30m",
             expr: r#"
