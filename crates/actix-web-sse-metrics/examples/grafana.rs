@@ -22,6 +22,8 @@ mod boards;
 mod names;
 #[path = "../tests/grafana/packaging/mod.rs"]
 mod packaging;
+#[path = "../tests/grafana/panel.rs"]
+mod panel;
 #[path = "../tests/grafana/panels.rs"]
 mod panels;
 #[path = "../tests/grafana/rules/mod.rs"]

@@ -155,8 +155,13 @@ catalogue! {
         [ROUTE, label("reason", Values::Closed(20)), label("mode", Values::Closed(3))],
         "Requests that were refused, or would have been in report-only mode, by error code; not HEAD requests refused for where they come from.";
     REJECTED_CORS: "sse_connections_rejected_cors_total", Kind::Counter,
-        [ROUTE, ORIGIN, label("verdict", Values::Closed(4))],
-        "Requests that were refused, by origin and by what a browser makes of the reply; denied: the page cannot read why.";
+        [
+            ROUTE,
+            ORIGIN,
+            label("verdict", Values::Closed(4)),
+            label("mode", Values::Closed(3))
+        ],
+        "Requests that were refused, or would have been in report-only mode, by origin and by what a browser makes of the reply; denied: the page cannot read why.";
     OPENED: "sse_connections_opened_total", Kind::Counter,
         [ROUTE, ORIGIN, label("auth_method", Values::Closed(5))],
         "Streams opened.";

@@ -125,9 +125,9 @@ impl RecorderCollector {
         let origins = self.core.origins.names();
         families.family(&c::REJECTED_CORS, |family| {
             for (name, route) in &routes {
-                for (number, verdict, count) in route.refusals() {
+                for (number, verdict, mode, count) in route.refusals() {
                     let origin = origins.get(number).map_or(OTHER, |origin| &**origin);
-                    family.count(&[name, origin, verdict.as_str()], count);
+                    family.count(&[name, origin, verdict.as_str(), mode.as_str()], count);
                 }
             }
         });

@@ -54,10 +54,9 @@ impl Observer for Recorder {
         if counted {
             let route = self.core.route(visitor.route);
             route.reject(refused.reason, refused.mode);
-            if refused.mode != RefusalMode::ReportOnly {
-                let origin = self.core.origin(visitor.origin);
-                route.refuse(origin, visitor.cors, self.core.origins.max());
-            }
+            let origin = self.core.origin(visitor.origin);
+            let verdict = visitor.cors;
+            route.refuse(origin, verdict, refused.mode, self.core.origins.max());
         }
         if for_origin {
             let origin = visitor

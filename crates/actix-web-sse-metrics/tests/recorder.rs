@@ -136,7 +136,7 @@ fn a_blocked_page_counts_once_and_nobody_hides_behind_head() {
         1.0,
         "from the first on, as the threshold is 1"
     );
-    let unread = "sse_connections_rejected_cors_total{origin=\"none\",route=\"/events\",verdict=\"no_origin\"} ";
+    let unread = "sse_connections_rejected_cors_total{mode=\"hard\",origin=\"none\",route=\"/events\",verdict=\"no_origin\"} ";
     assert_eq!(sum(&text, unread), 1.0, "as the guards saw the visitor");
     assert_eq!(sum(&text, "sse_rejected_origins_distinct ").round(), 1.0);
 

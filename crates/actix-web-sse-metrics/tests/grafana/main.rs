@@ -17,6 +17,7 @@ mod compose;
 mod lint;
 mod names;
 mod packaging;
+mod panel;
 mod panels;
 mod promql;
 mod rule_tests;

@@ -137,7 +137,7 @@ pub fn board() -> Board {
                 "reqps",
                 &[(
                     "{{origin}} {{verdict}}",
-                    "sum by (origin, verdict) (rate(sse_connections_rejected_cors_total{%}[~]))",
+                    "sum by (origin, verdict) (rate(sse_connections_rejected_cors_total{%,mode!=\"report_only\"}[~]))",
                 )],
                 "Requests refused per second, whatever the reason. denied: the page cannot read why.",
             ),

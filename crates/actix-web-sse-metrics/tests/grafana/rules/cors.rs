@@ -49,10 +49,19 @@ pub fn group() -> Group {
             Alert {
                 name: "SSECorsRegressionLikely",
                 expr: r#"
-                    job_route_origin:sse_interval_closes:ratio30m > <t immediate_share_most>
-                      and
-                    job_route_origin:sse_interval_closes:ratio30m
-                      > job_route_origin:sse_interval_closes:average1d + <t immediate_share_usual_most>
+                    (
+                      job_route_origin:sse_interval_closes:ratio5m > <t immediate_share_most>
+                        and
+                      job_route_origin:sse_interval_closes:ratio5m
+                        > job_route_origin:sse_interval_closes:average1d + <t immediate_share_usual_most>
+                    )
+                    or
+                    (
+                      job_route_origin:sse_interval_closes:ratio30m > <t immediate_share_most>
+                        and
+                      job_route_origin:sse_interval_closes:ratio30m
+                        > job_route_origin:sse_interval_closes:average1d + <t immediate_share_usual_most>
+                    )
                 "#,
                 after: "2m",
                 keep: "10m",
@@ -70,7 +79,7 @@ pub fn group() -> Group {
                       sum by (<F>, route) (<inc sse_connections_opened_cors_total{%,verdict="denied"} 15m>)
                         - on (<F>, route)
                       (
-                        sum by (<F>, route) (<inc sse_connections_rejected_total{%,mode="report_only",reason=~"origin_denied|origin_malformed"} 15m>)
+                        sum by (<F>, route) (<inc sse_connections_rejected_cors_total{%,mode="report_only",verdict="denied"} 15m>)
                           or
                         0 * sum by (<F>, route) (sse_connections_opened_cors_total{%,verdict="denied"})
                       )
@@ -172,6 +181,15 @@ fn records() -> Vec<Record> {
         },
         // Ends that are known as intervals only. What pages do by themselves is in there, too: it is the
         // background that is subtracted.
+        Record {
+            name: "job_route_origin:sse_interval_closes:ratio5m",
+            expr: r#"
+                (
+                  sum by (<F>, route, origin) (<inc sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class="interval"} 5m>)
+                    / (job_route_origin:sse_connections_opened:increase5m >= 2 * <t immediate_closes>)
+                )
+            "#,
+        },
         Record {
             name: "job_route_origin:sse_interval_closes:ratio30m",
             expr: r#"

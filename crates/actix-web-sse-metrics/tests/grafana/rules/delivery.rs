@@ -55,6 +55,7 @@ pub fn group() -> Group {
                 description: "{{ $value | humanize }} streams ended for it, or events were skipped, in five minutes.",
                 ..ALERT
             },
+            // As OpenMetrics the bound of a bucket is 1.0, as text it is 1.
             Alert {
                 name: "SSEDeliveryLagHigh",
                 expr: r#"
@@ -63,7 +64,7 @@ pub fn group() -> Group {
                     (
                       sum by (<F>, route) (increase(sse_delivery_lag_seconds_count{%}[10m]))
                         -
-                      sum by (<F>, route) (increase(sse_delivery_lag_seconds_bucket{%,le="1"}[10m]))
+                      sum by (<F>, route) (increase(sse_delivery_lag_seconds_bucket{%,le=~"1|1[.]0"}[10m]))
                     ) >= <t delivery_lag_events>
                 "#,
                 after: "5m",

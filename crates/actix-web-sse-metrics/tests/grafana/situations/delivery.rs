@@ -17,7 +17,7 @@ fn events(pod: Pod, all: Flow<'_>, late: Flow<'_>) -> Pod {
     )
     .with(
         "sse_delivery_lag_seconds_bucket",
-        &bucket("1"),
+        &bucket("1.0"),
         counter(&in_time),
     )
     .with(

@@ -14,6 +14,7 @@ mod fleet;
 mod low;
 mod origins;
 mod probe;
+mod replies;
 mod series;
 
 use std::{collections::BTreeSet, fmt::Write as _};
@@ -281,6 +282,7 @@ pub fn all() -> Vec<Theme> {
     let theme = |name, situations| Theme { name, situations };
     vec![
         theme("cors", cors::situations()),
+        theme("replies", replies::situations()),
         theme("low", low::situations()),
         theme("origins", origins::situations()),
         theme("fleet", fleet::situations()),
