@@ -12,7 +12,7 @@ use std::{
 use actix_web_sse_tests::{
     Claims, Demo, Nginx, Prometheus, Request, Settings, check_metrics, until,
 };
-use sse_probe::watch::{Config, Exporter};
+use sse_probe::exporter::{Config, Exporter};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -173,7 +173,8 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
     let watch = Watch::start(&format!(
         "listen = \"127.0.0.1:0\"\ninterval = \"1s\"\n\
          [modules.app]\norigin = \"{APP}\"\ncredentials = true\nbearer_file = \"{folder}/token\"\n\
-         hosts = [\"localhost\"]\nca_file = \"{folder}/localhost.pem\"\nhold = \"3s\"\n\
+         target_origins = [\"https://localhost:{port}\"]\n\
+         tls_config = {{ ca_file = \"{folder}/localhost.pem\" }}\nhold = \"3s\"\n\
          [[targets]]\nurl = \"https://localhost:{port}/events\"\nmodule = \"app\"\nname = \"public\"\n",
         folder = path.display(),
         port = nginx.address().port(),

@@ -3,7 +3,7 @@
 use actix_web_sse_tests::{Answer, Browser, BrowserKind, Page, Site, Visit};
 use sse_probe::{
     Credentials, Origin, PreflightBlock, event_source_opens,
-    exchange::{Ask, Dialer},
+    http::{Ask, Dialer},
     preflight_check,
 };
 
@@ -91,7 +91,7 @@ fn cases(origin: &str) -> Vec<Case> {
         &["true", "true"],
         &["true, true"],
     ];
-    let content_types: [&[&str]; 20] = [
+    let content_types: [&[&str]; 24] = [
         &[],
         &["text/event-stream"],
         &["text/event-stream; charset=utf-8"],
@@ -111,6 +111,10 @@ fn cases(origin: &str) -> Vec<Case> {
         &["text/event-stream", "text/html"],
         &["text/event-stream", "text/event-stream"],
         &["text/html, text/event-stream"],
+        &["text/event-stream;a=\";charset=latin1\""],
+        &["text/event-stream;a=\"x,y\""],
+        &["text/event-stream; charset=latin1"],
+        &["text/event-stream;charset=utf8"],
         &["*/*"],
     ];
     let mut cases = Vec::new();

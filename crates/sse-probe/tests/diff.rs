@@ -10,8 +10,8 @@ mod support;
 use std::time::Duration;
 
 use sse_probe::{
-    Level, Target,
-    diff::{DiffError, DiffReport, Kind, compare},
+    Profile, Target,
+    compare::{DiffError, DiffReport, Kind, compare},
 };
 use support::{APP, Reply, Request, Server, Step, bytes, good};
 
@@ -41,7 +41,7 @@ async fn stream(change: impl Fn(Reply) -> Reply + Send + Sync + 'static) -> Diff
 #[track_caller]
 fn named(report: &DiffReport, kinds: &[Kind]) {
     assert_eq!(
-        report.kinds(Level::Warning),
+        report.kinds(Profile::Strict),
         kinds,
         "{:#?}",
         report.differences
@@ -184,9 +184,9 @@ async fn a_head_that_never_comes_is_a_buffer() {
         reply
     })
     .await;
-    let mut limits = sse_probe::exchange::Limits::default();
+    let mut limits = sse_probe::http::Limits::default();
     limits.head = Duration::from_millis(500);
-    let public = held(&edge).connection(limits, sse_probe::exchange::Trust::System);
+    let public = held(&edge).connection(limits, sse_probe::http::Trust::System);
     named(
         &compare(&held(&app), &public).await.unwrap(),
         &[Kind::Buffered],

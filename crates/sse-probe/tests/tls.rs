@@ -25,8 +25,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use sse_probe::{
-    AttemptError, Credentials, Expectation, Level, Target,
-    exchange::{ExchangeError, Limits, Protocol, Trust},
+    AttemptError, Credentials, Expectation, FindingKind, Profile, Target,
+    http::{ExchangeError, Limits, Protocol, Trust},
 };
 use support::{APP, Server, good};
 use tokio::net::TcpListener;
@@ -119,7 +119,8 @@ async fn a_certificate_that_ends_too_soon_is_a_warning() {
     let report = sse_probe::check(target.expect(Expectation::Certificate(centuries)))
         .await
         .unwrap();
-    assert_eq!(report.worst(), Some(Level::Warning));
+    assert_eq!(report.worst(), Some(FindingKind::Advice));
+    assert!(!report.passes(Profile::Browser), "it was expected");
 }
 
 #[tokio::test]
