@@ -1,4 +1,11 @@
 //! The house: a room imports only rooms below it, and each check is explained in the reference page.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "helpers of tests fail loudly"
+)]
 
 use std::{
     fs,

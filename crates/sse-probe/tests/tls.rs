@@ -88,7 +88,7 @@ async fn a_certificate_that_nobody_signed_is_told_and_one_that_is_trusted_is_cle
         .await
         .unwrap();
     report.assert_clean();
-    assert!(report.facts.tls);
+    assert_eq!(report.facts.tls_version, Some("TLS 1.3"));
     let expiry = report.facts.certificate_expiry.unwrap();
     let day = 86_400;
     let seconds = expiry

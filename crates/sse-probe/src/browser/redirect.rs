@@ -76,15 +76,15 @@ pub struct Route {
     cors: bool,
     tainted: bool,
     left_origin: bool,
-    worst_site: Site,
+    farthest: Reach,
 }
 
-/// The values of `Sec-Fetch-Site`, from near to far.
+/// How far a request goes, as `Sec-Fetch-Site` says it, from near to far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Site {
-    SameOrigin,
-    SameSite,
-    CrossSite,
+enum Reach {
+    OwnOrigin,
+    OwnSite,
+    Elsewhere,
 }
 
 impl Route {
@@ -96,7 +96,7 @@ impl Route {
             cors: false,
             tainted: false,
             left_origin: false,
-            worst_site: Site::SameOrigin,
+            farthest: Reach::OwnOrigin,
             redirects: Vec::new(),
             block: None,
             first: url.clone(),
@@ -141,10 +141,10 @@ impl Route {
     /// The value of `Sec-Fetch-Site`: the farthest of all URLs on the way.
     #[must_use]
     pub fn site(&self) -> &'static str {
-        match self.worst_site {
-            Site::SameOrigin => "same-origin",
-            Site::SameSite => "same-site",
-            Site::CrossSite => "cross-site",
+        match self.farthest {
+            Reach::OwnOrigin => "same-origin",
+            Reach::OwnSite => "same-site",
+            Reach::Elsewhere => "cross-site",
         }
     }
 
@@ -223,12 +223,12 @@ impl Route {
 
     fn arrive(&mut self) {
         self.cors |= !self.page.is_origin_of(&self.url);
-        let site = match self.page.site_towards(&self.url) {
-            "same-origin" => Site::SameOrigin,
-            "same-site" => Site::SameSite,
-            _ => Site::CrossSite,
+        let reach = match self.page.site_towards(&self.url) {
+            "same-origin" => Reach::OwnOrigin,
+            "same-site" => Reach::OwnSite,
+            _ => Reach::Elsewhere,
         };
-        self.worst_site = self.worst_site.max(site);
+        self.farthest = self.farthest.max(reach);
     }
 }
 

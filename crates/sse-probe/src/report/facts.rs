@@ -27,9 +27,7 @@ pub struct Facts {
     pub version: &'static str,
     /// Whether a browser gives the stream to the page.
     pub browser_opens: bool,
-    /// Whether TLS was used.
-    pub tls: bool,
-    /// `TLS 1.2` or `TLS 1.3`.
+    /// `TLS 1.2` or `TLS 1.3`; `None` without TLS.
     pub tls_version: Option<&'static str>,
     /// When the first of the presented certificates expires.
     #[serde(serialize_with = "unix")]
@@ -98,7 +96,6 @@ impl Facts {
                 && !blocked("page")
                 && !main.is_come_back()
                 && (!survey.target.is_for_fetch() || !blocked("preflight")),
-            tls: main.route.url().scheme() == "https",
             tls_version: head.tls_version,
             certificate_expiry: head.certificates.map(|c| c.earliest_expiry),
             chain_expiry: head.certificates.map(|c| c.chain_expiry),

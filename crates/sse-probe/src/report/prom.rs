@@ -89,7 +89,8 @@ pub fn register(
         "The version of HTTP that was spoken.",
         version,
     )?;
-    put("probe_http_ssl", "1 if TLS was used.", flag(facts.tls))?;
+    let tls = flag(facts.tls_version.is_some());
+    put("probe_http_ssl", "1 if TLS was used.", tls)?;
     if let Some(expiry) = facts.certificate_expiry.and_then(unix) {
         put(
             "probe_ssl_earliest_cert_expiry",

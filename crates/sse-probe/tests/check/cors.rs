@@ -259,8 +259,8 @@ async fn every_further_origin_is_tried_and_no_look_alike_of_it_is() {
     };
     // The sub-domain is one of the look-alikes: asked once as an allowed origin, with its preflight.
     assert_eq!(asked(sub), 2);
-    assert_eq!(
-        report.facts.cors[0].allowed, false,
+    assert!(
+        !report.facts.cors[0].allowed,
         "one of the allowed is not let in"
     );
 }
