@@ -1,0 +1,192 @@
+//! 93: a healthy stream of any framework passes the probe, and what a browser refuses does not.
+//!
+//! Each framework's server is asked by `sse-probe check` and by Chromium: the verdicts must be the same, stream by stream.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use actix_web_sse_tests::{Browser, BrowserKind, Nginx, Page, Process, Site, free_port, until};
+use sse_probe::{CheckReport, Credentials, FindingKind, Target, check};
+
+/// Some frameworks take seconds to import on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// The streams that each server has.
+const STREAMS: [&str; 3] = ["events", "idle", "private"];
+
+/// A framework's server. It ends with this value.
+struct Framework {
+    address: SocketAddr,
+    _process: Process,
+}
+
+impl Framework {
+    #[track_caller]
+    fn start(mut command: Command, name: &str, origin: &str) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        command.args([name, &address.port().to_string(), origin]);
+        let mut process = Process::spawn(&mut command);
+        until(&format!("{name} listens"), START, || {
+            assert!(process.is_running(), "it ended: {:#?}", process.lines());
+            TcpStream::connect(address).ok()
+        });
+        Self {
+            address,
+            _process: process,
+        }
+    }
+}
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("frameworks")
+}
+
+#[track_caller]
+fn installed(packages: &str) -> std::path::PathBuf {
+    let folder = folder().join(packages);
+    assert!(
+        folder.is_dir(),
+        "{} is missing; `tests/run` installs it",
+        folder.display()
+    );
+    folder
+}
+
+fn python() -> Command {
+    let mut command = Command::new("python3");
+    // Without bytecode: the test leaves nothing in the tree.
+    command
+        .env("PYTHONPATH", installed("site-packages"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg(folder().join("servers.py"));
+    command
+}
+
+fn node() -> Command {
+    installed("node_modules");
+    let mut command = Command::new("node");
+    command.arg(folder().join("servers.mjs"));
+    command
+}
+
+/// What the probe says of a stream, for a page of `origin` with cookies.
+fn checked(url: &str, origin: &str) -> CheckReport {
+    let target = Target::new(url)
+        .unwrap()
+        .origin(origin)
+        .unwrap()
+        .credentials(Credentials::Include)
+        .hold(Duration::from_secs(6));
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(check(target))
+        .unwrap()
+}
+
+/// What the browser does with it.
+fn opens(page: &Page<'_>, url: &str) -> bool {
+    page.evaluate(&format!(
+        "new Promise((done) => {{
+           const source = new EventSource('{url}', {{ withCredentials: true }});
+           source.onopen = () => {{ source.close(); done(true); }};
+           source.onerror = () => {{ const closed = source.readyState === 2; source.close(); done(closed ? false : 'retries'); }};
+         }})"
+    ))
+    .as_bool()
+    .unwrap()
+}
+
+/// Compares the verdicts on each stream of a server.
+#[track_caller]
+fn agree(name: &str, address: SocketAddr, page: &Page<'_>, origin: &str) {
+    for stream in STREAMS {
+        let url = format!("http://{address}/{stream}");
+        let theirs = opens(page, &url);
+        assert_eq!(theirs, stream != "private", "{name}, {stream}: the browser");
+        let report = checked(&url, origin);
+        let blocked = report
+            .outcomes
+            .iter()
+            .flat_map(sse_probe::checks::Outcome::findings)
+            .any(|finding| finding.kind == FindingKind::Blocked);
+        assert_eq!(report.facts.browser_opens, theirs, "{name}, {stream}");
+        assert_eq!(!blocked, theirs, "{name}, {stream}: {:#?}", report.outcomes);
+        if theirs {
+            // Nothing else is called a fault either.
+            report.assert_clean();
+        }
+    }
+}
+
+fn with_chromium(judge: impl FnOnce(&Page<'_>, &str)) {
+    let pages = Site::empty();
+    let browser = Browser::launch(BrowserKind::Chromium);
+    let page = browser.open(&pages.origin());
+    judge(&page, &pages.origin());
+    page.close();
+}
+
+macro_rules! frameworks {
+    ($($test:ident => $command:ident $name:literal),+ $(,)?) => {$(
+        #[test]
+        fn $test() {
+            with_chromium(|page, origin| {
+                let server = Framework::start($command(), $name, origin);
+                agree($name, server.address, page, origin);
+            });
+        }
+    )+};
+}
+
+frameworks!(
+    sse_starlette => python "sse-starlette",
+    fastapi => python "fastapi",
+    django => python "django",
+    aiohttp_sse => python "aiohttp-sse",
+    flask => python "flask",
+    tornado => python "tornado",
+    sanic => python "sanic",
+    bare_node => node "node",
+    express => node "express",
+    better_sse => node "better-sse",
+    fastify => node "fastify",
+    hono => node "hono",
+    nest => node "nest",
+    koa => node "koa",
+    h3 => node "h3",
+);
+
+/// nchan keeps a subscriber waiting without a byte until something is published.
+#[test]
+fn nchan() {
+    with_chromium(|page, origin| {
+        let stream = |path: &str, more: &str| {
+            format!(
+                "location = /{path} {{ nchan_subscriber eventsource; nchan_channel_id x; {more} }}"
+            )
+        };
+        let cors = format!(
+            "nchan_access_control_allow_origin '{origin}';
+             nchan_access_control_allow_credentials on;"
+        );
+        let other = "nchan_access_control_allow_origin 'https://other.example';";
+        let nginx = Nginx::start(&format!(
+            "server {{ listen {{listen}};
+               {}
+               {}
+               {}
+               location = /publish {{ nchan_publisher; nchan_channel_id x; }}
+             }}",
+            stream("events", &cors),
+            stream("idle", &cors),
+            stream("private", other),
+        ));
+        agree("nchan", nginx.address(), page, origin);
+    });
+}
