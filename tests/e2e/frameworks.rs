@@ -3,13 +3,14 @@
 //! Each framework's server is asked by `sse-probe check` and by Chromium: the verdicts must be the same, stream by stream.
 
 use std::{
+    fs,
     net::{SocketAddr, TcpStream},
     path::Path,
     process::Command,
     time::Duration,
 };
 
-use actix_web_sse_tests::{Browser, BrowserKind, Nginx, Page, Process, Site, free_port, until};
+use actix_web_sse_tests::{Browser, BrowserKind, Page, Process, Site, free_port, until};
 use sse_probe::{CheckReport, Credentials, FindingKind, Target, check};
 
 /// Some frameworks take seconds to import on a busy machine.
@@ -166,27 +167,60 @@ frameworks!(
 #[test]
 fn nchan() {
     with_chromium(|page, origin| {
-        let stream = |path: &str, more: &str| {
-            format!(
-                "location = /{path} {{ nchan_subscriber eventsource; nchan_channel_id x; {more} }}"
-            )
-        };
-        let cors = format!(
-            "nchan_access_control_allow_origin '{origin}';
-             nchan_access_control_allow_credentials on;"
+        let folder = tempfile::tempdir().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let file = folder.path().join("nginx.conf");
+        fs::write(&file, nchan_configuration(folder.path(), address, origin)).unwrap();
+        let mut process = Process::spawn(
+            Command::new("nginx")
+                .arg("-p")
+                .arg(folder.path())
+                .arg("-c")
+                .arg(&file)
+                .args(["-e", "stderr"]),
         );
-        let other = "nchan_access_control_allow_origin 'https://other.example';";
-        let nginx = Nginx::start(&format!(
-            "server {{ listen {{listen}};
-               {}
-               {}
-               {}
-               location = /publish {{ nchan_publisher; nchan_channel_id x; }}
-             }}",
-            stream("events", &cors),
-            stream("idle", &cors),
-            stream("private", other),
-        ));
-        agree("nchan", nginx.address(), page, origin);
+        until("nginx listens", START, || {
+            assert!(process.is_running(), "it ended: {:#?}", process.lines());
+            TcpStream::connect(address).ok()
+        });
+        agree("nchan", address, page, origin);
     });
+}
+
+fn nchan_configuration(folder: &Path, address: SocketAddr, origin: &str) -> String {
+    let folder = folder.display();
+    let allowing = |origin: &str| {
+        format!(
+            "nchan_access_control_allow_origin '{origin}'; nchan_access_control_allow_credentials on;"
+        )
+    };
+    let streams: String = STREAMS
+        .iter()
+        .map(|stream| {
+            let allowed = if *stream == "private" {
+                "https://other.example"
+            } else {
+                origin
+            };
+            format!(
+                "location = /{stream} {{ nchan_subscriber eventsource; nchan_channel_id x; {} }}\n",
+                allowing(allowed)
+            )
+        })
+        .collect();
+    format!(
+        "load_module /usr/lib/nginx/modules/ngx_nchan_module.so;
+         daemon off; master_process off; pid {folder}/pid; error_log stderr;
+         events {{ worker_connections 512; }}
+         http {{
+           access_log off;
+           client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+           fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
+           scgi_temp_path {folder}/scgi;
+           server {{ listen {address};
+             {streams}
+             location = /publish {{ nchan_publisher; nchan_channel_id x; }}
+           }}
+         }}"
+    )
 }

@@ -52,7 +52,7 @@ const GRACE: Duration = Duration::from_millis(250);
 pub struct Dialer {
     limits: Limits,
     tls: Arc<Tls>,
-    pinned: HashMap<(String, u16), SocketAddr>,
+    pinned: HashMap<(String, u16), Vec<SocketAddr>>,
     proxy: Proxy,
     family: Family,
     sni: Option<String>,
@@ -140,10 +140,14 @@ impl Dialer {
         }
     }
 
-    /// Connections to `host` and `port` go to `address`, whatever the name service says.
+    /// Connections to `host` and `port` go to `address`, whatever the name service says. Several addresses of one host are
+    /// raced as those of a name are; they share the port of the first.
     pub fn pin(&mut self, host: &str, port: u16, address: SocketAddr) {
-        self.pinned
-            .insert((host.to_ascii_lowercase(), port), address);
+        let key = (host.to_ascii_lowercase(), port);
+        let list = self.pinned.entry(key).or_default();
+        if !list.contains(&address) {
+            list.push(address);
+        }
     }
 
     /// Requests go through that proxy.
@@ -341,8 +345,8 @@ impl Dialer {
     }
 
     async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ExchangeError> {
-        if let Some(address) = self.pinned.get(&(host.to_ascii_lowercase(), port)) {
-            return Ok(vec![*address]);
+        if let Some(list) = self.pinned.get(&(host.to_ascii_lowercase(), port)) {
+            return Ok(list.clone());
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let failed = |why| ExchangeError::Resolve(host.to_owned(), why);

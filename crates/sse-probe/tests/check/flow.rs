@@ -119,6 +119,58 @@ async fn a_published_event_that_does_not_come_shows_a_buffer() {
     assert_eq!(post.get("authorization"), Some("Bearer token"));
 }
 
+/// A server that sends what is published on to the stream, after a while.
+async fn relay(after: u64) -> Server {
+    let text = std::sync::Arc::new(std::sync::Mutex::new(None));
+    Server::start(move |request| {
+        let reply = good(request);
+        if request.method == "POST" {
+            *text.lock().unwrap() = Some(request.body.clone());
+            Reply::new(204)
+        } else if reply.is_stream() {
+            let relayed = Step::Relay(std::sync::Arc::clone(&text));
+            reply.body(vec![bytes(":\n"), Step::Pause(after), relayed, Step::Hold])
+        } else {
+            reply
+        }
+    })
+    .await
+}
+
+fn publishing(server: &Server) -> sse_probe::Target {
+    let url = format!("http://{}/publish", server.address);
+    let publish = sse_probe::Publish::new(url.parse().unwrap());
+    server
+        .target()
+        .publish(publish)
+        .only("buffering")
+        .unwrap()
+        .hold(Duration::from_secs(5))
+}
+
+#[tokio::test]
+async fn a_published_event_that_comes_at_once_shows_that_nothing_is_held() {
+    let server = relay(0).await;
+    let report = checked(publishing(&server)).await;
+    report.assert_clean();
+    let Verdict::Judged(seen, _) = &report.outcome("buffering").unwrap().verdict else {
+        panic!("it was judged");
+    };
+    assert!(seen.contains("the published event came after"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_published_event_that_comes_late_shows_a_buffer() {
+    let server = relay(4000).await;
+    let report = checked(publishing(&server)).await;
+    found(
+        &report,
+        "buffering",
+        FindingKind::Blocked,
+        "after the server had taken it",
+    );
+}
+
 #[tokio::test]
 async fn an_empty_id_clears_the_last_one() {
     let report = only("resume", |request, reply| {
