@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode
 
 use clap::Args;
 use sse_probe::exporter::{Config, Exporter, Reloader, WebConfig};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{GOOD, usage};
 
@@ -28,6 +28,8 @@ pub(crate) struct WatchArgs {
 }
 
 pub(crate) async fn run(args: WatchArgs) -> ExitCode {
+    // First of all: a hangup before this would end the process.
+    let hangups = signal(SignalKind::hangup());
     let mut config = match Config::read(&args.config) {
         Ok(config) => config,
         Err(why) => return usage(&why),
@@ -62,15 +64,15 @@ pub(crate) async fn run(args: WatchArgs) -> ExitCode {
         Ok(address) => tracing::info!("listening on {address}"),
         Err(why) => return usage(&why),
     }
-    let reloads = tokio::spawn(reload_on_hangup(exporter.reloader()));
+    let reloads = tokio::spawn(reload_on_hangup(hangups, exporter.reloader()));
     exporter.run(stopped()).await;
     reloads.abort();
     ExitCode::from(GOOD)
 }
 
 /// Reads the configuration again at each SIGHUP, which would end the process otherwise.
-async fn reload_on_hangup(reloader: Reloader) {
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+async fn reload_on_hangup(hangups: std::io::Result<Signal>, reloader: Reloader) {
+    let Ok(mut hangups) = hangups else {
         return;
     };
     while hangups.recv().await.is_some() {

@@ -505,6 +505,12 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_that_cuts_after_30_s_is_seen_by_default() {
+        let target = Target::new("http://x/").unwrap();
+        assert!(target.hold > Duration::from_secs(32), "{:?}", target.hold);
+    }
+
+    #[test]
     fn secrets_do_not_show_in_debug_output() {
         let target = Target::new("http://x/").unwrap().bearer("s3cret-token");
         assert!(!format!("{target:?}").contains("s3cret"));
