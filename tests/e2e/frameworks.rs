@@ -74,19 +74,22 @@ fn node() -> Command {
     command
 }
 
-/// What the probe says of a stream, for a page of `origin` with cookies.
-fn checked(url: &str, origin: &str) -> CheckReport {
-    let target = Target::new(url)
-        .unwrap()
-        .origin(origin)
-        .unwrap()
-        .credentials(Credentials::Include)
-        .hold(Duration::from_secs(6));
+/// What the probe says of each stream, for a page of `origin` with cookies.
+fn checked(address: SocketAddr, origin: &str) -> Vec<CheckReport> {
+    let target = |stream: &&str| {
+        Target::new(&format!("http://{address}/{stream}"))
+            .unwrap()
+            .origin(origin)
+            .unwrap()
+            .credentials(Credentials::Include)
+            .hold(Duration::from_secs(6))
+    };
+    let all = STREAMS.iter().map(target).map(check);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
-        .block_on(check(target))
+        .block_on(futures_util::future::try_join_all(all))
         .unwrap()
 }
 
@@ -106,11 +109,13 @@ fn opens(page: &Page<'_>, url: &str) -> bool {
 /// Compares the verdicts on each stream of a server.
 #[track_caller]
 fn agree(name: &str, address: SocketAddr, page: &Page<'_>, origin: &str) {
-    for stream in STREAMS {
-        let url = format!("http://{address}/{stream}");
-        let theirs = opens(page, &url);
-        assert_eq!(theirs, stream != "private", "{name}, {stream}: the browser");
-        let report = checked(&url, origin);
+    for (stream, report) in STREAMS.iter().zip(checked(address, origin)) {
+        let theirs = opens(page, &format!("http://{address}/{stream}"));
+        assert_eq!(
+            theirs,
+            *stream != "private",
+            "{name}, {stream}: the browser"
+        );
         let blocked = report
             .outcomes
             .iter()

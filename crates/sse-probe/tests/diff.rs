@@ -122,6 +122,23 @@ async fn a_redirect_and_another_status_are_named() {
 }
 
 #[tokio::test]
+async fn a_redirect_that_browsers_follow_is_named_and_the_rest_compared() {
+    let report = diff(|request| {
+        if request.target == "/events" && request.method == "GET" {
+            Reply::new(308)
+                .with("Location", "/v2/events")
+                .with("Access-Control-Allow-Origin", APP)
+                .with("Access-Control-Allow-Credentials", "true")
+        } else {
+            good(request).without("Vary")
+        }
+    })
+    .await;
+    named(&report, &[Kind::Redirected, Kind::Stripped]);
+    assert_eq!(report.kinds(Profile::Browser), []);
+}
+
+#[tokio::test]
 async fn a_preflight_that_fails_at_the_edge_is_named() {
     let report = diff(|r| {
         if r.method == "OPTIONS" {

@@ -8,6 +8,7 @@ use crate::{
         remedies::{self, Remedy},
     },
     http::Recording,
+    report::shown_url,
 };
 
 /// Headers that belong to a hop, or differ from reply to reply.
@@ -45,19 +46,40 @@ const LISTS: [&str; 2] = ["vary", "cache-control"];
 
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";
 
-/// The hop redirects.
-pub(super) fn redirect(edge: &Recording) -> Option<Difference> {
-    edge.head.redirects().then(|| {
-        let to = edge.head.headers.text("location").unwrap_or_else(|| "nowhere".to_owned());
-        Difference::new(
-            Kind::Redirected,
+/// The hop redirects, and the application does not.
+pub(super) fn redirect(app: &Recording, edge: &Recording) -> Option<Difference> {
+    let last = edge.head.redirects();
+    let followed = edge.route.redirects.first();
+    if !last && (followed.is_none() || !app.route.redirects.is_empty()) {
+        return None;
+    }
+    let seen = match followed {
+        Some(redirect) => format!("{} to {}", redirect.status, shown_url(&redirect.to)),
+        None => {
+            let to = edge.head.headers.text("location");
+            let to = to.unwrap_or_else(|| "nowhere".to_owned());
+            format!("{} to {to}", edge.head.status)
+        }
+    };
+    let (kind, why) = if last {
+        (
             FindingKind::Blocked,
-            format!("the public URL answers {} to {to}", edge.head.status),
-            "a redirect in the proxy: http to https, a trailing slash, a rewritten host",
-            "a redirect to another origin turns `Origin` into `null`, and Chromium reconnects to the target",
-            remedies::REDIRECT,
+            "a browser does not follow it to a stream, and the page gets an error",
         )
-    })
+    } else {
+        (
+            FindingKind::Advice,
+            "each reconnect takes the way again, and between foreign origins `Origin` becomes `null`",
+        )
+    };
+    Some(Difference::new(
+        Kind::Redirected,
+        kind,
+        format!("the public URL answers {seen}"),
+        "a redirect in the proxy: http to https, a trailing slash, a rewritten host",
+        why,
+        remedies::REDIRECT,
+    ))
 }
 
 /// The hop answers with another status.

@@ -248,8 +248,9 @@ pub async fn compare(direct: &Target, public: &Target) -> Result<DiffReport, Dif
 
 fn differences(app: &Side, edge: &Side) -> Vec<Difference> {
     let mut found = Vec::new();
-    if let Some(redirect) = headers::redirect(&edge.main) {
-        return vec![redirect];
+    found.extend(headers::redirect(&app.main, &edge.main));
+    if edge.main.head.redirects() {
+        return found;
     }
     let origin = behaviour::not_forwarded(app, edge);
     let forwarded = origin.is_none();

@@ -4,15 +4,13 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     fmt, io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Uri, header};
-use http_body_util::Full;
+use http::Uri;
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -20,7 +18,7 @@ use hyper::{
 use hyper_util::{
     client::{
         legacy::connect::{HttpConnector, dns::Name, proxy::Tunnel},
-        proxy::matcher::{Intercept, Matcher},
+        proxy::matcher::Intercept,
     },
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
@@ -37,7 +35,9 @@ use url::Url;
 
 use super::{
     Ask, ExchangeError, Head, Limits, Phase, Phases, Protocol, Tls,
+    ask::request,
     tls::{Certificates, certificates},
+    way::{Family, Proxy},
 };
 use crate::browser::headers::Headers;
 
@@ -56,68 +56,6 @@ pub struct Dialer {
     proxy: Proxy,
     family: Family,
     sni: Option<String>,
-}
-
-/// Which addresses of a name are tried first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Family {
-    /// As the name service orders them. The other family is tried 300 ms later, as browsers do (RFC 8305).
-    #[default]
-    Any,
-    /// IPv4 first; nothing else unless `fallback`.
-    V4 {
-        /// Whether IPv6 is tried as well.
-        fallback: bool,
-    },
-    /// IPv6 first; nothing else unless `fallback`.
-    V6 {
-        /// Whether IPv4 is tried as well.
-        fallback: bool,
-    },
-}
-
-/// Which proxy requests go through.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub enum Proxy {
-    /// None.
-    Direct,
-    /// The one that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name. Requests to this machine go direct.
-    #[default]
-    Environment,
-    /// This one, always.
-    Always(Arc<Matcher>),
-}
-
-impl Proxy {
-    /// Through this proxy, always.
-    ///
-    /// # Errors
-    ///
-    /// It is not the URL of an http proxy.
-    pub fn always(url: &str) -> Result<Self, String> {
-        let matcher = Matcher::builder().all(url.to_owned()).build();
-        let any = Uri::from_static("http://proxy.invalid/");
-        match matcher.intercept(&any) {
-            Some(found) if found.uri().scheme_str() == Some("http") => {
-                Ok(Self::Always(Arc::new(matcher)))
-            }
-            _ => Err(format!(
-                "`{url}` is not a proxy that can be used; write http://HOST:PORT, with user:password@ if it wants that"
-            )),
-        }
-    }
-
-    fn of(&self, url: &Url) -> Option<Intercept> {
-        let uri: Uri = url.as_str().parse().ok()?;
-        match self {
-            Self::Direct => None,
-            Self::Environment if is_this_machine(url) => None,
-            Self::Environment => Matcher::from_env().intercept(&uri),
-            Self::Always(matcher) => matcher.intercept(&uri),
-        }
-    }
 }
 
 /// An exchange whose head is known and whose body still arrives. The connection ends when this is dropped.
@@ -514,49 +452,4 @@ fn io_error(why: &(dyn std::error::Error + 'static)) -> io::Error {
         cause = error.source();
     }
     io::Error::other(why.to_string())
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-}
-
-fn request(
-    ask: &Ask,
-    http2: bool,
-    forward: Option<&Intercept>,
-) -> Result<Request<Full<Bytes>>, ExchangeError> {
-    let url = &ask.url;
-    let target = if http2 || forward.is_some() {
-        let mut absolute = url.clone();
-        absolute.set_fragment(None);
-        absolute.to_string()
-    } else {
-        match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        }
-    };
-    let mut builder = Request::builder().method(ask.method.clone()).uri(target);
-    if !http2 && !ask.headers.iter().any(|(name, _)| *name == header::HOST) {
-        builder = builder.header(header::HOST, authority(url));
-    }
-    if let Some(auth) = forward.and_then(Intercept::basic_auth) {
-        builder = builder.header(header::PROXY_AUTHORIZATION, auth);
-    }
-    for (name, value) in &ask.headers {
-        builder = builder.header(name, value);
-    }
-    builder
-        .body(Full::new(ask.body.clone()))
-        .map_err(|why| ExchangeError::Request(why.to_string()))
-}
-
-fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
 }

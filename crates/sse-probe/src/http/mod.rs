@@ -3,23 +3,23 @@
 //! Every exchange opens its own connection, so that each answer has passed every hop anew; nothing is decompressed,
 //! cached, retried or redirected on the way.
 
+mod ask;
 mod connect;
 mod error;
 mod recording;
 mod tls;
+mod way;
 
 use std::{net::SocketAddr, time::Duration};
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
-use url::Url;
-
 pub(crate) use self::recording::opens;
 pub use self::{
-    connect::{Dialer, Exchange, Family, Proxy},
+    ask::Ask,
+    connect::{Dialer, Exchange},
     error::{ExchangeError, Phase},
     recording::{Chunk, End, Recording},
     tls::{Certificates, Identity, Tls, Trust},
+    way::{Family, Proxy},
 };
 use crate::browser::headers::Headers;
 
@@ -34,52 +34,6 @@ pub enum Protocol {
     Http1,
     /// HTTP/2 only: by ALPN on https, by prior knowledge on http.
     Http2,
-}
-
-/// A request to make.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Ask {
-    /// Where.
-    pub url: Url,
-    /// GET, if nothing else is said.
-    pub method: Method,
-    /// All headers but `Host`, which follows from the URL unless it is given here.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body; mostly empty.
-    pub body: Bytes,
-    /// The version of HTTP.
-    pub protocol: Protocol,
-    /// Whether TLS keeps back who the client is.
-    pub anonymous: bool,
-}
-
-impl Ask {
-    /// A GET without headers.
-    #[must_use]
-    pub fn get(url: Url) -> Self {
-        Self {
-            url,
-            method: Method::GET,
-            headers: Vec::new(),
-            body: Bytes::new(),
-            protocol: Protocol::Auto,
-            anonymous: false,
-        }
-    }
-
-    /// The same with one more header line.
-    #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    /// The same with one header line of that name, whatever there was before.
-    pub fn replace(&mut self, name: &HeaderName, value: &HeaderValue) {
-        self.headers.retain(|(n, _)| n != name);
-        self.headers.push((name.clone(), value.clone()));
-    }
 }
 
 /// What bounds an exchange.

@@ -182,6 +182,7 @@ impl<'a> Page<'a> {
     /// The page itself, as a browser navigates to it.
     pub(crate) async fn visit(&self, url: &url::Url) -> Attempt {
         let mut ask = Ask::get(url.clone());
+        ask.anonymous = true;
         for (name, text) in [
             (header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8"),
             (header::ACCEPT_ENCODING, "identity"),
@@ -286,7 +287,9 @@ impl<'a> Page<'a> {
         let target = self.target;
         let mut ask = Ask::get(route.url().clone());
         ask.protocol = self.protocol;
-        ask.anonymous = !self.authenticated;
+        // What the user gave belongs to the origin that it was given for; a client certificate does as well.
+        let own = self.authenticated && route.at_first_origin();
+        ask.anonymous = !own;
         if method == target.method {
             ask.body = target.body.clone();
         }
@@ -307,8 +310,6 @@ impl<'a> Page<'a> {
         if let Some(id) = &self.last_event_id {
             lines.push((HeaderName::from_static("last-event-id"), id));
         }
-        // What the user gave belongs to the origin that it was given for.
-        let own = self.authenticated && route.at_first_origin();
         let authorization = target.access.authorization();
         if let Some(secret) = authorization
             .as_ref()
