@@ -168,6 +168,72 @@ frameworks!(
     h3 => node "h3",
 );
 
+/// axum, in this process, with CORS headers as a middleware sets them.
+#[test]
+fn axum() {
+    use ::axum::{
+        Router,
+        response::{
+            AppendHeaders, IntoResponse as _, Response,
+            sse::{Event, KeepAlive, Sse},
+        },
+        routing::get,
+    };
+    use futures_util::stream;
+    use std::future::IntoFuture as _;
+
+    fn events(wait: u64, cors: Option<String>) -> Response {
+        let events = stream::unfold(0_u64, move |n| async move {
+            let pause = if n == 0 { wait } else { 500 };
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let event = Event::default().id(n.to_string()).data(n.to_string());
+            Some((Ok::<_, std::convert::Infallible>(event), n + 1))
+        });
+        let headers = cors.map(|origin| {
+            AppendHeaders([
+                ("access-control-allow-origin", origin),
+                ("access-control-allow-credentials", "true".to_owned()),
+            ])
+        });
+        let sse = Sse::new(events).keep_alive(KeepAlive::default());
+        match headers {
+            Some(headers) => (headers, sse).into_response(),
+            None => sse.into_response(),
+        }
+    }
+
+    with_chromium(|page, origin| {
+        let (cors, idle) = (origin.to_owned(), origin.to_owned());
+        let app = Router::new()
+            .route("/events", get(move || async move { events(0, Some(cors)) }))
+            .route(
+                "/idle",
+                get(move || async move { events(4000, Some(idle)) }),
+            )
+            .route("/private", get(|| async { events(0, None) }));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                tokio::select! {
+                    served = ::axum::serve(listener, app).into_future() => served.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        agree("axum", address, page, origin);
+        drop(stop);
+        server.join().unwrap();
+    });
+}
+
 /// nchan keeps a subscriber waiting without a byte until something is published.
 #[test]
 fn nchan() {
