@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sse_probe::exporter::{Config, Exporter, WebConfig};
+use sse_probe::{
+    exporter::{Config, Exporter, WebConfig},
+    http::{Ask, Dialer, Limits, Trust},
+};
 use support::{APP, Reply, Server, good};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -349,6 +352,84 @@ async fn the_exporter_says_what_it_is_and_when_each_target_was_probed() {
             "no `{name}` in {text}"
         );
     }
+    // What is exported is in the reference, name by name.
+    let page = root().join("docs/sse-probe.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for line in text.lines().filter_map(|l| l.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        let there = name.starts_with("process_") || page.contains(name);
+        assert!(there, "`{name}` is not in the reference");
+    }
+}
+
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+#[tokio::test]
+async fn the_example_beside_the_dashboards_is_read() {
+    let config = Config::read(&root().join("grafana/probe.toml")).unwrap();
+    assert!(config.modules.contains_key("app"));
+}
+
+#[tokio::test]
+async fn rounds_are_spread_over_the_interval() {
+    let times = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&times);
+    let server = Server::start(move |request| {
+        seen.lock().unwrap().push(Instant::now());
+        good(request)
+    })
+    .await;
+    let mut toml = format!(
+        "interval = \"4s\"\n{}only = [\"status\"]\n",
+        module(&[&server])
+    );
+    for name in ["a", "b", "c", "d"] {
+        let url = server.url();
+        toml.push_str(&format!(
+            "[[targets]]\nurl = \"{url}\"\nmodule = \"app\"\nname = \"{name}\"\n"
+        ));
+    }
+    let running = start("spread", &toml).await;
+    for name in ["a", "b", "c", "d"] {
+        until(
+            running.address,
+            &format!("probe_success{{instance=\"{name}\"}} 1"),
+        )
+        .await;
+    }
+    let times = times.lock().unwrap().clone();
+    let first_four: Vec<_> = times.iter().take(4).collect();
+    let took = first_four[3].duration_since(*first_four[0]);
+    assert!(took > Duration::from_millis(2500), "all at once: {took:?}");
+}
+
+#[tokio::test]
+async fn tls_is_served_where_the_web_configuration_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("server.pem", &certificate.pem());
+    write("server.key", &key.serialize_pem());
+    write(
+        "web.yml",
+        "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n",
+    );
+    let web = WebConfig::read(&folder.path().join("web.yml")).unwrap();
+    let config = Config::parse("listen = \"127.0.0.1:0\"\n").unwrap();
+    let exporter = Exporter::bind_with(config, None, web).await.unwrap();
+    let running = run(exporter, TokenFile::new("tls"));
+    let trust = Trust::Also(vec![certificate.der().to_vec()]);
+    let mut dialer = Dialer::new(Limits::default(), trust.into());
+    let port = running.address.port();
+    dialer.pin("localhost", port, running.address);
+    let url = format!("https://localhost:{port}/metrics").parse().unwrap();
+    let exchange = dialer.open(&Ask::get(url)).await.unwrap();
+    assert_eq!(exchange.head().status, 200);
+    assert!(exchange.head().tls_version.is_some());
 }
 
 #[tokio::test]

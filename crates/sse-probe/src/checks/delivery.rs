@@ -9,7 +9,7 @@ use crate::{
     http::{End, Recording},
     observe::Survey,
     stream::{
-        Fault, FaultKind,
+        Fault, FaultKind, Item,
         timing::{Held, bursts, held_back, intervals},
     },
     target::Expectation,
@@ -261,6 +261,16 @@ pub(super) fn format(survey: &Survey) -> Verdict {
         }
     }
     let mut findings: Vec<Finding> = groups.iter().filter_map(|g| finding(g)).collect();
+    let first = stream.items().first();
+    if survey.target.method != Method::GET
+        && matches!(first, Some(Item::Comment(..) | Item::Retry(..)))
+    {
+        findings.push(Finding::advice(
+            "the answer begins with a comment or `retry`, not with `data:`",
+            "several parsers of OpenAI-style clients fail on such a line before the first data",
+            remedies::FORMAT,
+        ));
+    }
     if recording.end == End::TooMuch {
         findings.push(Finding::advice(
             format!("{} bytes came; the rest was not read", recording.bytes),

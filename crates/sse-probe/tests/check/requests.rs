@@ -126,3 +126,16 @@ async fn a_post_sends_its_body_and_asks_for_the_right_to_send_json() {
         Some("authorization,content-type")
     );
 }
+
+#[tokio::test]
+async fn an_answer_that_does_not_begin_with_data_is_advice() {
+    let server = Server::start(good).await;
+    let target = server.target().post("{}").only("format").unwrap();
+    let report = checked(target).await;
+    found(
+        &report,
+        "format",
+        FindingKind::Advice,
+        "begins with a comment or `retry`",
+    );
+}
