@@ -249,6 +249,10 @@ fn open_door(denied: &Denied, recording: &Recording, public: bool) -> Option<Fin
         Outsider::LookAlike(mistake) => format!("the look-alike {origin} ({})", mistake.words()),
         Outsider::Null => "the origin `null`".to_owned(),
     };
+    // A refusal that the page may read gives it no stream.
+    if recording.head.status != 200 {
+        return None;
+    }
     if may(Credentials::Include) {
         return Some(Finding::insecure(
             format!("{who} may read with credentials"),
@@ -257,7 +261,7 @@ fn open_door(denied: &Denied, recording: &Recording, public: bool) -> Option<Fin
         ));
     }
     let meant = public && denied.who != Outsider::Named;
-    if meant || recording.head.status != 200 || !may(Credentials::Omit) {
+    if meant || !may(Credentials::Omit) {
         return None;
     }
     Some(if is_star(headers) {

@@ -69,7 +69,7 @@ pub const CHECKS: [Check; 27] = [
     check("allowed_origins", "Every allowed origin may read", Needs::ALLOWED, cors::allowed_origins),
     check("origins", "Other origins are kept out", Needs::DENIED, cors::origins),
     check("vary", "Replies that depend on the origin say so in Vary", Needs::DENIED, cors::vary),
-    check("preflight", "Fetch clients pass the preflight", Needs::PREFLIGHT, preflight::preflight),
+    check("preflight", "Fetch clients pass the preflight", Needs::PREFLIGHT.and(Needs::DENIED), preflight::preflight),
     check("error_cors", "The allowed origin can read error replies", ON_ERRORS, cors::error_cors),
     check("auth", "Without credentials there is no stream", Needs::ANONYMOUS, access::auth),
     check("accept", "Another Accept gets no stream", Needs::ACCEPT, access::accept),

@@ -92,19 +92,26 @@ pub(super) fn passes(
     )
 }
 
-/// A preflight that lets everybody in.
+/// A preflight that lets everybody in. If the stream itself is then refused, little is gained by it.
 fn open_to_outsiders(survey: &Survey) -> Option<Finding> {
     let reply = seen(survey.others.preflight_denied.as_ref())?;
     let origin = foreign();
-    cors_check(&reply.head.headers, &origin, Credentials::Include)
-        .is_ok()
-        .then(|| {
-            Finding::insecure(
-                format!("the preflight lets the foreign origin {origin} in, with credentials"),
-                "any page may then send requests with headers of its own and the visitor's cookies",
-                remedies::DENY_ORIGIN,
-            )
-        })
+    cors_check(&reply.head.headers, &origin, Credentials::Include).ok()?;
+    let refused = survey.others.denied.iter().any(|denied| {
+        let answer = denied.attempt.as_ref();
+        denied.origin == origin && answer.is_ok_and(|r| r.head.status != 200)
+    });
+    let kind = if refused {
+        FindingKind::Advice
+    } else {
+        FindingKind::Insecure
+    };
+    Some(Finding::new(
+        kind,
+        format!("the preflight lets the foreign origin {origin} in, with credentials"),
+        "any page may then send requests with headers of its own and the visitor's cookies",
+        remedies::DENY_ORIGIN,
+    ))
 }
 
 /// A preflight that allows whatever it is asked for.

@@ -147,7 +147,9 @@ fn cors(survey: &Survey, outcomes: &[Outcome]) -> Vec<CorsFact> {
                 Outsider::LookAlike(_) => "look_alike",
                 Outsider::Null => "null",
             };
-            let allowed = recording.route.block.is_none()
+            // A refusal that the page may read gives it no stream.
+            let allowed = recording.head.status == 200
+                && recording.route.block.is_none()
                 && recording
                     .route
                     .cors(&recording.head.headers, credentials)

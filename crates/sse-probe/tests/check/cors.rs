@@ -298,6 +298,31 @@ async fn the_servers_own_policy_says_what_is_tried() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_an_outsider_may_read_opens_no_door() {
+    // As nchan does it: 403, with the origin that asked.
+    let server = Server::start(|request| {
+        let reply = good(request);
+        match request.get("origin") {
+            Some(origin) if origin != APP => reply
+                .set("Access-Control-Allow-Origin", origin)
+                .set("Access-Control-Allow-Credentials", "true"),
+            _ => reply,
+        }
+    })
+    .await;
+    let report = checked(server.target()).await;
+    report.assert_clean();
+    let foreign = report.facts.cors.iter().filter(|c| c.role == "foreign");
+    assert!(foreign.clone().count() > 0 && foreign.clone().all(|c| !c.allowed));
+    found(
+        &report,
+        "preflight",
+        FindingKind::Advice,
+        "lets the foreign origin",
+    );
+}
+
+#[tokio::test]
 async fn an_event_source_needs_no_preflight() {
     let server = Server::start(|r| {
         if r.method == "OPTIONS" {
@@ -371,9 +396,9 @@ async fn p04_an_echoing_preflight_is_named() {
 }
 
 #[tokio::test]
-async fn p11_a_preflight_open_to_strangers_is_a_fault() {
+async fn p11_a_preflight_and_a_stream_open_to_outsiders_are_insecure() {
     let report = only("preflight", |r, reply| match r.get("origin") {
-        Some(origin) if r.method == "OPTIONS" => reply
+        Some(origin) if origin != APP => Reply::new(200)
             .set("Access-Control-Allow-Origin", origin)
             .set("Access-Control-Allow-Credentials", "true"),
         _ => reply,
