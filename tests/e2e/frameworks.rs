@@ -85,12 +85,7 @@ fn checked(address: SocketAddr, origin: &str) -> Vec<CheckReport> {
             .hold(Duration::from_secs(6))
     };
     let all = STREAMS.iter().map(target).map(check);
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(futures_util::future::try_join_all(all))
-        .unwrap()
+    wait(futures_util::future::try_join_all(all)).unwrap()
 }
 
 /// What the browser does with it.
@@ -167,6 +162,45 @@ frameworks!(
     koa => node "koa",
     h3 => node "h3",
 );
+
+/// An MCP server is asked by POST, as a fetch client does.
+#[test]
+fn mcp() {
+    const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"page","version":"1"}}}"#;
+    with_chromium(|page, origin| {
+        for (allowed, opens) in [(origin, true), ("https://other.example", false)] {
+            let server = Framework::start(python(), "mcp", allowed);
+            let url = format!("http://{}/mcp", server.address);
+            let theirs = page.evaluate(&format!(
+                "fetch('{url}', {{ method: 'POST', body: '{INITIALIZE}', headers: {{
+                   'Content-Type': 'application/json', Accept: 'application/json, text/event-stream',
+                 }} }}).then((reply) => reply.ok, () => false)"
+            ));
+            assert_eq!(theirs.as_bool(), Some(opens), "{allowed}: the browser");
+            let accept = "application/json, text/event-stream";
+            let target = Target::new(&url)
+                .unwrap()
+                .origin(origin)
+                .unwrap()
+                .post(INITIALIZE)
+                .header("accept".parse().unwrap(), accept.parse().unwrap())
+                .hold(Duration::from_secs(3));
+            let report = wait(check(target)).unwrap();
+            assert_eq!(report.facts.browser_opens, opens, "{:#?}", report.outcomes);
+            if opens {
+                report.assert_clean();
+            }
+        }
+    });
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
 
 /// axum, in this process, with CORS headers as a middleware sets them.
 #[test]

@@ -189,7 +189,21 @@ def sanic():
     app.run(host="127.0.0.1", port=PORT, single_process=True, access_log=False, motd=False)
 
 
+def mcp():
+    """An MCP server: POST /mcp answers with a stream."""
+    from mcp.server import MCPServer
+    from mcp.server.transport_security import TransportSecuritySettings
+    from starlette.middleware.cors import CORSMiddleware
+
+    security = TransportSecuritySettings(
+        enable_dns_rebinding_protection=True, allowed_hosts=["127.0.0.1:*"], allowed_origins=[ORIGIN]
+    )
+    app = MCPServer("streams").streamable_http_app(transport_security=security)
+    asgi(CORSMiddleware(app, allow_origins=[ORIGIN], allow_methods=["GET", "POST", "DELETE"], allow_headers=["*"]))
+
+
 {
+    "mcp": mcp,
     "sse-starlette": sse_starlette,
     "fastapi": fastapi,
     "django": django,
