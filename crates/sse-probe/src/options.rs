@@ -27,7 +27,7 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Options {
-    /// The origin of the page that opens the stream, such as https://app.example.com.
+    /// The origin of the page that opens the stream, such as `https://app.example.com`.
     #[arg(long)]
     pub origin: Option<String>,
 
