@@ -12,7 +12,7 @@ use std::{
 use actix_web_sse_tests::{
     Claims, Demo, Nginx, Prometheus, Request, Settings, check_metrics, until,
 };
-use sse_probe::watch::{Config, Exporter};
+use sse_probe::exporter::{Config, Exporter};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -70,12 +70,22 @@ impl Drop for Watch {
     }
 }
 
-/// A certificate for `localhost` that is valid for so many days, where nginx and the probe look for it.
-fn certify(folder: &Path, days: u64) {
+/// An authority whose certificate the probe trusts.
+fn authority(folder: &Path) -> rcgen::Issuer<'static, rcgen::KeyPair> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
+    rcgen::Issuer::new(params, key)
+}
+
+/// A certificate for `localhost` that is valid for so many days, where nginx looks for it.
+fn certify(folder: &Path, authority: &rcgen::Issuer<'_, rcgen::KeyPair>, days: u64) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.not_after = (SystemTime::now() + Duration::from_secs(days * 86_400)).into();
-    let certificate = params.self_signed(&key).unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
     let mut both = certificate.pem();
     both.push_str(&key.serialize_pem());
     // One file, replaced at once: a handshake never sees the key of another certificate.
@@ -182,14 +192,16 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
     let token = demo.token(&Claims::of("probe"));
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    certify(path, 90);
+    let authority = authority(path);
+    certify(path, &authority, 90);
     let nginx = nginx(demo.app, path, &token);
     fs::write(path.join("token"), &token).unwrap();
     let config = |listen: &str| {
         format!(
             "listen = \"{listen}\"\ninterval = \"1s\"\n\
          [modules.app]\norigin = \"{APP}\"\ncredentials = true\nbearer_file = \"{folder}/token\"\n\
-         hosts = [\"localhost\"]\nca_file = \"{folder}/localhost.pem\"\nhold = \"3s\"\n\
+         target_origins = [\"https://localhost:{port}\"]\n\
+         tls_config = {{ ca_file = \"{folder}/ca.pem\" }}\nhold = \"3s\"\n\
          [[targets]]\nurl = \"https://localhost:{port}/events\"\nmodule = \"app\"\nname = \"public\"\n",
             folder = path.display(),
             port = nginx.address().port(),
@@ -245,8 +257,8 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
     }
     scene.provoke(
         "SSEProbeCertExpiring",
-        || certify(path, 5),
-        || certify(path, 90),
+        || certify(path, &authority, 5),
+        || certify(path, &authority, 90),
     );
     scene.wait("SSEProbeFailed", false);
     demo.kill();
