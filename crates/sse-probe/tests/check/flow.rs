@@ -5,7 +5,7 @@ use std::time::Duration;
 use sse_probe::{Expectation, FindingKind, Profile, checks::Verdict};
 
 use super::{
-    checked, found, only, stream,
+    checked, found, long_stream, only, stream,
     support::{Reply, Server, Step, bytes, good},
 };
 
@@ -39,7 +39,7 @@ async fn a_first_byte_that_waits_is_named() {
 
 #[tokio::test]
 async fn heartbeats_in_lumps_show_a_buffer() {
-    let report = stream("buffering", |r| {
+    let report = long_stream("buffering", |r| {
         r.body(vec![
             bytes("retry: 3000\n\n:\n"),
             Step::Pause(300),
@@ -66,7 +66,7 @@ async fn an_idle_stream_is_not_called_buffered() {
 
 #[tokio::test]
 async fn events_that_the_application_stamped_apart_show_a_buffer() {
-    let report = stream("buffering", |r| {
+    let report = long_stream("buffering", |r| {
         let lump = |from: u64| {
             let event = |n: u64| format!("data: {{\"at\":{}}}\n\n", 1_700_000_000_000 + n * 1000);
             let text: String = (from..from + 3).map(event).collect();
@@ -191,7 +191,7 @@ async fn an_empty_id_clears_the_last_one() {
 #[tokio::test]
 async fn bursts_of_a_buffers_size_show_a_buffer() {
     let block = || Step::Bytes(format!("data: {}\n\n", "x".repeat(4096 - 8)).into_bytes());
-    let report = stream("buffering", move |r| {
+    let report = long_stream("buffering", move |r| {
         let mut body = vec![bytes("retry: 3000\n\n")];
         for _ in 0..3 {
             body.extend([Step::Pause(220), block()]);

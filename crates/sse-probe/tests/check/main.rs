@@ -34,6 +34,24 @@ async fn only(
     checked(server.target().only(check).unwrap()).await
 }
 
+/// The change concerns the stream itself, which is held for long enough on a busy machine to show several bursts.
+async fn long_stream(
+    check: &str,
+    change: impl Fn(Reply) -> Reply + Send + Sync + 'static,
+) -> CheckReport {
+    let server = Server::start(move |request| {
+        let reply = good(request);
+        if reply.is_stream() {
+            change(reply)
+        } else {
+            reply
+        }
+    })
+    .await;
+    let target = server.target().only(check).unwrap();
+    checked(target.hold(Duration::from_secs(4))).await
+}
+
 /// The change concerns the stream itself only.
 async fn stream(
     check: &str,
