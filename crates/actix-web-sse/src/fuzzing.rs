@@ -11,15 +11,15 @@ use std::{
 };
 
 use crate::{
-    config::{ForwardedHeader, LimitsConfig, TicketConfig},
+    config::{AcceptMode, ForwardedHeader, LimitsConfig, TicketConfig},
     hub::id::Epoch,
+    origin::{OriginHeader, OriginList, OriginPattern, is_own},
     protect::{
-        accept::{AcceptMode, accepts},
+        accept::accepts,
         auth::credentials::{Places, Presented, present},
         cors::{CorsRules, PreflightRules},
         host::Hosts,
         limit::address::Proxies,
-        origin::{OriginHeader, OriginList, OriginPattern, is_own},
         ticket::{Binding, Ticket, Tickets},
     },
 };

@@ -17,11 +17,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{BackplaneStats, Shared, mailbox::Command};
+use super::{Shared, log::labels, mailbox::Command};
 use crate::{
-    encode::Unnumbered,
-    event::Event,
-    observe::{CloseReason, Relayed},
+    event::{Event, encode::Unnumbered},
+    observe::{BackplaneStats, CloseReason, Relayed},
 };
 
 /// A boxed future of a backplane's.
@@ -139,7 +138,7 @@ impl Sink {
             return;
         };
         let encoded = Unnumbered::new(&event);
-        let (labels, transient) = super::labels(event);
+        let (labels, transient) = labels(event);
         let wakes = hub
             .core()
             .deliver(topic, number, encoded, labels, transient, Instant::now());

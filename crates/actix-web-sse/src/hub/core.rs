@@ -10,14 +10,14 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    census::Census,
     id::Epoch,
     log::{Frame, Labels, Place},
-    mailbox::{Command, Letters, Mailboxes},
+    mailbox::{Command, Mail, Mailboxes},
+    open_streams::OpenStreams,
     topics::{Limits, TooManyTopics, Topic, Topics},
 };
 use crate::{
-    encode::Unnumbered,
+    event::encode::Unnumbered,
     observe::{CloseReason, Resume},
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Core {
     position: u64,
     topics: Topics,
     mailboxes: Mailboxes,
-    pub(crate) census: Census,
+    pub(crate) open_streams: OpenStreams,
 }
 
 /// A stream's place in one topic.
@@ -54,7 +54,7 @@ pub(crate) struct Attached {
     /// The number in the last event ID, if it is one of this epoch's that the logs here do not
     /// know: an engine may.
     pub(crate) elsewhere: Option<u64>,
-    /// Names the newest event of these topics, for a client that is told of a gap: with it, a
+    /// Names the newest event of these topics, for a client with a gap: with it, a
     /// second disconnect before the next event is no second gap. It is never another topic's.
     pub(crate) anchor: Option<String>,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Accepted {
 
 /// What a worker found in its mailbox.
 #[derive(Debug, Default)]
-pub(crate) struct Post {
+pub(crate) struct Batch {
     pub(crate) commands: Vec<Command>,
     /// New frames, by topic, each topic's in order.
     pub(crate) frames: Vec<(usize, Frame)>,
@@ -86,7 +86,7 @@ impl Core {
             position: 0,
             topics: Topics::new(limits),
             mailboxes: Mailboxes::default(),
-            census: Census::default(),
+            open_streams: OpenStreams::default(),
         }
     }
 
@@ -191,10 +191,10 @@ impl Core {
             (Some(_), Some(position)) => self.resume(&indexes, position),
         };
         let elsewhere = asked.filter(|_| resume != Resume::Hit);
-        let told = matches!(resume, Resume::Gap | Resume::Unknown) && !keep.last_value;
+        let is_gap = matches!(resume, Resume::Gap | Resume::Unknown) && !keep.last_value;
         let anchor = indexes
             .iter()
-            .filter(|_| told)
+            .filter(|_| is_gap)
             .filter_map(|index| self.topics.get(*index)?.log.anchor())
             .max()
             .map(|position| self.epoch.id(position));
@@ -296,11 +296,11 @@ impl Core {
         worker: u64,
         waker: &Waker,
         mut since: impl FnMut(usize) -> Option<u64>,
-    ) -> Option<Post> {
-        let Letters { topics, commands } = self.mailboxes.empty(worker, waker)?;
-        let mut post = Post {
+    ) -> Option<Batch> {
+        let Mail { topics, commands } = self.mailboxes.empty(worker, waker)?;
+        let mut batch = Batch {
             commands,
-            ..Post::default()
+            ..Batch::default()
         };
         for index in topics {
             let Some(topic) = self.topics.get_mut(index) else {
@@ -315,11 +315,11 @@ impl Core {
             if posted && let Some(from) = since(index) {
                 let window = topic.log.window();
                 let frames = window.iter_from(from).cloned();
-                post.frames.extend(frames.map(|frame| (index, frame)));
-                post.heads.push((index, window.next(), window.end()));
+                batch.frames.extend(frames.map(|frame| (index, frame)));
+                batch.heads.push((index, window.next(), window.end()));
             }
         }
-        Some(post)
+        Some(batch)
     }
 
     /// Has all streams that follow a topic ended.

@@ -7,24 +7,23 @@ use std::{
     task::Waker,
 };
 
-use super::Shared;
-use crate::watch::Ended;
+use super::{Shared, stream::Departure};
 
 /// Calls to be made when nothing is borrowed. One that is dropped instead still reports the ends
-/// that it holds.
+/// in it.
 #[must_use = "observers and wakers are not called before run()"]
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     /// Bodies to be polled.
     pub(super) wakes: Vec<Waker>,
-    ends: Vec<Ended>,
+    ends: Vec<Departure>,
     /// The set of topics may have changed.
     interest: bool,
 }
 
 impl Effects {
     /// A stream has ended.
-    pub(super) fn end(&mut self, ended: Option<Ended>) {
+    pub(super) fn end(&mut self, ended: Option<Departure>) {
         self.ends.extend(ended);
     }
 
@@ -52,7 +51,7 @@ impl Effects {
         }
         wakes.into_iter().for_each(Waker::wake);
         if interest {
-            hub.tell_interest();
+            hub.report_interest();
         }
         if let Some(panic) = panicked {
             resume_unwind(panic);

@@ -7,24 +7,25 @@
 //! doubled between them.
 
 mod backplane;
-mod backplane_stats;
 mod builder;
-mod census;
 pub(crate) mod core;
+mod drained;
 pub(crate) mod effects;
+mod filter;
 pub(crate) mod id;
 mod index;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
 mod loom;
 mod mailbox;
+mod open_streams;
 mod publication;
 mod reading;
 #[cfg(all(test, not(sse_loom)))]
 mod reentrant_tests;
 pub(crate) mod state;
 pub(crate) mod stream;
-pub(crate) mod subscription;
+mod sync;
 #[cfg(all(test, not(sse_loom)))]
 mod tests;
 mod topics;
@@ -44,19 +45,25 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServ
 use tokio::time::{Instant, timeout};
 
 pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
-pub use self::backplane_stats::{BackplaneStats, BackplaneWatch};
 pub use self::builder::HubBuilder;
+pub use self::drained::IntoHubs;
+pub use self::filter::EventHead;
 pub use self::publication::{PublishError, Published};
-pub use self::subscription::{EventHead, IntoTopics, Subscription};
-use self::{core::Core, log::Labels, mailbox::Command};
+use self::{
+    core::Core,
+    log::labels,
+    mailbox::Command,
+    sync::{Mutex, MutexGuard},
+};
+pub(crate) use self::{drained::DrainedHubs, filter::Filter};
 use crate::{
     config::{HubConfig, StreamConfig},
-    encode::Unnumbered,
-    event::Event,
-    observe::{CloseReason, Misconfiguration, Observer, Publication, RefusalReason, Reported},
-    subscriber::{Identity, Subscriber},
-    sync::{Mutex, MutexGuard},
-    topic,
+    event::{Event, encode::Unnumbered, topic},
+    identity::{Identity, UserStreams},
+    observe::{
+        BackplaneLevels, BackplaneStats, CloseReason, Misconfiguration, Observer, Publication,
+        RefusalReason, Reported,
+    },
 };
 
 type KnowsTopic = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -76,9 +83,15 @@ pub(crate) struct Shared {
 /// A stream's place in the count of its hub, from the decision to open it to its end.
 pub(crate) struct Slot(Arc<Shared>);
 
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
-        let wakes = self.0.core().census.leave();
+        let wakes = self.0.core().open_streams.leave();
         wakes.into_iter().for_each(Waker::wake);
     }
 }
@@ -93,14 +106,14 @@ impl Shared {
 
     /// Lets a stream in, unless the hub drains or its identity does not hold any more. Decided and
     /// counted under the lock: a drain either refuses a stream or waits for it, and a revocation
-    /// either refuses it or finds it ([`standing`](crate::protect::standing)).
+    /// either refuses it or finds it ([`standing`](crate::identity::Standing)).
     ///
     /// # Errors
     /// Why it is not let in.
     pub(crate) fn admit(self: &Arc<Self>, identity: &Identity) -> Result<Slot, RefusalReason> {
         let mut core = self.core();
         identity.check()?;
-        let admitted = core.census.admit();
+        let admitted = core.open_streams.admit();
         drop(core);
         match admitted {
             true => Ok(Slot(Arc::clone(self))),
@@ -113,8 +126,8 @@ impl Shared {
         self.reported.report(&*self.observer, mistake);
     }
 
-    /// Tells the backplane that topics were made or removed.
-    pub(crate) fn tell_interest(&self) {
+    /// Reports to the backplane that topics were made or removed.
+    pub(crate) fn report_interest(&self) {
         if let Some(backplane) = &self.backplane {
             backplane.interest();
         }
@@ -123,6 +136,25 @@ impl Shared {
     fn command(&self, command: &Command) {
         let wakes = self.core().command(command);
         wakes.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl UserStreams for Shared {
+    fn end_streams(&self, user: &Arc<str>) {
+        self.revoke(&Revocation::User(Arc::clone(user)));
+    }
+
+    fn end_streams_elsewhere(&self, user: &Arc<str>) {
+        if let Some(backplane) = &self.backplane {
+            backplane.revoke(Revocation::User(Arc::clone(user)));
+        }
+    }
+}
+
+impl BackplaneLevels for Shared {
+    fn backplane_stats(&self) -> Option<BackplaneStats> {
+        let backplane = self.backplane.as_ref();
+        backplane.map(|backplane| backplane.stats())
     }
 }
 
@@ -272,14 +304,6 @@ impl Hub {
         Ok(())
     }
 
-    /// The response that follows one topic or several: what was missed, then live events.
-    ///
-    /// One `Last-Event-ID` places the client in all of them: the hub numbers all its events in
-    /// one sequence.
-    pub fn subscribe(&self, topics: impl IntoTopics, subscriber: Subscriber) -> Subscription {
-        Subscription::new(self.clone(), topics.into_topics(), subscriber)
-    }
-
     /// How many streams follow a topic, on all workers of this process.
     #[must_use]
     pub fn subscribers(&self, topic: &str) -> usize {
@@ -298,14 +322,7 @@ impl Hub {
         self.revoke(Revocation::Topic(topic.into()));
     }
 
-    /// Ends a user's streams on the other nodes, as soon as the backplane has told them.
-    pub(crate) fn disconnect_elsewhere(&self, user: &str) {
-        if let Some(backplane) = &self.shared.backplane {
-            backplane.revoke(Revocation::User(user.into()));
-        }
-    }
-
-    /// Here at once, and on the other nodes as soon as the backplane has told them.
+    /// Here at once, and on the other nodes as soon as the backplane has passed it on.
     fn revoke(&self, revocation: Revocation) {
         self.shared.revoke(&revocation);
         if let Some(backplane) = &self.shared.backplane {
@@ -327,17 +344,19 @@ impl Hub {
     pub async fn drain_within(&self, window: Duration) {
         // No longer than a timer of tokio's can be.
         let window = window.min(Duration::from_secs(365 * 24 * 3600));
-        let first = self.shared.core().census.drain();
+        let first = self.shared.core().open_streams.drain();
         if first {
             self.shared.observer.draining();
         }
         let until = Instant::now() + window;
         self.shared
             .command(&Command::All(CloseReason::Drain, until));
-        let ended = poll_fn(|cx| match self.shared.core().census.is_empty(cx.waker()) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        });
+        let ended = poll_fn(
+            |cx| match self.shared.core().open_streams.is_empty(cx.waker()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            },
+        );
         // What is still open then belongs to peers that take nothing; their workers end it.
         let _ = timeout(window + Duration::from_millis(250), ended).await;
     }
@@ -345,7 +364,7 @@ impl Hub {
     /// Whether the hub drains: what a readiness check answers by.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.shared.core().census.is_draining()
+        self.shared.core().open_streams.is_draining()
     }
 
     /// Levels, read now.
@@ -353,17 +372,16 @@ impl Hub {
     pub fn stats(&self) -> HubStats {
         let core = self.shared.core();
         HubStats {
-            streams: core.census.streams(),
+            streams: core.open_streams.streams(),
             topics: core.topics(),
-            draining: core.census.is_draining(),
+            draining: core.open_streams.is_draining(),
         }
     }
 
     /// How the backplane is, now; `None` if there is none.
     #[must_use]
     pub fn backplane_stats(&self) -> Option<BackplaneStats> {
-        let backplane = self.shared.backplane.as_ref();
-        backplane.map(|backplane| backplane.stats())
+        self.shared.backplane_stats()
     }
 
     pub(crate) fn knows(&self, topic: &str) -> bool {
@@ -380,16 +398,4 @@ impl FromRequest for Hub {
             ErrorInternalServerError("no Hub in the application: add `.app_data(hub.clone())`")
         }))
     }
-}
-
-/// What filters look at, and whether the event is transient.
-pub(crate) fn labels(event: Event) -> (Option<Arc<Labels>>, bool) {
-    let Event {
-        name,
-        tag,
-        transient,
-        ..
-    } = event;
-    let labels = (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }));
-    (labels, transient)
 }

@@ -15,16 +15,16 @@ use tokio::time::Instant;
 
 use super::{
     Shared,
-    core::Post,
+    core::Batch,
     effects::Effects,
     index::IndexMap,
     log::{BURST, GRACE, Window},
     mailbox::Command,
-    stream::{Standing, Stream},
+    stream::{Lifecycle, Stream},
     view::View,
     wheel::Wheel,
 };
-use crate::{config::SlowConsumer, lane::schedule::Due, observe::CloseReason};
+use crate::{config::SlowConsumer, observe::CloseReason, stream::Due};
 
 /// How many streams are woken before they are polled. Few enough that what waking one touches is
 /// still in the processor's cache when it is polled: with thousands of streams that is a tenth of
@@ -141,11 +141,11 @@ impl State {
     ) {
         let reason = *stream.ending.get_or_insert(reason);
         self.remove(stream, hub, worker, now, effects);
-        effects.end(stream.watch.end(reason));
-        let before = std::mem::replace(&mut stream.standing, Standing::Over);
-        if let Some(connection) = &stream.connection {
-            let spent = before == Standing::GivenUp;
-            connection.over(spent, stream.config.stall, now, &mut effects.wakes);
+        effects.end(stream.depart(reason));
+        let before = std::mem::replace(&mut stream.lifecycle, Lifecycle::Over);
+        if let Some(carrier) = &stream.carrier {
+            let spent = before == Lifecycle::GivenUp;
+            carrier.over(spent, stream.config.stall, now, &mut effects.wakes);
         }
         stream.wake(now, &mut effects.wakes);
     }
@@ -168,18 +168,18 @@ impl State {
     /// Takes in new frames and commands.
     pub(crate) fn accept(
         &mut self,
-        post: Post,
+        batch: Batch,
         hub: &Shared,
         worker: u64,
         now: Instant,
         effects: &mut Effects,
     ) {
         // Commands first: nothing that was published after a revocation reaches its streams.
-        for command in post.commands {
-            self.obey(&command, hub, worker, now, effects);
+        for command in batch.commands {
+            self.apply(&command, hub, worker, now, effects);
         }
         let mut changed = Vec::new();
-        for (topic, frame) in post.frames {
+        for (topic, frame) in batch.frames {
             let Some(view) = self.views.get_mut(&topic) else {
                 continue;
             };
@@ -197,7 +197,7 @@ impl State {
                 changed.push(topic);
             }
         }
-        for (topic, next, end) in post.heads {
+        for (topic, next, end) in batch.heads {
             if let Some(view) = self.views.get_mut(&topic)
                 && view.window.next() < next
             {
@@ -263,7 +263,7 @@ impl State {
         }
     }
 
-    fn obey(
+    fn apply(
         &mut self,
         command: &Command,
         hub: &Shared,
@@ -351,7 +351,7 @@ impl State {
     ) {
         let overdue = stream.finish_by.is_some_and(|by| by <= now);
         if let Some(reason) = stream.ending.filter(|_| overdue) {
-            stream.standing = Standing::GivenUp;
+            stream.lifecycle = Lifecycle::GivenUp;
             return self.finish(stream, reason, hub, worker, now, effects);
         }
         let stalled = stream
@@ -362,7 +362,7 @@ impl State {
             return;
         }
         if stalled {
-            stream.standing = Standing::GivenUp;
+            stream.lifecycle = Lifecycle::GivenUp;
             return self.finish(stream, CloseReason::Stalled, hub, worker, now, effects);
         }
         if stream.ending.is_some() {
@@ -435,7 +435,7 @@ impl State {
         }
         for stream in ended {
             let mut stream = stream.borrow_mut();
-            stream.standing = Standing::GivenUp;
+            stream.lifecycle = Lifecycle::GivenUp;
             self.finish(
                 &mut stream,
                 CloseReason::SlowConsumer,

@@ -11,10 +11,10 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
+    EventHead, Filter,
     core::Cursor,
     index::IndexMap,
     log::{Frame, Window},
-    subscription::{EventHead, Filter},
 };
 use crate::{config::SlowConsumer, event::EventName, observe::CloseReason};
 

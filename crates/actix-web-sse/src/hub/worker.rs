@@ -137,12 +137,12 @@ impl Local {
             }
         });
         // The application's code: with the places in hand, which are given back if it panics.
-        self.hub.tell_interest();
+        self.hub.report_interest();
         placed
     }
 
-    /// Whether orders to end streams wait for this worker.
-    pub(crate) fn has_orders(&self) -> bool {
+    /// Whether commands wait for this worker.
+    pub(crate) fn has_commands(&self) -> bool {
         self.hub.core().has_commands(self.worker)
     }
 
@@ -203,7 +203,7 @@ impl Local {
             Instant::now(),
             &mut effects,
         );
-        let ended = ending.watch.end(reason);
+        let ended = ending.depart(reason);
         drop(ending);
         // Not among the effects, which would allocate for it.
         if let Some(ended) = ended {
@@ -249,7 +249,7 @@ impl Drop for Places {
             core.detach(local.worker, cursor.topic);
         }
         drop(core);
-        local.hub.tell_interest();
+        local.hub.report_interest();
     }
 }
 
@@ -278,7 +278,7 @@ enum Turn {
     /// The waker may not be in the mailbox, which takes it only when it is empty: to rest now
     /// would be to sleep through the next publication.
     Again,
-    /// Nothing is to be done before the next timer or the next post.
+    /// Nothing is to be done before the next timer or the next mail.
     Rest,
     /// The worker has had no stream for long.
     Over,
@@ -290,13 +290,13 @@ impl Driver {
         let local = &*self.local;
         let mut state = local.state.borrow_mut();
         let now = Instant::now();
-        let post = local
+        let batch = local
             .hub
             .core()
             .collect(local.worker, waker, |topic| state.since(topic));
-        let had_post = post.is_some();
-        if let Some(post) = post {
-            state.accept(post, &local.hub, local.worker, now, effects);
+        let had_batch = batch.is_some();
+        if let Some(batch) = batch {
+            state.accept(batch, &local.hub, local.worker, now, effects);
         }
         state.tick(&local.hub, local.worker, now, effects);
         state.wake_readers(now, effects);
@@ -308,7 +308,7 @@ impl Driver {
         let unneeded = state
             .empty_since
             .is_some_and(|since| now.duration_since(since) >= LINGER);
-        match had_post || effects.wakes_anybody() {
+        match had_batch || effects.wakes_anybody() {
             true => Turn::Again,
             false if unneeded => Turn::Over,
             false => Turn::Rest,

@@ -1,4 +1,4 @@
-//! What the library reports to whoever records it, and nothing more.
+//! What the library reports to observers.
 //!
 //! Two levels: an [`Observer`] hears of every request and every opened stream; for each stream it
 //! hands out a [`StreamObserver`] that hears what that one stream does, all but its writes: those a
@@ -11,21 +11,24 @@
 //! Calls are made on the worker's own thread, inside the request or the write they report: an
 //! observer must not block and must not panic.
 
+mod backplane;
+mod cors_witness;
 mod destination;
 mod misconfiguration;
-mod told;
+mod report;
 mod vocabulary;
 
 use std::{rc::Rc, sync::Arc};
 
-use crate::hub::BackplaneWatch;
-pub use crate::witness::{CorsWitness, WitnessFuture, Witnessed};
-
-pub(crate) use self::misconfiguration::Reported;
+pub(crate) use self::{
+    backplane::BackplaneLevels, cors_witness::PendingVerdict, misconfiguration::Reported,
+};
 pub use self::{
+    backplane::{BackplaneStats, BackplaneWatch},
+    cors_witness::{CorsWitness, WitnessFuture, Witnessed},
     destination::Destination,
     misconfiguration::Misconfiguration,
-    told::{ConnectionId, End, Opened, PolicyInfo, Publication, Refused, Relayed, Sent, Visitor},
+    report::{ConnectionId, End, Opened, PolicyInfo, Publication, Refused, Relayed, Sent, Visitor},
     vocabulary::{
         AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume,
         SentKind,

@@ -1,6 +1,6 @@
 //! What takes time: who the client is, and what can be decided only then.
 
-use std::{any::Any, rc::Rc};
+use std::{any::Any, rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,12 +12,11 @@ use super::{
     exchange::{Exchange, Mount},
     limit::{Permit, Place},
     panic::caught,
-    standing::Standing,
     ticket::TicketClaim,
 };
 use crate::{
+    identity::{Admission, Identity, Standing},
     observe::{AuthMethod, CorsVerdict, RefusalReason},
-    subscriber::{Admission, Identity},
 };
 
 /// What becomes of a request that had to wait for its credentials.
@@ -96,7 +95,7 @@ impl Exchange {
         let (mut identity, seen, claim) = found;
         policy.check_revoked(&identity)?;
         if identity.method != AuthMethod::None {
-            identity.standing = Some(Standing::new(policy, seen));
+            identity.standing = Some(Standing::new(Arc::clone(policy) as _, seen));
         }
         Ok((identity, claim))
     }
@@ -117,7 +116,7 @@ impl Exchange {
     ///
     /// Stores are waited for in here: what was found before is checked again after each. What waits
     /// in the handler is checked again when the stream opens, see
-    /// [`standing`](super::standing).
+    /// [`Standing`].
     async fn admit_identified(
         &self,
         request: &HttpRequest,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
 
-use super::{
-    cors::CorsRules,
+use super::cors::CorsRules;
+use crate::{
+    config::{Faults, OriginsConfig},
     origin::{OriginList, OriginPattern},
 };
-use crate::config::{Faults, OriginsConfig};
 
 /// The list, as far as it has no faults.
 pub(super) fn origin_list(

@@ -10,22 +10,20 @@ use actix_web::{HttpRequest, http::header::HeaderValue};
 
 use super::{
     Policy,
-    accept::AcceptMode,
     allow_list::{cors_rules, origin_list},
     auth::{Auth, Authenticator},
     decide::StreamMethods,
     host::Hosts,
     limit::{Limits, UserLimitStore},
     outbound::Outbound,
-    overload::Overload,
     policy::{Clock, Inner, TopicOf},
     revocation::{RevocationSink, RevocationStore, Revoked},
     ticket::{TicketStore, Tickets},
 };
 use crate::{
     config::{
-        AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig, PolicyConfig,
-        RatePerIp, TicketConfig,
+        AcceptMode, AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig,
+        Overload, PolicyConfig, RatePerIp, TicketConfig,
     },
     observe::{Observer, PolicyInfo, Reported},
 };
@@ -274,7 +272,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// Who is told of each request. Default nobody.
+    /// Who gets a report of each request. Default nobody.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Arc::new(observer);

@@ -11,17 +11,14 @@ use actix_web::{
 };
 
 use super::{
-    accept,
-    cors::Reflection,
-    fetch_metadata::FetchMetadata,
-    limit::address::forwarded_https,
-    origin::{self, OriginHeader},
+    accept, cors::Reflection, fetch_metadata::FetchMetadata, limit::address::forwarded_https,
     policy::Inner,
-    refusal::Refusal,
 };
 use crate::{
     config::{ForwardedHeader, Methods},
     observe::{CorsVerdict, OriginClass, RefusalReason},
+    origin::{self, OriginHeader},
+    respond::refusal::Refusal,
 };
 
 /// The methods of a stream route.

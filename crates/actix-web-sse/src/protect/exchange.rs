@@ -17,12 +17,11 @@ use super::{
     cors::PreflightRules,
     decide::{OriginFindings, Source, fetch_metadata, is_preflight},
     limit::Permit,
-    refusal::Refusal,
-    vary,
 };
 use crate::{
+    identity::{Admission, Identity},
     observe::{RefusalMode, RefusalReason, Refused, Visitor},
-    subscriber::{Admission, Identity},
+    respond::{overload, refusal::Refusal, vary},
 };
 
 /// The `route` of requests that no route takes: never the path that the client sent.
@@ -160,7 +159,7 @@ impl Exchange {
         let mut response = HttpResponse::NoContent().finish();
         policy
             .cors
-            .dress_preflight(rules, &self.origin.reflection, response.headers_mut());
+            .add_preflight_headers(rules, &self.origin.reflection, response.headers_mut());
         Ok(response)
     }
 
@@ -174,7 +173,9 @@ impl Exchange {
         let visitor = self.visitor(request, identity);
         let reason = refusal.reason;
         let (response, mode) = match (refusal.retry_after, &self.mount) {
-            (Some(retry), Mount::Streams) => self.policy.0.overload.refuse(request, reason, retry),
+            (Some(retry), Mount::Streams) => {
+                overload::refuse(self.policy.0.overload, request, reason, retry)
+            }
             _ => (refusal.response(), RefusalMode::Hard),
         };
         self.report(&visitor, reason, mode, response.status());
@@ -248,37 +249,37 @@ impl Exchange {
             && self.route.is_some()
     }
 
-    /// Dresses a reply on its way out.
-    pub(super) fn dress(&self, headers: &mut HeaderMap) {
+    /// Sets the headers of a reply on its way out.
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
         let policy = &self.policy.0;
-        policy.cors.dress(&self.origin.reflection, headers);
-        policy.outbound.dress(headers, self.source.secure);
+        policy.cors.add_headers(&self.origin.reflection, headers);
+        policy.outbound.add_headers(headers, self.source.secure);
     }
 
-    /// The answer to a preflight has been dressed when it was made; a refused one needs `Vary`.
-    pub(super) fn dress_answer(&self, response: &mut HttpResponse) {
+    /// The answer to a preflight has its headers since it was made; a refused one needs `Vary`.
+    pub(super) fn finish_answer(&self, response: &mut HttpResponse) {
         if self.preflight && response.status() == StatusCode::NO_CONTENT {
             return;
         }
-        self.dress(response.headers_mut());
+        self.add_headers(response.headers_mut());
         if self.preflight {
             vary::add(response.headers_mut(), vary::PREFLIGHT);
         }
     }
 
     /// Where no route took the request, the framework's empty 404 becomes one that says so.
-    pub(super) fn name_the_void<B: MessageBody>(
+    pub(super) fn explain_not_found<B: MessageBody>(
         &self,
         response: &ServiceResponse<B>,
         identity: &Identity,
     ) -> Option<HttpResponse> {
-        let void = self.route.is_none()
+        let unmatched = self.route.is_none()
             && response.status() == StatusCode::NOT_FOUND
             && matches!(
                 response.response().body().size(),
                 BodySize::None | BodySize::Sized(0)
             );
-        void.then(|| {
+        unmatched.then(|| {
             self.refuse(
                 response.request(),
                 Refusal::new(RefusalReason::NotFound),

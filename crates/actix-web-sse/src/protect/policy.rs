@@ -12,7 +12,6 @@ use actix_web::{
 };
 
 use super::{
-    accept::AcceptMode,
     auth::Auth,
     builder::PolicyBuilder,
     cors::{CorsRules, PreflightRules},
@@ -21,21 +20,19 @@ use super::{
     host::Hosts,
     limit::{Limits, UserLimitStore, address::Proxies},
     middleware::ApiPolicy,
-    origin::OriginList,
     outbound::Outbound,
-    overload::Overload,
-    refusal::Refusal,
     revocation::{RevocationStore, Revoked},
     ticket::{Binding, Tickets},
 };
 use crate::{
-    hub::{Hub, Shared},
-    mounting::Mounted,
+    config::{AcceptMode, MAX_TOPIC_BYTES, Overload},
+    event::topic,
+    identity::{Identity, UserStreams},
     observe::{
         AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Reported, Visitor,
     },
-    subscriber::Identity,
-    topic,
+    origin::OriginList,
+    respond::{mounting::Mounted, refusal::Refusal},
 };
 
 /// What may open a stream, and who may read it: middleware for stream routes.
@@ -71,7 +68,7 @@ pub(super) struct Inner {
     pub(super) revocation_memory: Duration,
     pub(super) revocation_skew: Duration,
     /// Whose streams a revocation ends.
-    pub(super) hubs: Mutex<Vec<Weak<Shared>>>,
+    pub(super) hubs: Mutex<Vec<Weak<dyn UserStreams>>>,
     pub(super) clock: Clock,
     pub(super) topic: Option<TopicOf>,
     pub(super) limits: Limits,
@@ -160,13 +157,13 @@ impl Policy {
 
     /// Takes back what a user holds, all in one call: their tickets and tokens issued up to now hold
     /// no more, remembered tokens are checked again, requests that are on their way are refused, and
-    /// the streams that this policy let in end, in whichever [`Hub`] they are. What is published
+    /// the streams that this policy let in end, in whichever [`Hub`](crate::Hub) they are. What is published
     /// after this call reaches none of them.
     ///
     /// On this node that is done when the call returns. With a [`RevocationStore`] the other nodes
     /// do the same as soon as they hear of it. Without one, a hub that has a
     /// [`Backplane`](crate::Backplane) and has had streams of this policy asks it to end the user's
-    /// streams there, but they can open new ones. [`Hub::disconnect`] before or after it is not
+    /// streams there, but they can open new ones. [`Hub::disconnect`](crate::Hub::disconnect) before or after it is not
     /// needed and does no harm.
     ///
     /// What an authenticator looks up itself, it answers for ([`Identity::issued_at`]): take it back
@@ -179,12 +176,13 @@ impl Policy {
     /// [`credentials_hold_from`](Self::credentials_hold_from).
     pub fn revoke(&self, user: &str) -> SystemTime {
         let revocation = self.0.take_back_at(user, (self.0.clock)());
+        let revoked = Arc::clone(&revocation.user);
         if let Some(store) = &self.0.revocation_store {
             store.revoke(revocation);
         } else {
             let hubs: Vec<_> = self.0.hubs().iter().filter_map(Weak::upgrade).collect();
-            for shared in hubs {
-                Hub { shared }.disconnect_elsewhere(user);
+            for hub in hubs {
+                hub.end_streams_elsewhere(&revoked);
             }
         }
         self.credentials_hold_from(user)
@@ -251,7 +249,7 @@ impl Inner {
     ) -> Result<HttpResponse, RefusalReason> {
         let tickets = self.tickets.as_ref().ok_or(RefusalReason::NotFound)?;
         // No hub has such a topic.
-        topic::check(topic, topic::MAX_BYTES).map_err(|_| RefusalReason::InvalidRequest)?;
+        topic::check(topic, MAX_TOPIC_BYTES).map_err(|_| RefusalReason::InvalidRequest)?;
         if matches!(identity.method, AuthMethod::None | AuthMethod::Ticket) {
             return Err(RefusalReason::Unauthorized);
         }

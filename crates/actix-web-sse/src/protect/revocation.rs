@@ -15,9 +15,8 @@ use tokio::time::Instant;
 
 use super::policy::Inner;
 use crate::{
-    hub::{Hub, Revocation, Shared},
+    identity::{Identity, Recheck, UserStreams},
     observe::{AuthMethod, RefusalReason},
-    subscriber::Identity,
 };
 
 /// What is remembered at most: above it, what is forgotten soonest makes room.
@@ -136,37 +135,12 @@ impl Inner {
     fn end_streams(&self, user: &Arc<str>) {
         self.auth.forget(user);
         let hubs: Vec<_> = self.hubs().iter().filter_map(Weak::upgrade).collect();
-        let streams = Revocation::User(Arc::clone(user));
-        hubs.iter().for_each(|hub| hub.revoke(&streams));
+        hubs.iter().for_each(|hub| hub.end_streams(user));
     }
 
     /// The hubs that have, or will have, streams which this policy let in.
-    pub(super) fn hubs(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+    pub(super) fn hubs(&self) -> MutexGuard<'_, Vec<Weak<dyn UserStreams>>> {
         self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A stream of this hub is about to open.
-    pub(super) fn enroll(&self, hub: &Hub) {
-        let mut hubs = self.hubs();
-        let known = |known: &Weak<Shared>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(&hub.shared));
-        if !hubs.iter().any(known) {
-            hubs.retain(|known| known.strong_count() > 0);
-            hubs.push(Arc::downgrade(&hub.shared));
-        }
-    }
-
-    /// Checks an identity again that was looked up when this was the newest revocation.
-    ///
-    /// # Errors
-    /// It has ended, or was revoked since. Who does not say when the credentials were issued is
-    /// refused too: they were looked up before the revocation, or during it.
-    pub(super) fn check_again(&self, identity: &Identity, seen: u64) -> Result<(), RefusalReason> {
-        let revoked = identity.user.as_ref();
-        let revoked = revoked.is_some_and(|user| self.revoked.since(seen, user, identity.issued));
-        if revoked || identity.is_expired() {
-            return Err(refusal(identity));
-        }
-        Ok(())
     }
 
     /// Refuses what has been revoked. Who does not say when the credentials were issued, as an
@@ -183,6 +157,28 @@ impl Inner {
             return Err(RefusalReason::AuthUnavailable);
         }
         Ok(())
+    }
+}
+
+impl Recheck for Inner {
+    /// Who does not say when the credentials were issued is refused too: they were looked up before
+    /// the revocation, or during it.
+    fn check_again(&self, identity: &Identity, seen: u64) -> Result<(), RefusalReason> {
+        let revoked = identity.user.as_ref();
+        let revoked = revoked.is_some_and(|user| self.revoked.since(seen, user, identity.issued));
+        if revoked || identity.is_expired() {
+            return Err(refusal(identity));
+        }
+        Ok(())
+    }
+
+    fn enroll(&self, hub: &Weak<dyn UserStreams>) {
+        let mut hubs = self.hubs();
+        let known = |known: &Weak<dyn UserStreams>| std::ptr::addr_eq(known.as_ptr(), hub.as_ptr());
+        if !hubs.iter().any(known) {
+            hubs.retain(|known| known.strong_count() > 0);
+            hubs.push(Weak::clone(hub));
+        }
     }
 }
 

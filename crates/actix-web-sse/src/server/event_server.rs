@@ -20,13 +20,11 @@ use actix_web::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
+    ConnectionSetup,
     serve::{Plan, Settings, plain},
     stopped,
 };
-use crate::{
-    drained::{ConnectionSetup, DrainedHubs},
-    hub::Hub,
-};
+use crate::hub::{DrainedHubs, Hub};
 
 /// As [`HttpServer`](actix_web::HttpServer), for applications with event streams: it has the
 /// settings of [`ForEventStreams`](crate::ForEventStreams), and streams can bound and close the

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{Attempt, CacheKey, Token};
-use crate::{config::CacheConfig, protect::revocation::Revoked, subscriber::Identity};
+use crate::{config::CacheConfig, identity::Identity, protect::revocation::Revoked};
 
 /// A digest of the token and of whatever else the answer depends on: neither is kept.
 pub(super) type Key = [u8; 32];

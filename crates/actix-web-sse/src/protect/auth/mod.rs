@@ -15,8 +15,8 @@ use self::{cache::Cache, credentials::Presented};
 use super::{panic::caught, revocation::Revoked};
 use crate::{
     config::AuthConfig,
+    identity::Identity,
     observe::{AuthMethod, RefusalReason},
-    subscriber::Identity,
 };
 
 /// A token as it was presented.

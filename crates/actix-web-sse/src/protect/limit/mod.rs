@@ -12,7 +12,6 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use ipnet::IpNet;
@@ -31,10 +30,6 @@ use slots::{Full, Slot, Slots};
 
 /// How many addresses are tracked where the number of streams has no limit.
 const MAX_TRACKED: usize = 1_000_000;
-
-/// How long a client that has to wait is told to, before the spread. A reply to a native
-/// `EventSource` asks for a little more, see [`Overload`](super::Overload).
-pub(crate) const RETRY: Duration = Duration::from_secs(5);
 
 /// The part of `connects_per_second` that one address may take: one in so many.
 const CONNECT_SHARE: u32 = 2;

@@ -2,10 +2,11 @@
 
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
-use super::{Permit, RETRY};
+use super::Permit;
 use crate::{
     observe::RefusalReason,
     protect::{panic::caught, policy::Inner},
+    respond::refusal::RETRY,
 };
 
 /// One stream of a user, counted on all nodes until this is dropped.

@@ -25,8 +25,8 @@ pub use self::store::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavail
 use super::limit::address::ClientKey;
 use crate::{
     config::{TicketConfig, TicketMode},
+    identity::{Identity, TopicRights},
     observe::{AuthMethod, RefusalReason},
-    subscriber::{Identity, TopicRights},
 };
 
 /// Parts the keys of tickets from whatever else is signed with the same secret.

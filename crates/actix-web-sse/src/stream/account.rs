@@ -2,31 +2,27 @@
 //!
 //! Only a drop is an honest end of a streamed body: actix drops it when the client is gone, when
 //! the connection fails, when the worker stops. Whoever knows better says so first, with
-//! [`Watch::close`]; a watch that is dropped unclosed reports that the client has gone.
+//! [`Account::close`]; an account that is dropped unclosed reports that the client has gone.
 
 use std::{fmt, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{
-    hub::Slot,
-    observe::{CloseReason, CorsVerdict, End, Meter, Resume, Sent, SentKind, StreamObserver},
-    witness::Testimony,
+use crate::observe::{
+    CloseReason, CorsVerdict, End, Meter, PendingVerdict, Resume, Sent, SentKind, StreamObserver,
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
-pub(crate) struct Watch {
+pub(crate) struct Account {
     open: Option<Open>,
-    /// Hears of bytes after the end too: the closing lines of a stream that the hub ended.
+    /// It gets bytes after the end too: the closing lines of a stream that the hub ended.
     meter: Option<Rc<dyn Meter>>,
 }
 
 struct Open {
     observer: Box<dyn StreamObserver>,
-    /// What is still to be heard of the reply's head.
-    testimony: Option<Testimony>,
-    /// Keeps the stream in the hub's count.
-    _slot: Option<Slot>,
+    /// Of a witness, which sees the reply's head when it leaves.
+    verdict: Option<PendingVerdict>,
     since: Instant,
     events: u64,
     heartbeats: u64,
@@ -36,27 +32,25 @@ struct Open {
     writes: [Duration; 3],
 }
 
-impl std::fmt::Debug for Watch {
+impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch")
+        f.debug_struct("Account")
             .field("open", &self.open.is_some())
             .finish()
     }
 }
 
-impl Watch {
+impl Account {
     pub(crate) fn new(
         observer: Box<dyn StreamObserver>,
-        testimony: Option<Testimony>,
-        slot: Option<Slot>,
+        verdict: Option<PendingVerdict>,
         since: Instant,
     ) -> Self {
         Self {
             meter: observer.meter(),
             open: Some(Open {
                 observer,
-                testimony,
-                _slot: slot,
+                verdict,
                 since,
                 events: 0,
                 heartbeats: 0,
@@ -91,7 +85,7 @@ impl Watch {
         }
     }
 
-    /// The stream missed events, and the client is told.
+    /// The stream missed events, and the client learns of it.
     pub(crate) fn lagged(&mut self, events: u64) {
         if let Some(open) = &mut self.open {
             open.observer.lagged(events);
@@ -132,7 +126,7 @@ impl Watch {
 }
 
 /// The end of a stream, to be reported: the observer is the application's and may do anything.
-#[must_use = "nobody hears of the end before report()"]
+#[must_use = "the end is not reported before report()"]
 pub(crate) struct Ended {
     /// Absent only when it has been reported.
     open: Option<Open>,
@@ -149,7 +143,7 @@ impl fmt::Debug for Ended {
 }
 
 impl Ended {
-    /// Reports it, and frees the slots.
+    /// Reports it.
     pub(crate) fn report(mut self) {
         self.report_once();
     }
@@ -158,7 +152,7 @@ impl Ended {
         let Some(mut open) = self.open.take() else {
             return;
         };
-        open.hear();
+        open.report_verdict();
         open.observer.closed(&End {
             reason: self.reason,
             duration: self.duration,
@@ -200,20 +194,20 @@ impl Open {
                 }
             }
             // The first block among them, after the head has left.
-            SentKind::Control => self.hear(),
+            SentKind::Control => self.report_verdict(),
         }
         None
     }
 
     /// The verdict on the head, once it has left.
-    fn hear(&mut self) {
-        if let Some(testimony) = self.testimony.take() {
-            self.observer.judged(testimony.verdict());
+    fn report_verdict(&mut self) {
+        if let Some(verdict) = self.verdict.take() {
+            self.observer.judged(verdict.get());
         }
     }
 }
 
-impl Drop for Watch {
+impl Drop for Account {
     fn drop(&mut self) {
         self.close(CloseReason::ClientGone);
     }

@@ -3,10 +3,6 @@
 
 use std::{collections::HashSet, error::Error, fmt, sync::Arc};
 
-/// The most bytes that [`HubConfig::max_topic_bytes`](crate::config::HubConfig::max_topic_bytes)
-/// may allow.
-pub(crate) const MAX_BYTES: usize = 1024;
-
 /// Why a name cannot be a topic's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

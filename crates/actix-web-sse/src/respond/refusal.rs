@@ -3,15 +3,22 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpResponse, HttpResponseBuilder,
+    HttpResponse,
     http::{
         StatusCode,
         header::{self, HeaderValue},
     },
 };
 
-use super::{limit::RETRY, vary};
-use crate::observe::RefusalReason;
+use super::vary;
+use crate::{
+    event::error_body::{body, head},
+    observe::RefusalReason,
+};
+
+/// After what time a client that was refused for a time may come back, before it is spread. A reply
+/// to a native `EventSource` asks for a little more, see [`overload`](super::overload).
+pub(crate) const RETRY: Duration = Duration::from_secs(5);
 
 /// A decision against a request, with what its answer needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,27 +64,6 @@ impl Refusal {
             _ => {}
         }
         response
-    }
-}
-
-/// The answer to a fault that is no refusal of a guard's, in the same form.
-pub(crate) fn json(status: StatusCode, code: &'static str, message: Option<&str>) -> HttpResponse {
-    head(status).body(body(code, message))
-}
-
-fn head(status: StatusCode) -> HttpResponseBuilder {
-    let mut response = HttpResponse::build(status);
-    response
-        .insert_header((header::CONTENT_TYPE, "application/json"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    response
-}
-
-fn body(code: &'static str, message: Option<&str>) -> String {
-    match message {
-        Some(message) => serde_json::json!({ "error": code, "message": message }).to_string(),
-        None => format!(r#"{{"error":"{code}"}}"#),
     }
 }
 

@@ -12,8 +12,7 @@ use std::{
 use actix_web::{HttpRequest, dev::ServiceRequest};
 
 use crate::{
-    drained::DrainedHubs,
-    hub::{Hub, Shared},
+    hub::{DrainedHubs, Hub, Shared},
     observe::{Misconfiguration, Observer, Reported},
 };
 
@@ -25,7 +24,7 @@ pub(crate) trait Mounted: Send + Sync {
 }
 
 thread_local! {
-    /// The policies mounted on this worker: they hear of streams that have no hub to report to.
+    /// The policies mounted on this worker: they get reports of streams that have no hub to report to.
     static POLICIES: RefCell<Vec<Weak<dyn Mounted>>> = const { RefCell::new(Vec::new()) };
 }
 

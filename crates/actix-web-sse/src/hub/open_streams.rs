@@ -3,7 +3,7 @@
 use std::task::Waker;
 
 #[derive(Debug, Default)]
-pub(crate) struct Census {
+pub(crate) struct OpenStreams {
     draining: bool,
     /// Open streams, and those that are about to open.
     streams: usize,
@@ -11,7 +11,7 @@ pub(crate) struct Census {
     awaiting_none: Vec<Waker>,
 }
 
-impl Census {
+impl OpenStreams {
     /// From here on nobody is let in; says whether this is the first call.
     pub(crate) const fn drain(&mut self) -> bool {
         !std::mem::replace(&mut self.draining, true)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::jitter::spread;
 use crate::observe::CloseReason;
 
 /// The first silence after which a heartbeat goes out. From there on the gap doubles up to the
@@ -84,17 +85,6 @@ impl Schedule {
             None => beat,
         }
     }
-}
-
-/// From 90 to 100 % of a duration, so that streams that were opened together do not beat
-/// together.
-fn spread(duration: Duration) -> Duration {
-    duration.mul_f64(0.9 + 0.1 * fastrand::f64())
-}
-
-/// From `1 - share` to `1 + share` of a duration.
-pub(crate) fn jitter(duration: Duration, share: f64) -> Duration {
-    duration.mul_f64((1.0 + share * (2.0 * fastrand::f64() - 1.0)).max(0.0))
 }
 
 #[cfg(test)]

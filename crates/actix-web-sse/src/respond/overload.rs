@@ -7,49 +7,35 @@
 
 use std::time::Duration;
 
+use super::{headers::set_stream_headers, refusal::Refusal};
+use crate::{
+    config::Overload,
+    observe::{RefusalMode, RefusalReason},
+    stream::jitter,
+};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
 };
-use serde::{Deserialize, Serialize};
 
-use super::refusal::Refusal;
-use crate::observe::{RefusalMode, RefusalReason};
-
-/// How a want of capacity is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Overload {
-    /// By who is asking: softly to a native `EventSource`, hard to everybody else.
-    #[default]
-    Auto,
-    /// Always 429 or 503.
-    Hard,
-    /// Always an event stream that holds only `retry:`.
-    Soft,
-}
-
-impl Overload {
-    /// Refuses for a time: the answer, and how it was given.
-    pub(crate) fn refuse(
-        self,
-        request: &HttpRequest,
-        reason: RefusalReason,
-        retry: Duration,
-    ) -> (HttpResponse, RefusalMode) {
-        let soft = match self {
-            Self::Auto => is_native_event_source(request),
-            Self::Hard => false,
-            Self::Soft => true,
-        };
-        if soft {
-            (come_back_later(retry), RefusalMode::Soft)
-        } else {
-            let mut refusal = Refusal::new(reason);
-            refusal.retry_after = Some(spread(retry));
-            (refusal.response(), RefusalMode::Hard)
-        }
+/// Refuses for a time: the answer, and how it was given.
+pub(crate) fn refuse(
+    overload: Overload,
+    request: &HttpRequest,
+    reason: RefusalReason,
+    retry: Duration,
+) -> (HttpResponse, RefusalMode) {
+    let soft = match overload {
+        Overload::Auto => is_native_event_source(request),
+        Overload::Hard => false,
+        Overload::Soft => true,
+    };
+    if soft {
+        (come_back_later(retry), RefusalMode::Soft)
+    } else {
+        let mut refusal = Refusal::new(reason);
+        refusal.retry_after = Some(spread(retry));
+        (refusal.response(), RefusalMode::Hard)
     }
 }
 
@@ -80,13 +66,13 @@ fn is_native_event_source(request: &HttpRequest) -> bool {
 fn come_back_later(retry: Duration) -> HttpResponse {
     let millis = spread(retry.max(Duration::from_millis(6250))).as_millis();
     let mut response = HttpResponse::Ok().body(format!("retry: {millis}\n\n"));
-    crate::headers::set_stream_headers(response.headers_mut());
+    set_stream_headers(response.headers_mut());
     response
 }
 
 /// Up to a fifth more or less.
 fn spread(duration: Duration) -> Duration {
-    duration.mul_f64(0.8 + 0.4 * fastrand::f64())
+    jitter(duration, 0.2)
 }
 
 #[cfg(test)]
@@ -104,9 +90,13 @@ mod tests {
 
     fn mode(overload: Overload, request: TestRequest) -> RefusalMode {
         let request = request.to_http_request();
-        overload
-            .refuse(&request, RefusalReason::IpLimit, Duration::from_secs(5))
-            .1
+        refuse(
+            overload,
+            &request,
+            RefusalReason::IpLimit,
+            Duration::from_secs(5),
+        )
+        .1
     }
 
     #[test]
@@ -134,8 +124,12 @@ mod tests {
         let request = event_source().to_http_request();
         let mut seen = std::collections::HashSet::new();
         for _ in 0..50 {
-            let (response, _) =
-                Overload::Auto.refuse(&request, RefusalReason::IpLimit, Duration::from_secs(1));
+            let (response, _) = refuse(
+                Overload::Auto,
+                &request,
+                RefusalReason::IpLimit,
+                Duration::from_secs(1),
+            );
             assert_eq!(response.status(), 200);
             let body = response.into_body().try_into_bytes().unwrap();
             let text = std::str::from_utf8(&body).unwrap();

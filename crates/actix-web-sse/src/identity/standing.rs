@@ -8,20 +8,44 @@
 //! 2. The hub that the stream is to belong to is made known to the policy.
 //! 3. Under the hub's lock, and with no wait until the stream belongs to its worker, the identity is
 //!    checked: it has not ended, and no revocation with a higher number concerns it.
-//! 4. A revocation is noted first; then all known hubs are told, under their lock, to end the
-//!    user's streams. A worker takes such an order only after the stream belongs to it.
+//! 4. A revocation is noted first; then the command to end the user's streams goes to all known
+//!    hubs, under their lock. A worker reads it only after the stream belongs to it.
 //!
-//! So either the check finds the revocation, or the order finds the stream.
+//! So either the check finds the revocation, or the command finds the stream.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
-use super::policy::Inner;
-use crate::{hub::Hub, observe::RefusalReason, subscriber::Identity};
+use super::Identity;
+use crate::observe::RefusalReason;
+
+/// A policy, as far as it checks identities again.
+pub(crate) trait Recheck: Send + Sync {
+    /// Checks an identity that was looked up when `seen` was the newest revocation.
+    ///
+    /// # Errors
+    /// It has ended, or was revoked since.
+    fn check_again(&self, identity: &Identity, seen: u64) -> Result<(), RefusalReason>;
+
+    /// From now on a revocation ends the user's streams of this hub.
+    fn enroll(&self, hub: &Weak<dyn UserStreams>);
+}
+
+/// A hub, as far as it ends the streams of a user.
+pub(crate) trait UserStreams: Send + Sync {
+    /// Ends them on this node.
+    fn end_streams(&self, user: &Arc<str>);
+
+    /// Ends them on the other nodes, as soon as these know of it.
+    fn end_streams_elsewhere(&self, user: &Arc<str>);
+}
 
 /// Who let an identity in, and what had been revoked by then.
 #[derive(Clone)]
 pub(crate) struct Standing {
-    policy: Arc<Inner>,
+    policy: Arc<dyn Recheck>,
     /// The number of the newest revocation when the identity was looked up.
     seen: u64,
     /// Who it was for a policy around this one, which may take that back as well.
@@ -29,9 +53,9 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    pub(super) fn new(policy: &Arc<Inner>, seen: u64) -> Self {
+    pub(crate) const fn new(policy: Arc<dyn Recheck>, seen: u64) -> Self {
         Self {
-            policy: Arc::clone(policy),
+            policy,
             seen,
             outer: None,
         }
@@ -55,7 +79,7 @@ impl Standing {
     }
 
     /// From now on a revocation ends the user's streams of this hub.
-    pub(crate) fn enroll(&self, hub: &Hub) {
+    pub(crate) fn enroll(&self, hub: &Weak<dyn UserStreams>) {
         self.policy.enroll(hub);
         let outer = self.outer.as_ref();
         if let Some(standing) = outer.and_then(|outer| outer.standing.as_ref()) {

@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     rc::Rc,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -17,32 +17,26 @@ use actix_web::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::{Subscriber, headers::set_stream_headers, mounting, overload, refusal::Refusal};
 use crate::{
     config::StreamConfig,
-    encode,
-    event::Retry,
-    headers::set_stream_headers,
+    event::{Retry, encode},
     hub::{
-        Hub, Shared, Slot,
+        Filter, Hub, Shared, Slot,
         stream::Stream,
-        subscription::Filter,
         worker::{Local, Places},
     },
+    identity::UserStreams,
     lane::{
+        Backlog,
         body::{EventBody, EventSource},
         connection::{Connection, declared},
-        missed::Missed,
-        schedule::jitter,
     },
-    mounting,
     observe::{
-        CloseReason, ConnectionId, CorsVerdict, Misconfiguration, Opened, RefusalMode,
-        RefusalReason, Refused, Resume,
+        CloseReason, ConnectionId, CorsVerdict, Misconfiguration, Opened, PendingVerdict,
+        RefusalMode, RefusalReason, Refused, Resume,
     },
-    protect::refusal::Refusal,
-    subscriber::Subscriber,
-    watch::Watch,
-    witness::Testimony,
+    stream::{Account, Carrier, jitter},
 };
 
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
@@ -52,8 +46,8 @@ pub(crate) enum Source {
     Topics {
         places: Places,
         filter: Option<Filter>,
-        missed: Option<Missed>,
-        /// The ID of the topics' newest event, for a client that is told of a gap.
+        backlog: Option<Backlog>,
+        /// The ID of the topics' newest event, for a client with a gap.
         anchor: Option<String>,
     },
     /// The application's own; `true`: it has an end of its own, and a drain waits for it.
@@ -88,7 +82,9 @@ impl<'a> Opening<'a> {
         };
         let subscriber = subscriber.known_to(request);
         if let Some(standing) = &subscriber.admission.identity.standing {
-            standing.enroll(hub);
+            let streams: Weak<Shared> = Arc::downgrade(&hub.shared);
+            let streams: Weak<dyn UserStreams> = streams;
+            standing.enroll(&streams);
         }
         let mut opening = Self {
             request,
@@ -148,7 +144,7 @@ impl<'a> Opening<'a> {
     /// A refusal for a time, answered by who is asking.
     pub(crate) fn overloaded(self, reason: RefusalReason) -> HttpResponse {
         let overload = self.subscriber.admission.overload;
-        let (response, mode) = overload.refuse(self.request, reason, self.config.retry);
+        let (response, mode) = overload::refuse(overload, self.request, reason, self.config.retry);
         self.report(reason, mode, response.status().as_u16());
         response
     }
@@ -170,20 +166,21 @@ impl<'a> Opening<'a> {
             resume,
         });
         let cors = self.subscriber.admission.cors;
-        let testimony = match cors {
+        let verdict = match cors {
             // No CORS check is made: whatever headers leave, they say nothing.
             CorsVerdict::SameOrigin | CorsVerdict::NoOrigin => None,
-            _ => Testimony::of(self.request, cors),
+            _ => PendingVerdict::of(self.request, cors),
         };
         let permit = self.subscriber.admission.permit.clone();
         let identity = &self.subscriber.admission.identity;
-        let is_known = testimony.is_none();
-        let mut watch = Watch::new(observer, testimony, self.slot.take(), self.since);
+        let is_known = verdict.is_none();
+        let mut account = Account::new(observer, verdict, self.since);
         if is_known {
-            watch.judged(cors);
+            account.judged(cors);
         }
         let mut stream = Stream::new(
-            watch,
+            account,
+            self.slot.take(),
             Arc::clone(&self.config),
             identity.user.clone(),
             self.since,
@@ -198,12 +195,12 @@ impl<'a> Opening<'a> {
             stream.schedule.end_by(deadline, CloseReason::Expired);
         }
         let mut ends = Vec::new();
-        let (mut missed, mut newest) = (None, None);
+        let (mut backlog, mut newest) = (None, None);
         let events = match source {
             Source::Topics {
                 places,
                 filter,
-                missed: behind,
+                backlog: behind,
                 anchor,
             } => {
                 let (cursors, bytes) = places.take();
@@ -212,7 +209,7 @@ impl<'a> Opening<'a> {
                 if behind.is_some() {
                     stream.wait();
                 }
-                missed = behind;
+                backlog = behind;
                 newest = anchor;
                 None
             }
@@ -221,15 +218,18 @@ impl<'a> Opening<'a> {
                 Some(events)
             }
         };
-        stream.connection = Connection::of(self.request);
-        if let Some(connection) = &stream.connection {
+        let connection = Connection::of(self.request);
+        if let Some(connection) = &connection {
             connection.arm(declared(self.request.headers()));
+            let carrier: Rc<dyn Carrier> = Rc::clone(connection) as _;
+            stream.carrier = Some(carrier);
         }
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
         let first = self.first_block(resume, newest.as_deref());
-        let mut body =
-            EventBody::new(Rc::clone(&self.local), stream, events, missed, first).holding(permit);
+        let mut body = EventBody::new(Rc::clone(&self.local), stream, events, backlog, first)
+            .on(connection)
+            .with_permit(permit);
         if self.request.version() < Version::HTTP_2 {
             body = body.over_http1();
         }

@@ -3,24 +3,28 @@
 use std::task::{Context, Poll};
 
 use crate::{
-    encode::Unnumbered,
+    event::encode::Unnumbered,
     hub::{
-        BackplaneError, BackplaneFuture, History, log::Frame, state::State, stream::Stream,
-        view::Read, worker::Local,
+        BackplaneError, BackplaneFuture, History,
+        log::{Frame, labels},
+        state::State,
+        stream::Stream,
+        view::Read,
+        worker::Local,
     },
     observe::{CloseReason, Resume},
 };
 use tokio::time::Instant;
 
 /// A question to a backplane that is under way.
-pub(crate) struct Missed {
+pub(crate) struct Backlog {
     after: u64,
     history: BackplaneFuture<History>,
-    /// The answer, while orders to end streams wait that were given before it came.
+    /// The answer, while commands wait that were given before it came.
     answer: Option<Result<History, BackplaneError>>,
 }
 
-impl Missed {
+impl Backlog {
     pub(crate) const fn new(after: u64, history: BackplaneFuture<History>) -> Self {
         Self {
             after,
@@ -44,8 +48,8 @@ impl Missed {
                 Poll::Pending => return Poll::Pending,
             },
         };
-        if local.has_orders() {
-            // The answer may hold what was published after a revocation: the worker obeys first,
+        if local.has_commands() {
+            // The answer may hold what was published after a revocation: the worker does what they say first,
             // and this stream may be gone then.
             self.answer = Some(answer);
             cx.waker().wake_by_ref();
@@ -57,7 +61,7 @@ impl Missed {
         };
         if !history.complete {
             local.caught_up(stream, None);
-            stream.watch.resumed(Resume::Gap);
+            stream.account.resumed(Resume::Gap);
             return Poll::Ready((Resume::Gap, Read::Pending));
         }
         let last = history
@@ -65,12 +69,12 @@ impl Missed {
             .last()
             .map_or(self.after, |(_, number, _)| *number);
         local.caught_up(stream, Some(last));
-        stream.watch.resumed(Resume::Hit);
+        stream.account.resumed(Resume::Hit);
         // Once for all of them: workers and publishers share the lock.
         let epoch = local.hub().core().epoch().clone();
         let frames = history.events.into_iter().map(|(_, number, event)| {
             let bytes = Unnumbered::new(&event).number(&epoch.id(number));
-            let (labels, _) = crate::hub::labels(event);
+            let (labels, _) = labels(event);
             Frame {
                 position: number,
                 ordinal: 0,

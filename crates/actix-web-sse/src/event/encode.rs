@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::{event::Event, observe::Resume};
+use super::Event;
+use crate::observe::Resume;
 
 /// A comment line, and nothing else: a blank line after it would make phantom empty messages in
 /// clients that act on every blank line (httpx-sse, fetch-event-source), and an ID would move the
@@ -15,7 +16,7 @@ pub(crate) fn first_block(retry_millis: u32) -> Bytes {
     Bytes::from(format!(":\nretry: {retry_millis}\n"))
 }
 
-/// The word about what could not be replayed, with the ID of the topic's own newest event if it
+/// The event that says what could not be replayed, with the ID of the topic's own newest event if it
 /// has one. The ID that was asked for is not in it: it may be another tenant's.
 pub(crate) fn reset(why: Resume, newest: Option<&str>) -> Bytes {
     let id = newest.map(|id| format!("id: {id}\n")).unwrap_or_default();

@@ -18,7 +18,7 @@ use actix_web::{
     },
 };
 
-use crate::observe::CorsVerdict;
+use super::CorsVerdict;
 
 /// A middleware that looks at the CORS headers of each stream as they leave, so that observers hear
 /// what the browser will decide and not what the handler could see.
@@ -114,8 +114,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let reply = some!(self.project().reply.poll(cx));
         if let Ok(reply) = &reply {
-            let pending = reply.request().extensions().get::<Testimony>().cloned();
-            if let Some(Testimony(verdict)) = pending {
+            let pending = reply
+                .request()
+                .extensions()
+                .get::<PendingVerdict>()
+                .cloned();
+            if let Some(PendingVerdict(verdict)) = pending {
                 verdict.set(judge(reply.request(), reply.headers()));
             }
         }
@@ -129,9 +133,9 @@ struct Present;
 /// What a witness has to say of a stream. A stream's first bytes are asked for after its head has
 /// gone through every middleware, so by then it has said it. All streams of a request share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Testimony(Rc<Cell<CorsVerdict>>);
+pub(crate) struct PendingVerdict(Rc<Cell<CorsVerdict>>);
 
-impl Testimony {
+impl PendingVerdict {
     /// Of the witness around this request, if there is one; until it speaks, what is presumed.
     pub(crate) fn of(request: &HttpRequest, presumed: CorsVerdict) -> Option<Self> {
         let mut extensions = request.extensions_mut();
@@ -139,12 +143,12 @@ impl Testimony {
         if let Some(known) = extensions.get::<Self>() {
             return Some(known.clone());
         }
-        let testimony = Self(Rc::new(Cell::new(presumed)));
-        extensions.insert(testimony.clone());
-        Some(testimony)
+        let pending = Self(Rc::new(Cell::new(presumed)));
+        extensions.insert(pending.clone());
+        Some(pending)
     }
 
-    pub(crate) fn verdict(&self) -> CorsVerdict {
+    pub(crate) fn get(&self) -> CorsVerdict {
         self.0.get()
     }
 }

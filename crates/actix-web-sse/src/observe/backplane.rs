@@ -1,12 +1,6 @@
 //! How a backplane is: read by a scrape, a readiness check or a person.
 
-use std::{
-    fmt,
-    sync::{Arc, Weak},
-    time::Duration,
-};
-
-use super::Shared;
+use std::{fmt, sync::Weak, time::Duration};
 
 /// How a backplane is, read when asked for. Counts begin with the process.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,25 +38,28 @@ pub struct BackplaneStats {
     pub last_error: Option<String>,
 }
 
+/// What has a backplane: a hub.
+pub(crate) trait BackplaneLevels: Send + Sync {
+    /// How the backplane is now; `None` without one.
+    fn backplane_stats(&self) -> Option<BackplaneStats>;
+}
+
 /// Asks a hub's backplane how it is, for as long as there is the hub. What an observer is given
 /// when a hub with a backplane is built, for its scrapes.
 #[derive(Clone)]
 pub struct BackplaneWatch {
-    hub: Weak<Shared>,
+    hub: Weak<dyn BackplaneLevels>,
 }
 
 impl BackplaneWatch {
-    pub(super) fn new(hub: &Arc<Shared>) -> Self {
-        Self {
-            hub: Arc::downgrade(hub),
-        }
+    pub(crate) const fn new(hub: Weak<dyn BackplaneLevels>) -> Self {
+        Self { hub }
     }
 
     /// How the backplane is now; `None` when its hub is gone.
     #[must_use]
     pub fn stats(&self) -> Option<BackplaneStats> {
-        let hub = self.hub.upgrade()?;
-        hub.backplane.as_ref().map(|backplane| backplane.stats())
+        self.hub.upgrade()?.backplane_stats()
     }
 }
 

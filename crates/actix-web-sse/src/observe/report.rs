@@ -1,4 +1,4 @@
-//! What observers are told.
+//! What is reported.
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 

@@ -1,14 +1,11 @@
 //! Which hubs a server drains, and the mark of it that each of its connections carries.
 
-use std::{any::Any, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use actix_web::{HttpRequest, dev::Extensions};
+use actix_web::HttpRequest;
 
-use crate::{
-    config::StreamConfig,
-    hub::{Hub, Shared},
-    server::tune_socket,
-};
+use super::{Hub, Shared};
+use crate::config::StreamConfig;
 
 /// One hub or several: `&hub`, `[&a, &b]`, a slice or a `Vec` of hubs.
 ///
@@ -105,53 +102,6 @@ impl DrainedHubs {
     pub(crate) async fn drain_within(&self, window: Duration) {
         let drains = self.0.iter().map(|hub| hub.drain_within(window));
         futures_util::future::join_all(drains).await;
-    }
-}
-
-/// What a server with event streams does to each new connection: for an `on_connect` of your own,
-/// which replaces that of
-/// [`for_event_streams`](crate::ForEventStreams::for_event_streams).
-///
-/// ```no_run
-/// # use actix_web::{App, HttpServer};
-/// use actix_web_sse::{ConnectionSetup, ForEventStreams, Hub};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let hub = Hub::builder().build()?;
-/// let setup = ConnectionSetup::new(&hub);
-/// let server = HttpServer::new(App::new)
-///     .for_event_streams(&hub)
-///     .on_connect(move |io, extensions| {
-///         setup.apply(io, extensions);
-///         // and your own
-///     });
-/// # drop(server);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-pub struct ConnectionSetup {
-    hubs: DrainedHubs,
-    stall: Duration,
-}
-
-impl ConnectionSetup {
-    /// For a server that drains these hubs when it stops.
-    pub fn new(hubs: impl IntoHubs) -> Self {
-        Self::of(DrainedHubs::new(hubs))
-    }
-
-    pub(crate) fn of(hubs: DrainedHubs) -> Self {
-        let stall = hubs.stall();
-        Self { hubs, stall }
-    }
-
-    /// Sets the socket's options ([`tune_socket`]) and leaves a mark that says which hubs the
-    /// server drains. A stream that opens on a connection without the mark is reported as
-    /// [`Misconfiguration`](crate::observe::Misconfiguration).
-    pub fn apply(&self, io: &dyn Any, extensions: &mut Extensions) {
-        tune_socket(io, self.stall);
-        extensions.insert(self.hubs.clone());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server settings that event streams need: in one call for `HttpServer`, and a server of
 //! their own.
 
+mod connection_setup;
 mod event_server;
 mod requests;
 mod serve;
@@ -16,9 +17,9 @@ use actix_web::{
 };
 use socket2::SockRef;
 
-pub use self::event_server::EventServer;
+pub use self::{connection_setup::ConnectionSetup, event_server::EventServer};
 use crate::{
-    drained::{ConnectionSetup, DrainedHubs, IntoHubs},
+    hub::{DrainedHubs, IntoHubs},
     lane::socket::tcp,
 };
 
@@ -74,7 +75,7 @@ where
     }
 }
 
-/// Ready when the server is to stop: the process was told to, and the hubs are drained.
+/// Ready when the server is to stop: the process got a signal, and the hubs are drained.
 async fn stopped(hubs: DrainedHubs) {
     tokio::select! {
         () = terminated() => {

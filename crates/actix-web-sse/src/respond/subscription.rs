@@ -5,27 +5,17 @@ use std::{fmt, sync::Arc};
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
 use tokio::time::Instant;
 
-use super::Hub;
-use crate::{
-    lane::missed::Missed,
-    observe::{RefusalReason, Resume},
-    protect::refusal::Refusal,
-    respond::{Opening, Source},
-    subscriber::Subscriber,
-    topic::followable,
+use super::{
+    Subscriber,
+    opening::{Opening, Source},
+    refusal::Refusal,
 };
-
-/// What a filter sees of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EventHead<'a> {
-    /// The event type, if it has one.
-    pub name: Option<&'a str>,
-    /// The publisher's tag, if it has one.
-    pub tag: Option<&'a str>,
-}
-
-pub(crate) type Filter = Box<dyn Fn(&EventHead<'_>) -> bool>;
+use crate::{
+    event::topic::followable,
+    hub::{EventHead, Filter, Hub},
+    lane::Backlog,
+    observe::{RefusalReason, Resume},
+};
 
 /// One topic or several: `"prices"`, `["prices", "news"]`, a `Vec<String>`.
 pub trait IntoTopics {
@@ -62,6 +52,21 @@ impl<T: Into<Arc<str>>> IntoTopics for Vec<T> {
     }
 }
 
+impl Hub {
+    /// The response that follows one topic or several: what was missed, then live events.
+    ///
+    /// One `Last-Event-ID` places the client in all of them: the hub numbers all its events in
+    /// one sequence.
+    pub fn subscribe(&self, topics: impl IntoTopics, subscriber: Subscriber) -> Subscription {
+        Subscription {
+            hub: self.clone(),
+            topics: topics.into_topics(),
+            subscriber,
+            filter: None,
+        }
+    }
+}
+
 /// An event stream of a hub's topics: the responder that [`Hub::subscribe`] returns.
 ///
 /// It subscribes when actix turns it into a response. Refused are: more topics than a stream may
@@ -70,7 +75,7 @@ impl<T: Into<Arc<str>>> IntoTopics for Vec<T> {
 /// [`max_topic_bytes`](crate::config::HubConfig::max_topic_bytes)); a topic that the identity may
 /// not read or that the hub does not know (403 `insufficient_scope` for both, so that nobody
 /// learns which topics exist), any topic while the hub drains, and new topics when there are as
-/// many as there may be (both 503, or softly: [`Overload`](crate::protect::overload::Overload)), and
+/// many as there may be (both 503, or softly: [`Overload`](crate::config::Overload)), and
 /// credentials that have ended or were revoked while the handler waited for something (401). A
 /// `HEAD` is refused as its `GET` would be, and subscribes to nothing.
 #[must_use = "a subscription does nothing until it is returned from a handler"]
@@ -91,15 +96,6 @@ impl fmt::Debug for Subscription {
 }
 
 impl Subscription {
-    pub(super) fn new(hub: Hub, topics: Vec<Arc<str>>, subscriber: Subscriber) -> Self {
-        Self {
-            hub,
-            topics,
-            subscriber,
-            filter: None,
-        }
-    }
-
     /// Passes on only the events for which this returns true; on replay too. It sees the event's
     /// name and [tag](crate::Event::tag) and runs on the worker for each event: keep it cheap. If
     /// it panics, this stream ends with the reason `error`, and no other.
@@ -149,19 +145,19 @@ impl Responder for Subscription {
             return opening.overloaded(RefusalReason::Capacity);
         };
         let backplane = self.hub.shared.backplane.as_ref();
-        let history = backplane
+        let backlog = backplane
             .zip(placed.elsewhere)
-            .map(|(backplane, after)| Missed::new(after, backplane.history(topics, after)));
+            .map(|(backplane, after)| Backlog::new(after, backplane.history(topics, after)));
         let resume = match last_event_id {
             Some(_) if !resumable => Resume::Gap,
-            Some(_) if history.is_some() => Resume::Fresh,
+            Some(_) if backlog.is_some() => Resume::Fresh,
             _ => placed.resume,
         };
         opening.start(
             Source::Topics {
                 places: placed.places,
                 filter: self.filter,
-                missed: history,
+                backlog,
                 anchor: placed.anchor,
             },
             resume,

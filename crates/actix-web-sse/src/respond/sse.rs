@@ -6,15 +6,16 @@ use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
+use super::{
+    Subscriber, mounting,
+    opening::{Opening, Source},
+};
 use crate::{
     config::{ConfigError, StreamConfig},
     event::Event,
     hub::Hub,
     lane::body::EventSource,
-    mounting,
     observe::Resume,
-    respond::{Opening, Source},
-    subscriber::Subscriber,
 };
 
 /// What a stream may yield to become an event stream: an [`Event`], or a `Result` of one.

@@ -14,11 +14,10 @@ use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
 use futures_core::Stream;
 use serde::Serialize;
 
+use super::{Sse, Subscriber};
 use crate::{
     config::{ConfigError, StreamConfig},
     event::{Event, EventError, EventName},
-    sse::Sse,
-    subscriber::Subscriber,
 };
 
 /// What the client is told when an answer fails half-way: the data of the `error` event is
@@ -255,7 +254,7 @@ mod tests {
             .await;
         let bytes = events
             .iter()
-            .flat_map(crate::encode::encode)
+            .flat_map(crate::event::encode::encode)
             .collect::<Vec<_>>();
         String::from_utf8(bytes).unwrap()
     }
