@@ -1,8 +1,5 @@
-//! What all threads share, under one lock: topics with their logs, and a mailbox per worker.
-//!
-//! One lock for the whole hub, because an ID must place a subscriber of several topics exactly:
-//! positions are handed out and delivered in one order. It is held for a few hundred nanoseconds
-//! at a publication, and once per batch by each worker.
+//! What all threads share, under one lock: topics with their logs, and a mailbox per worker (rules 1,
+//! 4 and 7 of the [hub](super)).
 
 use std::{sync::Arc, task::Waker};
 
@@ -13,6 +10,7 @@ use super::{
     id::Epoch,
     log::{Frame, Labels, Place},
     mailbox::{Command, Mail, Mailboxes},
+    merge::{Next, merge},
     open_streams::OpenStreams,
     topics::{Limits, TooManyTopics, Topic, Topics},
 };
@@ -251,32 +249,16 @@ impl Core {
     /// The next frames of a stream that catches up, in the order of their positions, up to about
     /// this many bytes. `None`: the log has dropped some of them meanwhile.
     pub(crate) fn replay(&self, cursors: &mut [Cursor], max_bytes: usize) -> Option<Vec<Frame>> {
-        let mut frames = Vec::new();
-        let mut bytes = 0;
-        while bytes < max_bytes {
-            let mut oldest: Option<(&Frame, &mut Cursor)> = None;
-            for cursor in cursors.iter_mut().filter(|c| c.next < c.live_from) {
-                let frame = self
-                    .topics
-                    .get(cursor.topic)?
-                    .log
-                    .window()
-                    .get(cursor.next)?;
-                if oldest
-                    .as_ref()
-                    .is_none_or(|(known, _)| frame.position < known.position)
-                {
-                    oldest = Some((frame, cursor));
-                }
+        let next = |cursor: &Cursor| {
+            if cursor.next >= cursor.live_from {
+                return Next::Nothing;
             }
-            let Some((frame, cursor)) = oldest else { break };
-            cursor.next += 1;
-            if frame.replayable {
-                bytes += frame.bytes.len();
-                frames.push(frame.clone());
-            }
-        }
-        Some(frames)
+            let topic = self.topics.get(cursor.topic);
+            topic
+                .and_then(|topic| topic.log.window().get(cursor.next))
+                .map_or(Next::Lost, Next::Frame)
+        };
+        merge(cursors, max_bytes, next, |frame| frame.replayable)
     }
 
     pub(crate) fn add_worker(&mut self) -> u64 {

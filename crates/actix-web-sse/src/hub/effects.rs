@@ -1,6 +1,5 @@
-//! What a worker's decisions have others do: observers, wakers, the backplane. It is collected while
-//! the worker's state is borrowed and done afterwards, for whoever is called may call back: drop
-//! another stream, open one, publish.
+//! What is to be called after a worker's decisions: observers, wakers, the backplane (rule 3 of the
+//! [hub](super)).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},

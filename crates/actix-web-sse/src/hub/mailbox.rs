@@ -1,7 +1,5 @@
-//! What publishers leave for each worker. Plain data under the core's lock.
-//!
-//! A publisher that finds a worker already signalled leaves it alone; a worker that finds nothing
-//! leaves its waker. So a publication costs one wake per worker at most, and no wake can be lost.
+//! What publishers leave for each worker: plain data under the core's lock (rules 4 and 5 of the
+//! [hub](super)).
 
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 

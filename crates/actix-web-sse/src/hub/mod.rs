@@ -1,26 +1,92 @@
 //! Topics to publish to and to subscribe from.
 //!
-//! A topic is one log; every subscriber is a cursor in it. Publishing encodes the event once,
-//! appends it, and wakes each worker that has subscribers at most once: the cost does not grow
-//! with the number of streams. A subscriber that comes back with a `Last-Event-ID` is a cursor
-//! that starts in the past; replay and live events are the same log, so that nothing is lost or
-//! doubled between them.
+//! A topic is one log; every subscriber is a cursor in it. Publishing encodes the event once, appends
+//! it, and wakes each worker that has subscribers at most once: the cost does not grow with the
+//! number of streams.
+//!
+//! ```text
+//!  publish ──► Core (one lock): topic ─► log      mailbox ──► Driver ─► State (one a thread): view
+//!                                  └► followers ─►  │  waker             └► stream: cursor, body
+//! ```
+//!
+//! # Locks
+//!
+//! 1. [`Core`] is what all threads share: the topics with their logs, a mailbox per worker, the count
+//!    of open streams. It has one lock for the whole hub, because an event ID places a subscriber of
+//!    several topics: positions are handed out and delivered in one order. A publication takes it for
+//!    a few hundred nanoseconds, a worker once per batch, a subscription once.
+//! 2. [`State`](state::State) is one worker's: its streams, and a view of each topic that they follow.
+//!    It is a `RefCell` of that thread. A worker may take the core's lock while its state is borrowed,
+//!    never the other way round.
+//! 3. No code of the application runs under either. Events are encoded and filters run outside; wakers,
+//!    observers and the backplane are collected in [`Effects`](effects::Effects) and called when
+//!    nothing is borrowed. They may call back: publish, open a stream, drop one.
+//!
+//! # Publication
+//!
+//! 4. Under the lock the event gets the next position, which is the number in its ID, and is appended to
+//!    the log of its topic. The topic goes into the mailbox of each worker with followers, unless it is
+//!    there already. The first mail since the worker looked signals the mailbox and takes its waker;
+//!    whoever holds the lock wakes it after the release.
+//! 5. A worker looks into its mailbox and, if there is no mail, leaves its waker there, in one critical
+//!    section. It rests only after a look that found nothing. So a publication either finds the waker,
+//!    or its mail is found by the look to come: no wake-up is lost, and there is at most one for each
+//!    worker and publication.
+//! 6. A worker takes commands before frames, moves the new frames into its views, and wakes the streams
+//!    that lack some, a few at a time. Those that keep pace share the bytes of one chunk.
+//!
+//! # Replay
+//!
+//! 7. A subscription registers its worker with the topics and reads where to start in one critical
+//!    section. Its cursor has two marks: `next`, by the `Last-Event-ID`, and `live_from`, the end of the
+//!    log at that moment. Frames before `live_from` are read from the log, under the lock, a piece at a
+//!    time; frames from there on reach the worker's view, since the worker is registered. The two parts
+//!    meet at `live_from`: nothing is lost or doubled between them.
+//! 8. Several topics are merged by position ([`merge`]), from the log as from the views. An ID that none
+//!    of the topics has, or after which one of them lacks something, is a gap: the stream starts with
+//!    live events, and the client learns of it (`event: reset`).
+//!
+//! # Slow readers
+//!
+//! 9. A reader that falls behind costs no memory of its own: its frames are shared. A view keeps what some
+//!    stream has not read, up to a bound; the log keeps what replay allows, and everything for a second.
+//! 10. Four times a second a worker compares cursors with views ([`lag`]). A stream that has been further
+//!     behind than the limits for a second ends with `slow_consumer`, or skips what is too old. A
+//!     stream that was woken and is not polled for `stall` ends with `stalled` ([`deadlines`]): its peer
+//!     takes nothing. After a pause of the whole worker every stream looks so, and has another 200 ms.
+//!
+//! # Ends
+//!
+//! 11. A revocation is a command in every mailbox. A stream is counted and its identity checked under the
+//!     lock, and then belongs to its worker before that worker takes the next command: either the check
+//!     finds the revocation, or the command finds the stream ([`Standing`](crate::identity::Standing)).
+//!     Commands come before frames: nothing that was published after a revocation reaches its streams.
+//! 12. A drain refuses new streams under the lock and sends a command to end the others, spread over the
+//!     window. It is over when the count is zero. A stream counts until its end has been reported.
+//!
+//! # Several nodes
+//!
+//! 13. With a [`Backplane`] its engine numbers the events, and [`Sink::deliver`] takes the place of the
+//!     publication in rule 4. The logs are then a cache of what this node follows. What a client lacks
+//!     before it is asked of the engine, and live events wait for the answer.
 
 mod backplane;
 mod builder;
+mod commands;
 pub(crate) mod core;
+mod deadlines;
 mod drained;
 pub(crate) mod effects;
 mod filter;
 pub(crate) mod id;
-mod index;
+mod lag;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
 mod loom;
 mod mailbox;
+mod merge;
 mod open_streams;
 mod publication;
-mod reading;
 #[cfg(all(test, not(sse_loom)))]
 mod reentrant_tests;
 pub(crate) mod state;
@@ -29,6 +95,7 @@ mod sync;
 #[cfg(all(test, not(sse_loom)))]
 mod tests;
 mod topics;
+mod turn;
 pub(crate) mod view;
 mod wheel;
 pub(crate) mod worker;

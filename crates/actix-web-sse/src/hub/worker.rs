@@ -18,11 +18,11 @@ use super::{
     Shared,
     core::{Attached, Cursor},
     effects::Effects,
-    reading::Found,
     state::State,
     stream::Stream,
     topics::TooManyTopics,
-    view::{Read, pack},
+    turn::Turn,
+    view::{Found, Read, pack},
 };
 use crate::observe::{CloseReason, Resume};
 
@@ -196,13 +196,13 @@ impl Local {
     pub(crate) fn close(&self, stream: &RefCell<Stream>, reason: CloseReason) {
         let mut effects = Effects::default();
         let mut ending = stream.borrow_mut();
-        self.state.borrow_mut().remove(
-            &mut ending,
-            &self.hub,
-            self.worker,
-            Instant::now(),
-            &mut effects,
-        );
+        let mut turn = Turn {
+            hub: &self.hub,
+            worker: self.worker,
+            now: Instant::now(),
+            effects: &mut effects,
+        };
+        self.state.borrow_mut().remove(&mut ending, &mut turn);
         let ended = ending.depart(reason);
         drop(ending);
         // Not among the effects, which would allocate for it.
@@ -274,7 +274,7 @@ pub(super) struct Driver {
 }
 
 /// How a turn of the driver leaves it.
-enum Turn {
+enum Outcome {
     /// The waker may not be in the mailbox, which takes it only when it is empty: to rest now
     /// would be to sleep through the next publication.
     Again,
@@ -286,7 +286,7 @@ enum Turn {
 
 impl Driver {
     /// Decides everything that is to be decided now.
-    fn turn(&mut self, waker: &Waker, effects: &mut Effects) -> Turn {
+    fn turn(&mut self, waker: &Waker, effects: &mut Effects) -> Outcome {
         let local = &*self.local;
         let mut state = local.state.borrow_mut();
         let now = Instant::now();
@@ -295,11 +295,17 @@ impl Driver {
             .core()
             .collect(local.worker, waker, |topic| state.since(topic));
         let had_batch = batch.is_some();
+        let mut turn = Turn {
+            hub: &local.hub,
+            worker: local.worker,
+            now,
+            effects,
+        };
         if let Some(batch) = batch {
-            state.accept(batch, &local.hub, local.worker, now, effects);
+            state.accept(batch, &mut turn);
         }
-        state.tick(&local.hub, local.worker, now, effects);
-        state.wake_readers(now, effects);
+        state.tick(&mut turn);
+        state.wake_readers(&mut turn);
         if now.duration_since(self.swept) >= SWEEP.0 {
             self.swept = now;
             local.hub.core().sweep(SWEEP.1, now);
@@ -309,9 +315,9 @@ impl Driver {
             .empty_since
             .is_some_and(|since| now.duration_since(since) >= LINGER);
         match had_batch || effects.wakes_anybody() {
-            true => Turn::Again,
-            false if unneeded => Turn::Over,
-            false => Turn::Rest,
+            true => Outcome::Again,
+            false if unneeded => Outcome::Over,
+            false => Outcome::Rest,
         }
     }
 
@@ -336,13 +342,13 @@ impl Future for Driver {
             effects.run(&self.local.hub);
             self.turning = false;
             match turn {
-                Turn::Over => return Poll::Ready(()),
-                Turn::Again => {
+                Outcome::Over => return Poll::Ready(()),
+                Outcome::Again => {
                     // The streams first; what comes meanwhile goes out with the next turn.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Turn::Rest => {}
+                Outcome::Rest => {}
             }
             let due = self.next_due().unwrap_or_else(|| Instant::now() + LINGER);
             let sleep = match &mut self.sleep {

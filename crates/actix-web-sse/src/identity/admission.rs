@@ -7,10 +7,10 @@ use actix_web::{
     http::{Method, header},
 };
 
-use super::Identity;
+use super::{Findings, Identity};
 use crate::{
     config::Overload,
-    observe::{CorsVerdict, OriginClass, Visitor},
+    observe::{CorsVerdict, OriginClass, Route, Visitor},
     origin::is_own,
 };
 
@@ -73,16 +73,14 @@ impl Admission {
     }
 
     /// This admission as observers see it.
-    pub(crate) fn visitor<'a>(&'a self, request: &'a HttpRequest, route: &'a str) -> Visitor<'a> {
-        Visitor {
+    pub(crate) fn visitor<'a>(&'a self, request: &'a HttpRequest, route: &'a Route) -> Visitor<'a> {
+        let findings = Findings {
             origin: &self.origin,
             cors: self.cors,
             address: self.address,
-            auth: self.identity.method,
-            user: self.identity.user.as_deref(),
-            token_ttl: self.identity.ttl(),
-            ..Visitor::unknown(request, route)
-        }
+            identity: &self.identity,
+        };
+        findings.visitor(&Visitor::unknown(request, route.as_str()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who the client is.
 
 mod admission;
+mod findings;
 mod rights;
 mod standing;
 
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 pub use self::rights::TopicRights;
 pub(crate) use self::{
     admission::Admission,
+    findings::Findings,
     standing::{Recheck, Standing, UserStreams},
 };
 use crate::observe::{AuthMethod, RefusalReason};

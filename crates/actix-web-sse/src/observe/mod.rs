@@ -16,12 +16,14 @@ mod cors_witness;
 mod destination;
 mod misconfiguration;
 mod report;
+mod route;
 mod vocabulary;
 
 use std::{rc::Rc, sync::Arc};
 
 pub(crate) use self::{
     backplane::BackplaneLevels, cors_witness::PendingVerdict, misconfiguration::Reported,
+    route::Route,
 };
 pub use self::{
     backplane::{BackplaneStats, BackplaneWatch},

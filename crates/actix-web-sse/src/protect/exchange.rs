@@ -19,13 +19,10 @@ use super::{
     limit::Permit,
 };
 use crate::{
-    identity::{Admission, Identity},
-    observe::{RefusalMode, RefusalReason, Refused, Visitor},
+    identity::{Admission, Findings, Identity},
+    observe::{RefusalMode, RefusalReason, Refused, Route, Visitor},
     respond::{overload, refusal::Refusal, vary},
 };
-
-/// The `route` of requests that no route takes: never the path that the client sent.
-const UNMATCHED: &str = "unmatched";
 
 /// What the policy is mounted around.
 #[derive(Debug, Clone)]
@@ -59,7 +56,7 @@ pub(super) enum Verdict {
 pub(super) struct Exchange {
     pub(super) policy: Policy,
     pub(super) mount: Mount,
-    pub(super) route: Option<String>,
+    pub(super) route: Route,
     pub(super) origin: OriginFindings,
     pub(super) source: Source,
     version: Version,
@@ -73,7 +70,7 @@ impl Exchange {
         Self {
             policy: policy.clone(),
             mount: mount.clone(),
-            route: request.match_pattern(),
+            route: Route::of(request),
             origin: policy.0.origin(request, source.scheme()),
             source,
             version: request.version(),
@@ -204,7 +201,7 @@ impl Exchange {
     /// guards know it. Keeping the request is not possible: actix routes a request by changing it,
     /// and panics if somebody else holds it meanwhile.
     pub(super) fn report_panicked(&self, identity: &Identity) {
-        let lost = Visitor::lost(self.version, self.route());
+        let lost = Visitor::lost(self.version, self.route.as_str());
         let visitor = self.known_of(identity, &lost);
         let status = Refusal::new(RefusalReason::Internal).status();
         self.report(&visitor, RefusalReason::Internal, RefusalMode::Hard, status);
@@ -246,7 +243,7 @@ impl Exchange {
     pub(super) fn stands_for_get(&self, request: &HttpRequest) -> bool {
         matches!(self.mount, Mount::Streams)
             && request.method() == Method::HEAD
-            && self.route.is_some()
+            && self.route.is_matched()
     }
 
     /// Sets the headers of a reply on its way out.
@@ -273,7 +270,7 @@ impl Exchange {
         response: &ServiceResponse<B>,
         identity: &Identity,
     ) -> Option<HttpResponse> {
-        let unmatched = self.route.is_none()
+        let unmatched = !self.route.is_matched()
             && response.status() == StatusCode::NOT_FOUND
             && matches!(
                 response.response().body().size(),
@@ -288,24 +285,18 @@ impl Exchange {
         })
     }
 
-    fn route(&self) -> &str {
-        self.route.as_deref().unwrap_or(UNMATCHED)
-    }
-
     fn visitor<'a>(&'a self, request: &'a HttpRequest, identity: &'a Identity) -> Visitor<'a> {
-        self.known_of(identity, &Visitor::unknown(request, self.route()))
+        self.known_of(identity, &Visitor::unknown(request, self.route.as_str()))
     }
 
     /// Adds what the guards know.
     fn known_of<'a>(&'a self, identity: &'a Identity, visitor: &Visitor<'a>) -> Visitor<'a> {
-        Visitor {
+        let findings = Findings {
             origin: &self.origin.class,
             cors: self.origin.cors,
             address: self.source.address,
-            auth: identity.method,
-            user: identity.user.as_deref(),
-            token_ttl: identity.ttl(),
-            ..*visitor
-        }
+            identity,
+        };
+        findings.visitor(visitor)
     }
 }

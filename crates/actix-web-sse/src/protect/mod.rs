@@ -218,6 +218,7 @@ pub(crate) mod cors;
 mod csp;
 mod decide;
 mod exchange;
+mod expiring;
 mod fetch_metadata;
 pub(crate) mod host;
 pub(crate) mod limit;

@@ -27,9 +27,10 @@ use super::{
 use crate::{
     config::{AcceptMode, MAX_TOPIC_BYTES, Overload},
     event::topic,
-    identity::{Identity, UserStreams},
+    identity::{Findings, Identity, UserStreams},
     observe::{
-        AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Reported, Visitor,
+        AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Reported, Route,
+        Visitor,
     },
     origin::OriginList,
     respond::{mounting::Mounted, refusal::Refusal},
@@ -287,16 +288,14 @@ impl Inner {
     ) -> HttpResponse {
         let source = self.source(request);
         let origin = self.origin(request, source.scheme());
-        let route = request.match_pattern();
-        let visitor = Visitor {
+        let route = Route::of(request);
+        let findings = Findings {
             origin: &origin.class,
             cors: origin.cors,
             address: source.address,
-            auth: identity.method,
-            user: identity.user.as_deref(),
-            token_ttl: identity.ttl(),
-            ..Visitor::unknown(request, route.as_deref().unwrap_or("unmatched"))
+            identity,
         };
+        let visitor = findings.visitor(&Visitor::unknown(request, route.as_str()));
         let refusal = Refusal::from(reason);
         let status = refusal.status().as_u16();
         let refused = Refused::new(&visitor, reason, RefusalMode::Hard, status);

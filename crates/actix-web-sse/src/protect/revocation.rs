@@ -2,7 +2,6 @@
 //! [`RevocationStore`] on all.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -13,16 +12,15 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::policy::Inner;
+use super::{
+    expiring::{Expires, ExpiringTable},
+    policy::Inner,
+};
 use crate::{
     identity::{Identity, Recheck, UserStreams},
     observe::{AuthMethod, RefusalReason},
 };
 
-/// What is remembered at most: above it, what is forgotten soonest makes room.
-const MAX_REMEMBERED: usize = 1_000_000;
-/// Below this many entries nobody looks for stale ones.
-const SMALL: usize = 1024;
 /// How exactly a revocation is passed on: its millisecond counts as a whole.
 const EXACTLY: Duration = Duration::from_millis(1);
 /// What lies further ahead than a clock reaches is as good as never forgotten.
@@ -203,12 +201,7 @@ pub(super) struct Revoked {
     newest: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    users: HashMap<Arc<str>, Entry>,
-    /// At how many entries stale ones are looked for next.
-    sweep_at: usize,
-}
+type Table = ExpiringTable<Arc<str>, Entry>;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -240,25 +233,25 @@ impl Revoked {
     /// whatever the clocks say.
     fn add_another(&self, mut revocation: UserRevocation) -> UserRevocation {
         let mut table = self.lock();
-        if let Some(known) = table.users.get(&revocation.user)
+        if let Some(known) = table.get(&revocation.user)
             && let Some(after) = known.until.checked_add(EXACTLY)
         {
             revocation.until = revocation.until.max(after);
         }
-        table.put(&revocation, &self.newest);
+        put(&mut table, &revocation, &self.newest);
         revocation
     }
 
     /// Adds a revocation; whether it is news.
     pub(super) fn add(&self, revocation: &UserRevocation) -> bool {
-        self.lock().put(revocation, &self.newest)
+        put(&mut self.lock(), revocation, &self.newest)
     }
 
     /// Whether credentials of this user, issued then, are revoked. The millisecond of the
     /// revocation counts as a whole, for that is how exactly it is passed on.
     fn covers(&self, user: &str, issued: SystemTime) -> bool {
         let table = self.lock();
-        let entry = table.users.get(user);
+        let entry = table.get(user);
         entry.is_some_and(|entry| entry.covers(issued) && entry.forget_at > Instant::now())
     }
 
@@ -269,65 +262,60 @@ impl Revoked {
             return false;
         }
         let table = self.lock();
-        let entry = table.users.get(user).filter(|entry| entry.number > seen);
+        let entry = table.get(user).filter(|entry| entry.number > seen);
         entry.is_some_and(|entry| issued.is_none_or(|issued| entry.covers(issued)))
     }
 
     /// The first moment from which on credentials of this user hold, if they are issued then.
     pub(super) fn hold_from(&self, user: &str) -> Option<SystemTime> {
         let table = self.lock();
-        let entry = table.users.get(user);
+        let entry = table.get(user);
         let entry = entry.filter(|entry| entry.forget_at > Instant::now());
         entry.and_then(|entry| entry.until.checked_add(EXACTLY))
     }
 }
 
-impl Table {
-    fn put(&mut self, revocation: &UserRevocation, newest: &AtomicU64) -> bool {
-        let now = Instant::now();
-        self.sweep(now);
-        let forget_at = now
-            .checked_add(revocation.remember)
-            .or_else(|| now.checked_add(FAR_AHEAD))
-            .unwrap_or(now);
-        let known = self.users.get(&revocation.user).copied();
-        let news = known.is_none_or(|known| known.until < revocation.until);
-        let entry = match known {
-            Some(known) if !news => Entry {
-                forget_at: known.forget_at.max(forget_at),
-                ..known
-            },
-            _ => Entry {
-                until: revocation.until,
-                forget_at: known.map_or(forget_at, |known| known.forget_at.max(forget_at)),
-                number: newest.load(Ordering::Relaxed).wrapping_add(1),
-            },
-        };
-        self.users.insert(Arc::clone(&revocation.user), entry);
-        if news {
-            newest.store(entry.number, Ordering::Release);
-        }
-        news
+impl Expires for Entry {
+    fn is_stale(&self, now: Instant) -> bool {
+        self.forget_at <= now
     }
+}
 
-    fn sweep(&mut self, now: Instant) {
-        if self.users.len() < self.sweep_at.max(SMALL) {
-            return;
-        }
-        self.users.retain(|_, entry| entry.forget_at > now);
-        if self.users.len() >= MAX_REMEMBERED {
-            let soonest = self.users.iter().min_by_key(|(_, entry)| entry.forget_at);
-            if let Some(user) = soonest.map(|(user, _)| Arc::clone(user)) {
-                self.users.remove(&user);
-            }
-        }
-        self.sweep_at = (self.users.len() * 2).min(MAX_REMEMBERED);
+/// Adds a revocation to the table; whether it is news. When the table is full, what is forgotten
+/// soonest makes room.
+fn put(table: &mut Table, revocation: &UserRevocation, newest: &AtomicU64) -> bool {
+    let now = Instant::now();
+    if !table.make_room(now) {
+        table.evict(|entry| entry.forget_at);
     }
+    let forget_at = now
+        .checked_add(revocation.remember)
+        .or_else(|| now.checked_add(FAR_AHEAD))
+        .unwrap_or(now);
+    let known = table.get(&revocation.user).copied();
+    let news = known.is_none_or(|known| known.until < revocation.until);
+    let entry = match known {
+        Some(known) if !news => Entry {
+            forget_at: known.forget_at.max(forget_at),
+            ..known
+        },
+        _ => Entry {
+            until: revocation.until,
+            forget_at: known.map_or(forget_at, |known| known.forget_at.max(forget_at)),
+            number: newest.load(Ordering::Relaxed).wrapping_add(1),
+        },
+    };
+    table.insert(Arc::clone(&revocation.user), entry);
+    if news {
+        newest.store(entry.number, Ordering::Release);
+    }
+    news
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protect::expiring::SMALL;
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -370,7 +358,7 @@ mod tests {
             }
             tokio::time::advance(Duration::from_secs(61)).await;
         }
-        assert!(revoked.lock().users.len() <= 2 * SMALL);
+        assert!(revoked.lock().len() <= 2 * SMALL);
     }
 
     #[tokio::test(start_paused = true)]

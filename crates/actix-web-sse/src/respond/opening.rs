@@ -34,9 +34,9 @@ use crate::{
     },
     observe::{
         CloseReason, ConnectionId, CorsVerdict, Misconfiguration, Opened, PendingVerdict,
-        RefusalMode, RefusalReason, Refused, Resume,
+        RefusalMode, RefusalReason, Refused, Resume, Route,
     },
-    stream::{Account, Carrier, jitter},
+    stream::{Account, Carrier, between, jitter},
 };
 
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
@@ -57,7 +57,7 @@ pub(crate) enum Source {
 /// A request that is about to become a stream.
 pub(crate) struct Opening<'a> {
     request: &'a HttpRequest,
-    route: String,
+    route: Route,
     pub(crate) subscriber: Subscriber,
     pub(crate) local: Rc<Local>,
     config: Arc<StreamConfig>,
@@ -88,9 +88,7 @@ impl<'a> Opening<'a> {
         }
         let mut opening = Self {
             request,
-            route: request
-                .match_pattern()
-                .unwrap_or_else(|| "unmatched".to_owned()),
+            route: Route::of(request),
             subscriber,
             local,
             config: Arc::clone(&hub.shared.stream),
@@ -186,7 +184,7 @@ impl<'a> Opening<'a> {
             self.since,
         );
         if let Some(life) = self.config.max_lifetime {
-            let life = life.mul_f64(0.8 + 0.2 * fastrand::f64());
+            let life = between(life, 0.8, 1.0);
             stream
                 .schedule
                 .end_by(self.since + life, CloseReason::Lifetime);

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-/// From 90 to 100 % of a duration, so that streams that were opened together do not beat
-/// together.
-pub(super) fn spread(duration: Duration) -> Duration {
-    duration.mul_f64(0.9 + 0.1 * fastrand::f64())
+/// A random duration from `least` to `most` times this one.
+pub(crate) fn between(duration: Duration, least: f64, most: f64) -> Duration {
+    duration.mul_f64((least + (most - least) * fastrand::f64()).max(0.0))
 }
 
 /// From `1 - share` to `1 + share` of a duration.
 pub(crate) fn jitter(duration: Duration, share: f64) -> Duration {
-    duration.mul_f64((1.0 + share * (2.0 * fastrand::f64() - 1.0)).max(0.0))
+    between(duration, 1.0 - share, 1.0 + share)
 }

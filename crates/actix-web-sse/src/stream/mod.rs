@@ -9,6 +9,6 @@ mod schedule;
 pub(crate) use self::{
     account::{Account, Ended},
     carrier::Carrier,
-    jitter::jitter,
+    jitter::{between, jitter},
     schedule::{Due, Schedule},
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::jitter::spread;
+use super::jitter::between;
 use crate::observe::CloseReason;
 
 /// The first silence after which a heartbeat goes out. From there on the gap doubles up to the
@@ -85,6 +85,12 @@ impl Schedule {
             None => beat,
         }
     }
+}
+
+/// From 90 to 100 % of a silence, so that streams that were opened together do not send their
+/// heartbeats together.
+fn spread(gap: Duration) -> Duration {
+    between(gap, 0.9, 1.0)
 }
 
 #[cfg(test)]
