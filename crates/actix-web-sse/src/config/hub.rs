@@ -12,7 +12,7 @@ pub(crate) const MAX_TOPIC_BYTES: usize = 1024;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SlowConsumer {
-    /// Its stream ends; the client resumes by its last event ID, and is told if that is a gap.
+    /// Its stream ends; the client resumes by its last event ID. A gap is an `event: reset`.
     #[default]
     End,
     /// It skips what it could not take, and an `event: lagged` says how many events that were.

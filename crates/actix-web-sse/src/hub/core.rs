@@ -160,8 +160,8 @@ impl Core {
         topic.trim(&keep, now);
 
         let mut wakes = Vec::new();
-        for follower in topic.followers.iter_mut().filter(|f| !f.posted) {
-            follower.posted = self.mailboxes.post(follower.worker, index, &mut wakes);
+        for follower in topic.followers.iter_mut().filter(|f| !f.in_mailbox) {
+            follower.in_mailbox = self.mailboxes.notify(follower.worker, index, &mut wakes);
         }
         wakes
     }
@@ -288,13 +288,13 @@ impl Core {
             let Some(topic) = self.topics.get_mut(index) else {
                 continue;
             };
-            let posted = topic
+            let in_mailbox = topic
                 .followers
                 .iter_mut()
                 .find(|follower| follower.worker == worker)
-                .is_some_and(|follower| std::mem::take(&mut follower.posted));
-            // Else a follower that has left posted it, or the topic stands in the mailbox twice.
-            if posted && let Some(from) = since(index) {
+                .is_some_and(|follower| std::mem::take(&mut follower.in_mailbox));
+            // Else a follower that has left put it there, or the topic stands in the mailbox twice.
+            if in_mailbox && let Some(from) = since(index) {
                 let window = topic.log.window();
                 let frames = window.iter_from(from).cloned();
                 batch.frames.extend(frames.map(|frame| (index, frame)));

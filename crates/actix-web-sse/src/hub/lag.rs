@@ -59,7 +59,7 @@ impl State {
                 };
                 let mut from = cursor.next.max(cursor.live_from);
                 if slow {
-                    // It skips what is before that, and is told so when it reads again. Of several
+                    // It skips what is before that, and learns of it when it reads again. Of several
                     // topics each has its part, for the limits are the stream's.
                     let share = (most_events / topics, most_bytes / topics);
                     from = from.max(view.window.newest_within(share.0, share.1));

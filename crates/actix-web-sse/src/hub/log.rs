@@ -215,11 +215,11 @@ impl Log {
                 self.replay_from += 1;
                 continue;
             };
-            let held = keep.last_value && count == 1;
+            let is_last_value = keep.last_value && count == 1;
             let over = count > keep.events as u64
                 || self.window.bytes_from(self.replay_from) > keep.bytes as u64
                 || now.duration_since(oldest.published) > keep.age;
-            if held || !over {
+            if is_last_value || !over {
                 break;
             }
             if oldest.replayable {

@@ -39,7 +39,7 @@ use crate::{
     stream::Account,
 };
 
-/// In words: a thread of loom's has 32 KiB by default, and tokio's timers need more.
+/// In machine words: a thread of loom's has 32 KiB by default, and tokio's timers need more.
 const STACK: usize = 64 * 1024;
 
 fn model(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {

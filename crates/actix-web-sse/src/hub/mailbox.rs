@@ -64,7 +64,7 @@ impl Mailboxes {
     }
 
     /// Lets a worker know that a topic has new frames; says whether there is such a worker.
-    pub(super) fn post(&mut self, worker: u64, topic: usize, wakes: &mut Vec<Waker>) -> bool {
+    pub(super) fn notify(&mut self, worker: u64, topic: usize, wakes: &mut Vec<Waker>) -> bool {
         let Some(mailbox) = self.boxes.get_mut(&worker) else {
             return false;
         };

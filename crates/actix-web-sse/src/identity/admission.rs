@@ -57,7 +57,7 @@ impl Admission {
     }
 
     /// Leaves this in the request, for everybody who asks from now on. A policy around this one
-    /// has left its own findings: they count too, and its permit is held as well.
+    /// has left its own findings: they count too, and its permit is kept as well.
     pub(crate) fn leave_in(mut self, request: &HttpRequest) -> Rc<Self> {
         if let Some(outer) = Self::left_in(request) {
             self.identity = self.identity.within(&outer.identity);

@@ -89,7 +89,7 @@ impl Identity {
 
     /// The credentials were issued then. For an authenticator that goes by the credentials alone:
     /// then [`Policy::revoke`](crate::Policy::revoke) knows which of them it took back. One that
-    /// asks whoever issued them leaves it out, for it is told there.
+    /// asks whoever issued them leaves it out: the issuer knows.
     #[must_use]
     pub const fn issued_at(mut self, issued: SystemTime) -> Self {
         self.issued = Some(issued);

@@ -29,7 +29,7 @@ pub struct BackplaneStats {
     pub holes: u64,
     /// How often the numbering began anew, because the engine had lost its history.
     pub resets: u64,
-    /// Revocations that the other nodes have not been told of: there were too many in an outage.
+    /// Revocations that did not reach the other nodes: there were too many in an outage.
     pub revocations_lost: u64,
     /// Streams that were let in by this node's own count, because the engine could not be asked
     /// how many their user has on all nodes.

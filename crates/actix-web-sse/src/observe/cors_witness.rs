@@ -20,7 +20,7 @@ use actix_web::{
 
 use super::CorsVerdict;
 
-/// A middleware that looks at the CORS headers of each stream as they leave, so that observers hear
+/// A middleware that looks at the CORS headers of each stream as they leave, so that observers get
 /// what the browser will decide and not what the handler could see.
 ///
 /// A [`Policy`](crate::Policy) knows what it sends. Where a route has none, nothing within it can

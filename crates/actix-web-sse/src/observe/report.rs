@@ -241,7 +241,7 @@ impl<'a> Relayed<'a> {
     }
 }
 
-/// What a policy enforces, told once when it is built: what a recorder shows beside the counts.
+/// What a policy enforces, reported once when it is built: what a recorder shows beside the counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolicyInfo {

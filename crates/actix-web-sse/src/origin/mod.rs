@@ -1,10 +1,14 @@
 //! Whose page is asking: the `Origin` header against the allow-list.
 
 mod pattern;
+mod verdict;
 
 use std::{borrow::Borrow, collections::HashSet, sync::Arc};
 
-pub(crate) use pattern::OriginPattern;
+pub(crate) use self::{
+    pattern::OriginPattern,
+    verdict::{Reflects, is_same_origin, judge, would_refuse},
+};
 
 /// Longer than any origin a browser sends: what is longer is not looked at.
 const MAX_ORIGIN: usize = 2048;

@@ -12,7 +12,7 @@ use super::{
     Policy,
     allow_list::{cors_rules, origin_list},
     auth::{Auth, Authenticator},
-    decide::StreamMethods,
+    head::StreamMethods,
     host::Hosts,
     limit::{Limits, UserLimitStore},
     outbound::Outbound,

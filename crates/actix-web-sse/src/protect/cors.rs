@@ -22,7 +22,7 @@ pub(crate) enum Reflection {
     Origin(HeaderValue),
 }
 
-/// What allowed origins are told, ready to be sent.
+/// The headers for allowed origins, ready to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct CorsRules {
     credentials: bool,
@@ -32,7 +32,7 @@ pub(crate) struct CorsRules {
     request_headers: Vec<HeaderName>,
 }
 
-/// What a preflight of one mount is told.
+/// The answer to a preflight of one mount.
 #[derive(Debug, Clone)]
 pub(crate) struct PreflightRules {
     methods: Vec<&'static str>,

@@ -15,7 +15,7 @@ use actix_web::{
 use super::{
     Policy,
     cors::PreflightRules,
-    decide::{OriginFindings, Source, fetch_metadata, is_preflight},
+    head::{OriginFindings, Source, fetch_metadata, is_preflight},
     limit::Permit,
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 pub(super) enum Mount {
     /// Streams.
     Streams,
-    /// Companions of streams, and what a preflight for them is told.
+    /// Companions of streams, and the answer to a preflight for them.
     Api(Arc<PreflightRules>),
     /// The same, where nobody is asked who they are.
     Open(Arc<PreflightRules>),

@@ -19,8 +19,8 @@ use actix_web::{
 
 use super::{
     Policy,
-    admit::Admitted,
     exchange::{Exchange, Mount, Verdict},
+    identify::Admitted,
     limit::Permit,
     panic::caught,
 };

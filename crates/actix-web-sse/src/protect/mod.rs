@@ -69,7 +69,7 @@
 //! # CORS: ours, and why not actix-cors
 //!
 //! The policy does CORS itself, because a stream needs what `actix-cors` (0.7.2) does not do: it
-//! lets foreign origins through to the handler unless told otherwise, and answers 400 when told;
+//! lets foreign origins through to the handler by default, and answers 400 if set to block;
 //! it takes the first of two `Origin` headers; it accepts `https://x/` in its configuration,
 //! which never matches anything; it reads only one line of `Access-Control-Request-Headers`; it
 //! sends `Access-Control-Allow-Credentials` to origins that are not allowed. The subscription
@@ -209,18 +209,18 @@
 //! - `http/1.0` between proxy and server, which nginx speaks by default, works; `1.1` is better.
 
 pub(crate) mod accept;
-mod admit;
 mod allow_list;
 pub(crate) mod auth;
 mod builder;
 mod caller;
 pub(crate) mod cors;
 mod csp;
-mod decide;
 mod exchange;
 mod expiring;
 mod fetch_metadata;
+mod head;
 pub(crate) mod host;
+mod identify;
 pub(crate) mod limit;
 mod lines;
 mod middleware;

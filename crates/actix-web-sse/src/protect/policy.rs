@@ -16,7 +16,7 @@ use super::{
     builder::PolicyBuilder,
     cors::{CorsRules, PreflightRules},
     csp,
-    decide::{OriginFindings, Source, StreamMethods},
+    head::{OriginFindings, Source, StreamMethods},
     host::Hosts,
     limit::{Limits, UserLimitStore, address::Proxies},
     middleware::ApiPolicy,
@@ -162,7 +162,7 @@ impl Policy {
     /// after this call reaches none of them.
     ///
     /// On this node that is done when the call returns. With a [`RevocationStore`] the other nodes
-    /// do the same as soon as they hear of it. Without one, a hub that has a
+    /// do the same as soon as they know of it. Without one, a hub that has a
     /// [`Backplane`](crate::Backplane) and has had streams of this policy asks it to end the user's
     /// streams there, but they can open new ones. [`Hub::disconnect`](crate::Hub::disconnect) before or after it is not
     /// needed and does no harm.
@@ -196,8 +196,8 @@ impl Policy {
     #[must_use]
     pub fn credentials_hold_from(&self, user: &str) -> SystemTime {
         let now = (self.0.clock)();
-        let held = self.0.revoked.hold_from(user);
-        held.map_or(now, |held| held.max(now))
+        let from = self.0.revoked.hold_from(user);
+        from.map_or(now, |from| from.max(now))
     }
 }
 

@@ -58,10 +58,10 @@ impl UserRevocation {
 /// [`Policy::revoke`]: super::Policy::revoke
 pub trait RevocationStore: Send + Sync + 'static {
     /// Called once, when the policy is built: the way back into it. What is in force already is to
-    /// be told before this returns.
+    /// be passed to the sink before this returns.
     fn start(&self, sink: RevocationSink);
 
-    /// To be told to every other node, and remembered. The policy knows it already. Must not
+    /// To be passed on to every other node, and remembered. The policy knows it already. Must not
     /// block.
     fn revoke(&self, revocation: UserRevocation);
 
@@ -95,7 +95,7 @@ impl RevocationSink {
     /// streams that were opened with them end.
     ///
     /// To say it again changes nothing, and neither does an `until` that is not after every one
-    /// that the policy knows for this user: a store that hears of a second revocation with an
+    /// that the policy knows for this user: a store that gets a second revocation with an
     /// earlier one, because clocks differ, raises it by a millisecond above the one before.
     pub fn revoke(&self, revocation: &UserRevocation) {
         if let Some(policy) = self.policy.upgrade() {

@@ -20,7 +20,7 @@ use crate::{
     event::{Event, EventError, EventName},
 };
 
-/// What the client is told when an answer fails half-way: the data of the `error` event is
+/// What the client gets when an answer fails half-way: the data of the `error` event is
 /// `{"error":{"code":…,"message":…}}`.
 ///
 /// It is made on purpose and not from any error that comes along, so that nothing internal

@@ -55,7 +55,7 @@ pub(crate) fn first_request(policy: &dyn Mounted, request: &ServiceRequest) {
             hub.shared.observer.destination(),
         );
         if to.differs_from(&hub_to) {
-            // To the one that hears it.
+            // To the one that observes something.
             if to.is_nowhere() {
                 hub.shared.report(Misconfiguration::DifferentObservers);
             } else {

@@ -45,7 +45,7 @@ impl<E> IntoEvent for Result<Event, E> {
 /// other streams go on. The source is dropped as soon as the client is known to be gone.
 ///
 /// With a [`Hub`] in the application the stream has its configuration, its observer, and its
-/// drain; without one the defaults of [`StreamConfig`], and nobody hears of it.
+/// drain; without one the defaults of [`StreamConfig`], and nothing is reported.
 ///
 /// ```
 /// use actix_web::{Responder, get};

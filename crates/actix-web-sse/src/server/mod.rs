@@ -3,6 +3,7 @@
 
 mod connection_setup;
 mod event_server;
+mod listen;
 mod requests;
 mod serve;
 

@@ -38,7 +38,7 @@ const CONNECT_SHARE: u32 = 2;
 /// than what a page with many streams, or a household, needs.
 const ATTEMPT_SHARE: (u32, u32) = (5, 50);
 
-/// What is held for one stream: its slots are free again when this is dropped.
+/// The slots of one stream: they are free again when this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Permit {
     client: Option<Slot<ClientKey>>,

@@ -224,7 +224,7 @@ impl fmt::Debug for Tickets {
     }
 }
 
-/// Held by a stream that a ticket opened; tells the store of its end.
+/// Kept by a stream that a ticket opened; reports its end to the store.
 pub(crate) struct Lease {
     store: Arc<dyn TicketStore>,
     claim: TicketClaim,

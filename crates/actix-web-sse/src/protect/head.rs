@@ -1,6 +1,6 @@
 //! The decisions that need no more than the head of the request.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use actix_web::{
     HttpRequest,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::{ForwardedHeader, Methods},
     observe::{CorsVerdict, OriginClass, RefusalReason},
-    origin::{self, OriginHeader},
+    origin::{self, OriginHeader, Reflects},
     respond::refusal::Refusal,
 };
 
@@ -110,62 +110,21 @@ impl Inner {
         let lines = headers.get_all(header::ORIGIN).map(HeaderValue::as_bytes);
         let header = OriginHeader::read(lines);
         let says_same_origin = fetch_metadata(request).says_same_origin();
-        let own = match header {
-            OriginHeader::Absent => says_same_origin == Some(true),
-            OriginHeader::Value(origin) => {
-                origin::is_own(origin, authority(request), scheme, says_same_origin)
-            }
-            OriginHeader::Malformed | OriginHeader::Null => false,
-        };
-        let entry = match header {
-            OriginHeader::Value(origin) => self.origins.find(origin),
-            OriginHeader::Null if self.origins.is_public() => self.origins.find(b"null"),
-            _ => None,
-        };
-        let reflection = match (entry, headers.get(header::ORIGIN)) {
-            _ if self.origins.is_public() && header != OriginHeader::Malformed => Reflection::Any,
-            (Some(_), Some(origin)) => Reflection::Origin(origin.clone()),
+        let own = origin::is_same_origin(header, authority(request), scheme, says_same_origin);
+        let verdict = origin::judge(header, own, &self.origins);
+        let reflection = match (verdict.reflects, headers.get(header::ORIGIN)) {
+            (Reflects::Any, _) => Reflection::Any,
+            (Reflects::Sent, Some(origin)) => Reflection::Origin(origin.clone()),
             _ => Reflection::None,
         };
-        let (class, cors, refusal) = match (entry, header) {
-            (_, OriginHeader::Malformed) => (
-                OriginClass::Other,
-                CorsVerdict::Denied,
-                Some(RefusalReason::OriginMalformed),
-            ),
-            (None, OriginHeader::Absent) if !own => {
-                (OriginClass::None, CorsVerdict::NoOrigin, None)
-            }
-            _ if own => (OriginClass::SameOrigin, CorsVerdict::SameOrigin, None),
-            (Some(entry), _) => (
-                OriginClass::Allowed(Arc::clone(entry)),
-                CorsVerdict::Allowed,
-                None,
-            ),
-            (None, header) => (
-                if header == OriginHeader::Null {
-                    OriginClass::Null
-                } else {
-                    OriginClass::Other
-                },
-                CorsVerdict::Denied,
-                Some(RefusalReason::OriginDenied),
-            ),
-        };
-        let candidate_refuses = self
-            .candidate
-            .as_ref()
-            .is_some_and(|candidate| match header {
-                OriginHeader::Value(origin) => !own && candidate.find(origin).is_none(),
-                OriginHeader::Null => !candidate.is_public(),
-                OriginHeader::Absent | OriginHeader::Malformed => false,
-            });
+        let candidate = self.candidate.as_ref();
         OriginFindings {
-            class,
-            cors,
+            class: verdict.class,
+            cors: verdict.cors,
             reflection,
-            refusal,
-            candidate_refuses,
+            refusal: verdict.refusal,
+            candidate_refuses: candidate
+                .is_some_and(|candidate| origin::would_refuse(header, own, candidate)),
         }
     }
 
