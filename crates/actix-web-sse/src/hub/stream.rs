@@ -165,7 +165,7 @@ impl Stream {
         self.ending
     }
 
-    /// Holds live events back until [`State::caught_up`].
+    /// Holds live events back until [`State::caught_up`](super::state::State::caught_up).
     pub(crate) fn wait(&mut self) {
         if let Some(following) = &mut self.subscription {
             following.waiting = true;

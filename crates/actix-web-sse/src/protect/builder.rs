@@ -12,12 +12,13 @@ use super::{
     Policy,
     allow_list::{cors_rules, origin_list},
     auth::{Auth, Authenticator},
-    head::StreamMethods,
     host::Hosts,
     limit::{Limits, UserLimitStore},
+    methods::StreamMethods,
     outbound::Outbound,
     policy::{Clock, Inner, TopicOf},
-    revocation::{RevocationSink, RevocationStore, Revoked},
+    revocation_store::{RevocationSink, RevocationStore},
+    revoked::Revoked,
     ticket::{TicketStore, Tickets},
 };
 use crate::{
@@ -63,6 +64,14 @@ impl fmt::Debug for PolicyBuilder {
             .field("config", &self.config)
             .field("auth", &self.auth)
             .finish_non_exhaustive()
+    }
+}
+
+impl Policy {
+    /// A policy to be filled in.
+    #[must_use]
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder::default()
     }
 }
 
@@ -353,7 +362,7 @@ impl PolicyBuilder {
         };
         let policy = faults.into_result(Policy(Arc::new(inner)))?;
         if let Some(store) = &policy.0.revocation_store {
-            store.start(RevocationSink::new(&policy.0));
+            store.start(RevocationSink::new(Arc::downgrade(&policy.0) as _));
         }
         observer.policy(&info);
         Ok(policy)

@@ -10,13 +10,15 @@ use actix_web::{
 use super::{
     auth::credentials::{self, Contradiction, Places, Presented},
     exchange::{Exchange, Mount},
-    limit::{Permit, Place},
+    limit::{NoUserSlot, Permit, Place},
     panic::caught,
+    policy::Inner,
     ticket::TicketClaim,
 };
 use crate::{
     identity::{Admission, Identity, Standing},
     observe::{AuthMethod, CorsVerdict, RefusalReason},
+    respond::refusal::RETRY,
 };
 
 /// What becomes of a request that had to wait for its credentials.
@@ -162,6 +164,34 @@ impl Exchange {
         };
         identity.check()?;
         Ok((permit, place))
+    }
+}
+
+impl Inner {
+    /// Takes the user's slot on all nodes, where they are counted together.
+    ///
+    /// # Errors
+    /// There is none, or nobody can tell.
+    async fn admit_user_everywhere(
+        &self,
+        permit: &mut Permit,
+        user: Option<&Arc<str>>,
+    ) -> Result<(), RefusalReason> {
+        let (Some(store), Some(limit), Some(user)) =
+            (&self.user_limit_store, self.limits.per_user(), user)
+        else {
+            return Ok(());
+        };
+        let asking = caught(async { store.acquire(user, limit).await });
+        let answer = tokio::time::timeout(RETRY, asking).await;
+        let Ok(Ok(answer)) = answer else {
+            return Err(RefusalReason::Capacity);
+        };
+        permit.count_everywhere(answer.map_err(|none| match none {
+            NoUserSlot::Full => RefusalReason::UserLimit,
+            NoUserSlot::Unavailable => RefusalReason::Capacity,
+        })?);
+        Ok(())
     }
 }
 

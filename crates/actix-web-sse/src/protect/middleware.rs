@@ -40,6 +40,16 @@ pub struct ApiPolicy {
     mount: Mount,
 }
 
+impl Policy {
+    /// The part of the policy that goes around companions of the streams: endpoints that publish,
+    /// hand out tickets, take reports. Host, origin, CORS and preflight as for the streams; no
+    /// `Accept` check, no limits on streams, methods left to the route.
+    #[must_use]
+    pub fn api(&self) -> ApiPolicy {
+        ApiPolicy::new(self)
+    }
+}
+
 impl ApiPolicy {
     /// Asks nobody who they are: for endpoints that are there to sign in, or that take reports.
     #[must_use]

@@ -50,6 +50,13 @@ pub(crate) struct Permit {
     attempt: Option<Attempt>,
 }
 
+impl Permit {
+    /// Takes a slot of the user's that is counted on all nodes.
+    pub(crate) fn count_everywhere(&mut self, slot: UserSlot) {
+        self.everywhere = Some(slot);
+    }
+}
+
 /// One stream among all.
 #[derive(Debug)]
 struct Counted(Arc<AtomicU32>);
@@ -256,6 +263,11 @@ impl Limits {
         let key = ClientKey::of(address, self.ipv6_prefix);
         let place = rate.take(key, share, Instant::now());
         place.map(Some).ok_or(RefusalReason::RateLimit)
+    }
+
+    /// Streams at a time of one user.
+    pub(crate) const fn per_user(&self) -> Option<u32> {
+        self.per_user
     }
 
     fn limits_of(&self, address: Option<IpAddr>) -> PerIp {
