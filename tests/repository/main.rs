@@ -1,3 +1,4 @@
 //! What the repository promises of itself.
 
 mod licences;
+mod rooms;

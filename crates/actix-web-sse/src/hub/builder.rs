@@ -1,18 +1,22 @@
 //! How a hub is made.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
-    Backplane, BackplaneWatch, Hub, HubWatch, KnowsTopic, Shared, Sink,
+    Backplane, Hub, KnowsTopic, Shared, Sink,
     core::Core,
     log::{BURST, Keep},
+    sync::Mutex,
     ticks::Ticks,
     topics::Limits,
 };
 use crate::{
     config::{ConfigError, Faults, HubConfig, StreamConfig},
-    observe::{Observer, Reported},
-    sync::Mutex,
+    observe::{BackplaneWatch, HubWatch, Observer, Reported},
 };
 
 /// Makes a [`Hub`].
@@ -73,7 +77,7 @@ impl HubBuilder {
         self
     }
 
-    /// Who hears of streams and publications. Default: nobody.
+    /// Who gets reports of streams and publications. Default: nobody.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Box::new(observer);
         self
@@ -136,10 +140,12 @@ impl HubBuilder {
             backplane: self.backplane,
             reported: Reported::default(),
         });
-        shared.observer.hub(&HubWatch::new(&shared));
+        let settings: Weak<Shared> = Arc::downgrade(&shared);
+        shared.observer.hub(&HubWatch::new(settings));
         if let Some(backplane) = &shared.backplane {
             backplane.start(Sink::new(&shared));
-            let watch = BackplaneWatch::new(&shared);
+            let levels: Weak<Shared> = Arc::downgrade(&shared);
+            let watch = BackplaneWatch::new(levels);
             shared.observer.backplane(&watch);
         }
         Hub { shared }
