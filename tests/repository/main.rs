@@ -5,4 +5,5 @@
 mod dependencies;
 mod licences;
 mod links;
+mod rooms;
 mod tree;

@@ -5,6 +5,11 @@
 //! use each other. A room is a module at the top of the crate, with all that is in it. Code for
 //! tests is left out.
 
+#![allow(
+    clippy::expect_used,
+    reason = "test helpers: a failure here is the test's failure"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -255,7 +260,10 @@ fn objections(krate: &str) -> Vec<String> {
     let source = sources(krate);
     let text = fs::read_to_string(source.join("lib.rs")).expect("lib.rs is read");
     let floors = floors(&text);
-    assert!(!floors.is_empty(), "{krate}: lib.rs has no drawing of rooms");
+    assert!(
+        !floors.is_empty(),
+        "{krate}: lib.rs has no drawing of rooms"
+    );
     let lib = syn::parse_file(&text).expect("lib.rs is parsed");
     let exports = exports(&lib);
 
@@ -313,11 +321,7 @@ fn objections(krate: &str) -> Vec<String> {
 fn a_room_uses_only_rooms_below_it() {
     for krate in CRATES {
         let objections = objections(krate);
-        assert!(
-            objections.is_empty(),
-            "{krate}:\n{}",
-            objections.join("\n")
-        );
+        assert!(objections.is_empty(), "{krate}:\n{}", objections.join("\n"));
     }
 }
 

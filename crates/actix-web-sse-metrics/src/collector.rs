@@ -14,7 +14,6 @@ use crate::{
     core::Core,
     families::Families,
     labels::OTHER,
-    levels::LimitScope,
 };
 
 /// The recorder's side of a `prometheus` registry.
@@ -69,6 +68,7 @@ impl Collector for RecorderCollector {
         self.rejected_origins(&mut families);
         self.levels(&mut families);
         core.logs.collect(&mut families);
+        core.hubs.collect(&mut families);
         core.backplanes.collect(&mut families);
         self.core.scraped(began.elapsed());
         families.single(
@@ -145,10 +145,18 @@ impl RecorderCollector {
     fn rejected_origins(&self, families: &mut Families) {
         let counts = self.core.rejected.counts();
         families.family(&c::REJECTED_ORIGINS, |family| {
-            for (origin, count) in &counts.labelled {
-                family.count(&[origin], *count);
+            for (origin, per_route) in &counts.labelled {
+                for (route, count) in per_route {
+                    family.count(&[route, origin], *count);
+                }
             }
-            family.count(&[OTHER], counts.other);
+            for route in self.core.routes() {
+                let count = counts.other.get(&route).copied();
+                // Known routes are exported at zero from the start.
+                if count.is_some() || &*route != OTHER {
+                    family.count(&[&route, OTHER], count.unwrap_or_default());
+                }
+            }
         });
         families.single(&c::REJECTED_ORIGINS_DISTINCT, counts.distinct);
     }
@@ -158,9 +166,9 @@ impl RecorderCollector {
             family.value(&[env!("CARGO_PKG_VERSION")], 1.0)
         });
         families.family(&c::LIMIT, |family| {
-            let scope = |scope: &LimitScope| scope.as_str();
             for (limited, streams) in &self.core.levels.limits() {
-                family.count(&[scope(limited)], *streams);
+                let scope = limited.scope.as_str();
+                family.count(&[&limited.policy, scope, &limited.network], *streams);
             }
         });
         families.family(&c::POLICY_INFO, |family| {

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     closes::CloseThresholds,
     counters::Counters,
+    hubs::Hubs,
     labels::{LabelSet, OTHER},
     levels::Levels,
     log::LogCounts,
@@ -45,6 +46,7 @@ pub(crate) struct Core {
     pub(crate) rejected: RejectedOrigins,
     pub(crate) clients: Clients,
     pub(crate) levels: Levels,
+    pub(crate) hubs: Hubs,
     pub(crate) backplanes: Backplanes,
     pub(crate) logs: Arc<LogCounts>,
     pub(crate) mistakes: Mistakes,
@@ -94,6 +96,7 @@ impl Core {
             ),
             clients: Clients::default(),
             levels: Levels::default(),
+            hubs: Hubs::default(),
             backplanes: Backplanes::new()?,
             logs: Arc::new(LogCounts::new()?),
             mistakes: Mistakes::default(),
@@ -121,6 +124,11 @@ impl Core {
             drop(self.counters.attempts.series(&[&label.value]));
         }
         label.value
+    }
+
+    /// The labels of all routes so far.
+    pub(crate) fn routes(&self) -> Vec<Arc<str>> {
+        self.routes.values()
     }
 
     /// The label of an origin.

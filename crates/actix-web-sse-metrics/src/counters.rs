@@ -87,6 +87,7 @@ fn histogram_opts(row: &Metric) -> HistogramOpts {
 pub(crate) struct Counters {
     pub(crate) attempts: Counter,
     pub(crate) rejected: Counter,
+    pub(crate) rejected_cors: Counter,
     pub(crate) opened: Counter,
     pub(crate) opened_cors: Counter,
     closed: Counter,
@@ -106,6 +107,7 @@ impl Counters {
         let counters = Self {
             attempts: Counter::new(&c::ATTEMPTS)?,
             rejected: Counter::new(&c::REJECTED)?,
+            rejected_cors: Counter::new(&c::REJECTED_CORS)?,
             opened: Counter::new(&c::OPENED)?,
             opened_cors: Counter::new(&c::OPENED_CORS)?,
             closed: Counter::new(&c::CLOSED)?,
@@ -152,6 +154,7 @@ impl Counters {
     pub(crate) fn collect(&self, families: &mut Families) {
         for counter in [
             &self.rejected,
+            &self.rejected_cors,
             &self.opened_cors,
             &self.immediate_close,
             &self.resumes,

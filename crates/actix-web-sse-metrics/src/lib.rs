@@ -92,6 +92,7 @@ mod counters;
 mod distinct;
 mod endpoint;
 mod families;
+mod hubs;
 mod labels;
 mod levels;
 pub mod log;

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use actix_web::http::{Method, Version, header};
 use actix_web_sse::{
-    BackplaneWatch,
+    BackplaneWatch, HubWatch,
     observe::{
         CloseReason, CorsVerdict, Destination, End, Meter, Misconfiguration, Observer, Opened,
         OriginClass, PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
@@ -55,6 +55,10 @@ impl Observer for Recorder {
             let route = self.core.route(visitor.route);
             let labels = [&*route, refused.reason.as_str(), refused.mode.as_str()];
             self.core.counters.rejected.inc(&labels);
+            let origin = self.core.origin(visitor.origin);
+            let (verdict, mode) = (visitor.cors.as_str(), refused.mode.as_str());
+            let rejected_cors = &self.core.counters.rejected_cors;
+            rejected_cors.inc(&[&route, &origin, verdict, mode]);
         }
         if for_origin {
             let origin = visitor
@@ -67,7 +71,7 @@ impl Observer for Recorder {
             // A probe sends foreign origins to check that they are refused.
             let is_counted = counted && !visitor.request.is_some_and(is_probe);
             if is_counted && refused.mode != RefusalMode::ReportOnly {
-                rejected.count(raw, client);
+                rejected.count(raw, &self.core.route(visitor.route), client);
             }
         }
     }
@@ -119,6 +123,10 @@ impl Observer for Recorder {
             self.core.origin(&OriginClass::Allowed(Arc::clone(origin)));
         }
         self.core.levels.policy(policy);
+    }
+
+    fn hub(&self, watch: &HubWatch) {
+        self.core.hubs.watch(watch);
     }
 
     fn backplane(&self, watch: &BackplaneWatch) {

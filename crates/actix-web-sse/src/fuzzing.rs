@@ -11,15 +11,15 @@ use std::{
 };
 
 use crate::{
-    config::{ForwardedHeader, LimitsConfig, TicketConfig},
+    config::{AcceptMode, ForwardedHeader, LimitsConfig, TicketConfig},
     hub::id::Epoch,
+    origin::{OriginHeader, OriginList, OriginPattern, is_own},
     protect::{
-        accept::{AcceptMode, accepts},
+        accept::accepts,
         auth::credentials::{Places, Presented, present},
         cors::{CorsRules, PreflightRules},
         host::Hosts,
         limit::address::Proxies,
-        origin::{OriginHeader, OriginList, OriginPattern, is_own},
         ticket::{Binding, Ticket, Tickets},
     },
 };
@@ -318,9 +318,9 @@ mod tests {
         }
     }
 
-    /// Bytes, and what is made of the words that matter.
+    /// Bytes, and what is made of the tokens that matter.
     fn input() -> impl Strategy<Value = Vec<u8>> {
-        let words = prop::sample::select(vec![
+        let tokens = prop::sample::select(vec![
             "https://",
             "http://",
             "app.example.com",
@@ -366,10 +366,10 @@ mod tests {
             "+",
         ]);
         let word = prop_oneof![
-            8 => words.prop_map(|word| word.as_bytes().to_vec()),
+            8 => tokens.prop_map(|word| word.as_bytes().to_vec()),
             1 => prop::collection::vec(any::<u8>(), 0..4),
         ];
-        prop::collection::vec(word, 0..10).prop_map(|words| words.concat())
+        prop::collection::vec(word, 0..10).prop_map(|parts| parts.concat())
     }
 
     proptest! {

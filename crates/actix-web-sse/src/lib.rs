@@ -47,6 +47,24 @@
 //! - [`observe`] is what recorders implement; `actix-web-sse-metrics` is one.
 //! - [`mod@test`] reads streams in an application's own tests.
 //!
+//! # Rooms
+//!
+//! A module uses only modules below it:
+//!
+//! ```text
+//! server, test  settings of `HttpServer`, `EventServer`; reading streams in users' tests
+//! protect       the guards: policy, limits, authentication, tickets, revocation
+//! respond       from a request to an open stream, or to a refusal
+//! lane          how a stream's bytes reach its connection
+//! hub           topics, their logs, the streams that follow them, the backplane
+//! stream        one stream, without a hub: its deadlines, its account, its end
+//! identity      who the client is, and what the guards found out about a request
+//! origin        whose page asks: the `Origin` header and the allow-list
+//! event         events, their encoding, topic names, JSON error bodies
+//! observe       what is reported to observers, and its vocabulary
+//! config        sections of a configuration, and their faults
+//! ```
+//!
 //! # What the client sees
 //!
 //! The head and a first block with `retry:` leave at once. Heartbeats are comments without a blank
@@ -85,40 +103,42 @@
 //! needs besides is a read time-out above the heartbeat, and no compression of
 //! `text/event-stream`.
 
-mod answer;
 pub mod config;
-mod drained;
-mod encode;
 mod event;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod headers;
 mod hub;
+mod identity;
 mod lane;
-mod mounting;
 pub mod observe;
+mod origin;
 pub mod protect;
 mod respond;
 mod server;
-mod sse;
-mod subscriber;
-mod sync;
+mod stream;
 pub mod test;
-mod topic;
-mod watch;
-mod witness;
 
-pub use answer::{Answer, AnswerError};
+/// What a hub needs to share its topics with the hubs of other processes; `actix-web-sse-redis`
+/// has an implementation.
+///
+/// [`Backplane`] is what an engine implements. A hub hands it a [`Sink`] when it is built
+/// ([`HubBuilder::backplane`](crate::HubBuilder::backplane)).
+pub mod backplane {
+    pub use crate::{
+        hub::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink},
+        observe::{BackplaneStats, BackplaneWatch},
+    };
+}
+
 pub use config::ConfigError;
-pub use drained::{ConnectionSetup, IntoHubs};
-pub use event::{Event, EventError, EventId, EventName, EventParts, Retry};
+pub use event::{Event, EventError, EventId, EventName, EventParts, InvalidTopic, Retry};
 pub use hub::{
-    Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, EventHead, History,
-    Hub, HubBuilder, HubStats, IntoTopics, PublishError, Published, Revocation, Sink, Subscription,
+    Backplane, BackplaneError, BackplaneFuture, EventHead, History, Hub, HubBuilder, HubStats,
+    IntoHubs, PublishError, Published, Revocation, Sink,
 };
+pub use identity::{Identity, TopicRights};
+pub use observe::{BackplaneStats, BackplaneWatch, HubInfo, HubWatch};
 pub use protect::Policy;
-pub use server::{EventServer, ForEventStreams, tune_socket};
-pub use sse::{IntoEvent, Sse};
-pub use subscriber::{Identity, Subscriber, TopicRights};
-pub use topic::InvalidTopic;
+pub use respond::{Answer, AnswerError, IntoEvent, IntoTopics, Sse, Subscriber, Subscription};
+pub use server::{ConnectionSetup, EventServer, ForEventStreams, tune_socket};

@@ -29,7 +29,7 @@ use std::{fmt::Write as _, pin::pin, time::Duration};
 use actix_web::{body::MessageBody, dev::ServiceResponse, http::StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-use crate::headers;
+use crate::respond::headers;
 
 /// An event as a client sees it (WHATWG HTML § 9.2.6).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,14 +3,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Faults;
-use crate::topic::MAX_BYTES;
+
+/// The most bytes that [`HubConfig::max_topic_bytes`] may allow.
+pub(crate) const MAX_TOPIC_BYTES: usize = 1024;
 
 /// What becomes of a subscriber that stays too far behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SlowConsumer {
-    /// Its stream ends; the client resumes by its last event ID, and is told if that is a gap.
+    /// Its stream ends; the client resumes by its last event ID. A gap is an `event: reset`.
     #[default]
     End,
     /// It skips what it could not take, and an `event: lagged` says how many events that were.
@@ -86,11 +88,11 @@ impl HubConfig {
                 faults.add(key, value, "must be at least 1");
             }
         }
-        if self.max_topic_bytes > MAX_BYTES {
+        if self.max_topic_bytes > MAX_TOPIC_BYTES {
             faults.add(
                 "hub.max_topic_bytes",
                 self.max_topic_bytes,
-                format!("must be at most {MAX_BYTES}: names stand in URLs and tickets"),
+                format!("must be at most {MAX_TOPIC_BYTES}: names stand in URLs and tickets"),
             );
         }
         if self.resume {

@@ -3,19 +3,24 @@
 //! Every builder of this crate fills one of these forms, and every form is `serde`, so that a
 //! configuration can come from code, TOML, JSON or the environment. Unknown keys are refused.
 
+mod accept;
 mod auth;
 mod error;
 mod hub;
 mod limits;
+mod overload;
 mod policy;
 mod secret;
 mod stream;
 
+pub use accept::AcceptMode;
 pub use auth::{AuthConfig, CacheConfig, TicketConfig, TicketMode};
 pub(crate) use error::Faults;
 pub use error::{ConfigError, Fault};
+pub(crate) use hub::MAX_TOPIC_BYTES;
 pub use hub::{HubConfig, SlowConsumer};
 pub use limits::{ForwardedHeader, LimitOverride, LimitsConfig, RatePerIp};
+pub use overload::Overload;
 pub use policy::{CandidateConfig, Enforcement, HstsConfig, Methods, OriginsConfig, PolicyConfig};
 pub use secret::Secret;
 pub use stream::StreamConfig;

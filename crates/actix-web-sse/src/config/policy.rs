@@ -2,8 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::LimitsConfig;
-use crate::protect::{accept::AcceptMode, overload::Overload};
+use super::{accept::AcceptMode, limits::LimitsConfig, overload::Overload};
 
 /// What the guards let through. Section `[policy]`.
 ///

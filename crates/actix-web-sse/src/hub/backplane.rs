@@ -17,11 +17,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{BackplaneStats, Shared, mailbox::Command};
+use super::{Shared, log::labels, mailbox::Command};
 use crate::{
-    encode::Unnumbered,
-    event::Event,
-    observe::{CloseReason, Relayed},
+    event::{Event, encode::Unnumbered},
+    observe::{BackplaneStats, CloseReason, Relayed},
 };
 
 /// A boxed future of a backplane's.
@@ -62,7 +61,7 @@ pub enum Revocation {
 pub struct History {
     /// Topic, number and event, in the order of the numbers.
     pub events: Vec<(Arc<str>, u64, Event)>,
-    /// Nothing after the asked-for number is missing. If false, the client is told of a gap, and
+    /// Nothing after the asked-for number is missing. If false, the client learns of a gap, and
     /// the events are not sent.
     pub complete: bool,
 }
@@ -117,7 +116,7 @@ impl Sink {
 
     /// Names the numbering: eight visible characters of the engine's, the same on all nodes, new
     /// when the engine has lost its history. A change ends all streams of topics, so that every
-    /// client comes back and is told.
+    /// client comes back and learns of the gap.
     ///
     /// # Errors
     /// [`BackplaneError`] if the name cannot stand in an event ID of this crate.
@@ -139,7 +138,7 @@ impl Sink {
             return;
         };
         let encoded = Unnumbered::new(&event);
-        let (labels, transient) = super::labels(event);
+        let (labels, transient) = labels(event);
         let wakes = hub
             .core()
             .deliver(topic, number, encoded, labels, transient, Instant::now());
@@ -163,7 +162,7 @@ impl Sink {
     }
 
     /// Some events of a topic are lost to this node: its streams end, and their clients come back
-    /// and are told of the gap.
+    /// and learn of the gap.
     pub fn lost(&self, topic: &str) {
         let Some(hub) = self.hub.upgrade() else {
             return;

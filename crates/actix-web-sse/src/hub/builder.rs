@@ -1,17 +1,22 @@
 //! How a hub is made.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
-    Backplane, BackplaneWatch, Hub, KnowsTopic, Shared, Sink,
+    Backplane, Hub, KnowsTopic, Shared, Sink,
     core::Core,
     log::{BURST, Keep},
+    sync::Mutex,
+    ticks::Ticks,
     topics::Limits,
 };
 use crate::{
     config::{ConfigError, Faults, HubConfig, StreamConfig},
-    observe::{Observer, Reported},
-    sync::Mutex,
+    observe::{BackplaneWatch, HubWatch, Observer, Reported},
 };
 
 /// Makes a [`Hub`].
@@ -72,7 +77,7 @@ impl HubBuilder {
         self
     }
 
-    /// Who hears of streams and publications. Default: nobody.
+    /// Who gets reports of streams and publications. Default: nobody.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Box::new(observer);
         self
@@ -131,12 +136,16 @@ impl HubBuilder {
             stream: Arc::new(self.stream),
             observer: self.observer,
             knows: self.knows,
+            ticks: Ticks::default(),
             backplane: self.backplane,
             reported: Reported::default(),
         });
+        let settings: Weak<Shared> = Arc::downgrade(&shared);
+        shared.observer.hub(&HubWatch::new(settings));
         if let Some(backplane) = &shared.backplane {
             backplane.start(Sink::new(&shared));
-            let watch = BackplaneWatch::new(&shared);
+            let levels: Weak<Shared> = Arc::downgrade(&shared);
+            let watch = BackplaneWatch::new(levels);
             shared.observer.backplane(&watch);
         }
         Hub { shared }

@@ -1,8 +1,5 @@
-//! What all threads share, under one lock: topics with their logs, and a mailbox per worker.
-//!
-//! One lock for the whole hub, because an ID must place a subscriber of several topics exactly:
-//! positions are handed out and delivered in one order. It is held for a few hundred nanoseconds
-//! at a publication, and once per batch by each worker.
+//! What all threads share, under one lock: topics with their logs, and a mailbox per worker (rules 1,
+//! 4 and 7 of the [hub](super)).
 
 use std::{sync::Arc, task::Waker};
 
@@ -10,14 +7,15 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    census::Census,
     id::Epoch,
     log::{Frame, Labels, Place},
-    mailbox::{Command, Letters, Mailboxes},
+    mailbox::{Command, Mail, Mailboxes},
+    merge::{Next, merge},
+    open_streams::OpenStreams,
     topics::{Limits, TooManyTopics, Topic, Topics},
 };
 use crate::{
-    encode::Unnumbered,
+    event::encode::Unnumbered,
     observe::{CloseReason, Resume},
 };
 
@@ -28,7 +26,7 @@ pub(crate) struct Core {
     position: u64,
     topics: Topics,
     mailboxes: Mailboxes,
-    pub(crate) census: Census,
+    pub(crate) open_streams: OpenStreams,
 }
 
 /// A stream's place in one topic.
@@ -54,7 +52,7 @@ pub(crate) struct Attached {
     /// The number in the last event ID, if it is one of this epoch's that the logs here do not
     /// know: an engine may.
     pub(crate) elsewhere: Option<u64>,
-    /// Names the newest event of these topics, for a client that is told of a gap: with it, a
+    /// Names the newest event of these topics, for a client with a gap: with it, a
     /// second disconnect before the next event is no second gap. It is never another topic's.
     pub(crate) anchor: Option<String>,
 }
@@ -70,7 +68,7 @@ pub(crate) struct Accepted {
 
 /// What a worker found in its mailbox.
 #[derive(Debug, Default)]
-pub(crate) struct Post {
+pub(crate) struct Batch {
     pub(crate) commands: Vec<Command>,
     /// New frames, by topic, each topic's in order.
     pub(crate) frames: Vec<(usize, Frame)>,
@@ -86,7 +84,7 @@ impl Core {
             position: 0,
             topics: Topics::new(limits),
             mailboxes: Mailboxes::default(),
-            census: Census::default(),
+            open_streams: OpenStreams::default(),
         }
     }
 
@@ -162,8 +160,8 @@ impl Core {
         topic.trim(&keep, now);
 
         let mut wakes = Vec::new();
-        for follower in topic.followers.iter_mut().filter(|f| !f.posted) {
-            follower.posted = self.mailboxes.post(follower.worker, index, &mut wakes);
+        for follower in topic.followers.iter_mut().filter(|f| !f.in_mailbox) {
+            follower.in_mailbox = self.mailboxes.notify(follower.worker, index, &mut wakes);
         }
         wakes
     }
@@ -191,10 +189,10 @@ impl Core {
             (Some(_), Some(position)) => self.resume(&indexes, position),
         };
         let elsewhere = asked.filter(|_| resume != Resume::Hit);
-        let told = matches!(resume, Resume::Gap | Resume::Unknown) && !keep.last_value;
+        let is_gap = matches!(resume, Resume::Gap | Resume::Unknown) && !keep.last_value;
         let anchor = indexes
             .iter()
-            .filter(|_| told)
+            .filter(|_| is_gap)
             .filter_map(|index| self.topics.get(*index)?.log.anchor())
             .max()
             .map(|position| self.epoch.id(position));
@@ -251,32 +249,16 @@ impl Core {
     /// The next frames of a stream that catches up, in the order of their positions, up to about
     /// this many bytes. `None`: the log has dropped some of them meanwhile.
     pub(crate) fn replay(&self, cursors: &mut [Cursor], max_bytes: usize) -> Option<Vec<Frame>> {
-        let mut frames = Vec::new();
-        let mut bytes = 0;
-        while bytes < max_bytes {
-            let mut oldest: Option<(&Frame, &mut Cursor)> = None;
-            for cursor in cursors.iter_mut().filter(|c| c.next < c.live_from) {
-                let frame = self
-                    .topics
-                    .get(cursor.topic)?
-                    .log
-                    .window()
-                    .get(cursor.next)?;
-                if oldest
-                    .as_ref()
-                    .is_none_or(|(known, _)| frame.position < known.position)
-                {
-                    oldest = Some((frame, cursor));
-                }
+        let next = |cursor: &Cursor| {
+            if cursor.next >= cursor.live_from {
+                return Next::Nothing;
             }
-            let Some((frame, cursor)) = oldest else { break };
-            cursor.next += 1;
-            if frame.replayable {
-                bytes += frame.bytes.len();
-                frames.push(frame.clone());
-            }
-        }
-        Some(frames)
+            let topic = self.topics.get(cursor.topic);
+            topic
+                .and_then(|topic| topic.log.window().get(cursor.next))
+                .map_or(Next::Lost, Next::Frame)
+        };
+        merge(cursors, max_bytes, next, |frame| frame.replayable)
     }
 
     pub(crate) fn add_worker(&mut self) -> u64 {
@@ -296,30 +278,30 @@ impl Core {
         worker: u64,
         waker: &Waker,
         mut since: impl FnMut(usize) -> Option<u64>,
-    ) -> Option<Post> {
-        let Letters { topics, commands } = self.mailboxes.empty(worker, waker)?;
-        let mut post = Post {
+    ) -> Option<Batch> {
+        let Mail { topics, commands } = self.mailboxes.empty(worker, waker)?;
+        let mut batch = Batch {
             commands,
-            ..Post::default()
+            ..Batch::default()
         };
         for index in topics {
             let Some(topic) = self.topics.get_mut(index) else {
                 continue;
             };
-            let posted = topic
+            let in_mailbox = topic
                 .followers
                 .iter_mut()
                 .find(|follower| follower.worker == worker)
-                .is_some_and(|follower| std::mem::take(&mut follower.posted));
-            // Else a follower that has left posted it, or the topic stands in the mailbox twice.
-            if posted && let Some(from) = since(index) {
+                .is_some_and(|follower| std::mem::take(&mut follower.in_mailbox));
+            // Else a follower that has left put it there, or the topic stands in the mailbox twice.
+            if in_mailbox && let Some(from) = since(index) {
                 let window = topic.log.window();
                 let frames = window.iter_from(from).cloned();
-                post.frames.extend(frames.map(|frame| (index, frame)));
-                post.heads.push((index, window.next(), window.end()));
+                batch.frames.extend(frames.map(|frame| (index, frame)));
+                batch.heads.push((index, window.next(), window.end()));
             }
         }
-        Some(post)
+        Some(batch)
     }
 
     /// Has all streams that follow a topic ended.

@@ -1,30 +1,28 @@
-//! What a worker's decisions have others do: observers, wakers, the backplane. It is collected while
-//! the worker's state is borrowed and done afterwards, for whoever is called may call back: drop
-//! another stream, open one, publish.
+//! What is to be called after a worker's decisions: observers, wakers, the backplane (rule 3 of the
+//! [hub](super)).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     task::Waker,
 };
 
-use super::Shared;
-use crate::watch::Ended;
+use super::{Shared, stream::Departure};
 
 /// Calls to be made when nothing is borrowed. One that is dropped instead still reports the ends
-/// that it holds.
+/// in it.
 #[must_use = "observers and wakers are not called before run()"]
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     /// Bodies to be polled.
     pub(super) wakes: Vec<Waker>,
-    ends: Vec<Ended>,
+    ends: Vec<Departure>,
     /// The set of topics may have changed.
     interest: bool,
 }
 
 impl Effects {
     /// A stream has ended.
-    pub(super) fn end(&mut self, ended: Option<Ended>) {
+    pub(super) fn end(&mut self, ended: Option<Departure>) {
         self.ends.extend(ended);
     }
 
@@ -52,7 +50,7 @@ impl Effects {
         }
         wakes.into_iter().for_each(Waker::wake);
         if interest {
-            hub.tell_interest();
+            hub.report_interest();
         }
         if let Some(panic) = panicked {
             resume_unwind(panic);

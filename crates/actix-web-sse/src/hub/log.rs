@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::event::EventName;
+use crate::event::{Event, EventName};
 
 /// How long a frame is kept for workers and subscribers that are about to read it, whatever the
 /// limits say: a burst must not make a subscriber that reads look slow.
@@ -215,11 +215,11 @@ impl Log {
                 self.replay_from += 1;
                 continue;
             };
-            let held = keep.last_value && count == 1;
+            let is_last_value = keep.last_value && count == 1;
             let over = count > keep.events as u64
                 || self.window.bytes_from(self.replay_from) > keep.bytes as u64
                 || now.duration_since(oldest.published) > keep.age;
-            if held || !over {
+            if is_last_value || !over {
                 break;
             }
             if oldest.replayable {
@@ -307,6 +307,18 @@ impl Log {
             self.window.next
         }
     }
+}
+
+/// What filters look at, and whether the event is transient.
+pub(crate) fn labels(event: Event) -> (Option<Arc<Labels>>, bool) {
+    let Event {
+        name,
+        tag,
+        transient,
+        ..
+    } = event;
+    let labels = (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }));
+    (labels, transient)
 }
 
 #[cfg(test)]

@@ -32,13 +32,14 @@ use tokio::time::Instant;
 
 use super::{Hub, stream::Stream, worker::Local};
 use crate::{
-    Event, Identity, encode,
+    Event, Identity,
+    event::encode,
     lane::body::EventBody,
     observe::{CloseReason, End, Resume, StreamObserver},
-    watch::Watch,
+    stream::Account,
 };
 
-/// In words: a thread of loom's has 32 KiB by default, and tokio's timers need more.
+/// In machine words: a thread of loom's has 32 KiB by default, and tokio's timers need more.
 const STACK: usize = 64 * 1024;
 
 fn model(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {
@@ -104,9 +105,9 @@ impl Worker {
         assert_eq!(placed.resume, expected);
         let now = Instant::now();
         let report = Report::default();
-        let watch = Watch::new(Box::new(report.clone()), None, Some(slot), now);
+        let account = Account::new(Box::new(report.clone()), None, now);
         let config = Arc::clone(&hub.shared.stream);
-        let mut stream = Stream::new(watch, config, Some("alice".into()), now);
+        let mut stream = Stream::new(account, Some(slot), config, Some("alice".into()), now);
         let (cursors, ends) = placed.places.take();
         stream.follow(cursors, None);
         let stream = Rc::new(RefCell::new(stream));

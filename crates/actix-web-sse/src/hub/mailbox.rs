@@ -1,7 +1,5 @@
-//! What publishers leave for each worker. Plain data under the core's lock.
-//!
-//! A publisher that finds a worker already signalled leaves it alone; a worker that finds nothing
-//! leaves its waker. So a publication costs one wake per worker at most, and no wake can be lost.
+//! What publishers leave for each worker: plain data under the core's lock (rules 4 and 5 of the
+//! [hub](super)).
 
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
@@ -9,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::observe::CloseReason;
 
-/// Which of its streams a worker is told to end.
+/// Which of its streams a worker is to end.
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
     /// Those of this user.
@@ -23,7 +21,7 @@ pub(crate) enum Command {
 
 /// What a worker finds when it looks.
 #[derive(Debug, Default)]
-pub(super) struct Letters {
+pub(super) struct Mail {
     /// Topics with new frames.
     pub(super) topics: Vec<usize>,
     pub(super) commands: Vec<Command>,
@@ -31,7 +29,7 @@ pub(super) struct Letters {
 
 #[derive(Debug, Default)]
 struct Mailbox {
-    letters: Letters,
+    mail: Mail,
     signalled: bool,
     waker: Option<Waker>,
 }
@@ -65,27 +63,27 @@ impl Mailboxes {
         self.boxes.remove(&worker);
     }
 
-    /// Tells a worker that a topic has new frames; says whether there is such a worker.
-    pub(super) fn post(&mut self, worker: u64, topic: usize, wakes: &mut Vec<Waker>) -> bool {
+    /// Lets a worker know that a topic has new frames; says whether there is such a worker.
+    pub(super) fn notify(&mut self, worker: u64, topic: usize, wakes: &mut Vec<Waker>) -> bool {
         let Some(mailbox) = self.boxes.get_mut(&worker) else {
             return false;
         };
-        mailbox.letters.topics.push(topic);
+        mailbox.mail.topics.push(topic);
         mailbox.signal(wakes);
         true
     }
 
-    /// Tells all workers.
+    /// Puts a command into every mailbox.
     pub(super) fn command(&mut self, command: &Command) -> Vec<Waker> {
         let mut wakes = Vec::new();
         for mailbox in self.boxes.values_mut() {
             // Streams of a revoked user may be ended by policy, store and backplane at once.
-            let same = match (mailbox.letters.commands.last(), command) {
+            let same = match (mailbox.mail.commands.last(), command) {
                 (Some(Command::User(known)), Command::User(user)) => known == user,
                 _ => false,
             };
             if !same {
-                mailbox.letters.commands.push(command.clone());
+                mailbox.mail.commands.push(command.clone());
             }
             mailbox.signal(&mut wakes);
         }
@@ -95,14 +93,14 @@ impl Mailboxes {
     /// Whether a worker has commands that it has not looked at.
     pub(super) fn has_commands(&self, worker: u64) -> bool {
         let mailbox = self.boxes.get(&worker);
-        mailbox.is_some_and(|mailbox| !mailbox.letters.commands.is_empty())
+        mailbox.is_some_and(|mailbox| !mailbox.mail.commands.is_empty())
     }
 
     /// Empties a worker's mailbox, or leaves its waker there.
-    pub(super) fn empty(&mut self, worker: u64, waker: &Waker) -> Option<Letters> {
+    pub(super) fn empty(&mut self, worker: u64, waker: &Waker) -> Option<Mail> {
         let mailbox = self.boxes.get_mut(&worker)?;
         if std::mem::take(&mut mailbox.signalled) {
-            return Some(std::mem::take(&mut mailbox.letters));
+            return Some(std::mem::take(&mut mailbox.mail));
         }
         match &mut mailbox.waker {
             Some(known) => known.clone_from(waker),

@@ -1,33 +1,102 @@
 //! Topics to publish to and to subscribe from.
 //!
-//! A topic is one log; every subscriber is a cursor in it. Publishing encodes the event once,
-//! appends it, and wakes each worker that has subscribers at most once: the cost does not grow
-//! with the number of streams. A subscriber that comes back with a `Last-Event-ID` is a cursor
-//! that starts in the past; replay and live events are the same log, so that nothing is lost or
-//! doubled between them.
+//! A topic is one log; every subscriber is a cursor in it. Publishing encodes the event once, appends
+//! it, and wakes each worker that has subscribers at most once: the cost does not grow with the
+//! number of streams.
+//!
+//! ```text
+//!  publish ──► Core (one lock): topic ─► log      mailbox ──► Driver ─► State (one a thread): view
+//!                                  └► followers ─►  │  waker             └► stream: cursor, body
+//! ```
+//!
+//! # Locks
+//!
+//! 1. [`Core`] is what all threads share: the topics with their logs, a mailbox per worker, the count
+//!    of open streams. It has one lock for the whole hub, because an event ID places a subscriber of
+//!    several topics: positions are handed out and delivered in one order. A publication takes it for
+//!    a few hundred nanoseconds, a worker once per batch, a subscription once.
+//! 2. [`State`](state::State) is one worker's: its streams, and a view of each topic that they follow.
+//!    It is a `RefCell` of that thread. A worker may take the core's lock while its state is borrowed,
+//!    never the other way round.
+//! 3. No code of the application runs under either. Events are encoded and filters run outside; wakers,
+//!    observers and the backplane are collected in [`Effects`](effects::Effects) and called when
+//!    nothing is borrowed. They may call back: publish, open a stream, drop one.
+//!
+//! # Publication
+//!
+//! 4. Under the lock the event gets the next position, which is the number in its ID, and is appended to
+//!    the log of its topic. The topic goes into the mailbox of each worker with followers, unless it is
+//!    there already. The first mail since the worker looked signals the mailbox and takes its waker;
+//!    whoever holds the lock wakes it after the release.
+//! 5. A worker looks into its mailbox and, if there is no mail, leaves its waker there, in one critical
+//!    section. It rests only after a look that found nothing. So a publication either finds the waker,
+//!    or its mail is found by the look to come: no wake-up is lost, and there is at most one for each
+//!    worker and publication.
+//! 6. A worker takes commands before frames, moves the new frames into its views, and wakes the streams
+//!    that lack some, a few at a time. Those that keep pace share the bytes of one chunk.
+//!
+//! # Replay
+//!
+//! 7. A subscription registers its worker with the topics and reads where to start in one critical
+//!    section. Its cursor has two marks: `next`, by the `Last-Event-ID`, and `live_from`, the end of the
+//!    log at that moment. Frames before `live_from` are read from the log, under the lock, a piece at a
+//!    time; frames from there on reach the worker's view, since the worker is registered. The two parts
+//!    meet at `live_from`: nothing is lost or doubled between them.
+//! 8. Several topics are merged by position ([`merge`]), from the log as from the views. An ID that none
+//!    of the topics has, or after which one of them lacks something, is a gap: the stream starts with
+//!    live events, and the client learns of it (`event: reset`).
+//!
+//! # Slow readers
+//!
+//! 9. A reader that falls behind costs no memory of its own: its frames are shared. A view keeps what some
+//!    stream has not read, up to a bound; the log keeps what replay allows, and everything for a second.
+//! 10. Four times a second a worker compares cursors with views ([`lag`]). A stream that has been further
+//!     behind than the limits for a second ends with `slow_consumer`, or skips what is too old. A
+//!     stream that was woken and is not polled for `stall` ends with `stalled` ([`deadlines`]): its peer
+//!     takes nothing. After a pause of the whole worker every stream looks so, and has another 200 ms.
+//!
+//! # Ends
+//!
+//! 11. A revocation is a command in every mailbox. A stream is counted and its identity checked under the
+//!     lock, and then belongs to its worker before that worker takes the next command: either the check
+//!     finds the revocation, or the command finds the stream ([`Standing`](crate::identity::Standing)).
+//!     Commands come before frames: nothing that was published after a revocation reaches its streams.
+//! 12. A drain refuses new streams under the lock and sends a command to end the others, spread over the
+//!     window. It is over when the count is zero. A stream counts until its end has been reported.
+//!
+//! # Several nodes
+//!
+//! 13. With a [`Backplane`] its engine numbers the events, and [`Sink::deliver`] takes the place of the
+//!     publication in rule 4. The logs are then a cache of what this node follows. What a client lacks
+//!     before it is asked of the engine, and live events wait for the answer.
 
 mod backplane;
-mod backplane_stats;
 mod builder;
-mod census;
+mod commands;
 pub(crate) mod core;
+mod deadlines;
+mod drained;
 pub(crate) mod effects;
+mod filter;
 pub(crate) mod id;
-mod index;
+mod lag;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
 mod loom;
 mod mailbox;
+mod merge;
+mod open_streams;
 mod publication;
-mod reading;
 #[cfg(all(test, not(sse_loom)))]
 mod reentrant_tests;
 pub(crate) mod state;
 pub(crate) mod stream;
-pub(crate) mod subscription;
+mod sync;
 #[cfg(all(test, not(sse_loom)))]
 mod tests;
+mod ticks;
 mod topics;
+mod turn;
 pub(crate) mod view;
 mod wheel;
 pub(crate) mod worker;
@@ -44,19 +113,26 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServ
 use tokio::time::{Instant, timeout};
 
 pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink};
-pub use self::backplane_stats::{BackplaneStats, BackplaneWatch};
 pub use self::builder::HubBuilder;
+pub use self::drained::IntoHubs;
+pub use self::filter::EventHead;
 pub use self::publication::{PublishError, Published};
-pub use self::subscription::{EventHead, IntoTopics, Subscription};
-use self::{core::Core, log::Labels, mailbox::Command};
+use self::{
+    core::Core,
+    log::labels,
+    mailbox::Command,
+    sync::{Mutex, MutexGuard},
+    ticks::Ticks,
+};
+pub(crate) use self::{drained::DrainedHubs, filter::Filter};
 use crate::{
     config::{HubConfig, StreamConfig},
-    encode::Unnumbered,
-    event::Event,
-    observe::{CloseReason, Misconfiguration, Observer, Publication, RefusalReason, Reported},
-    subscriber::{Identity, Subscriber},
-    sync::{Mutex, MutexGuard},
-    topic,
+    event::{Event, encode::Unnumbered, topic},
+    identity::{Identity, UserStreams},
+    observe::{
+        BackplaneLevels, BackplaneStats, CloseReason, HubInfo, HubLevels, Misconfiguration,
+        Observer, Publication, RefusalReason, Reported,
+    },
 };
 
 type KnowsTopic = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -68,6 +144,7 @@ pub(crate) struct Shared {
     pub(crate) stream: Arc<StreamConfig>,
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
+    ticks: Ticks,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
     /// Mistakes in how this hub is mounted.
     reported: Reported,
@@ -76,9 +153,15 @@ pub(crate) struct Shared {
 /// A stream's place in the count of its hub, from the decision to open it to its end.
 pub(crate) struct Slot(Arc<Shared>);
 
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
-        let wakes = self.0.core().census.leave();
+        let wakes = self.0.core().open_streams.leave();
         wakes.into_iter().for_each(Waker::wake);
     }
 }
@@ -93,14 +176,14 @@ impl Shared {
 
     /// Lets a stream in, unless the hub drains or its identity does not hold any more. Decided and
     /// counted under the lock: a drain either refuses a stream or waits for it, and a revocation
-    /// either refuses it or finds it ([`standing`](crate::protect::standing)).
+    /// either refuses it or finds it ([`standing`](crate::identity::Standing)).
     ///
     /// # Errors
     /// Why it is not let in.
     pub(crate) fn admit(self: &Arc<Self>, identity: &Identity) -> Result<Slot, RefusalReason> {
         let mut core = self.core();
         identity.check()?;
-        let admitted = core.census.admit();
+        let admitted = core.open_streams.admit();
         drop(core);
         match admitted {
             true => Ok(Slot(Arc::clone(self))),
@@ -113,8 +196,8 @@ impl Shared {
         self.reported.report(&*self.observer, mistake);
     }
 
-    /// Tells the backplane that topics were made or removed.
-    pub(crate) fn tell_interest(&self) {
+    /// Reports to the backplane that topics were made or removed.
+    pub(crate) fn report_interest(&self) {
         if let Some(backplane) = &self.backplane {
             backplane.interest();
         }
@@ -123,6 +206,44 @@ impl Shared {
     fn command(&self, command: &Command) {
         let wakes = self.core().command(command);
         wakes.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl UserStreams for Shared {
+    fn end_streams(&self, user: &Arc<str>) {
+        self.revoke(&Revocation::User(Arc::clone(user)));
+    }
+
+    fn end_streams_elsewhere(&self, user: &Arc<str>) {
+        if let Some(backplane) = &self.backplane {
+            backplane.revoke(Revocation::User(Arc::clone(user)));
+        }
+    }
+}
+
+impl HubLevels for Shared {
+    fn info(&self) -> HubInfo {
+        HubInfo {
+            heartbeat: self.stream.heartbeat,
+            max_lifetime: self.stream.max_lifetime,
+            replay_events: if self.config.resume {
+                self.config.replay_events
+            } else {
+                0
+            },
+            backplane: self.backplane.is_some(),
+        }
+    }
+
+    fn worker_ages(&self) -> Vec<(u64, Duration)> {
+        self.ticks.ages()
+    }
+}
+
+impl BackplaneLevels for Shared {
+    fn backplane_stats(&self) -> Option<BackplaneStats> {
+        let backplane = self.backplane.as_ref();
+        backplane.map(|backplane| backplane.stats())
     }
 }
 
@@ -272,14 +393,6 @@ impl Hub {
         Ok(())
     }
 
-    /// The response that follows one topic or several: what was missed, then live events.
-    ///
-    /// One `Last-Event-ID` places the client in all of them: the hub numbers all its events in
-    /// one sequence.
-    pub fn subscribe(&self, topics: impl IntoTopics, subscriber: Subscriber) -> Subscription {
-        Subscription::new(self.clone(), topics.into_topics(), subscriber)
-    }
-
     /// How many streams follow a topic, on all workers of this process.
     #[must_use]
     pub fn subscribers(&self, topic: &str) -> usize {
@@ -298,14 +411,7 @@ impl Hub {
         self.revoke(Revocation::Topic(topic.into()));
     }
 
-    /// Ends a user's streams on the other nodes, as soon as the backplane has told them.
-    pub(crate) fn disconnect_elsewhere(&self, user: &str) {
-        if let Some(backplane) = &self.shared.backplane {
-            backplane.revoke(Revocation::User(user.into()));
-        }
-    }
-
-    /// Here at once, and on the other nodes as soon as the backplane has told them.
+    /// Here at once, and on the other nodes as soon as the backplane has passed it on.
     fn revoke(&self, revocation: Revocation) {
         self.shared.revoke(&revocation);
         if let Some(backplane) = &self.shared.backplane {
@@ -327,17 +433,19 @@ impl Hub {
     pub async fn drain_within(&self, window: Duration) {
         // No longer than a timer of tokio's can be.
         let window = window.min(Duration::from_secs(365 * 24 * 3600));
-        let first = self.shared.core().census.drain();
+        let first = self.shared.core().open_streams.drain();
         if first {
             self.shared.observer.draining();
         }
         let until = Instant::now() + window;
         self.shared
             .command(&Command::All(CloseReason::Drain, until));
-        let ended = poll_fn(|cx| match self.shared.core().census.is_empty(cx.waker()) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        });
+        let ended = poll_fn(
+            |cx| match self.shared.core().open_streams.is_empty(cx.waker()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            },
+        );
         // What is still open then belongs to peers that take nothing; their workers end it.
         let _ = timeout(window + Duration::from_millis(250), ended).await;
     }
@@ -345,7 +453,7 @@ impl Hub {
     /// Whether the hub drains: what a readiness check answers by.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.shared.core().census.is_draining()
+        self.shared.core().open_streams.is_draining()
     }
 
     /// Levels, read now.
@@ -353,17 +461,16 @@ impl Hub {
     pub fn stats(&self) -> HubStats {
         let core = self.shared.core();
         HubStats {
-            streams: core.census.streams(),
+            streams: core.open_streams.streams(),
             topics: core.topics(),
-            draining: core.census.is_draining(),
+            draining: core.open_streams.is_draining(),
         }
     }
 
     /// How the backplane is, now; `None` if there is none.
     #[must_use]
     pub fn backplane_stats(&self) -> Option<BackplaneStats> {
-        let backplane = self.shared.backplane.as_ref();
-        backplane.map(|backplane| backplane.stats())
+        self.shared.backplane_stats()
     }
 
     pub(crate) fn knows(&self, topic: &str) -> bool {
@@ -380,16 +487,4 @@ impl FromRequest for Hub {
             ErrorInternalServerError("no Hub in the application: add `.app_data(hub.clone())`")
         }))
     }
-}
-
-/// What filters look at, and whether the event is transient.
-pub(crate) fn labels(event: Event) -> (Option<Arc<Labels>>, bool) {
-    let Event {
-        name,
-        tag,
-        transient,
-        ..
-    } = event;
-    let labels = (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }));
-    (labels, transient)
 }

@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use super::BackplaneError;
-use crate::{protect::refusal, topic::InvalidTopic};
+use crate::event::{InvalidTopic, error_body};
 
 /// An event that the hub has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +84,13 @@ impl ResponseError for PublishError {
             Self::TooLarge { .. } => "event_too_large",
             Self::InvalidTopic(invalid) => {
                 let message = invalid.to_string();
-                return refusal::json(self.status_code(), "invalid_request", Some(&message));
+                return error_body::response(self.status_code(), "invalid_request", Some(&message));
             }
             Self::UnknownTopic(_) => "not_found",
             Self::TooManyTopics(_) => "capacity",
             Self::Backplane(_) => "backplane_unavailable",
             Self::HasId | Self::NoData | Self::Shared => "internal",
         };
-        refusal::json(self.status_code(), code, None)
+        error_body::response(self.status_code(), code, None)
     }
 }

@@ -71,7 +71,7 @@ impl StreamObserver for Meddler {
 }
 
 #[actix_rt::test]
-async fn an_observer_may_drop_and_open_streams_when_it_hears_of_an_end() {
+async fn an_observer_may_drop_and_open_streams_when_an_end_is_reported() {
     time::pause();
     let meddler = Meddler::default();
     let hub = Hub::builder().observer(meddler.clone()).build().unwrap();
@@ -151,7 +151,7 @@ async fn an_observer_that_panics_at_the_opening_leaves_nothing_behind() {
     }
 }
 
-/// An engine whose history has one event, and that panics or calls back when it hears of interest.
+/// An engine whose history has one event, and that panics or calls back when interest changes.
 #[derive(Default)]
 struct Engine {
     sink: Mutex<Option<Sink>>,
@@ -222,7 +222,7 @@ async fn h06_history_that_comes_with_a_revocation_is_not_sent() {
 }
 
 #[actix_rt::test]
-async fn a_backplane_may_drop_streams_when_it_hears_of_interest() {
+async fn a_backplane_may_drop_streams_when_interest_changes() {
     time::pause();
     let node = Node::default();
     let hub = Hub::builder().backplane(node.clone()).build().unwrap();

@@ -4,23 +4,19 @@ use std::{fmt, rc::Rc, sync::Arc, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{core::Cursor, subscription::Filter};
+use super::{Filter, Slot, core::Cursor};
 use crate::{
     config::StreamConfig,
-    lane::{
-        connection::Connection,
-        schedule::{Due, Schedule},
-    },
     observe::CloseReason,
-    watch::Watch,
+    stream::{Account, Carrier, Due, Ended, Schedule},
 };
 
 /// How long a stream that looks stalled has to prove that only the worker was.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
-/// What the hub thinks of a stream whose body is there.
+/// How far a stream is on its way to its end, as the hub sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Lifecycle {
     Open,
     /// It does not take its bytes in time, and is about to be ended for that.
     GivenUp,
@@ -30,7 +26,9 @@ pub(crate) enum Standing {
 
 /// An open stream, as its body and its worker both see it.
 pub(crate) struct Stream {
-    pub(crate) watch: Watch,
+    pub(crate) account: Account,
+    /// Its place in the count of the hub, until its end has been reported.
+    slot: Option<Slot>,
     pub(crate) config: Arc<StreamConfig>,
     pub(crate) schedule: Schedule,
     pub(crate) heartbeat_due: bool,
@@ -41,8 +39,8 @@ pub(crate) struct Stream {
     pub(crate) user: Option<Arc<str>>,
     pub(crate) waker: Option<Waker>,
     /// On an `EventServer`.
-    pub(crate) connection: Option<Rc<Connection>>,
-    pub(crate) standing: Standing,
+    pub(crate) carrier: Option<Rc<dyn Carrier>>,
+    pub(crate) lifecycle: Lifecycle,
     /// Since when the body has something to write and has not been polled.
     pub(crate) woken: Option<Instant>,
     /// It was found stalled once: after a pause of the whole worker every stream looks so.
@@ -52,6 +50,21 @@ pub(crate) struct Stream {
     pub(super) next_check: Instant,
     pub(super) key: Option<usize>,
     pub(super) subscription: Option<Following>,
+}
+
+/// The end of a stream, to be reported; until then the hub counts the stream.
+#[must_use = "the end is not reported before report()"]
+#[derive(Debug)]
+pub(crate) struct Departure {
+    ended: Ended,
+    _slot: Option<Slot>,
+}
+
+impl Departure {
+    /// Reports the end, and counts the stream out.
+    pub(super) fn report(self) {
+        self.ended.report();
+    }
 }
 
 /// A stream's reading position.
@@ -79,13 +92,15 @@ impl fmt::Debug for Stream {
 
 impl Stream {
     pub(crate) fn new(
-        watch: Watch,
+        account: Account,
+        slot: Option<Slot>,
         config: Arc<StreamConfig>,
         user: Option<Arc<str>>,
         now: Instant,
     ) -> Self {
         Self {
-            watch,
+            account,
+            slot,
             schedule: Schedule::new(config.heartbeat, now),
             config,
             heartbeat_due: false,
@@ -93,8 +108,8 @@ impl Stream {
             ending: None,
             user,
             waker: None,
-            connection: None,
-            standing: Standing::Open,
+            carrier: None,
+            lifecycle: Lifecycle::Open,
             woken: None,
             suspect: false,
             finish_by: None,
@@ -102,6 +117,16 @@ impl Stream {
             key: None,
             subscription: None,
         }
+    }
+
+    /// Ends the account. Only the first call counts: what it returns is to be reported when
+    /// nothing is borrowed.
+    pub(super) fn depart(&mut self, reason: CloseReason) -> Option<Departure> {
+        let ended = self.account.end(reason)?;
+        Some(Departure {
+            ended,
+            _slot: self.slot.take(),
+        })
     }
 
     /// Makes it read topics.
@@ -140,7 +165,7 @@ impl Stream {
         self.ending
     }
 
-    /// Holds live events back until [`State::caught_up`].
+    /// Holds live events back until [`State::caught_up`](super::state::State::caught_up).
     pub(crate) fn wait(&mut self) {
         if let Some(following) = &mut self.subscription {
             following.waiting = true;

@@ -28,7 +28,7 @@ use crate::{
 
 pub(super) const EVENT: &[u8] = b"data: x\n\n";
 
-/// Keeps the reasons of all ends; panics at one of them, if told to.
+/// Keeps the reasons of all ends; panics at one of them, if it is set to.
 #[derive(Debug, Default, Clone)]
 struct Ends {
     seen: Arc<Mutex<Vec<CloseReason>>>,
@@ -350,9 +350,9 @@ async fn d06_a_reader_that_skips_holds_no_more_bytes_than_it_may() {
     }
     // What comes within a quarter of a second, beside what it may hold.
     assert!(most <= 12 * LARGE as u64, "{most} bytes");
-    let mut told = String::new();
-    while !told.contains("event: lagged") {
-        told += std::str::from_utf8(&slow.next().await.unwrap()).unwrap();
+    let mut text = String::new();
+    while !text.contains("event: lagged") {
+        text += std::str::from_utf8(&slow.next().await.unwrap()).unwrap();
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Follower {
     pub(super) worker: u64,
     streams: usize,
     /// Stands in the worker's mailbox.
-    pub(super) posted: bool,
+    pub(super) in_mailbox: bool,
 }
 
 impl Topic {
@@ -54,7 +54,7 @@ impl Topic {
             None => self.followers.push(Follower {
                 worker,
                 streams: 1,
-                posted: false,
+                in_mailbox: false,
             }),
         }
     }

@@ -1,7 +1,8 @@
-//! A worker's own copy of the frames that its streams are about to read, and the pieces that they
-//! are read in.
+//! A worker's own copy of the frames that its streams are about to read, and how they are read.
 
 use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
 };
@@ -11,15 +12,17 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
+    EventHead, Filter, Shared,
     core::Cursor,
-    index::IndexMap,
     log::{Frame, Window},
-    subscription::{EventHead, Filter},
+    merge::{Next, merge},
+    state::State,
+    stream::Stream,
 };
 use crate::{config::SlowConsumer, event::EventName, observe::CloseReason};
 
 /// How much one read hands over: what actix puts into one write at the most.
-pub(super) const CHUNK: usize = 32 * 1024;
+const CHUNK: usize = 32 * 1024;
 
 /// What a stream found to send.
 #[derive(Debug)]
@@ -60,7 +63,7 @@ pub(super) struct View {
     pub(super) batch: Option<(u64, u64, Rc<Chunk>)>,
 }
 
-pub(super) const fn overrun(missed: u64, slow_consumer: SlowConsumer) -> Read {
+const fn overrun(missed: u64, slow_consumer: SlowConsumer) -> Read {
     match slow_consumer {
         SlowConsumer::End => Read::End(CloseReason::SlowConsumer),
         SlowConsumer::Skip => Read::Lagged(missed),
@@ -69,14 +72,14 @@ pub(super) const fn overrun(missed: u64, slow_consumer: SlowConsumer) -> Read {
 
 impl View {
     /// Moves a cursor on over what is no longer here; so many events that is.
-    pub(super) fn skip(&self, cursor: &mut Cursor) -> u64 {
+    fn skip(&self, cursor: &mut Cursor) -> u64 {
         let missed = self.window.first().saturating_sub(cursor.next);
         cursor.next += missed;
         missed
     }
 
     /// The frames from the cursor on. Streams that keep pace share what is put together here.
-    pub(super) fn read(&mut self, cursor: &mut Cursor) -> Read {
+    fn read(&mut self, cursor: &mut Cursor) -> Read {
         if cursor.next >= self.window.next() {
             return Read::Pending;
         }
@@ -108,32 +111,6 @@ impl View {
             ..*chunk
         })
     }
-}
-
-/// The next frames of several topics, in the order of their positions, about a chunk's worth.
-pub(super) fn merge(cursors: &mut [Cursor], views: &IndexMap<View>) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    let mut bytes = 0;
-    while bytes < CHUNK / 2 {
-        let mut oldest: Option<(&Frame, &mut Cursor)> = None;
-        for cursor in cursors.iter_mut() {
-            let frame = views
-                .get(&cursor.topic)
-                .and_then(|view| view.window.get(cursor.next));
-            if let Some(frame) = frame
-                && oldest
-                    .as_ref()
-                    .is_none_or(|(known, _)| frame.position < known.position)
-            {
-                oldest = Some((frame, cursor));
-            }
-        }
-        let Some((frame, cursor)) = oldest else { break };
-        cursor.next += 1;
-        bytes += frame.bytes.len();
-        frames.push(frame.clone());
-    }
-    frames
 }
 
 /// One piece out of several frames. Pending: the filter wants none of them. The end: the filter
@@ -179,4 +156,150 @@ pub(super) fn pack<'a>(
         replay,
         oldest: first.published,
     })
+}
+
+/// What there is for a stream to read.
+#[derive(Debug)]
+pub(super) enum Found {
+    Read(Read),
+    /// Frames that the stream's filter is to see.
+    Frames {
+        frames: Vec<Frame>,
+        replay: bool,
+    },
+}
+
+impl State {
+    /// A stream that waited goes on: with what comes after this position, up to which it has
+    /// everything; without one, as a stream that never asked.
+    pub(crate) fn caught_up(&mut self, stream: &mut Stream, position: Option<u64>) {
+        let Some(following) = &mut stream.subscription else {
+            return;
+        };
+        following.waiting = false;
+        following.has = position;
+        if position.is_some() {
+            following.catching_up = false;
+            for cursor in &mut following.cursors {
+                cursor.next = cursor.next.max(cursor.live_from);
+            }
+        }
+        self.pass_over(stream);
+    }
+
+    /// Moves a stream on over what it has from elsewhere.
+    fn pass_over(&self, stream: &mut Stream) {
+        let Some(following) = &mut stream.subscription else {
+            return;
+        };
+        let Some(position) = following.has else {
+            return;
+        };
+        for cursor in &mut following.cursors {
+            if let Some(view) = self.views.get(&cursor.topic) {
+                cursor.next = cursor.next.max(view.window.ordinal_after(position));
+            }
+        }
+    }
+
+    /// Packs events from elsewhere, as the filter wants them.
+    pub(crate) fn pack(stream: &Stream, frames: &[Frame]) -> Read {
+        pack(frames.iter(), stream.filter(), true)
+    }
+
+    /// The next frames of a stream.
+    pub(super) fn read(&mut self, stream: &mut Stream, hub: &Shared) -> Found {
+        self.pass_over(stream);
+        let Some(following) = &mut stream.subscription else {
+            return Found::Read(Read::Pending);
+        };
+        if following.waiting {
+            return Found::Read(Read::Pending);
+        }
+        if following.catching_up {
+            let Some(frames) = hub.core().replay(&mut following.cursors, CHUNK / 2) else {
+                return Found::Read(Read::End(CloseReason::SlowConsumer));
+            };
+            if !frames.is_empty() {
+                let replay = true;
+                return Found::Frames { frames, replay };
+            }
+            following.catching_up = false;
+        }
+        let (cursors, filter) = (&mut following.cursors, following.filter.as_ref());
+        if let ([cursor], None) = (&mut **cursors, filter) {
+            // The way of nearly all streams: one topic, all of it.
+            let Some(view) = self.views.get_mut(&cursor.topic) else {
+                return Found::Read(Read::Pending);
+            };
+            let missed = view.skip(cursor);
+            return Found::Read(if missed > 0 {
+                overrun(missed, hub.config.slow_consumer)
+            } else {
+                view.read(cursor)
+            });
+        }
+        let missed = cursors.iter_mut().fold(0, |missed, cursor| {
+            let view = self.views.get(&cursor.topic);
+            missed + view.map_or(0, |view| view.skip(cursor))
+        });
+        if missed > 0 {
+            return Found::Read(overrun(missed, hub.config.slow_consumer));
+        }
+        let next = |cursor: &Cursor| {
+            let view = self.views.get(&cursor.topic);
+            view.and_then(|view| view.window.get(cursor.next))
+                .map_or(Next::Nothing, Next::Frame)
+        };
+        let frames = merge(cursors, CHUNK / 2, next, |_| true).unwrap_or_default();
+        if frames.is_empty() {
+            Found::Read(Read::Pending)
+        } else {
+            let replay = false;
+            Found::Frames { frames, replay }
+        }
+    }
+}
+
+/// Maps by index: the indexes are this crate's own, no client chooses them, so that their hash need
+/// not resist anybody. A stream looks its topic up at each delivery.
+pub(super) type IndexMap<V> = HashMap<usize, V, BuildHasherDefault<IndexHasher>>;
+
+/// Fibonacci hashing: neighbours stay apart in the low bits, and the high bits are mixed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct IndexHasher(u64);
+
+impl Hasher for IndexHasher {
+    fn write_usize(&mut self, index: usize) {
+        self.0 = (self.0 ^ index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn indexes_near_to_each_other_get_hashes_that_differ_at_both_ends() {
+        let hash = |index: usize| {
+            let mut hasher = IndexHasher::default();
+            hasher.write_usize(index);
+            hasher.finish()
+        };
+        let low = (0..1024).map(|index| hash(index) & 0x3ff);
+        assert_eq!(low.collect::<HashSet<_>>().len(), 1024);
+        let high = (0..1024).map(|index| hash(index) >> 57);
+        assert_eq!(high.collect::<HashSet<_>>().len(), 128);
+    }
 }

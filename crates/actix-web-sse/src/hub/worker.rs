@@ -18,11 +18,12 @@ use super::{
     Shared,
     core::{Attached, Cursor},
     effects::Effects,
-    reading::Found,
     state::State,
     stream::Stream,
+    ticks::{PERIOD, Tick},
     topics::TooManyTopics,
-    view::{Read, pack},
+    turn::Turn,
+    view::{Found, Read, pack},
 };
 use crate::observe::{CloseReason, Resume};
 
@@ -94,6 +95,7 @@ impl Local {
         let driver = Driver {
             local: Rc::clone(&local),
             sleep: None,
+            tick: hub.ticks.add(local.worker),
             swept: Instant::now(),
             turning: false,
         };
@@ -137,12 +139,12 @@ impl Local {
             }
         });
         // The application's code: with the places in hand, which are given back if it panics.
-        self.hub.tell_interest();
+        self.hub.report_interest();
         placed
     }
 
-    /// Whether orders to end streams wait for this worker.
-    pub(crate) fn has_orders(&self) -> bool {
+    /// Whether commands wait for this worker.
+    pub(crate) fn has_commands(&self) -> bool {
         self.hub.core().has_commands(self.worker)
     }
 
@@ -196,14 +198,14 @@ impl Local {
     pub(crate) fn close(&self, stream: &RefCell<Stream>, reason: CloseReason) {
         let mut effects = Effects::default();
         let mut ending = stream.borrow_mut();
-        self.state.borrow_mut().remove(
-            &mut ending,
-            &self.hub,
-            self.worker,
-            Instant::now(),
-            &mut effects,
-        );
-        let ended = ending.watch.end(reason);
+        let mut turn = Turn {
+            hub: &self.hub,
+            worker: self.worker,
+            now: Instant::now(),
+            effects: &mut effects,
+        };
+        self.state.borrow_mut().remove(&mut ending, &mut turn);
+        let ended = ending.depart(reason);
         drop(ending);
         // Not among the effects, which would allocate for it.
         if let Some(ended) = ended {
@@ -249,7 +251,7 @@ impl Drop for Places {
             core.detach(local.worker, cursor.topic);
         }
         drop(core);
-        local.hub.tell_interest();
+        local.hub.report_interest();
     }
 }
 
@@ -268,17 +270,18 @@ fn drive(driver: Driver) -> Result<(), OutsideRuntime> {
 pub(super) struct Driver {
     local: Rc<Local>,
     sleep: Option<Pin<Box<Sleep>>>,
+    tick: Tick,
     swept: Instant,
     /// A turn began and did not end.
     turning: bool,
 }
 
 /// How a turn of the driver leaves it.
-enum Turn {
+enum Outcome {
     /// The waker may not be in the mailbox, which takes it only when it is empty: to rest now
     /// would be to sleep through the next publication.
     Again,
-    /// Nothing is to be done before the next timer or the next post.
+    /// Nothing is to be done before the next timer or the next mail.
     Rest,
     /// The worker has had no stream for long.
     Over,
@@ -286,20 +289,26 @@ enum Turn {
 
 impl Driver {
     /// Decides everything that is to be decided now.
-    fn turn(&mut self, waker: &Waker, effects: &mut Effects) -> Turn {
+    fn turn(&mut self, waker: &Waker, effects: &mut Effects) -> Outcome {
         let local = &*self.local;
         let mut state = local.state.borrow_mut();
         let now = Instant::now();
-        let post = local
+        let batch = local
             .hub
             .core()
             .collect(local.worker, waker, |topic| state.since(topic));
-        let had_post = post.is_some();
-        if let Some(post) = post {
-            state.accept(post, &local.hub, local.worker, now, effects);
+        let had_batch = batch.is_some();
+        let mut turn = Turn {
+            hub: &local.hub,
+            worker: local.worker,
+            now,
+            effects,
+        };
+        if let Some(batch) = batch {
+            state.accept(batch, &mut turn);
         }
-        state.tick(&local.hub, local.worker, now, effects);
-        state.wake_readers(now, effects);
+        state.tick(&mut turn);
+        state.wake_readers(&mut turn);
         if now.duration_since(self.swept) >= SWEEP.0 {
             self.swept = now;
             local.hub.core().sweep(SWEEP.1, now);
@@ -308,10 +317,10 @@ impl Driver {
         let unneeded = state
             .empty_since
             .is_some_and(|since| now.duration_since(since) >= LINGER);
-        match had_post || effects.wakes_anybody() {
-            true => Turn::Again,
-            false if unneeded => Turn::Over,
-            false => Turn::Rest,
+        match had_batch || effects.wakes_anybody() {
+            true => Outcome::Again,
+            false if unneeded => Outcome::Over,
+            false => Outcome::Rest,
         }
     }
 
@@ -328,6 +337,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.local.driver.replace(Some(cx.waker().clone()));
+        self.tick.now();
         loop {
             let mut effects = Effects::default();
             self.turning = true;
@@ -336,18 +346,21 @@ impl Future for Driver {
             effects.run(&self.local.hub);
             self.turning = false;
             match turn {
-                Turn::Over => return Poll::Ready(()),
-                Turn::Again => {
+                Outcome::Over => return Poll::Ready(()),
+                Outcome::Again => {
                     // The streams first; what comes meanwhile goes out with the next turn.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Turn::Rest => {}
+                Outcome::Rest => {}
             }
-            let due = self.next_due().unwrap_or_else(|| Instant::now() + LINGER);
+            let now = Instant::now();
+            let latest = now + PERIOD;
+            let due = self.next_due().map_or(latest, |due| due.min(latest));
             let sleep = match &mut self.sleep {
                 Some(sleep) => {
-                    if sleep.deadline() != due {
+                    // Sooner than it is due is soon enough: most turns then leave the timer alone.
+                    if sleep.deadline() > due || sleep.deadline() <= now {
                         sleep.as_mut().reset(due);
                     }
                     sleep

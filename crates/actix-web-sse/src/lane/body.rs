@@ -14,16 +14,19 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::{missed::Missed, schedule::jitter, unasked::Unasked};
+use super::{backlog::Backlog, connection::Connection, unasked::Unasked};
 use crate::{
-    encode::{self, HEARTBEAT},
-    event::{Event, Retry},
+    event::{
+        Event, Retry,
+        encode::{self, HEARTBEAT},
+    },
     hub::{
-        stream::{Standing, Stream},
+        stream::{Lifecycle, Stream},
         view::{Chunk, Read},
         worker::Local,
     },
     observe::{CloseReason, Resume, SentKind},
+    stream::jitter,
 };
 
 /// An application's own stream of events. `Err(())`: it failed.
@@ -50,7 +53,7 @@ pub(crate) struct EventBody {
     local: Rc<Local>,
     stream: Rc<RefCell<Stream>>,
     source: Option<EventSource>,
-    missed: Option<Missed>,
+    backlog: Option<Backlog>,
     first: Bytes,
     phase: Phase,
     /// Over HTTP/1: the client can have the body polled.
@@ -58,6 +61,8 @@ pub(crate) struct EventBody {
     /// Frees the stream's slots when dropped: as long as there is a body, there are its bytes, its
     /// task and its connection, whether or not the stream's end has been reported.
     permit: Option<Rc<dyn Any>>,
+    /// On an `EventServer`.
+    connection: Option<Rc<Connection>>,
 }
 
 /// The client sends behind its stream, and has the server do nothing but look for more.
@@ -85,23 +90,30 @@ impl EventBody {
         local: Rc<Local>,
         stream: Rc<RefCell<Stream>>,
         source: Option<EventSource>,
-        missed: Option<Missed>,
+        backlog: Option<Backlog>,
         first: Bytes,
     ) -> Self {
         Self {
             local,
             stream,
             source,
-            missed,
+            backlog,
             first,
             phase: Phase::First,
             unasked: None,
             permit: None,
+            connection: None,
         }
     }
 
+    /// The connection that it goes over, where that is known.
+    pub(crate) fn on(mut self, connection: Option<Rc<Connection>>) -> Self {
+        self.connection = connection;
+        self
+    }
+
     /// The stream's slots are taken until the body is gone.
-    pub(crate) fn holding(mut self, permit: Option<Rc<dyn Any>>) -> Self {
+    pub(crate) fn with_permit(mut self, permit: Option<Rc<dyn Any>>) -> Self {
         self.permit = permit;
         self
     }
@@ -114,12 +126,12 @@ impl EventBody {
 
     /// What the hub, or the application's stream, has ready.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Read {
-        if let Some(missed) = &mut self.missed {
-            let found = missed.poll(&self.local, &mut self.stream.borrow_mut(), cx, now);
+        if let Some(backlog) = &mut self.backlog {
+            let found = backlog.poll(&self.local, &mut self.stream.borrow_mut(), cx, now);
             let Poll::Ready((resume, read)) = found else {
                 return Read::Pending;
             };
-            self.missed = None;
+            self.backlog = None;
             if resume == Resume::Gap {
                 return Read::Gap;
             }
@@ -138,7 +150,7 @@ impl EventBody {
         let mut stream = self.stream.borrow_mut();
         stream.schedule.wrote(now);
         stream
-            .watch
+            .account
             .sent(SentKind::Control, 0, bytes.len(), None, now);
         bytes
     }
@@ -156,7 +168,7 @@ impl EventBody {
             )
         };
         stream
-            .watch
+            .account
             .sent(kind, chunk.events, chunk.bytes.len(), lag, now);
         chunk.bytes
     }
@@ -168,7 +180,7 @@ impl EventBody {
         }
         stream.schedule.beat(now);
         stream
-            .watch
+            .account
             .sent(SentKind::Heartbeat, 1, HEARTBEAT.len(), None, now);
         Some(Bytes::from_static(HEARTBEAT))
     }
@@ -242,7 +254,7 @@ impl EventBody {
                 (Phase::Live, None) => match self.read(cx, now) {
                     Read::Chunk(chunk) => return Poll::Ready(Some(self.chunk(chunk, now))),
                     Read::Lagged(missed) => {
-                        self.stream.borrow_mut().watch.lagged(missed);
+                        self.stream.borrow_mut().account.lagged(missed);
                         let bytes = format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n");
                         return Poll::Ready(Some(self.control(bytes.into(), now)));
                     }
@@ -290,7 +302,7 @@ impl Drop for EventBody {
             Phase::Last(reason) | Phase::Flush(reason, _) | Phase::Done(reason) => reason,
             Phase::First | Phase::Live => {
                 let stream = self.stream.borrow();
-                let connection = stream.connection.as_ref();
+                let connection = self.connection.as_ref();
                 stream.ending.unwrap_or(if std::thread::panicking() {
                     CloseReason::Error
                 } else if connection.is_some_and(|connection| connection.broke_protocol()) {
@@ -302,10 +314,10 @@ impl Drop for EventBody {
         };
         self.local.close(&self.stream, reason);
         let stream = self.stream.borrow();
-        let Some(connection) = &stream.connection else {
+        let Some(connection) = self.connection.clone() else {
             return;
         };
-        connection.gone(stream.standing == Standing::Over);
+        connection.gone(stream.lifecycle == Lifecycle::Over);
         if matches!(self.phase, Phase::Done(_)) {
             connection.keep(self.permit.take(), stream.config.stall, Instant::now());
         }

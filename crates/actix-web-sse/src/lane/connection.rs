@@ -28,6 +28,8 @@ use actix_web::{
 };
 use tokio::time::Instant;
 
+use crate::stream::Carrier;
+
 /// How many bytes may be read behind an open HTTP/1 stream. Its client has nothing to say; a
 /// request or two that a careless client sends ahead fit in.
 pub(crate) const BEHIND: usize = 8 * 1024;
@@ -141,18 +143,6 @@ impl Connection {
         }
     }
 
-    /// A stream has ended, its body is still there. `spent`: it did not take its bytes in time.
-    /// The wakers are to be called when nothing is borrowed.
-    pub(crate) fn over(&self, spent: bool, stall: Duration, now: Instant, wakes: &mut Vec<Waker>) {
-        self.over.set(self.over.get() + 1);
-        self.stall.set(stall);
-        self.spent.set(self.spent.get() | (spent && !self.http2));
-        if self.is_idle() {
-            self.close_by(now + stall);
-            wakes.extend(self.waker.borrow().clone());
-        }
-    }
-
     /// A stream's body is gone.
     pub(crate) fn gone(&self, was_over: bool) {
         if was_over {
@@ -200,6 +190,18 @@ impl Connection {
         let waker = self.waker.borrow().clone();
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+}
+
+impl Carrier for Connection {
+    fn over(&self, spent: bool, stall: Duration, now: Instant, wakes: &mut Vec<Waker>) {
+        self.over.set(self.over.get() + 1);
+        self.stall.set(stall);
+        self.spent.set(self.spent.get() | (spent && !self.http2));
+        if self.is_idle() {
+            self.close_by(now + stall);
+            wakes.extend(self.waker.borrow().clone());
         }
     }
 }

@@ -13,7 +13,7 @@ impl Destination {
         Self(None)
     }
 
-    /// The observer drops what it hears.
+    /// The observer drops every report.
     #[must_use]
     pub const fn nowhere() -> Self {
         Self(Some(Vec::new()))
@@ -42,7 +42,7 @@ impl Destination {
         self.0.as_ref().is_some_and(Vec::is_empty)
     }
 
-    /// Whether it is certain that one of the two hears what the other does not.
+    /// Whether it is certain that one of the two gets reports that the other does not.
     pub(crate) fn differs_from(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(these), Some(those)) => these != those,

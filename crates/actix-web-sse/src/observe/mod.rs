@@ -1,8 +1,8 @@
-//! What the library reports to whoever records it, and nothing more.
+//! What the library reports to observers.
 //!
-//! Two levels: an [`Observer`] hears of every request and every opened stream; for each stream it
-//! hands out a [`StreamObserver`] that hears what that one stream does, all but its writes: those a
-//! [`Meter`] hears of, which many streams share. `closed` takes the box, so a stream ends exactly
+//! Two levels: an [`Observer`] gets reports of every request and every opened stream; for each
+//! stream it hands out a [`StreamObserver`] for what that one stream does, all but its writes: those
+//! go to a [`Meter`], which many streams share. `closed` takes the box, so a stream ends exactly
 //! once by type. The closed enums of this module are the vocabulary of every
 //! metric label and log field.
 //!
@@ -11,28 +11,35 @@
 //! Calls are made on the worker's own thread, inside the request or the write they report: an
 //! observer must not block and must not panic.
 
+mod backplane;
+mod cors_witness;
 mod destination;
+mod hub;
 mod misconfiguration;
-mod told;
+mod report;
+mod route;
 mod vocabulary;
 
 use std::{rc::Rc, sync::Arc};
 
-use crate::hub::BackplaneWatch;
-pub use crate::witness::{CorsWitness, WitnessFuture, Witnessed};
-
-pub(crate) use self::misconfiguration::Reported;
+pub(crate) use self::{
+    backplane::BackplaneLevels, cors_witness::PendingVerdict, hub::HubLevels,
+    misconfiguration::Reported, route::Route,
+};
 pub use self::{
+    backplane::{BackplaneStats, BackplaneWatch},
+    cors_witness::{CorsWitness, WitnessFuture, Witnessed},
     destination::Destination,
+    hub::{HubInfo, HubWatch},
     misconfiguration::Misconfiguration,
-    told::{ConnectionId, End, Opened, PolicyInfo, Publication, Refused, Relayed, Sent, Visitor},
+    report::{ConnectionId, End, Opened, PolicyInfo, Publication, Refused, Relayed, Sent, Visitor},
     vocabulary::{
         AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume,
         SentKind,
     },
 };
 
-/// Hears of every request at the guards and of every stream.
+/// Gets reports of every request at the guards and of every stream.
 pub trait Observer: Send + Sync + 'static {
     /// A request reached the guards; the outcome follows as `refused` or `opened`, or neither
     /// (a preflight, a `HEAD`).
@@ -45,7 +52,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = refused;
     }
 
-    /// A stream opened; what it does from now on is told to the returned observer.
+    /// A stream opened; what it does from now on is reported to the returned observer.
     fn opened(&self, opened: &Opened<'_>) -> Box<dyn StreamObserver>;
 
     /// The hub accepted an event.
@@ -53,7 +60,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = publication;
     }
 
-    /// An event came from the backplane. Told on the backplane's own thread.
+    /// An event came from the backplane. Called on the backplane's own thread.
     fn relayed(&self, relayed: &Relayed<'_>) {
         let _ = relayed;
     }
@@ -61,6 +68,12 @@ pub trait Observer: Send + Sync + 'static {
     /// A policy that reports to this observer was built.
     fn policy(&self, policy: &PolicyInfo) {
         let _ = policy;
+    }
+
+    /// A hub that reports to this observer was built. Keep the watch to ask for its settings and how
+    /// its workers are; it keeps nothing alive.
+    fn hub(&self, watch: &HubWatch) {
+        let _ = watch;
     }
 
     /// A hub with a backplane that reports to this observer was built. Keep the watch to ask how
@@ -85,7 +98,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 }
 
-/// Hears of each write. Lives on the worker that serves the streams, and is as a rule shared by
+/// Gets a report of each write. Lives on the worker that serves the streams, and is as a rule shared by
 /// those that are counted alike: what it touches is then still in the processor's cache from the
 /// stream before, which with thousands of streams is most of what a report costs.
 pub trait Meter {
@@ -93,14 +106,14 @@ pub trait Meter {
     fn sent(&self, sent: &Sent);
 }
 
-/// Hears what one stream does. Lives on the worker that serves the stream.
+/// Gets reports of what one stream does. Lives on the worker that serves the stream.
 pub trait StreamObserver: 'static {
-    /// Who hears of this stream's writes; asked once, when the stream opens.
+    /// Who gets reports of this stream's writes; asked once, when the stream opens.
     fn meter(&self) -> Option<Rc<dyn Meter>> {
         None
     }
 
-    /// The stream missed events, and the client was told.
+    /// The stream skipped events, and the client got an `event: lagged`.
     fn lagged(&mut self, events: u64) {
         let _ = events;
     }
@@ -111,7 +124,7 @@ pub trait StreamObserver: 'static {
         let _ = resume;
     }
 
-    /// What the browser will make of the reply: told once. For a cross-origin stream with a
+    /// What the browser will make of the reply: called once. For a cross-origin stream with a
     /// [`CorsWitness`] around it, when its head has gone through all middleware; for every other
     /// at once, and then it is [`Visitor::cors`].
     fn judged(&mut self, verdict: CorsVerdict) {
@@ -164,6 +177,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn policy(&self, policy: &PolicyInfo) {
         self.0.policy(policy);
         self.1.policy(policy);
+    }
+
+    fn hub(&self, watch: &HubWatch) {
+        self.0.hub(watch);
+        self.1.hub(watch);
     }
 
     fn backplane(&self, watch: &BackplaneWatch) {
@@ -246,6 +264,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn policy(&self, policy: &PolicyInfo) {
         (**self).policy(policy);
+    }
+
+    fn hub(&self, watch: &HubWatch) {
+        (**self).hub(watch);
     }
 
     fn backplane(&self, watch: &BackplaneWatch) {

@@ -149,9 +149,9 @@ vocabulary! {
         Fresh => "fresh",
         /// Everything that was missed is replayed.
         Hit => "hit",
-        /// Some of what was missed is no longer kept; the client was told.
+        /// Some of what the client lacks is no longer kept; it got an `event: reset`.
         Gap => "gap",
-        /// The id is none of this topic's; the client was told.
+        /// The id is none of this topic's; the client got an `event: reset`.
         Unknown => "unknown",
     }
 }

@@ -1,21 +1,7 @@
 //! Whether the client asked for an event stream: `Accept` (RFC 9110 § 12.5.1).
 
-use serde::{Deserialize, Serialize};
-
 use super::lines;
-
-/// What the client must say to be given a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum AcceptMode {
-    /// It must name `text/event-stream`, as every `EventSource` does. A crawler, a link preview
-    /// or a person who opens the URL gets 406, not an endless download.
-    #[default]
-    Explicit,
-    /// As HTTP has it: `*/*`, `text/*` or no `Accept` at all will do.
-    Negotiate,
-}
+use crate::config::AcceptMode;
 
 /// Longer than any client's preferences. What is longer is not weighed, for that would cost more
 /// than the stream.

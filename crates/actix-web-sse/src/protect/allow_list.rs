@@ -1,14 +1,14 @@
-//! The section `[policy.origins]`, checked: which pages may read, and what they are told.
+//! The section `[policy.origins]`, checked: which pages may read, and the CORS headers for them.
 
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
 
-use super::{
-    cors::CorsRules,
+use super::cors::CorsRules;
+use crate::{
+    config::{Faults, OriginsConfig},
     origin::{OriginList, OriginPattern},
 };
-use crate::config::{Faults, OriginsConfig};
 
 /// The list, as far as it has no faults.
 pub(super) fn origin_list(
@@ -93,7 +93,7 @@ const FORBIDDEN_REQUEST_HEADERS: [&str; 21] = [
     "upgrade",
 ];
 
-/// What allowed origins are told, as far as it has no faults.
+/// The CORS headers for allowed origins, as far as the section has no faults.
 pub(super) fn cors_rules(config: &OriginsConfig, public: bool, faults: &mut Faults) -> CorsRules {
     let mut request_headers = Vec::new();
     for text in &config.request_headers {

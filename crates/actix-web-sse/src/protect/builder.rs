@@ -10,22 +10,21 @@ use actix_web::{HttpRequest, http::header::HeaderValue};
 
 use super::{
     Policy,
-    accept::AcceptMode,
     allow_list::{cors_rules, origin_list},
     auth::{Auth, Authenticator},
-    decide::StreamMethods,
     host::Hosts,
     limit::{Limits, UserLimitStore},
+    methods::StreamMethods,
     outbound::Outbound,
-    overload::Overload,
     policy::{Clock, Inner, TopicOf},
-    revocation::{RevocationSink, RevocationStore, Revoked},
+    revocation_store::{RevocationSink, RevocationStore},
+    revoked::Revoked,
     ticket::{TicketStore, Tickets},
 };
 use crate::{
     config::{
-        AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig, PolicyConfig,
-        RatePerIp, TicketConfig,
+        AcceptMode, AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig,
+        Overload, PolicyConfig, RatePerIp, TicketConfig,
     },
     observe::{Observer, PolicyInfo, Reported},
 };
@@ -65,6 +64,14 @@ impl fmt::Debug for PolicyBuilder {
             .field("config", &self.config)
             .field("auth", &self.auth)
             .finish_non_exhaustive()
+    }
+}
+
+impl Policy {
+    /// A policy to be filled in.
+    #[must_use]
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder::default()
     }
 }
 
@@ -274,7 +281,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// Who is told of each request. Default nobody.
+    /// Who gets a report of each request. Default nobody.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Arc::new(observer);
@@ -323,6 +330,12 @@ impl PolicyBuilder {
             per_ip: config.limits.per_ip.map(u64::from),
             per_user: config.limits.per_user.map(u64::from),
             total: config.limits.total.map(u64::from),
+            networks: config
+                .limits
+                .overrides
+                .iter()
+                .map(|limit| (Arc::from(&*limit.network), limit.per_ip.map(u64::from)))
+                .collect(),
             ..PolicyInfo::new(origins.entries(), config.origins.credentials)
         };
         let observer = Arc::clone(&self.observer);
@@ -355,7 +368,7 @@ impl PolicyBuilder {
         };
         let policy = faults.into_result(Policy(Arc::new(inner)))?;
         if let Some(store) = &policy.0.revocation_store {
-            store.start(RevocationSink::new(&policy.0));
+            store.start(RevocationSink::new(Arc::downgrade(&policy.0) as _));
         }
         observer.policy(&info);
         Ok(policy)

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::{lines, vary};
+use super::lines;
+use crate::respond::vary;
 
 /// Longer than the names of all headers that a script sets; what is longer is not looked at.
 const MAX_REQUESTED: usize = 4096;
@@ -21,7 +22,7 @@ pub(crate) enum Reflection {
     Origin(HeaderValue),
 }
 
-/// What allowed origins are told, ready to be sent.
+/// The headers for allowed origins, ready to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct CorsRules {
     credentials: bool,
@@ -31,7 +32,7 @@ pub(crate) struct CorsRules {
     request_headers: Vec<HeaderName>,
 }
 
-/// What a preflight of one mount is told.
+/// The answer to a preflight of one mount.
 #[derive(Debug, Clone)]
 pub(crate) struct PreflightRules {
     methods: Vec<&'static str>,
@@ -93,9 +94,9 @@ impl CorsRules {
         }
     }
 
-    /// Dresses a reply on its way out. The policy has the last word: whatever the handler said
+    /// Sets the CORS headers of a reply on its way out. The policy has the last word: whatever the handler said
     /// about CORS is replaced, so that there are never two answers.
-    pub(crate) fn dress(&self, reflection: &Reflection, headers: &mut HeaderMap) {
+    pub(crate) fn add_headers(&self, reflection: &Reflection, headers: &mut HeaderMap) {
         for name in HEADERS {
             headers.remove(name);
         }
@@ -108,8 +109,8 @@ impl CorsRules {
         }
     }
 
-    /// Dresses the consent to a preflight.
-    pub(crate) fn dress_preflight(
+    /// Sets the headers of the consent to a preflight.
+    pub(crate) fn add_preflight_headers(
         &self,
         rules: &PreflightRules,
         reflection: &Reflection,
@@ -217,7 +218,7 @@ mod tests {
             headers.append(name.clone(), HeaderValue::from_static("*"));
             headers.append(name, HeaderValue::from_static("*"));
         }
-        rules(true, false).dress(&Reflection::None, &mut headers);
+        rules(true, false).add_headers(&Reflection::None, &mut headers);
         assert_eq!(headers.keys().collect::<Vec<_>>(), [header::VARY]);
     }
 
@@ -225,7 +226,7 @@ mod tests {
     fn c05_credentials_never_meet_a_wildcard() {
         let origin = Reflection::Origin(HeaderValue::from_static("https://app.example.com"));
         let mut headers = HeaderMap::new();
-        rules(true, false).dress(&origin, &mut headers);
+        rules(true, false).add_headers(&origin, &mut headers);
         assert_eq!(
             headers.get("access-control-allow-origin").unwrap(),
             "https://app.example.com"
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn c06_a_public_reply_is_the_same_for_all() {
         let mut headers = HeaderMap::new();
-        rules(false, true).dress(&Reflection::Any, &mut headers);
+        rules(false, true).add_headers(&Reflection::Any, &mut headers);
         assert_eq!(headers.get("access-control-allow-origin").unwrap(), "*");
         assert!(!headers.contains_key("access-control-allow-credentials"));
         assert!(!headers.contains_key("vary"));

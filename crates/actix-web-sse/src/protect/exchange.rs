@@ -15,25 +15,21 @@ use actix_web::{
 use super::{
     Policy,
     cors::PreflightRules,
-    decide::{OriginFindings, Source, fetch_metadata, is_preflight},
+    head::{OriginFindings, Source, fetch_metadata, is_preflight},
     limit::Permit,
-    refusal::Refusal,
-    vary,
 };
 use crate::{
-    observe::{RefusalMode, RefusalReason, Refused, Visitor},
-    subscriber::{Admission, Identity},
+    identity::{Admission, Findings, Identity},
+    observe::{RefusalMode, RefusalReason, Refused, Route, Visitor},
+    respond::{overload, refusal::Refusal, vary},
 };
-
-/// The `route` of requests that no route takes: never the path that the client sent.
-const UNMATCHED: &str = "unmatched";
 
 /// What the policy is mounted around.
 #[derive(Debug, Clone)]
 pub(super) enum Mount {
     /// Streams.
     Streams,
-    /// Companions of streams, and what a preflight for them is told.
+    /// Companions of streams, and the answer to a preflight for them.
     Api(Arc<PreflightRules>),
     /// The same, where nobody is asked who they are.
     Open(Arc<PreflightRules>),
@@ -60,7 +56,7 @@ pub(super) enum Verdict {
 pub(super) struct Exchange {
     pub(super) policy: Policy,
     pub(super) mount: Mount,
-    pub(super) route: Option<String>,
+    pub(super) route: Route,
     pub(super) origin: OriginFindings,
     pub(super) source: Source,
     version: Version,
@@ -74,7 +70,7 @@ impl Exchange {
         Self {
             policy: policy.clone(),
             mount: mount.clone(),
-            route: request.match_pattern(),
+            route: Route::of(request),
             origin: policy.0.origin(request, source.scheme()),
             source,
             version: request.version(),
@@ -160,7 +156,7 @@ impl Exchange {
         let mut response = HttpResponse::NoContent().finish();
         policy
             .cors
-            .dress_preflight(rules, &self.origin.reflection, response.headers_mut());
+            .add_preflight_headers(rules, &self.origin.reflection, response.headers_mut());
         Ok(response)
     }
 
@@ -174,7 +170,9 @@ impl Exchange {
         let visitor = self.visitor(request, identity);
         let reason = refusal.reason;
         let (response, mode) = match (refusal.retry_after, &self.mount) {
-            (Some(retry), Mount::Streams) => self.policy.0.overload.refuse(request, reason, retry),
+            (Some(retry), Mount::Streams) => {
+                overload::refuse(self.policy.0.overload, request, reason, retry)
+            }
             _ => (refusal.response(), RefusalMode::Hard),
         };
         self.report(&visitor, reason, mode, response.status());
@@ -203,7 +201,7 @@ impl Exchange {
     /// guards know it. Keeping the request is not possible: actix routes a request by changing it,
     /// and panics if somebody else holds it meanwhile.
     pub(super) fn report_panicked(&self, identity: &Identity) {
-        let lost = Visitor::lost(self.version, self.route());
+        let lost = Visitor::lost(self.version, self.route.as_str());
         let visitor = self.known_of(identity, &lost);
         let status = Refusal::new(RefusalReason::Internal).status();
         self.report(&visitor, RefusalReason::Internal, RefusalMode::Hard, status);
@@ -245,40 +243,40 @@ impl Exchange {
     pub(super) fn stands_for_get(&self, request: &HttpRequest) -> bool {
         matches!(self.mount, Mount::Streams)
             && request.method() == Method::HEAD
-            && self.route.is_some()
+            && self.route.is_matched()
     }
 
-    /// Dresses a reply on its way out.
-    pub(super) fn dress(&self, headers: &mut HeaderMap) {
+    /// Sets the headers of a reply on its way out.
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
         let policy = &self.policy.0;
-        policy.cors.dress(&self.origin.reflection, headers);
-        policy.outbound.dress(headers, self.source.secure);
+        policy.cors.add_headers(&self.origin.reflection, headers);
+        policy.outbound.add_headers(headers, self.source.secure);
     }
 
-    /// The answer to a preflight has been dressed when it was made; a refused one needs `Vary`.
-    pub(super) fn dress_answer(&self, response: &mut HttpResponse) {
+    /// The answer to a preflight has its headers since it was made; a refused one needs `Vary`.
+    pub(super) fn finish_answer(&self, response: &mut HttpResponse) {
         if self.preflight && response.status() == StatusCode::NO_CONTENT {
             return;
         }
-        self.dress(response.headers_mut());
+        self.add_headers(response.headers_mut());
         if self.preflight {
             vary::add(response.headers_mut(), vary::PREFLIGHT);
         }
     }
 
     /// Where no route took the request, the framework's empty 404 becomes one that says so.
-    pub(super) fn name_the_void<B: MessageBody>(
+    pub(super) fn explain_not_found<B: MessageBody>(
         &self,
         response: &ServiceResponse<B>,
         identity: &Identity,
     ) -> Option<HttpResponse> {
-        let void = self.route.is_none()
+        let unmatched = !self.route.is_matched()
             && response.status() == StatusCode::NOT_FOUND
             && matches!(
                 response.response().body().size(),
                 BodySize::None | BodySize::Sized(0)
             );
-        void.then(|| {
+        unmatched.then(|| {
             self.refuse(
                 response.request(),
                 Refusal::new(RefusalReason::NotFound),
@@ -287,24 +285,18 @@ impl Exchange {
         })
     }
 
-    fn route(&self) -> &str {
-        self.route.as_deref().unwrap_or(UNMATCHED)
-    }
-
     fn visitor<'a>(&'a self, request: &'a HttpRequest, identity: &'a Identity) -> Visitor<'a> {
-        self.known_of(identity, &Visitor::unknown(request, self.route()))
+        self.known_of(identity, &Visitor::unknown(request, self.route.as_str()))
     }
 
     /// Adds what the guards know.
     fn known_of<'a>(&'a self, identity: &'a Identity, visitor: &Visitor<'a>) -> Visitor<'a> {
-        Visitor {
+        let findings = Findings {
             origin: &self.origin.class,
             cors: self.origin.cors,
             address: self.source.address,
-            auth: identity.method,
-            user: identity.user.as_deref(),
-            token_ttl: identity.ttl(),
-            ..*visitor
-        }
+            identity,
+        };
+        findings.visitor(visitor)
     }
 }

@@ -19,16 +19,18 @@ use actix_web::{
 
 use super::{
     Policy,
-    admit::Admitted,
     exchange::{Exchange, Mount, Verdict},
+    identify::Admitted,
     limit::Permit,
     panic::caught,
-    refusal::Refusal,
 };
 use crate::{
-    mounting::{self, Mounted},
+    identity::{Admission, Identity},
     observe::{Misconfiguration, RefusalReason},
-    subscriber::{Admission, Identity},
+    respond::{
+        mounting::{self, Mounted},
+        refusal::Refusal,
+    },
 };
 
 /// The part of a [`Policy`] for the companions of streams; see [`Policy::api`].
@@ -36,6 +38,16 @@ use crate::{
 pub struct ApiPolicy {
     policy: Policy,
     mount: Mount,
+}
+
+impl Policy {
+    /// The part of the policy that goes around companions of the streams: endpoints that publish,
+    /// hand out tickets, take reports. Host, origin, CORS and preflight as for the streams; no
+    /// `Accept` check, no limits on streams, methods left to the route.
+    #[must_use]
+    pub fn api(&self) -> ApiPolicy {
+        ApiPolicy::new(self)
+    }
 }
 
 impl ApiPolicy {
@@ -196,7 +208,7 @@ impl fmt::Debug for GuardFuture {
 
 impl GuardFuture {
     fn decided(exchange: &Exchange, request: ServiceRequest, mut response: HttpResponse) -> Self {
-        exchange.dress_answer(&mut response);
+        exchange.finish_answer(&mut response);
         Self::Decided {
             response: Some(request.into_response(response)),
         }
@@ -248,7 +260,7 @@ where
     let (admission, place) = match exchange.admit(request.request(), permit).await {
         Admitted::Goes(admission, place) => (admission, place),
         Admitted::Ends(mut response) => {
-            exchange.dress(response.headers_mut());
+            exchange.add_headers(response.headers_mut());
             return Ok(request.into_response(response));
         }
     };
@@ -265,9 +277,9 @@ where
     };
     match caught(answering).await {
         Ok(Ok(response)) => {
-            if let Some(mut void) = exchange.name_the_void(&response, identity) {
-                exchange.dress(void.headers_mut());
-                return Ok(response.into_response(void));
+            if let Some(mut answer) = exchange.explain_not_found(&response, identity) {
+                exchange.add_headers(answer.headers_mut());
+                return Ok(response.into_response(answer));
             }
             // Boxed by whoever made it, a stream's body is boxed once on its whole way out: what is
             // between the connection and the stream is a step of every delivery.
@@ -276,7 +288,7 @@ where
                 // A handler's own stream: it is not to be read, not even into nothing.
                 response = response.map_body(|_, _| BoxBody::new(body::None::new()));
             }
-            exchange.dress(response.headers_mut());
+            exchange.add_headers(response.headers_mut());
             if let Some(place) = place
                 && opens_a_stream(&response)
             {
@@ -284,11 +296,11 @@ where
             }
             Ok(response)
         }
-        Ok(Err(error)) => Err(dressed(exchange, error)),
+        Ok(Err(error)) => Err(with_headers(exchange, error)),
         Err(_panic) => {
             // An error and not a response, for there is no request left to respond to.
             exchange.report_panicked(identity);
-            Err(dressed(exchange, HandlerPanicked.into()))
+            Err(with_headers(exchange, HandlerPanicked.into()))
         }
     }
 }
@@ -298,10 +310,10 @@ fn opens_a_stream(response: &ServiceResponse) -> bool {
     response.status().is_success() && response.response().body().size() == BodySize::Stream
 }
 
-/// An error is made a response further out; it takes its dress along.
-fn dressed(exchange: Exchange, mut error: Error) -> Error {
+/// An error is made a response further out; it takes its headers along.
+fn with_headers(exchange: Exchange, mut error: Error) -> Error {
     error.add_response_mapper(move |mut response| {
-        exchange.dress(response.headers_mut());
+        exchange.add_headers(response.headers_mut());
         response
     });
     error

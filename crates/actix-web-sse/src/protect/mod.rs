@@ -69,7 +69,7 @@
 //! # CORS: ours, and why not actix-cors
 //!
 //! The policy does CORS itself, because a stream needs what `actix-cors` (0.7.2) does not do: it
-//! lets foreign origins through to the handler unless told otherwise, and answers 400 when told;
+//! lets foreign origins through to the handler by default, and answers 400 if set to block;
 //! it takes the first of two `Origin` headers; it accepts `https://x/` in its configuration,
 //! which never matches anything; it reads only one line of `Access-Control-Request-Headers`; it
 //! sends `Access-Control-Allow-Credentials` to origins that are not allowed. The subscription
@@ -209,39 +209,39 @@
 //! - `http/1.0` between proxy and server, which nginx speaks by default, works; `1.1` is better.
 
 pub(crate) mod accept;
-mod admit;
 mod allow_list;
 pub(crate) mod auth;
 mod builder;
 mod caller;
 pub(crate) mod cors;
 mod csp;
-mod decide;
 mod exchange;
+mod expiring;
 mod fetch_metadata;
+mod head;
 pub(crate) mod host;
+mod identify;
+mod issue;
 pub(crate) mod limit;
 mod lines;
+mod methods;
 mod middleware;
-pub(crate) mod origin;
 mod outbound;
-pub(crate) mod overload;
 mod panic;
 mod policy;
-pub(crate) mod refusal;
 mod revocation;
-pub(crate) mod standing;
+mod revocation_store;
+mod revoked;
 pub(crate) mod ticket;
-mod vary;
 
-pub use accept::AcceptMode;
+pub use crate::config::{AcceptMode, Overload};
 pub use auth::session_cookie::{CookieTemplate, InvalidCookieValue, SameSite, SessionCookie};
 pub use auth::{Attempt, AuthError, AuthFuture, Authenticator, CacheKey, Token};
 pub use builder::PolicyBuilder;
 pub use caller::Caller;
 pub use limit::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};
-pub use overload::Overload;
 pub use policy::Policy;
-pub use revocation::{RevocationSink, RevocationStore, UserRevocation};
+pub use revocation_store::{RevocationSink, RevocationStore};
+pub use revoked::UserRevocation;
 pub use ticket::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavailable};

@@ -33,7 +33,7 @@ impl Outbound {
     }
 
     /// Sets what belongs on a reply with these headers.
-    pub(crate) fn dress(&self, headers: &mut HeaderMap, secure: bool) {
+    pub(crate) fn add_headers(&self, headers: &mut HeaderMap, secure: bool) {
         if let (Some(hsts), true) = (&self.hsts, secure) {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
         }

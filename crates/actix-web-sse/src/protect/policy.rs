@@ -6,36 +6,26 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header::{self, HeaderValue},
-};
+use actix_web::{HttpRequest, http::header::HeaderValue};
 
 use super::{
-    accept::AcceptMode,
     auth::Auth,
-    builder::PolicyBuilder,
     cors::{CorsRules, PreflightRules},
     csp,
-    decide::{OriginFindings, Source, StreamMethods},
     host::Hosts,
     limit::{Limits, UserLimitStore, address::Proxies},
-    middleware::ApiPolicy,
-    origin::OriginList,
+    methods::StreamMethods,
     outbound::Outbound,
-    overload::Overload,
-    refusal::Refusal,
-    revocation::{RevocationStore, Revoked},
-    ticket::{Binding, Tickets},
+    revocation_store::RevocationStore,
+    revoked::Revoked,
+    ticket::Tickets,
 };
 use crate::{
-    hub::{Hub, Shared},
-    mounting::Mounted,
-    observe::{
-        AuthMethod, CorsVerdict, Observer, RefusalMode, RefusalReason, Refused, Reported, Visitor,
-    },
-    subscriber::Identity,
-    topic,
+    config::{AcceptMode, Overload},
+    identity::UserStreams,
+    observe::{Observer, Reported},
+    origin::OriginList,
+    respond::mounting::Mounted,
 };
 
 /// What may open a stream, and who may read it: middleware for stream routes.
@@ -71,7 +61,7 @@ pub(super) struct Inner {
     pub(super) revocation_memory: Duration,
     pub(super) revocation_skew: Duration,
     /// Whose streams a revocation ends.
-    pub(super) hubs: Mutex<Vec<Weak<Shared>>>,
+    pub(super) hubs: Mutex<Vec<Weak<dyn UserStreams>>>,
     pub(super) clock: Clock,
     pub(super) topic: Option<TopicOf>,
     pub(super) limits: Limits,
@@ -96,22 +86,6 @@ impl Mounted for Inner {
 }
 
 impl Policy {
-    /// A policy to be filled in.
-    #[must_use]
-    pub fn builder() -> PolicyBuilder {
-        PolicyBuilder::default()
-    }
-
-    /// The part of the policy that goes around companions of the streams: endpoints that publish,
-    /// hand out tickets, take reports. Host, origin, CORS and preflight as for the streams; no
-    /// `Accept` check, no limits on streams, methods left to the route.
-    #[must_use]
-    pub fn api(&self) -> ApiPolicy {
-        ApiPolicy::new(self)
-    }
-}
-
-impl Policy {
     /// The `connect-src` directive (CSP 3 § 6.1.2) that a page needs in its own
     /// `Content-Security-Policy` to open streams from the configured hosts. Without it the browser
     /// ends the `EventSource` before it asks, and the server sees nothing.
@@ -128,77 +102,6 @@ impl Policy {
     #[must_use]
     pub fn connect_src(&self) -> String {
         csp::connect_src(&self.0.hosts)
-    }
-}
-
-impl Policy {
-    /// Answers a request for a ticket, in a handler behind [`Policy::api`]:
-    /// `{"ticket": "…", "expires_in": 60}`. The ticket stands for the client's identity and opens
-    /// streams of this topic, from the page that asked, as `?ticket=…`.
-    ///
-    /// Refused are: a client that did not authenticate, or with another ticket, or whose
-    /// credentials have ended or were revoked since the request came (401), one that may not read
-    /// the topic (403), and everybody where no tickets are configured (404).
-    ///
-    /// The builder's [`topic`](PolicyBuilder::topic) lets the guards tell a ticket for another
-    /// topic before it is used up.
-    ///
-    /// ```
-    /// use actix_web::{HttpRequest, HttpResponse, web};
-    /// use actix_web_sse::Policy;
-    ///
-    /// async fn ticket(request: HttpRequest, policy: web::Data<Policy>) -> HttpResponse {
-    ///     policy.ticket(&request, "prices")
-    /// }
-    /// ```
-    #[must_use]
-    pub fn ticket(&self, request: &HttpRequest, topic: &str) -> HttpResponse {
-        let identity = Identity::of(request);
-        let answer = self.0.issue(request, topic, &identity);
-        answer.unwrap_or_else(|reason| self.0.refuse_in_handler(request, reason, &identity))
-    }
-
-    /// Takes back what a user holds, all in one call: their tickets and tokens issued up to now hold
-    /// no more, remembered tokens are checked again, requests that are on their way are refused, and
-    /// the streams that this policy let in end, in whichever [`Hub`] they are. What is published
-    /// after this call reaches none of them.
-    ///
-    /// On this node that is done when the call returns. With a [`RevocationStore`] the other nodes
-    /// do the same as soon as they hear of it. Without one, a hub that has a
-    /// [`Backplane`](crate::Backplane) and has had streams of this policy asks it to end the user's
-    /// streams there, but they can open new ones. [`Hub::disconnect`] before or after it is not
-    /// needed and does no harm.
-    ///
-    /// What an authenticator looks up itself, it answers for ([`Identity::issued_at`]): take it back
-    /// there first.
-    ///
-    /// Clocks differ: what is issued within
-    /// [`revocation_skew`](crate::config::AuthConfig::revocation_skew) after this call, by this
-    /// node's clock, is refused as well. Returned is the moment from which on new credentials hold;
-    /// an application that signs the user in again at once issues them as of then, see
-    /// [`credentials_hold_from`](Self::credentials_hold_from).
-    pub fn revoke(&self, user: &str) -> SystemTime {
-        let revocation = self.0.take_back_at(user, (self.0.clock)());
-        if let Some(store) = &self.0.revocation_store {
-            store.revoke(revocation);
-        } else {
-            let hubs: Vec<_> = self.0.hubs().iter().filter_map(Weak::upgrade).collect();
-            for shared in hubs {
-                Hub { shared }.disconnect_elsewhere(user);
-            }
-        }
-        self.credentials_hold_from(user)
-    }
-
-    /// The moment as of which credentials are to be issued to a user so that no revocation covers
-    /// them: now, or after a recent [`revoke`](Self::revoke) a little ahead of now. For whoever signs
-    /// users in within the same application: this is the `iat` of the token. A token with whole
-    /// seconds rounds up.
-    #[must_use]
-    pub fn credentials_hold_from(&self, user: &str) -> SystemTime {
-        let now = (self.0.clock)();
-        let held = self.0.revoked.hold_from(user);
-        held.map_or(now, |held| held.max(now))
     }
 }
 
@@ -222,87 +125,5 @@ impl Inner {
     /// Which topic the request is about, where the application has said how to tell.
     pub(super) fn topic_of(&self, request: &HttpRequest) -> Option<String> {
         self.topic.as_ref().and_then(|topic| topic(request))
-    }
-
-    /// What a ticket for this request is bound to.
-    pub(super) fn binding<'a>(
-        &self,
-        origin: &OriginFindings,
-        source: Source,
-        request: &'a HttpRequest,
-    ) -> Binding<'a> {
-        let header = request.headers().get(header::ORIGIN);
-        Binding {
-            origin: match origin.cors {
-                CorsVerdict::SameOrigin | CorsVerdict::NoOrigin => b"",
-                CorsVerdict::Allowed | CorsVerdict::Denied => {
-                    header.map_or(b"", HeaderValue::as_bytes)
-                }
-            },
-            address: source.address,
-        }
-    }
-
-    fn issue(
-        &self,
-        request: &HttpRequest,
-        topic: &str,
-        identity: &Identity,
-    ) -> Result<HttpResponse, RefusalReason> {
-        let tickets = self.tickets.as_ref().ok_or(RefusalReason::NotFound)?;
-        // No hub has such a topic.
-        topic::check(topic, topic::MAX_BYTES).map_err(|_| RefusalReason::InvalidRequest)?;
-        if matches!(identity.method, AuthMethod::None | AuthMethod::Ticket) {
-            return Err(RefusalReason::Unauthorized);
-        }
-        // The handler may have waited for something. From here on it does not.
-        identity.check()?;
-        if !identity.topics.allow(topic) {
-            return Err(RefusalReason::InsufficientScope);
-        }
-        let source = self.source(request);
-        let origin = self.origin(request, source.scheme());
-        let binding = self.binding(&origin, source, request);
-        let now = (self.clock)();
-        let user = identity.user.as_deref();
-        let hold_from = user.and_then(|user| self.revoked.hold_from(user));
-        let ticket = tickets
-            .issue_at(identity, topic, binding, now, hold_from)
-            .ok_or(RefusalReason::InvalidRequest)?;
-        let body = serde_json::json!({
-            "ticket": ticket,
-            "expires_in": tickets.ttl().as_secs(),
-        });
-        Ok(HttpResponse::Ok()
-            .insert_header((header::CONTENT_TYPE, "application/json"))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-            .body(body.to_string()))
-    }
-
-    /// A refusal from within a handler, reported as those of the guards are.
-    fn refuse_in_handler(
-        &self,
-        request: &HttpRequest,
-        reason: RefusalReason,
-        identity: &Identity,
-    ) -> HttpResponse {
-        let source = self.source(request);
-        let origin = self.origin(request, source.scheme());
-        let route = request.match_pattern();
-        let visitor = Visitor {
-            origin: &origin.class,
-            cors: origin.cors,
-            address: source.address,
-            auth: identity.method,
-            user: identity.user.as_deref(),
-            token_ttl: identity.ttl(),
-            ..Visitor::unknown(request, route.as_deref().unwrap_or("unmatched"))
-        };
-        let refusal = Refusal::from(reason);
-        let status = refusal.status().as_u16();
-        let refused = Refused::new(&visitor, reason, RefusalMode::Hard, status);
-        self.observer.refused(&refused);
-        refusal.response()
     }
 }

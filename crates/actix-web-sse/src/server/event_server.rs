@@ -17,16 +17,14 @@ use actix_web::{
     body::MessageBody,
     dev::{AppConfig, Response},
 };
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
+    ConnectionSetup,
+    listen::listeners,
     serve::{Plan, Settings, plain},
     stopped,
 };
-use crate::{
-    drained::{ConnectionSetup, DrainedHubs},
-    hub::Hub,
-};
+use crate::hub::{DrainedHubs, Hub};
 
 /// As [`HttpServer`](actix_web::HttpServer), for applications with event streams: it has the
 /// settings of [`ForEventStreams`](crate::ForEventStreams), and streams can bound and close the
@@ -251,7 +249,7 @@ where
 
 /// Its settings.
 impl<F, I, S, B> EventServer<F, I, S, B> {
-    /// Drains this hub when the process is told to stop, and takes its `stream.stall` for how long
+    /// Drains this hub when the process gets a signal to stop, and takes its `stream.stall` for how long
     /// a client may take nothing; of several hubs the longest. Name every hub whose streams this
     /// server serves: the first stream of another is reported as
     /// [`Misconfiguration`](crate::observe::Misconfiguration).
@@ -403,34 +401,4 @@ impl<F, I, S, B> EventServer<F, I, S, B> {
     fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Those of the addresses that can be listened on.
-fn listeners(addresses: impl ToSocketAddrs, backlog: u32) -> io::Result<Vec<TcpListener>> {
-    let mut fault = io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "the name to listen on resolves to no address; give an address such as 127.0.0.1:8080",
-    );
-    let mut listeners = Vec::new();
-    for address in addresses.to_socket_addrs()? {
-        match listen(address, backlog) {
-            Ok(listener) => listeners.push(listener),
-            Err(error) => fault = error,
-        }
-    }
-    match listeners.is_empty() {
-        true => Err(fault),
-        false => Ok(listeners),
-    }
-}
-
-fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
-    let domain = Domain::for_address(address);
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for connections of the last run to leave TIME_WAIT.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(socket.into())
 }

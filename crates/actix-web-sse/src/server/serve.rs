@@ -25,11 +25,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::requests::tracked;
-use crate::{
-    drained::ConnectionSetup,
-    lane::socket::{Socket, tcp},
-};
+use super::{ConnectionSetup, requests::tracked};
+use crate::lane::socket::{Socket, tcp};
 
 pub(super) type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
 

@@ -295,6 +295,7 @@ async fn h05_a_policy_within_a_policy_holds_the_permits_of_both() {
     drop(held);
     wait_until("the stream is over", || hub.stats().streams == 0).await;
     assert_eq!(get(&server, "/events/public", "alice").await.status, 200);
+    wait_until("the next one is over", || hub.stats().streams == 0).await;
     assert_eq!(get(&server, "/events/secret", "alice").await.status, 403);
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{Attempt, CacheKey, Token};
-use crate::{config::CacheConfig, protect::revocation::Revoked, subscriber::Identity};
+use crate::{config::CacheConfig, identity::Identity, protect::revoked::Revoked};
 
 /// A digest of the token and of whatever else the answer depends on: neither is kept.
 pub(super) type Key = [u8; 32];
@@ -96,7 +96,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-    use crate::{observe::AuthMethod, protect::revocation::UserRevocation};
+    use crate::{observe::AuthMethod, protect::revoked::UserRevocation};
 
     fn cache(entries: usize, ttl: u64) -> Cache {
         let ttl = Duration::from_secs(ttl);

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, crypto::rust_crypto, deco
 use serde::Deserialize;
 
 use super::{Attempt, AuthError, AuthFuture, Authenticator, CacheKey};
-use crate::{config::AuthConfig, subscriber::Identity};
+use crate::{config::AuthConfig, identity::Identity};
 
 /// The claims that are read beside the registered ones.
 #[derive(Deserialize)]

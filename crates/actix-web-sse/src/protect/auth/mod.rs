@@ -12,11 +12,11 @@ use std::{fmt, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration}
 use actix_web::HttpRequest;
 
 use self::{cache::Cache, credentials::Presented};
-use super::{panic::caught, revocation::Revoked};
+use super::{panic::caught, revoked::Revoked};
 use crate::{
     config::AuthConfig,
+    identity::Identity,
     observe::{AuthMethod, RefusalReason},
-    subscriber::Identity,
 };
 
 /// A token as it was presented.

@@ -6,7 +6,7 @@
 //! its entry can go: the table holds only addresses of the last second.
 //!
 //! The table is bounded. When it is full, addresses that it has keep their own budget, and those
-//! that it has not share [`STRANGERS`] budgets by a keyed hash: nobody is locked out by the table,
+//! that it has not share [`SHARED`] budgets by a keyed hash: nobody is locked out by the table,
 //! and nobody gets past the limit.
 
 use std::{
@@ -24,7 +24,7 @@ use super::address::ClientKey;
 const MAX_ADDRESSES: usize = 65_536;
 
 /// How many budgets those share that have none of their own.
-const STRANGERS: usize = 1024;
+const SHARED: usize = 1024;
 
 /// Below this capacity the table is not worth shrinking.
 const SMALL: usize = 1024;
@@ -43,7 +43,7 @@ pub(super) struct Attempts {
     known: DashMap<ClientKey, u64>,
     addresses: AtomicUsize,
     max: usize,
-    strangers: Box<[AtomicU64]>,
+    shared: Box<[AtomicU64]>,
     hasher: RandomState,
     /// When entries without use were last removed.
     swept: AtomicU64,
@@ -70,7 +70,7 @@ impl Attempts {
             known: DashMap::new(),
             addresses: AtomicUsize::new(0),
             max,
-            strangers: (0..STRANGERS).map(|_| AtomicU64::new(0)).collect(),
+            shared: (0..SHARED).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::new(),
             swept: AtomicU64::new(0),
         }
@@ -96,8 +96,8 @@ impl Attempts {
             }
             Entry::Vacant(_) => {
                 self.addresses.fetch_sub(1, Relaxed);
-                let stranger = self.stranger(&key)?;
-                stranger.fetch_update(Relaxed, Relaxed, spent).ok()?;
+                let shared_budget = self.shared_budget(&key)?;
+                shared_budget.fetch_update(Relaxed, Relaxed, spent).ok()?;
             }
         }
         Some(Attempt { key, cost })
@@ -111,9 +111,8 @@ impl Attempts {
         // One without an entry has a whole budget, or shares one that is whole within a second.
     }
 
-    fn stranger(&self, key: &ClientKey) -> Option<&AtomicU64> {
-        self.strangers
-            .get(self.hasher.hash_one(key) as usize % STRANGERS)
+    fn shared_budget(&self, key: &ClientKey) -> Option<&AtomicU64> {
+        self.shared.get(self.hasher.hash_one(key) as usize % SHARED)
     }
 
     fn nanos(&self, now: Instant) -> u64 {
@@ -210,8 +209,8 @@ mod tests {
             admitted += spend(&attempts, [n], start);
         }
         assert_eq!(attempts.known.len(), MAX_ADDRESSES);
-        // The gate is not open: what has no entry shares the budgets of the strangers.
-        let most = MAX_ADDRESSES - 1 + STRANGERS * 10;
+        // The gate is not open: what has no entry shares the budgets that are shared.
+        let most = MAX_ADDRESSES - 1 + SHARED * 10;
         assert!(admitted <= most, "{admitted}");
         // Nobody who is known is locked out.
         assert_eq!(spend(&attempts, [0; 20], start), 5);

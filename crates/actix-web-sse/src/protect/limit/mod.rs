@@ -12,7 +12,6 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use ipnet::IpNet;
@@ -32,10 +31,6 @@ use slots::{Full, Slot, Slots};
 /// How many addresses are tracked where the number of streams has no limit.
 const MAX_TRACKED: usize = 1_000_000;
 
-/// How long a client that has to wait is told to, before the spread. A reply to a native
-/// `EventSource` asks for a little more, see [`Overload`](super::Overload).
-pub(crate) const RETRY: Duration = Duration::from_secs(5);
-
 /// The part of `connects_per_second` that one address may take: one in so many.
 const CONNECT_SHARE: u32 = 2;
 
@@ -43,7 +38,7 @@ const CONNECT_SHARE: u32 = 2;
 /// than what a page with many streams, or a household, needs.
 const ATTEMPT_SHARE: (u32, u32) = (5, 50);
 
-/// What is held for one stream: its slots are free again when this is dropped.
+/// The slots of one stream: they are free again when this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Permit {
     client: Option<Slot<ClientKey>>,
@@ -53,6 +48,13 @@ pub(crate) struct Permit {
     everywhere: Option<UserSlot>,
     /// Counts only if the credentials do not hold.
     attempt: Option<Attempt>,
+}
+
+impl Permit {
+    /// Takes a slot of the user's that is counted on all nodes.
+    pub(crate) fn count_everywhere(&mut self, slot: UserSlot) {
+        self.everywhere = Some(slot);
+    }
 }
 
 /// One stream among all.
@@ -261,6 +263,11 @@ impl Limits {
         let key = ClientKey::of(address, self.ipv6_prefix);
         let place = rate.take(key, share, Instant::now());
         place.map(Some).ok_or(RefusalReason::RateLimit)
+    }
+
+    /// Streams at a time of one user.
+    pub(crate) const fn per_user(&self) -> Option<u32> {
+        self.per_user
     }
 
     fn limits_of(&self, address: Option<IpAddr>) -> PerIp {

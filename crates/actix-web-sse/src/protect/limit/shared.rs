@@ -2,12 +2,6 @@
 
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
-use super::{Permit, RETRY};
-use crate::{
-    observe::RefusalReason,
-    protect::{panic::caught, policy::Inner},
-};
-
 /// One stream of a user, counted on all nodes until this is dropped.
 pub struct UserSlot(#[expect(dead_code, reason = "it is there to be dropped")] Box<dyn Any + Send>);
 
@@ -57,32 +51,4 @@ pub trait UserLimitStore: Send + Sync + 'static {
     /// knows. It is given five seconds; a panic is as if nobody could be asked, and so is an answer that
     /// takes longer: nobody is let in then.
     fn acquire<'a>(&'a self, user: &'a Arc<str>, limit: u32) -> UserLimitFuture<'a>;
-}
-
-impl Inner {
-    /// Takes the user's slot on all nodes, where they are counted together.
-    ///
-    /// # Errors
-    /// There is none, or nobody can tell.
-    pub(in crate::protect) async fn admit_user_everywhere(
-        &self,
-        permit: &mut Permit,
-        user: Option<&Arc<str>>,
-    ) -> Result<(), RefusalReason> {
-        let (Some(store), Some(limit), Some(user)) =
-            (&self.user_limit_store, self.limits.per_user, user)
-        else {
-            return Ok(());
-        };
-        let asking = caught(async { store.acquire(user, limit).await });
-        let answer = tokio::time::timeout(RETRY, asking).await;
-        let Ok(Ok(answer)) = answer else {
-            return Err(RefusalReason::Capacity);
-        };
-        permit.everywhere = Some(answer.map_err(|none| match none {
-            NoUserSlot::Full => RefusalReason::UserLimit,
-            NoUserSlot::Unavailable => RefusalReason::Capacity,
-        })?);
-        Ok(())
-    }
 }

@@ -1,4 +1,4 @@
-//! Counting what is held, by key; a slot frees itself.
+//! Slots counted by key; a slot frees itself.
 
 use std::{
     hash::Hash,
@@ -16,7 +16,7 @@ const SMALL: usize = 32;
 /// How many slots each key holds. Only keys that hold some have an entry.
 #[derive(Debug)]
 pub(super) struct Slots<K: Eq + Hash> {
-    held: DashMap<K, u32>,
+    counts: DashMap<K, u32>,
     keys: AtomicUsize,
     /// The most keys since the table was last made smaller.
     peak: AtomicUsize,
@@ -42,7 +42,7 @@ pub(super) struct Slot<K: Eq + Hash> {
 impl<K: Eq + Hash + Clone> Slots<K> {
     pub(super) fn new(max_keys: usize) -> Arc<Self> {
         Arc::new(Self {
-            held: DashMap::new(),
+            counts: DashMap::new(),
             keys: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             max_keys,
@@ -50,7 +50,7 @@ impl<K: Eq + Hash + Clone> Slots<K> {
     }
 
     pub(super) fn take(self: &Arc<Self>, key: K, limit: u32) -> Result<Slot<K>, Full> {
-        match self.held.entry(key.clone()) {
+        match self.counts.entry(key.clone()) {
             Entry::Occupied(entry) if *entry.get() >= limit => return Err(Full::Key),
             Entry::Occupied(mut entry) => *entry.get_mut() += 1,
             Entry::Vacant(entry) => {
@@ -73,7 +73,7 @@ impl<K: Eq + Hash + Clone> Slots<K> {
 
 impl<K: Eq + Hash> Slots<K> {
     fn give_back(&self, key: &K) {
-        let removed = self.held.remove_if_mut(key, |_, count| {
+        let removed = self.counts.remove_if_mut(key, |_, count| {
             *count = count.saturating_sub(1);
             *count == 0
         });
@@ -91,7 +91,7 @@ impl<K: Eq + Hash> Slots<K> {
                 .compare_exchange(peak, keys, Relaxed, Relaxed)
                 .is_ok()
         {
-            self.held.shrink_to_fit();
+            self.counts.shrink_to_fit();
         }
     }
 }
@@ -99,12 +99,12 @@ impl<K: Eq + Hash> Slots<K> {
 #[cfg(test)]
 impl<K: Eq + Hash> Slots<K> {
     pub(super) fn len(&self) -> usize {
-        assert_eq!(self.held.len(), self.keys.load(Relaxed));
-        self.held.len()
+        assert_eq!(self.counts.len(), self.keys.load(Relaxed));
+        self.counts.len()
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.held.capacity()
+        self.counts.capacity()
     }
 }
 

@@ -25,8 +25,8 @@ pub use self::store::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavail
 use super::limit::address::ClientKey;
 use crate::{
     config::{TicketConfig, TicketMode},
+    identity::{Identity, TopicRights},
     observe::{AuthMethod, RefusalReason},
-    subscriber::{Identity, TopicRights},
 };
 
 /// Parts the keys of tickets from whatever else is signed with the same secret.
@@ -224,7 +224,7 @@ impl fmt::Debug for Tickets {
     }
 }
 
-/// Held by a stream that a ticket opened; tells the store of its end.
+/// Kept by a stream that a ticket opened; reports its end to the store.
 pub(crate) struct Lease {
     store: Arc<dyn TicketStore>,
     claim: TicketClaim,

@@ -1,7 +1,6 @@
 //! Which tickets have been used: in this process, or wherever the application says.
 
 use std::{
-    collections::HashMap,
     fmt,
     future::{Future, ready},
     pin::Pin,
@@ -12,12 +11,11 @@ use std::{
 use tokio::time::Instant;
 
 use super::MAX_SKEW;
-use crate::config::TicketMode;
+use crate::{
+    config::TicketMode,
+    protect::expiring::{Expires, ExpiringTable},
+};
 
-/// What is remembered at most. Only tickets that we signed get here, so a flood has a name.
-const MAX_REMEMBERED: usize = 1_000_000;
-/// Below this many entries nobody looks for stale ones.
-const SMALL: usize = 1024;
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 /// A ticket that is about to open a stream. Its signature, age and bindings have been checked.
@@ -74,17 +72,11 @@ pub trait TicketStore: Send + Sync + 'static {
     }
 }
 
-/// The tickets used in this process.
+/// The tickets used in this process. Only tickets that we signed get here, so a flood has a name.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<Used>);
 
-#[derive(Debug, Default)]
-struct Used {
-    tickets: HashMap<[u8; 16], Use>,
-    /// At how many entries stale ones are looked for next: each look halves the work ahead, so
-    /// that a claim costs the same on average.
-    sweep_at: usize,
-}
+type Used = ExpiringTable<[u8; 16], Use>;
 
 #[derive(Debug)]
 struct Use {
@@ -100,9 +92,8 @@ impl Memory {
     fn claim_now(&self, claim: &TicketClaim) -> Result<bool, TicketStoreUnavailable> {
         let now = Instant::now();
         let mut used = self.lock();
-        used.sweep(now);
-        let full = used.tickets.len() >= MAX_REMEMBERED;
-        match used.tickets.get_mut(&claim.id) {
+        let has_room = used.make_room(now);
+        match used.get_mut(&claim.id) {
             Some(_) if claim.mode == TicketMode::SingleUse => Ok(false),
             Some(known) if known.open > 0 || known.until > now => {
                 known.open += 1;
@@ -110,7 +101,7 @@ impl Memory {
             }
             Some(_) => Ok(false),
             None if !claim.fresh => Ok(false),
-            None if full => Err(TicketStoreUnavailable),
+            None if !has_room => Err(TicketStoreUnavailable),
             None => {
                 let open = u32::from(claim.mode == TicketMode::Resumable);
                 // As long as any node's clock may hold it to be fresh.
@@ -118,7 +109,7 @@ impl Memory {
                     TicketMode::SingleUse => later(now, claim.ttl.saturating_add(MAX_SKEW * 2)),
                     TicketMode::Resumable => later(now, claim.ttl),
                 };
-                used.tickets.insert(claim.id, Use { open, until });
+                used.insert(claim.id, Use { open, until });
                 Ok(true)
             }
         }
@@ -130,15 +121,9 @@ fn later(now: Instant, by: Duration) -> Instant {
     now.checked_add(by).unwrap_or(now + YEAR)
 }
 
-impl Used {
-    fn sweep(&mut self, now: Instant) {
-        if self.tickets.len() < self.sweep_at.max(SMALL) {
-            return;
-        }
-        self.tickets
-            .retain(|_, used| used.open > 0 || used.until > now);
-        self.sweep_at = self.tickets.len() * 2;
-        self.tickets.shrink_to(self.sweep_at);
+impl Expires for Use {
+    fn is_stale(&self, now: Instant) -> bool {
+        self.open == 0 && self.until <= now
     }
 }
 
@@ -148,7 +133,7 @@ impl TicketStore for Memory {
     }
 
     fn release(&self, claim: &TicketClaim) {
-        if let Some(known) = self.lock().tickets.get_mut(&claim.id) {
+        if let Some(known) = self.lock().get_mut(&claim.id) {
             known.open = known.open.saturating_sub(1);
             known.until = later(Instant::now(), claim.ttl);
         }
@@ -158,6 +143,7 @@ impl TicketStore for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protect::expiring::SMALL;
 
     fn claim(id: u32, mode: TicketMode, fresh: bool) -> TicketClaim {
         let mut bytes = [0; 16];
@@ -204,6 +190,6 @@ mod tests {
             }
             tokio::time::advance(Duration::from_secs(121)).await;
         }
-        assert!(store.lock().tickets.len() <= 2 * SMALL);
+        assert!(store.lock().len() <= 2 * SMALL);
     }
 }

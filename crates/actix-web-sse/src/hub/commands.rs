@@ -1,0 +1,57 @@
+//! Commands to end streams, as a worker carries them out (rules 11 and 12 of the [hub](super)).
+
+use std::{rc::Rc, sync::Arc};
+
+use super::{mailbox::Command, state::State, turn::Turn};
+use crate::{observe::CloseReason, stream::between};
+
+impl State {
+    /// Does what a command says.
+    pub(super) fn apply(&mut self, command: &Command, turn: &mut Turn<'_>) {
+        let streams = match command {
+            Command::Topic(topic, serial, _) => self
+                .views
+                .get(topic)
+                .filter(|view| view.serial == *serial)
+                .into_iter()
+                .flat_map(|view| &view.seats)
+                .filter_map(|(_, key)| self.streams.get(*key).map(Rc::clone))
+                .collect::<Vec<_>>(),
+            Command::User(user) => self
+                .by_user
+                .range((Arc::clone(user), 0)..=(Arc::clone(user), usize::MAX))
+                .filter_map(|(_, key)| self.streams.get(*key).map(Rc::clone))
+                .collect(),
+            Command::All(..) => self
+                .streams
+                .iter()
+                .map(|(_, stream)| Rc::clone(stream))
+                .collect(),
+        };
+        for stream in streams {
+            let mut stream = stream.borrow_mut();
+            match command {
+                Command::User(_) => {
+                    self.finish(&mut stream, CloseReason::Revoked, turn);
+                }
+                Command::Topic(.., reason) => {
+                    self.finish(&mut stream, *reason, turn);
+                }
+                Command::All(reason, until) => {
+                    let window = until.saturating_duration_since(turn.now);
+                    let after = if stream.whole {
+                        window.mul_f64(0.9)
+                    } else {
+                        between(window, 0.0, 0.75)
+                    };
+                    stream.schedule.end_by(turn.now + after, *reason);
+                    stream.finish_by = Some(stream.finish_by.map_or(*until, |by| by.min(*until)));
+                    stream.next_check = stream.next_check(turn.now);
+                    if let Some(key) = stream.key {
+                        self.wheel.insert(key, stream.next_check);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! From a request to an open stream, or to a refusal.
+
+mod answer;
+pub(crate) mod headers;
+pub(crate) mod mounting;
+mod opening;
+pub(crate) mod overload;
+pub(crate) mod refusal;
+mod sse;
+mod subscriber;
+mod subscription;
+pub(crate) mod vary;
+
+pub use self::{
+    answer::{Answer, AnswerError},
+    sse::{IntoEvent, Sse},
+    subscriber::Subscriber,
+    subscription::{IntoTopics, Subscription},
+};

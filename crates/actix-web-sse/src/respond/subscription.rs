@@ -1,0 +1,166 @@
+//! A response that follows topics.
+
+use std::{fmt, sync::Arc};
+
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
+use tokio::time::Instant;
+
+use super::{
+    Subscriber,
+    opening::{Opening, Source},
+    refusal::Refusal,
+};
+use crate::{
+    event::topic::followable,
+    hub::{EventHead, Filter, Hub},
+    lane::Backlog,
+    observe::{RefusalReason, Resume},
+};
+
+/// One topic or several: `"prices"`, `["prices", "news"]`, a `Vec<String>`.
+pub trait IntoTopics {
+    /// The names; the same name twice counts once.
+    fn into_topics(self) -> Vec<Arc<str>>;
+}
+
+macro_rules! one_topic {
+    ($($text:ty),+) => {$(
+        impl IntoTopics for $text {
+            fn into_topics(self) -> Vec<Arc<str>> {
+                vec![Arc::from(self)]
+            }
+        }
+    )+};
+}
+one_topic!(&str, String, Arc<str>);
+
+impl IntoTopics for &String {
+    fn into_topics(self) -> Vec<Arc<str>> {
+        vec![Arc::from(self.as_str())]
+    }
+}
+
+impl<T: Into<Arc<str>>, const N: usize> IntoTopics for [T; N] {
+    fn into_topics(self) -> Vec<Arc<str>> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<T: Into<Arc<str>>> IntoTopics for Vec<T> {
+    fn into_topics(self) -> Vec<Arc<str>> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl Hub {
+    /// The response that follows one topic or several: what was missed, then live events.
+    ///
+    /// One `Last-Event-ID` places the client in all of them: the hub numbers all its events in
+    /// one sequence.
+    pub fn subscribe(&self, topics: impl IntoTopics, subscriber: Subscriber) -> Subscription {
+        Subscription {
+            hub: self.clone(),
+            topics: topics.into_topics(),
+            subscriber,
+            filter: None,
+        }
+    }
+}
+
+/// An event stream of a hub's topics: the responder that [`Hub::subscribe`] returns.
+///
+/// It subscribes when actix turns it into a response. Refused are: more topics than a stream may
+/// follow, and names that no topic can have (400 `invalid_request`, with a `message` that names the
+/// limit: [`max_topics_per_stream`](crate::config::HubConfig::max_topics_per_stream),
+/// [`max_topic_bytes`](crate::config::HubConfig::max_topic_bytes)); a topic that the identity may
+/// not read or that the hub does not know (403 `insufficient_scope` for both, so that nobody
+/// learns which topics exist), any topic while the hub drains, and new topics when there are as
+/// many as there may be (both 503, or softly: [`Overload`](crate::config::Overload)), and
+/// credentials that have ended or were revoked while the handler waited for something (401). A
+/// `HEAD` is refused as its `GET` would be, and subscribes to nothing.
+#[must_use = "a subscription does nothing until it is returned from a handler"]
+pub struct Subscription {
+    hub: Hub,
+    topics: Vec<Arc<str>>,
+    subscriber: Subscriber,
+    filter: Option<Filter>,
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("topics", &self.topics)
+            .field("subscriber", &self.subscriber)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Subscription {
+    /// Passes on only the events for which this returns true; on replay too. It sees the event's
+    /// name and [tag](crate::Event::tag) and runs on the worker for each event: keep it cheap. If
+    /// it panics, this stream ends with the reason `error`, and no other.
+    pub fn filter(mut self, wanted: impl Fn(&EventHead<'_>) -> bool + 'static) -> Self {
+        self.filter = Some(Box::new(wanted));
+        self
+    }
+}
+
+impl Responder for Subscription {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let opening = match Opening::new(request, self.subscriber, &self.hub) {
+            Ok(opening) => opening,
+            Err(answer) => return *answer,
+        };
+        let config = &self.hub.shared.config;
+        let followable = followable(
+            self.topics,
+            config.max_topics_per_stream,
+            config.max_topic_bytes,
+        );
+        let topics = match followable {
+            Ok(topics) => topics,
+            Err(unfollowable) => {
+                return opening.refuse_as(Refusal {
+                    message: Some(unfollowable.to_string().into()),
+                    ..Refusal::new(RefusalReason::InvalidRequest)
+                });
+            }
+        };
+        let rights = &opening.subscriber.admission.identity.topics;
+        let readable = |topic: &Arc<str>| rights.allow(topic) && self.hub.knows(topic);
+        if topics.is_empty() || !topics.iter().all(readable) {
+            return opening.refuse(RefusalReason::InsufficientScope);
+        }
+        if opening.is_head_only() {
+            return opening.answer_head(|hub| hub.core().has_room(&topics, Instant::now()));
+        }
+        let last_event_id = opening.subscriber.last_event_id();
+        let resumable = self.hub.shared.config.resume;
+        let Ok(placed) = opening
+            .local
+            .attach(&topics, last_event_id.filter(|_| resumable))
+        else {
+            return opening.overloaded(RefusalReason::Capacity);
+        };
+        let backplane = self.hub.shared.backplane.as_ref();
+        let backlog = backplane
+            .zip(placed.elsewhere)
+            .map(|(backplane, after)| Backlog::new(after, backplane.history(topics, after)));
+        let resume = match last_event_id {
+            Some(_) if !resumable => Resume::Gap,
+            Some(_) if backlog.is_some() => Resume::Fresh,
+            _ => placed.resume,
+        };
+        opening.start(
+            Source::Topics {
+                places: placed.places,
+                filter: self.filter,
+                backlog,
+                anchor: placed.anchor,
+            },
+            resume,
+        )
+    }
+}

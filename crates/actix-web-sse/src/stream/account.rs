@@ -1,0 +1,214 @@
+//! The one place that reports a stream's end.
+//!
+//! Only a drop is an honest end of a streamed body: actix drops it when the client is gone, when
+//! the connection fails, when the worker stops. Whoever knows better says so first, with
+//! [`Account::close`]; an account that is dropped unclosed reports that the client has gone.
+
+use std::{fmt, rc::Rc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::observe::{
+    CloseReason, CorsVerdict, End, Meter, PendingVerdict, Resume, Sent, SentKind, StreamObserver,
+};
+
+/// An open stream, from the head of its response to its end, which is reported exactly once.
+pub(crate) struct Account {
+    open: Option<Open>,
+    /// It gets bytes after the end too: the closing lines of a stream that the hub ended.
+    meter: Option<Rc<dyn Meter>>,
+}
+
+struct Open {
+    observer: Box<dyn StreamObserver>,
+    /// Of a witness, which sees the reply's head when it leaves.
+    verdict: Option<PendingVerdict>,
+    since: Instant,
+    events: u64,
+    heartbeats: u64,
+    bytes: u64,
+    first_event: Option<Duration>,
+    /// The latest first.
+    writes: [Duration; 3],
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account")
+            .field("open", &self.open.is_some())
+            .finish()
+    }
+}
+
+impl Account {
+    pub(crate) fn new(
+        observer: Box<dyn StreamObserver>,
+        verdict: Option<PendingVerdict>,
+        since: Instant,
+    ) -> Self {
+        Self {
+            meter: observer.meter(),
+            open: Some(Open {
+                observer,
+                verdict,
+                since,
+                events: 0,
+                heartbeats: 0,
+                bytes: 0,
+                first_event: None,
+                writes: [Duration::ZERO; 3],
+            }),
+        }
+    }
+
+    /// Bytes go to the connection.
+    pub(crate) fn sent(
+        &mut self,
+        kind: SentKind,
+        events: u32,
+        bytes: usize,
+        lag: Option<Duration>,
+        now: Instant,
+    ) {
+        let mut first_event_after = None;
+        if let Some(open) = &mut self.open {
+            first_event_after = open.sent(kind, events, bytes, now);
+        }
+        if let Some(meter) = &self.meter {
+            meter.sent(&Sent {
+                kind,
+                events,
+                bytes,
+                lag,
+                first_event_after,
+            });
+        }
+    }
+
+    /// The stream missed events, and the client learns of it.
+    pub(crate) fn lagged(&mut self, events: u64) {
+        if let Some(open) = &mut self.open {
+            open.observer.lagged(events);
+        }
+    }
+
+    /// A backplane has said what became of the last event ID.
+    pub(crate) fn resumed(&mut self, resume: Resume) {
+        if let Some(open) = &mut self.open {
+            open.observer.resumed(resume);
+        }
+    }
+
+    /// What a browser makes of the reply, where that is known when the stream opens.
+    pub(crate) fn judged(&mut self, verdict: CorsVerdict) {
+        if let Some(open) = &mut self.open {
+            open.observer.judged(verdict);
+        }
+    }
+
+    /// Ends the account. Only the first call counts: what it returns is to be reported when nothing
+    /// is borrowed.
+    pub(crate) fn end(&mut self, reason: CloseReason) -> Option<Ended> {
+        let open = self.open.take()?;
+        Some(Ended {
+            duration: open.since.elapsed(),
+            open: Some(open),
+            reason,
+        })
+    }
+
+    /// Reports the end. Only the first call counts.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        if let Some(ended) = self.end(reason) {
+            ended.report();
+        }
+    }
+}
+
+/// The end of a stream, to be reported: the observer is the application's and may do anything.
+#[must_use = "the end is not reported before report()"]
+pub(crate) struct Ended {
+    /// Absent only when it has been reported.
+    open: Option<Open>,
+    reason: CloseReason,
+    duration: Duration,
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ended")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ended {
+    /// Reports it.
+    pub(crate) fn report(mut self) {
+        self.report_once();
+    }
+
+    fn report_once(&mut self) {
+        let Some(mut open) = self.open.take() else {
+            return;
+        };
+        open.report_verdict();
+        open.observer.closed(&End {
+            reason: self.reason,
+            duration: self.duration,
+            events: open.events,
+            heartbeats: open.heartbeats,
+            bytes: open.bytes,
+            time_to_first_event: open.first_event,
+            latest_writes: open.writes,
+        });
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.report_once();
+    }
+}
+
+impl Open {
+    /// Adds a write to the stream's account; at the first event, how long it was in coming.
+    fn sent(
+        &mut self,
+        kind: SentKind,
+        events: u32,
+        bytes: usize,
+        now: Instant,
+    ) -> Option<Duration> {
+        let age = now.saturating_duration_since(self.since);
+        let [latest, before, _] = self.writes;
+        self.writes = [age, latest, before];
+        self.bytes += bytes as u64;
+        match kind {
+            SentKind::Heartbeat => self.heartbeats += u64::from(events),
+            SentKind::Event | SentKind::Replay => {
+                self.events += u64::from(events);
+                if self.first_event.is_none() {
+                    self.first_event = Some(age);
+                    return Some(age);
+                }
+            }
+            // The first block among them, after the head has left.
+            SentKind::Control => self.report_verdict(),
+        }
+        None
+    }
+
+    /// The verdict on the head, once it has left.
+    fn report_verdict(&mut self) {
+        if let Some(verdict) = self.verdict.take() {
+            self.observer.judged(verdict.get());
+        }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.close(CloseReason::ClientGone);
+    }
+}

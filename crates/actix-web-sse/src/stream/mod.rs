@@ -1,0 +1,14 @@
+//! One stream, whatever its events come from: when it is due for something, what is counted of it,
+//! and the report of its end.
+
+mod account;
+mod carrier;
+mod jitter;
+mod schedule;
+
+pub(crate) use self::{
+    account::{Account, Ended},
+    carrier::Carrier,
+    jitter::{between, jitter},
+    schedule::{Due, Schedule},
+};
