@@ -2,9 +2,11 @@
 //! browsers' reports.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    io::Write,
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::mpsc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use actix_cors::Cors;
@@ -23,6 +25,11 @@ pub(crate) struct Application {
     scheme: &'static str,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
+}
+
+async fn block(seconds: web::Path<u64>) -> impl Responder {
+    thread::sleep(Duration::from_secs(*seconds));
+    "at last"
 }
 
 async fn events(hub: Hub, subscriber: Subscriber) -> impl Responder {
@@ -73,6 +80,7 @@ impl Application {
                         .service(shown.reports("/sse-reports", &policy))
                         .wrap(CorsWitness)
                         .route("/private", web::get().to(events))
+                        .route("/block/{seconds}", web::get().to(block))
                         .service(
                             web::resource("/actix-cors")
                                 .wrap(
@@ -114,6 +122,33 @@ impl Application {
         }
     }
 
+    /// Its metrics on a listener and a thread of their own.
+    pub(crate) fn metrics_listener(&self) -> MetricsListener {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, told) = mpsc::channel();
+        let metrics = self.metrics.clone();
+        let thread = thread::spawn(move || {
+            rt::System::new().block_on(async move {
+                let server = metrics.serve(listener).unwrap();
+                tell.send(server.handle()).unwrap();
+                server.await.unwrap();
+            });
+        });
+        MetricsListener {
+            address,
+            handle: told.recv().unwrap(),
+            thread: Some(thread),
+        }
+    }
+
+    /// Blocks the worker's thread, as a call does that does not belong there.
+    pub(crate) fn block(&self, time: Duration) {
+        let request = format!("GET /block/{} HTTP/1.1\r\nHost: x\r\n\r\n", time.as_secs());
+        let mut connection = TcpStream::connect(self.address).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
+    }
+
     /// Where something of it is.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.address)
@@ -140,6 +175,28 @@ impl Application {
         let samples = self.samples(beginning);
         let values = samples.iter().filter_map(|sample| sample.rsplit_once(' '));
         values.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+    }
+}
+
+/// What [`Application::metrics_listener`] has started.
+pub(crate) struct MetricsListener {
+    address: SocketAddr,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MetricsListener {
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for MetricsListener {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
     }
 }
 

@@ -13,29 +13,40 @@ use crate::DEMO;
 
 const ORIGIN: &str = "https://app.example.com";
 
+/// The variables of a dashboard, and what stands for all of their values.
+const VARIABLES: [(&str, &str); 6] = [
+    ("cluster", ".*"),
+    ("namespace", ".*"),
+    ("job", ".+"),
+    ("instance", ".+"),
+    ("route", ".*"),
+    ("origin", ".*"),
+];
+
 pub(crate) fn dashboard(name: &str) -> Value {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../grafana/dashboards");
     let text = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
-/// The queries of a dashboard with all jobs and instances chosen, and the titles of their panels.
+/// The queries of a dashboard with all values of all variables chosen, and the titles of their panels.
 pub(crate) fn queries(dashboard: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let panels = dashboard["panels"].as_array().unwrap().iter();
     // Below a heading lie panels of its own.
     let panels = panels.flat_map(|panel| match panel["panels"].as_array() {
-        Some(below) => below.iter().collect(),
-        None => vec![panel],
+        Some(below) if !below.is_empty() => below.iter().collect(),
+        _ => vec![panel],
     });
     panels
         .flat_map(|panel| {
-            let targets = panel["targets"].as_array().unwrap().iter();
+            // A heading and a list of alerts ask for nothing.
+            let targets = panel["targets"].as_array().into_iter().flatten();
             targets.map(|target| {
-                let query = text(&target["expr"])
-                    .replace("$__rate_interval", "10s")
-                    .replace("$job", ".+")
-                    .replace("$instance", ".+");
+                let query = text(&target["expr"]).replace("$__rate_interval", "10s");
+                let query = VARIABLES.iter().fold(query, |query, (variable, all)| {
+                    query.replace(&format!("\"${variable}\""), &format!("\"{all}\""))
+                });
                 (text(&panel["title"]), query)
             })
         })

@@ -43,6 +43,7 @@ mod credentials;
 mod dashboards;
 mod demo_page;
 mod facts;
+mod frameworks;
 mod guarded;
 mod lifetime;
 mod limits;

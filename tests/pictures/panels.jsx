@@ -142,11 +142,110 @@ function Rows({ panel, answers, width, height, theme }) {
   return <TableNG data={{ length: result.length, fields: columns }} fieldConfig={panel.fieldConfig} enableVirtualization={false} {...{ width, height }} />;
 }
 
+// Grafana's own state timeline and heatmap are not in its library: bands and cells of the same colours.
+function Timeline({ panel, answers, width, height, theme, range }) {
+  const drawn = frames(panel, answers, theme);
+  if (drawn.length === 0) return <NoData />;
+  const [from, to] = [range.from.valueOf(), range.to.valueOf()];
+  const names = Math.min(200, width / 3);
+  const row = Math.min(28, height / drawn.length);
+  const at = (time) => names + ((time - from) / (to - from)) * (width - names);
+  return (
+    <svg width={width} height={height} fontSize={11} fill={theme.colors.text.primary}>
+      {drawn.map((frame, index) => {
+        const [time, value] = frame.fields;
+        const bands = [];
+        time.values.forEach((moment, n) => {
+          const { text, color } = value.display(value.values[n]);
+          const last = bands.at(-1);
+          const end = time.values[n + 1] ?? to;
+          if (value.values[n] === null) return;
+          if (last?.text === text && last.end === moment) last.end = end;
+          else bands.push({ text, color, start: moment, end });
+        });
+        return (
+          <g key={frame.name} transform={`translate(0 ${index * row})`}>
+            <text x={0} y={row / 2 + 4}>{frame.name.slice(0, 34)}</text>
+            {bands.map(({ text, color, start, end }) => (
+              <g key={start}>
+                <rect x={at(start)} y={2} width={Math.max(1, at(end) - at(start))} height={row - 4} fill={color} fillOpacity={0.8} />
+                {at(end) - at(start) > 40 && <text x={at(start) + 4} y={row / 2 + 4} fill="#fff">{text}</text>}
+              </g>
+            ))}
+          </g>
+        );
+      })}
+    </svg>
+  );
+}
+
+function Heatmap({ answers, width, height, theme, range, step }) {
+  const [{ result }] = answers;
+  const bound = ({ metric }) => Number(metric.le.replace("+Inf", "Infinity"));
+  const buckets = [...result].sort((a, b) => bound(a) - bound(b));
+  if (buckets.length === 0) return <NoData />;
+  const [from, to] = [range.from.valueOf() / 1000, range.to.valueOf() / 1000];
+  const [axis, row] = [60, height / buckets.length];
+  const below = (index, time) => {
+    const found = index >= 0 && buckets[index].values.find(([at]) => at === time);
+    return found ? Number(found[1]) : 0;
+  };
+  const cells = buckets.flatMap(({ values }, index) =>
+    values.map(([time, value]) => ({ index, time, count: Number(value) - below(index - 1, time) })),
+  );
+  const most = Math.max(...cells.map(({ count }) => count), 1e-9);
+  const wide = Math.max(1, (step / (to - from)) * (width - axis));
+  return (
+    <svg width={width} height={height} fontSize={9} fill={theme.colors.text.secondary}>
+      {buckets.map(({ metric }, index) => (
+        <text key={metric.le} x={0} y={height - index * row - 2}>{metric.le}</text>
+      ))}
+      {cells.filter(({ count }) => count > 1e-9).map(({ index, time, count }) => (
+        <rect
+          key={`${index} ${time}`}
+          x={axis + ((time - from) / (to - from)) * (width - axis)}
+          y={height - (index + 1) * row}
+          width={wide}
+          height={row}
+          fill="#ff780a"
+          fillOpacity={0.15 + 0.85 * Math.sqrt(count / most)}
+        />
+      ))}
+    </svg>
+  );
+}
+
+function Alerts({ answers, theme }) {
+  const alerts = answers.flatMap(({ result }) => result.map(({ metric }) => metric));
+  if (alerts.length === 0) return <div style={{ padding: 12, color: theme.colors.success.text }}>No alert fires</div>;
+  const place = ({ namespace, job, instance, route, origin }) =>
+    [namespace, job, instance, route, origin].filter(Boolean).join(" ");
+  return (
+    <ul style={{ listStyle: "none", padding: 8, fontSize: 12 }}>
+      {alerts.map((alert) => (
+        <li key={JSON.stringify(alert)} style={{ marginBottom: 4 }}>
+          <b style={{ color: alert.severity === "critical" ? theme.colors.error.text : theme.colors.warning.text }}>
+            {alert.alertname}
+          </b>{" "}
+          {place(alert)}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 function NoData() {
   return <div style={{ textAlign: "center", paddingTop: 40 }}>No data</div>;
 }
 
-const VIEWS = { stat: Stat, timeseries: Lines, table: Rows };
+const VIEWS = {
+  stat: Stat,
+  timeseries: Lines,
+  table: Rows,
+  "state-timeline": Timeline,
+  heatmap: Heatmap,
+  alertlist: Alerts,
+};
 
 const CELL = 30;
 const MARGIN = 8;

@@ -79,6 +79,12 @@ pub(crate) struct Bounds {
     pub(crate) rejected_origins: usize,
 }
 
+/// How many networks of one policy with limits of their own are shown.
+pub(crate) const MAX_NETWORKS: usize = 8;
+
+/// How many workers of one process have a label of their own.
+pub(crate) const MAX_WORKERS: usize = 64;
+
 /// How many policies of one process are shown.
 pub(crate) const MAX_POLICIES: usize = 8;
 
@@ -96,7 +102,7 @@ impl Metric {
                 Values::Origins => bounds.origins,
                 Values::RejectedOrigins => bounds.rejected_origins + 1,
                 Values::Closed(count) => count,
-                Values::Policies => MAX_POLICIES,
+                Values::Policies => MAX_POLICIES + 1,
                 Values::Dependent => 1,
             })
             .product::<usize>()
@@ -112,8 +118,8 @@ const ROUTE: Label = label("route", Values::Routes);
 const ORIGIN: Label = label("origin", Values::Origins);
 
 const DURATION: &[f64] = &[
-    0.05, 0.25, 1.0, 2.5, 4.5, 5.5, 7.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0,
-    86400.0,
+    0.05, 0.4, 1.0, 2.5, 4.5, 4.98, 5.05, 5.4, 5.9, 7.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
+    14400.0, 43200.0, 86400.0,
 ];
 const FIRST_EVENT: &[f64] = &[
     0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
@@ -148,6 +154,14 @@ catalogue! {
     REJECTED: "sse_connections_rejected_total", Kind::Counter,
         [ROUTE, label("reason", Values::Closed(20)), label("mode", Values::Closed(3))],
         "Requests that were refused, or would have been in report-only mode, by error code; not HEAD requests refused for where they come from.";
+    REJECTED_CORS: "sse_connections_rejected_cors_total", Kind::Counter,
+        [
+            ROUTE,
+            ORIGIN,
+            label("verdict", Values::Closed(4)),
+            label("mode", Values::Closed(3))
+        ],
+        "Requests that were refused, or would have been in report-only mode, by origin and by what a browser makes of the reply; denied: the page cannot read why.";
     OPENED: "sse_connections_opened_total", Kind::Counter,
         [ROUTE, ORIGIN, label("auth_method", Values::Closed(5))],
         "Streams opened.";
@@ -159,17 +173,32 @@ catalogue! {
         "Streams ended, by reason.";
     ACTIVE: "sse_connections_active", Kind::Gauge, [ROUTE],
         "Streams open now: always opened minus closed.";
-    LIMIT: "sse_connections_limit", Kind::Gauge, [label("scope", Values::Closed(3))],
-        "The most streams that the policy allows, per address, per user and altogether.";
+    LIMIT: "sse_connections_limit", Kind::Gauge,
+        [
+            label("policy_hash", Values::Policies),
+            label("scope", Values::Closed(3)),
+            label("network", Values::Closed(MAX_NETWORKS + 1))
+        ],
+        "The most streams that a policy allows, per address of a network, per user and altogether; without a policy, that the process allows.";
     IMMEDIATE_CLOSE: "sse_connections_immediate_close_total", Kind::Counter,
-        [ROUTE, ORIGIN, label("class", Values::Closed(2))],
-        "Streams closed by the client before it can have used them; what a stream that the browser's CORS check blocked looks like from here.";
+        [ROUTE, ORIGIN, label("class", Values::Closed(3))],
+        "Streams closed by the client before it can have used them, as those are that the browser's CORS check blocks; interval: perhaps, as only a later write told of it.";
     DURATION_SECONDS: "sse_connection_duration_seconds", Kind::Histogram(DURATION), [ROUTE],
         "From the request to the stream's end.";
     AGE_MAX: "sse_connection_age_seconds_max", Kind::Gauge, [ROUTE],
         "Age of the oldest open stream.";
     TIME_TO_FIRST_EVENT: "sse_time_to_first_event_seconds", Kind::Histogram(FIRST_EVENT), [ROUTE],
         "From the request to the stream's first event, heartbeats not counted.";
+    LIFETIME_LIMIT: "sse_connection_lifetime_limit_seconds", Kind::Gauge, [],
+        "The longest life of a stream that the hub's configuration allows; 0: no limit.";
+    HUB_INFO: "sse_hub_info", Kind::Gauge,
+        [label("backplane", Values::Closed(1)), label("resume", Values::Dependent)],
+        "Always 1; the labels tell whether the hub has a backplane, and whether it keeps events for clients that come back.";
+    HUB_HEARTBEAT: "sse_hub_heartbeat_seconds", Kind::Gauge, [],
+        "After how much silence a heartbeat goes out.";
+    WORKER_TICK_AGE: "sse_worker_tick_age_seconds", Kind::Gauge,
+        [label("worker", Values::Closed(MAX_WORKERS + 1))],
+        "For how long each worker thread that has streams has not run its timers, which it does every five seconds.";
     DELIVERY_LAG: "sse_delivery_lag_seconds", Kind::Histogram(LAG), [ROUTE],
         "From the publication of an event to handing it to the socket; of several in one write, the oldest.";
     EVENTS_SENT: "sse_events_sent_total", Kind::Counter,
@@ -191,7 +220,7 @@ catalogue! {
     CLIENTS: "sse_clients", Kind::Gauge, [],
         "Distinct client addresses with an open stream, now.";
     REJECTED_ORIGINS: "sse_rejected_origins_total", Kind::Counter,
-        [label("origin", Values::RejectedOrigins)],
+        [ROUTE, label("origin", Values::RejectedOrigins)],
         "Requests refused for their origin, HEAD not counted; the first frequent origins keep a label, the rest are other.";
     REJECTED_ORIGINS_DISTINCT: "sse_rejected_origins_distinct", Kind::Gauge, [],
         "Distinct rejected origins since the start, estimated to within a few per cent.";

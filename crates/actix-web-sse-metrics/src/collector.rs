@@ -15,7 +15,6 @@ use crate::{
     core::Core,
     families::Families,
     labels::OTHER,
-    levels::LimitScope,
     log::LogEvent,
     reports::{Diagnosis, SHARES},
     route::{RESUMES, Route, Streams},
@@ -70,6 +69,7 @@ impl Collector for RecorderCollector {
         self.origins(&mut families);
         self.levels(&mut families);
         self.records(&mut families);
+        self.core.hubs.collect(&mut families);
         self.core.backplanes.collect(&mut families);
         self.core.scraped(began.elapsed());
         families.single(
@@ -119,6 +119,15 @@ impl RecorderCollector {
             for (name, route) in &routes {
                 for (reason, mode, count) in route.rejections() {
                     family.count(&[name, reason.as_str(), mode.as_str()], count);
+                }
+            }
+        });
+        let origins = self.core.origins.names();
+        families.family(&c::REJECTED_CORS, |family| {
+            for (name, route) in &routes {
+                for (number, verdict, mode, count) in route.refusals() {
+                    let origin = origins.get(number).map_or(OTHER, |origin| &**origin);
+                    family.count(&[name, origin, verdict.as_str(), mode.as_str()], count);
                 }
             }
         });
@@ -217,11 +226,21 @@ impl RecorderCollector {
 
     fn origins(&self, families: &mut Families) {
         let counts = self.core.rejected.counts();
+        let names = self.core.route_names.names();
+        let route = |number: usize| names.get(number).map_or(OTHER, |name| &**name);
         families.family(&c::REJECTED_ORIGINS, |family| {
-            for (origin, count) in &counts.labelled {
-                family.count(&[origin], *count);
+            for (origin, per_route) in &counts.labelled {
+                for (number, count) in per_route {
+                    family.count(&[route(*number), origin], *count);
+                }
             }
-            family.count(&[OTHER], counts.other);
+            for (number, name) in names.iter().enumerate() {
+                let count = counts.other.get(&number).copied();
+                // Routes that are known stand at zero from the start.
+                if count.is_some() || &**name != OTHER {
+                    family.count(&[name, OTHER], count.unwrap_or_default());
+                }
+            }
         });
         families.single(&c::REJECTED_ORIGINS_DISTINCT, counts.distinct);
         families.family(&c::LABEL_OVERFLOW, |family| {
@@ -239,9 +258,9 @@ impl RecorderCollector {
             family.value(&[env!("CARGO_PKG_VERSION")], 1.0)
         });
         families.family(&c::LIMIT, |family| {
-            let scope = |scope: &LimitScope| scope.as_str();
             for (limited, streams) in &self.core.levels.limits() {
-                family.count(&[scope(limited)], *streams);
+                let scope = limited.scope.as_str();
+                family.count(&[&limited.policy, scope, &limited.network], *streams);
             }
         });
         families.family(&c::POLICY_INFO, |family| {

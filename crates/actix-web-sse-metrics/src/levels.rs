@@ -4,14 +4,14 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use actix_web_sse::observe::PolicyInfo;
 
-use crate::catalogue::MAX_POLICIES;
+use crate::catalogue::{MAX_NETWORKS, MAX_POLICIES};
 
 /// What a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +36,19 @@ impl LimitScope {
         }
     }
 }
+
+/// What a limit is of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Limited {
+    /// The hash of the policy; empty for a limit of the whole process.
+    pub(crate) policy: String,
+    pub(crate) scope: LimitScope,
+    /// Of a limit per address: the network of the addresses.
+    pub(crate) network: Arc<str>,
+}
+
+/// Stands for the addresses that have no limit of their own.
+const EVERY_NETWORK: &str = "all";
 
 /// One policy as `sse_cors_policy_info` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,19 +106,25 @@ type Probe = Box<dyn Fn() -> bool + Send + Sync>;
 
 #[derive(Default)]
 pub(crate) struct Levels {
-    limits: Mutex<BTreeMap<LimitScope, u64>>,
+    limits: Mutex<BTreeMap<Limited, u64>>,
     policies: Mutex<Vec<PolicyLabels>>,
     draining: AtomicBool,
     draining_probe: Mutex<Option<Probe>>,
 }
 
 impl Levels {
+    /// A limit of the whole process.
     pub(crate) fn limit(&self, scope: LimitScope, streams: u64) {
+        let limited = Limited {
+            policy: String::new(),
+            scope,
+            network: EVERY_NETWORK.into(),
+        };
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.insert(scope, streams);
+        limits.insert(limited, streams);
     }
 
-    pub(crate) fn limits(&self) -> BTreeMap<LimitScope, u64> {
+    pub(crate) fn limits(&self) -> BTreeMap<Limited, u64> {
         self.limits
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -113,20 +132,39 @@ impl Levels {
     }
 
     pub(crate) fn policy(&self, policy: &PolicyInfo) {
-        for (scope, limit) in [
-            (LimitScope::Ip, policy.per_ip),
-            (LimitScope::User, policy.per_user),
-            (LimitScope::Total, policy.total),
-        ] {
-            if let Some(limit) = limit {
-                self.limit(scope, limit);
-            }
-        }
         let labels = PolicyLabels::of(policy);
+        let hash = labels.hash.clone();
         let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
-        if !policies.contains(&labels) && policies.len() < MAX_POLICIES {
+        if !policies.contains(&labels) {
+            if policies.len() >= MAX_POLICIES {
+                return;
+            }
             policies.push(labels);
             policies.sort_unstable();
+        }
+        drop(policies);
+        let every: Arc<str> = EVERY_NETWORK.into();
+        let networks = policy.networks.iter().take(MAX_NETWORKS);
+        let limits = [
+            (LimitScope::Ip, every.clone(), policy.per_ip),
+            (LimitScope::User, every.clone(), policy.per_user),
+            (LimitScope::Total, every, policy.total),
+        ]
+        .into_iter()
+        .chain(networks.map(|(network, limit)| (LimitScope::Ip, network.clone(), *limit)));
+        let mut all = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        for (scope, network, limit) in limits {
+            if let Some(limit) = limit {
+                let policy = hash.clone();
+                all.insert(
+                    Limited {
+                        policy,
+                        scope,
+                        network,
+                    },
+                    limit,
+                );
+            }
         }
     }
 
@@ -173,6 +211,36 @@ mod tests {
     fn policy(origins: &[&str], credentials: bool) -> PolicyLabels {
         let origins = origins.iter().map(|origin| (*origin).into()).collect();
         PolicyLabels::of(&PolicyInfo::new(origins, credentials))
+    }
+
+    #[test]
+    fn each_policy_has_its_limits_and_each_network_too() {
+        let levels = Levels::default();
+        let mut tight = PolicyInfo::new(vec!["https://a.example".into()], true);
+        tight.per_ip = Some(4);
+        tight.total = Some(100);
+        tight.networks = vec![
+            ("10.0.0.0/8".into(), Some(50)),
+            ("10.1.0.0/16".into(), None),
+        ];
+        let mut wide = PolicyInfo::new(vec!["https://b.example".into()], true);
+        wide.per_ip = Some(200);
+        levels.policy(&tight);
+        levels.policy(&wide);
+        let limits = levels.limits();
+        let of = |scope, network: &str| -> Vec<u64> {
+            let mut found: Vec<_> = limits
+                .iter()
+                .filter(|(limited, _)| limited.scope == scope && &*limited.network == network)
+                .map(|(_, limit)| *limit)
+                .collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(of(LimitScope::Ip, "all"), [4, 200], "not the last one's");
+        assert_eq!(of(LimitScope::Ip, "10.0.0.0/8"), [50]);
+        assert_eq!(of(LimitScope::Total, "all"), [100]);
+        assert_eq!(limits.len(), 4);
     }
 
     #[test]

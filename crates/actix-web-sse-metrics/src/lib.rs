@@ -91,6 +91,7 @@ mod core;
 mod distinct;
 mod endpoint;
 mod families;
+mod hubs;
 mod labels;
 mod levels;
 pub mod log;

@@ -7,7 +7,7 @@
 //! fifth of what operators see: whatever it sends, there is room for others.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
@@ -46,20 +46,23 @@ pub(crate) struct RejectedOrigins {
 
 #[derive(Debug, Default)]
 struct State {
-    labelled: HashMap<Box<str>, u64>,
+    labelled: HashMap<Box<str>, PerRoute>,
     /// How many labels each client's rejections have earned; no more entries than labels.
     earned: HashMap<Client, usize>,
-    other: u64,
+    other: PerRoute,
     candidates: HashMap<Box<str>, u32>,
     distinct: Distinct,
     latest: VecDeque<Rejection>,
 }
 
+/// Rejections by the number of the route.
+pub(crate) type PerRoute = BTreeMap<usize, u64>;
+
 /// What is exported.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Counts {
-    pub(crate) labelled: Vec<(Box<str>, u64)>,
-    pub(crate) other: u64,
+    pub(crate) labelled: Vec<(Box<str>, PerRoute)>,
+    pub(crate) other: PerRoute,
     pub(crate) distinct: f64,
 }
 
@@ -101,12 +104,13 @@ impl RejectedOrigins {
         }
     }
 
-    /// Counts a rejection of these header bytes, which this client sent.
-    pub(crate) fn count(&self, raw: &[u8], client: Client) {
+    /// Counts a rejection of these header bytes, which this client sent, at the route of this
+    /// number.
+    pub(crate) fn count(&self, raw: &[u8], route: usize, client: Client) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match label(raw) {
-            Some(origin) => state.count(origin, client, self),
-            None => state.other += 1,
+            Some(origin) => state.count(origin, route, client, self),
+            None => *state.other.entry(route).or_default() += 1,
         }
     }
 
@@ -115,12 +119,12 @@ impl RejectedOrigins {
         let mut labelled: Vec<_> = state
             .labelled
             .iter()
-            .map(|(origin, count)| (origin.clone(), *count))
+            .map(|(origin, counts)| (origin.clone(), counts.clone()))
             .collect();
         labelled.sort_unstable();
         Counts {
             labelled,
-            other: state.other,
+            other: state.other.clone(),
             distinct: state.distinct.estimate(),
         }
     }
@@ -157,33 +161,35 @@ impl State {
         }
     }
 
-    fn count(&mut self, origin: &str, client: Client, bounds: &RejectedOrigins) {
-        if let Some(count) = self.labelled.get_mut(origin) {
-            *count += 1;
+    fn count(&mut self, origin: &str, route: usize, client: Client, bounds: &RejectedOrigins) {
+        if let Some(counts) = self.labelled.get_mut(origin) {
+            *counts.entry(route).or_default() += 1;
             return;
         }
-        self.other += 1;
         if self.labelled.len() >= bounds.labels {
             bounds.overflow.inc();
             // Nobody will get a label any more.
             self.candidates = HashMap::new();
-            return;
-        }
-        let seen = match self.candidates.get_mut(origin) {
-            Some(seen) => {
-                *seen += 1;
-                *seen
+        } else {
+            let seen = match self.candidates.get_mut(origin) {
+                Some(seen) => {
+                    *seen += 1;
+                    *seen
+                }
+                None => self.admit(origin),
+            };
+            let earned = self.earned.get(&client).copied().unwrap_or(0);
+            if seen >= bounds.threshold && earned < (bounds.labels / 2).max(1) {
+                self.earned.insert(client, earned + 1);
+                self.candidates.remove(origin);
+                // Its first sample is 1: the rejections before were counted as `other`. The rules
+                // take the first sample of a new series for an increase.
+                self.labelled
+                    .insert(origin.into(), PerRoute::from([(route, 1)]));
+                return;
             }
-            None => self.admit(origin),
-        };
-        let earned = self.earned.get(&client).copied().unwrap_or(0);
-        if seen >= bounds.threshold && earned < (bounds.labels / 2).max(1) {
-            self.earned.insert(client, earned + 1);
-            self.candidates.remove(origin);
-            // From zero: this one was counted as `other`, and a counter that appears with a
-            // value above zero hides its first increase from Prometheus.
-            self.labelled.insert(origin.into(), 0);
         }
+        *self.other.entry(route).or_default() += 1;
     }
 
     /// A place among the candidates, the rarest's if there is none left. Its count is not handed
@@ -234,7 +240,7 @@ mod tests {
     fn reject_from(origins: &RejectedOrigins, origin: &str, client: Client) {
         let raw = origin.as_bytes();
         origins.note(raw, RefusalReason::OriginDenied, RefusalMode::Hard, client);
-        origins.count(raw, client);
+        origins.count(raw, 1, client);
     }
 
     /// Each origin has a client of its own.
@@ -243,6 +249,14 @@ mod tests {
             n.wrapping_mul(31).wrapping_add(byte.into())
         });
         reject_from(origins, origin, client(n));
+    }
+
+    fn total(counts: &Counts) -> u64 {
+        let labelled = counts
+            .labelled
+            .iter()
+            .flat_map(|(_, routes)| routes.values());
+        labelled.chain(counts.other.values()).sum()
     }
 
     #[test]
@@ -267,6 +281,18 @@ mod tests {
     }
 
     #[test]
+    fn each_route_has_counts_of_its_own() {
+        let origins = RejectedOrigins::new(4, 1);
+        for route in [1, 2, 2] {
+            origins.count(b"https://lost.example.com", route, client(1));
+            origins.count(b"no origin at all", route, client(1));
+        }
+        let counts = origins.counts();
+        assert_eq!(counts.labelled[0].1, PerRoute::from([(1, 1), (2, 2)]));
+        assert_eq!(counts.other, PerRoute::from([(1, 1), (2, 2)]));
+    }
+
+    #[test]
     fn a_frequent_origin_earns_its_label_and_no_rejection_is_lost() {
         let origins = RejectedOrigins::new(2, 3);
         for _ in 0..5 {
@@ -274,8 +300,12 @@ mod tests {
         }
         reject(&origins, "https://once.example.com");
         let counts = origins.counts();
-        assert_eq!(counts.labelled, [("https://staging.example.com".into(), 2)]);
-        assert_eq!(counts.other, 4);
+        let staging = (
+            "https://staging.example.com".into(),
+            PerRoute::from([(1, 3)]),
+        );
+        assert_eq!(counts.labelled, [staging], "from the third on");
+        assert_eq!(counts.other, PerRoute::from([(1, 3)]));
         assert!((counts.distinct - 2.0).abs() < 0.5);
     }
 
@@ -287,10 +317,7 @@ mod tests {
         }
         let counts = origins.counts();
         assert_eq!(counts.labelled.len(), 2);
-        assert_eq!(
-            counts.other + counts.labelled.iter().map(|(_, n)| n).sum::<u64>(),
-            50
-        );
+        assert_eq!(total(&counts), 50);
         assert!(origins.overflow.get() > 0);
     }
 
@@ -345,7 +372,7 @@ mod tests {
             RefusalMode::ReportOnly,
             client(1),
         );
-        assert_eq!(origins.counts().other, 0);
+        assert_eq!(total(&origins.counts()), 0);
         assert_eq!(origins.latest()[0].origin, "https://a.example");
     }
 }

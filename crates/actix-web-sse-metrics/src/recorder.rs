@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use actix_web::http::{Method, Version, header};
 use actix_web_sse::{
-    BackplaneWatch,
+    BackplaneWatch, HubWatch,
     observe::{
         AuthMethod, CloseReason, CorsVerdict, Destination, End, Meter, Misconfiguration, Observer,
         Opened, OriginClass, PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed,
@@ -52,9 +52,11 @@ impl Observer for Recorder {
             .is_some_and(|request| request.method() == Method::HEAD);
         let counted = !(for_where_it_is_from && is_head);
         if counted {
-            self.core
-                .route(visitor.route)
-                .reject(refused.reason, refused.mode);
+            let route = self.core.route(visitor.route);
+            route.reject(refused.reason, refused.mode);
+            let origin = self.core.origin(visitor.origin);
+            let verdict = visitor.cors;
+            route.refuse(origin, verdict, refused.mode, self.core.origins.max());
         }
         if for_origin {
             let origin = visitor
@@ -67,7 +69,8 @@ impl Observer for Recorder {
             // A probe sends foreign origins to have them refused.
             let meant = counted && !visitor.request.is_some_and(is_probe);
             if meant && refused.mode != RefusalMode::ReportOnly {
-                rejected.count(raw, client);
+                let route = self.core.route_names.number(visitor.route);
+                rejected.count(raw, route, client);
             }
         }
     }
@@ -121,6 +124,10 @@ impl Observer for Recorder {
             self.core.origin(&OriginClass::Allowed(Arc::clone(origin)));
         }
         self.core.levels.policy(policy);
+    }
+
+    fn hub(&self, watch: &HubWatch) {
+        self.core.hubs.watch(watch);
     }
 
     fn backplane(&self, watch: &BackplaneWatch) {

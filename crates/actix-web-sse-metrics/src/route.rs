@@ -38,6 +38,8 @@ pub(crate) struct Route {
     pub(crate) attempts: Counter,
     /// By reason, then by mode.
     rejected: Box<[PerValue]>,
+    /// By origin, then by verdict, then by mode; made at the first refusal.
+    refused: OnceLock<Box<[Box<[PerValue]>]>>,
     streams: OnceLock<Streams>,
     /// The operator told us of this route: its series stand at zero from the start.
     pub(crate) declared: bool,
@@ -71,6 +73,7 @@ impl Route {
                 .iter()
                 .map(|_| PerValue::new(RefusalMode::ALL.len()))
                 .collect(),
+            refused: OnceLock::new(),
             streams: OnceLock::new(),
             declared,
         };
@@ -107,6 +110,41 @@ impl Route {
         if let Some(count) = modes.and_then(|modes| modes.at(RefusalMode::ALL, &mode)) {
             count.inc();
         }
+    }
+
+    /// Counts a refusal by the number of the origin and by what a browser makes of the reply.
+    pub(crate) fn refuse(
+        &self,
+        origin: usize,
+        verdict: CorsVerdict,
+        mode: RefusalMode,
+        origins: usize,
+    ) {
+        let refused = self.refused.get_or_init(|| {
+            let modes = |_: &CorsVerdict| PerValue::new(RefusalMode::ALL.len());
+            let verdicts = || CorsVerdict::ALL.iter().map(modes).collect();
+            (0..origins).map(|_| verdicts()).collect()
+        });
+        let index = CorsVerdict::ALL.iter().position(|known| *known == verdict);
+        let verdicts = refused.get(origin).zip(index);
+        let modes = verdicts.and_then(|(verdicts, index)| verdicts.get(index));
+        if let Some(count) = modes.and_then(|modes| modes.at(RefusalMode::ALL, &mode)) {
+            count.inc();
+        }
+    }
+
+    /// The refusals that happened, by the number of the origin.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (usize, CorsVerdict, RefusalMode, u64)> {
+        let refused = self.refused.get().into_iter().flatten().enumerate();
+        refused
+            .flat_map(|(origin, verdicts)| {
+                let verdicts = CorsVerdict::ALL.iter().zip(verdicts);
+                verdicts.flat_map(move |(verdict, modes)| {
+                    let all = RefusalMode::ALL.iter().enumerate();
+                    all.map(move |(index, mode)| (origin, *verdict, *mode, modes.get(index)))
+                })
+            })
+            .filter(|(_, _, _, count)| *count > 0)
     }
 
     /// The refusals to show: those that happened, and of a declared route all that can.

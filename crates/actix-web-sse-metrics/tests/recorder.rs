@@ -129,6 +129,15 @@ fn a_blocked_page_counts_once_and_nobody_hides_behind_head() {
     let text = metrics.text();
     assert_eq!(sum(&text, "sse_connections_rejected_total{"), 1.0);
     assert_eq!(sum(&text, "sse_rejected_origins_total{"), 1.0);
+    let labels = "{origin=\"https://moved.example.com\",route=\"/events\"} ";
+    let label = format!("sse_rejected_origins_total{labels}");
+    assert_eq!(
+        sum(&text, &label),
+        1.0,
+        "from the first on, as the threshold is 1"
+    );
+    let unread = "sse_connections_rejected_cors_total{mode=\"hard\",origin=\"none\",route=\"/events\",verdict=\"no_origin\"} ";
+    assert_eq!(sum(&text, unread), 1.0, "as the guards saw the visitor");
     assert_eq!(sum(&text, "sse_rejected_origins_distinct ").round(), 1.0);
 
     for n in 0..50 {

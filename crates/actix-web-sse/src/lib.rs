@@ -138,7 +138,7 @@ pub use hub::{
     IntoHubs, PublishError, Published, Revocation, Sink,
 };
 pub use identity::{Identity, TopicRights};
-pub use observe::{BackplaneStats, BackplaneWatch};
+pub use observe::{BackplaneStats, BackplaneWatch, HubInfo, HubWatch};
 pub use protect::Policy;
 pub use respond::{Answer, AnswerError, IntoEvent, IntoTopics, Sse, Subscriber, Subscription};
 pub use server::{ConnectionSetup, EventServer, ForEventStreams, tune_socket};

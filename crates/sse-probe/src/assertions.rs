@@ -15,7 +15,9 @@
 #![expect(clippy::panic, reason = "assertions are there to panic")]
 
 use crate::{
-    CheckReport, Credentials, Headers, Level, Origin, cors_check, event_source_opens, report::human,
+    browser::{Credentials, Headers, Origin, cors_check, event_source_opens},
+    checks::Profile,
+    report::{CheckReport, human},
 };
 
 /// A page of `origin` may read a reply with these headers.
@@ -63,22 +65,30 @@ pub fn assert_event_source_opens(
 }
 
 impl CheckReport {
-    /// Nothing but notes was found.
+    /// Nothing was found that a browser cannot use, nothing insecure, and every expectation is met.
     ///
     /// # Panics
     ///
     /// Something was; the message is the whole report.
     #[track_caller]
     pub fn assert_clean(&self) {
-        if !self.is_clean_of(Level::Warning) {
-            panic!(
-                "{}",
-                anstream::adapter::strip_str(&human(self, &self.software))
-            );
+        self.assert_passes(Profile::Browser);
+    }
+
+    /// Nothing was found that fails a run of that profile.
+    ///
+    /// # Panics
+    ///
+    /// Something was; the message is the whole report.
+    #[track_caller]
+    pub fn assert_passes(&self, profile: Profile) {
+        if !self.passes(profile) {
+            let text = human(self, profile, &self.software);
+            panic!("{}", anstream::adapter::strip_str(&text));
         }
     }
 
-    /// The check of that name was judged, and found nothing worse than notes.
+    /// The check of that name was judged, and found nothing but advice.
     ///
     /// # Panics
     ///

@@ -15,66 +15,67 @@
 //! # }
 //! ```
 //!
-//! [`check()`] makes some twenty exchanges (a [`Survey`]), and each [`Check`](check::Check) judges them without further
-//! traffic. [`diff`](diff::compare) compares the same stream at two addresses. For tests of headers that one has
-//! already, there are [`assertions`], [`cors_check`] and [`event_source_opens`], which need no network.
+//! [`check()`] makes some twenty exchanges, and each [check](checks::CHECKS) judges them without further traffic. A finding
+//! is of one of three [kinds](checks::FindingKind): a browser cannot use the stream, somebody can who should not, or advice;
+//! only the first two fail the [profile](checks::Profile) `browser`. For tests of headers that one has already, there are
+//! [`assertions`], [`cors_check`] and [`event_source_opens`], which need no network.
 //!
 //! # When it goes wrong
 //!
-//! A target that gives no reply is an [`AttemptError`], not a report. Whatever a server sends, memory is bounded: heads
-//! of 64 KiB, 256 KiB of a line, 64 KiB of each event, 32 MiB of a body. A server that answers 429 or 503 is asked again,
-//! up to four times in all.
+//! A target that gives no reply is an [`AttemptError`], not a report; a refusal such as 429 or 503 is a report. Whatever a
+//! server sends, memory is bounded: heads of 64 KiB, 256 KiB of a line, 64 KiB of each event, 32 MiB of a body.
+//!
+//! # Rooms
+//!
+//! Each uses only those below it; `tests/floors.rs` holds that.
+//!
+//! ```text
+//! cli                the commands (in the binary)
+//! exporter           rounds, /probe, /metrics, reloads
+//! options            what the command line and a module of the exporter have in common
+//! assertions  tail   for users' tests · following a stream
+//! compare            the same stream at two addresses
+//! report             a result and its forms
+//! checks             one table; what is found, why it matters, what to change
+//! observe            all exchanges of a survey, as pages in browsers make them
+//! target             what to probe, as whom, what is expected
+//! http               one exchange: connect, TLS, head, body as it arrives
+//! stream             the format, positions, arrival times
+//! browser            CORS, preflights, redirects, content types, policies of pages
+//! ```
 
-pub mod advice;
 pub mod assertions;
-pub mod check;
-pub mod diff;
-pub mod exchange;
-mod finding;
-mod headers;
-mod mime;
-mod origin;
-mod preflight;
+mod browser;
+pub mod checks;
+#[doc(hidden)]
+pub mod compare;
+#[doc(hidden)]
+pub mod exporter;
+#[doc(hidden)]
+pub mod http;
+mod observe;
+#[doc(hidden)]
+pub mod options;
 pub mod report;
+#[doc(hidden)]
 pub mod stream;
-mod survey;
+#[doc(hidden)]
 pub mod tail;
 mod target;
-pub mod timing;
-mod verdict;
-pub mod watch;
 
 pub use self::{
-    finding::{Finding, Level},
-    headers::Headers,
-    origin::{LookAlike, Origin, OriginError, Trick},
-    preflight::{PreflightBlock, preflight_check},
-    report::CheckReport,
-    survey::{
-        Attempt, AttemptError, Denied, Listener, Progress, Resumed, Resumption, Stranger, Survey,
+    browser::{
+        Block, Credentials, Headers, LookAlike, Mistake, Origin, OriginError, PreflightBlock,
+        Redirect, RedirectBlock, Refusal, Route, cors_check, event_source_opens, preflight_check,
     },
+    checks::{Finding, FindingKind, Profile},
+    observe::{
+        Attempt, AttemptError, Denied, Listener, Needs, Outsider, Progress, Resumed, Resumption,
+        Survey,
+    },
+    report::{CheckReport, Checked, check, check_with},
     target::{
-        Access, Expectation, Secret, Target, TargetError, TicketSource, USER_AGENT, parse_header,
+        Access, Expectation, Publish, Secret, ServerPolicy, Target, TargetError, TicketSource,
+        USER_AGENT, parse_header,
     },
-    verdict::{Block, Credentials, Refusal, cors_check, event_source_opens},
 };
-
-/// Checks a stream by every check.
-///
-/// # Errors
-///
-/// The stream's URL gave no reply.
-pub async fn check(target: Target) -> Result<CheckReport, AttemptError> {
-    check_with(target, &|_| {}).await
-}
-
-/// The same, telling of its progress.
-///
-/// # Errors
-///
-/// The stream's URL gave no reply.
-pub async fn check_with(target: Target, tell: Listener<'_>) -> Result<CheckReport, AttemptError> {
-    let begun = std::time::Instant::now();
-    let survey = Survey::make(target, tell).await?;
-    Ok(CheckReport::new(&survey, begun.elapsed()))
-}

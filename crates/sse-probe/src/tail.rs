@@ -1,15 +1,15 @@
-//! Following a stream: what a browser's `EventSource` would do, told step by step.
+//! Following a stream: what a browser's `EventSource` would do, reported step by step.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    exchange::{Chunk, End},
+    browser::Refusal,
+    http::{Chunk, End, opens},
+    observe::{AttemptError, Page},
     stream::{Fault, Item, Reader},
-    survey::{AttemptError, Page},
     target::Target,
-    verdict::{Refusal, event_source_opens},
 };
 
 /// Chromium's own reconnection time.
@@ -21,7 +21,7 @@ const LONG: Duration = Duration::from_secs(3600);
 /// What happens while a stream is followed.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Told<'a> {
+pub enum Step<'a> {
     /// It is open: the version of HTTP, and the `Last-Event-ID` that was sent.
     Opened(&'static str, Option<&'a str>),
     /// A browser would refuse this reply to the page, but it is followed all the same.
@@ -74,7 +74,7 @@ impl Following {
     }
 }
 
-/// Follows a stream until `hear` returns false.
+/// Follows a stream until `listen` returns false.
 ///
 /// A stream that ends or breaks is opened again after its `retry`, with the last event ID. A server that is not
 /// reachable is tried again as well, once it has been reached.
@@ -85,7 +85,7 @@ impl Following {
 pub async fn follow(
     target: &Target,
     following: Following,
-    mut hear: impl FnMut(Told<'_>) -> bool,
+    mut listen: impl FnMut(Step<'_>) -> bool,
 ) -> Result<Ended, AttemptError> {
     let mut id = following.last_event_id;
     let mut retry = RECONNECT;
@@ -98,23 +98,20 @@ pub async fn follow(
         let why = match page.open().await {
             Err(why) if !reached || following.once => return Err(why),
             Err(why) => why.to_string(),
-            Ok(mut exchange) => {
+            Ok((mut exchange, route)) => {
                 reached = true;
                 let head = exchange.head();
-                let origin = page.origin();
-                let credentials = target.credentials;
-                let same = target.is_same_origin();
-                match event_source_opens(head.status, &head.headers, &origin, credentials, same) {
+                match opens(&route, head, target.credentials) {
                     Ok(()) => {}
                     // The page would not see it, but whoever follows it wants to.
                     Err(refusal @ Refusal::Cors(_)) if head.status == 200 => {
-                        if !hear(Told::Blocked(&refusal)) {
+                        if !listen(Step::Blocked(&refusal)) {
                             return Ok(Ended::Enough);
                         }
                     }
                     Err(refusal) => return Ok(Ended::Refused(refusal)),
                 }
-                if !hear(Told::Opened(head.version_number(), id.as_deref())) {
+                if !listen(Step::Opened(head.version_number(), id.as_deref())) {
                     return Ok(Ended::Enough);
                 }
                 let mut reader = Reader::new();
@@ -124,14 +121,15 @@ pub async fn follow(
                         Chunk::End(end) => break end,
                         Chunk::Bytes(bytes, at) => {
                             reader.feed(&bytes, at);
-                            if !tell(&mut reader, &mut hear) {
+                            if !pass_on(&mut reader, &mut listen) {
                                 return Ok(Ended::Enough);
                             }
                         }
                     }
                 };
-                if let Some(seen) = reader.report().last_id() {
-                    id = Some(seen.to_owned());
+                // An empty id clears it.
+                if let Some(seen) = reader.report().last_id_change() {
+                    id = Some(seen.to_owned()).filter(|id| !id.is_empty());
                 }
                 retry = reader.report().retry().unwrap_or(retry);
                 match end {
@@ -141,22 +139,22 @@ pub async fn follow(
                 }
             }
         };
-        if !hear(Told::Lost(why, retry)) {
+        if !listen(Step::Lost(why, retry)) {
             return Ok(Ended::Enough);
         }
         sleep(retry).await;
     }
 }
 
-fn tell(reader: &mut Reader, hear: &mut impl FnMut(Told<'_>) -> bool) -> bool {
+fn pass_on(reader: &mut Reader, listen: &mut impl FnMut(Step<'_>) -> bool) -> bool {
     let report = reader.report_mut();
     for fault in report.take_faults() {
-        if !hear(Told::Fault(&fault)) {
+        if !listen(Step::Fault(&fault)) {
             return false;
         }
     }
     for item in report.take_items() {
-        if !hear(Told::Item(&item)) {
+        if !listen(Step::Item(&item)) {
             return false;
         }
     }

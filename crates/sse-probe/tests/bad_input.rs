@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use sse_probe::{AttemptError, Level, exchange::ExchangeError};
+use sse_probe::{AttemptError, FindingKind, http::ExchangeError};
 use support::{Reply, Server, Step, good};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -296,8 +296,11 @@ async fn events_of_10_mb_are_found_in_bounded_memory() {
     .await
     .unwrap();
     let outcome = report.outcome("format").unwrap();
-    let levels: Vec<_> = outcome.findings().iter().map(|f| f.level).collect();
-    assert!(levels.iter().all(|l| *l == Level::Warning), "{outcome:#?}");
+    let levels: Vec<_> = outcome.findings().iter().map(|f| f.kind).collect();
+    assert!(
+        levels.iter().all(|l| *l == FindingKind::Advice),
+        "{outcome:#?}"
+    );
     assert!(
         outcome
             .findings()
@@ -318,7 +321,7 @@ async fn the_program_stays_small_under_a_flood() {
     ] {
         let server = flood(body).await;
         let script = format!(
-            "ulimit -v 400000; exec {} check {} --bearer token --only format --hold 10s --quiet",
+            "ulimit -v 400000; exec {} check {} --bearer token --only format --profile strict --hold 10s --quiet",
             env!("CARGO_BIN_EXE_sse-probe"),
             server.url()
         );

@@ -64,13 +64,18 @@ async fn a_good_stream_ends_with_0_and_a_summary_line() {
 #[tokio::test]
 async fn findings_end_with_1_and_say_what_to_change() {
     let server = without_vary().await;
-    let output = probe(&check(&server.url(), &["--only", "vary"])).await;
+    let output = probe(&check(
+        &server.url(),
+        &["--only", "vary", "--profile", "strict"],
+    ))
+    .await;
     assert_eq!(output.status.code(), Some(1));
     let text = out(&output);
     for part in [
-        "warn  Replies that depend",
+        "FAIL  Replies that depend",
         "no Vary",
         "why: ",
+        "more: docs/sse-probe.md#vary",
         "actix: ",
         "nginx: ",
         "HAProxy: ",
@@ -84,12 +89,9 @@ async fn findings_end_with_1_and_say_what_to_change() {
     ))
     .await;
     assert!(out(&output).contains("Caddy: ") && !out(&output).contains("nginx: "));
-    let output = probe(&check(
-        &server.url(),
-        &["--only", "vary", "--fail-on", "fault"],
-    ))
-    .await;
-    assert_eq!(output.status.code(), Some(0));
+    let output = probe(&check(&server.url(), &["--only", "vary"])).await;
+    assert_eq!(output.status.code(), Some(0), "advice does not fail a run");
+    assert!(out(&output).contains("note  Replies that depend"));
 }
 
 #[tokio::test]
@@ -113,12 +115,19 @@ async fn colour_can_be_forced() {
 #[tokio::test]
 async fn json_is_one_object_with_every_check() {
     let server = without_vary().await;
-    let output = probe(&check(&server.url(), &["--format", "json"])).await;
+    let output = probe(&check(
+        &server.url(),
+        &["--format", "json", "--profile", "strict"],
+    ))
+    .await;
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(json["clean"], false);
+    assert_eq!(json["passed"], false);
+    assert_eq!(json["reason"], "vary");
+    assert_eq!(json["facts"]["browserOpens"], true);
+    assert_eq!(json["facts"]["retrySeconds"], 3.0);
     assert_eq!(
         json["checks"].as_array().unwrap().len(),
-        sse_probe::check::names().count()
+        sse_probe::checks::names().count()
     );
     assert_eq!(json["facts"]["status"], 200);
     let vary = json["checks"]
@@ -127,23 +136,27 @@ async fn json_is_one_object_with_every_check() {
         .iter()
         .find(|c| c["check"] == "vary")
         .unwrap();
-    assert_eq!(vary["findings"][0]["level"], "warning");
+    assert_eq!(vary["findings"][0]["kind"], "advice");
+    assert_eq!(vary["link"], "docs/sse-probe.md#vary");
     assert_eq!(vary["findings"][0]["remedies"][0]["software"], "actix");
 }
 
 #[tokio::test]
 async fn junit_counts_cases_and_failures() {
     let server = without_vary().await;
-    let output = probe(&check(&server.url(), &["--format", "junit"])).await;
+    let output = probe(&check(
+        &server.url(),
+        &["--format", "junit", "--profile", "strict"],
+    ))
+    .await;
     let text = out(&output);
     let cases = text.matches("<testcase ").count();
-    assert_eq!(cases, sse_probe::check::names().count());
-    assert!(
-        text.contains(&format!("tests=\"{cases}\" failures=\"1\"")),
-        "{text}"
-    );
+    assert_eq!(cases, sse_probe::checks::names().count());
+    let counted = format!("tests=\"{cases}\"");
+    assert!(text.contains(&counted), "{text}");
+    assert!(text.contains("failures=\"1\""), "{text}");
     assert_eq!(text.matches("<failure ").count(), 1);
-    assert_eq!(text.matches("</testcase>").count(), cases);
+    assert!(text.contains("<skipped "), "{text}");
 }
 
 #[tokio::test]
@@ -153,6 +166,8 @@ async fn prom_has_the_metrics_of_the_catalogue() {
     let text = out(&output);
     for line in [
         "probe_success 1",
+        "probe_sse_browser_opens 1",
+        "probe_http_redirects 0",
         "probe_http_status_code 200",
         "probe_http_version 1.1",
         "probe_http_ssl 0",
@@ -182,6 +197,125 @@ async fn prom_has_the_metrics_of_the_catalogue() {
 }
 
 #[tokio::test]
+async fn every_form_is_printed_when_nothing_answers() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/?token=s3cret", listener.local_addr().unwrap());
+    drop(listener);
+    for (format, parts) in [
+        ("json", ["\"reason\": \"connect\"", "\"passed\": false"]),
+        ("junit", ["errors=\"1\"", "type=\"connect\""]),
+        ("github", ["::error title=", "refuses the connection"]),
+        (
+            "prom",
+            [
+                "probe_success 0",
+                "probe_sse_failure_info{reason=\"connect\"} 1",
+            ],
+        ),
+    ] {
+        let output = probe(&["check", &url, "--format", format]).await;
+        assert_eq!(output.status.code(), Some(3));
+        let text = out(&output);
+        for part in parts {
+            assert!(text.contains(part), "no `{part}` in {text}");
+        }
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn annotations_are_one_line_each() {
+    let server = without_vary().await;
+    let output = probe(&check(
+        &server.url(),
+        &["--format", "github", "--only", "vary", "--only", "status"],
+    ))
+    .await;
+    let text = out(&output);
+    let notices: Vec<_> = text
+        .lines()
+        .filter(|l| l.starts_with("::notice "))
+        .collect();
+    assert_eq!(notices.len(), 2, "{text}");
+    assert!(
+        notices[0].contains("title=sse-probe vary%3A http%3A"),
+        "{text}"
+    );
+    assert!(
+        text.lines()
+            .last()
+            .unwrap()
+            .starts_with("good, with advice")
+    );
+}
+
+/// Sends a signal by the name that `kill` has for it.
+fn signal(child: &std::process::Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_kills_nothing() {
+    use std::io::{BufRead, BufReader};
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("probe.toml");
+    std::fs::write(&file, "listen = \"127.0.0.1:0\"\n").unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sse-probe"))
+        .args(["watch", "--config", file.to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    // Ends with the program at the latest.
+    let mut wait_for = |part: &str| {
+        let found = lines.find(|line| line.as_ref().unwrap().contains(part));
+        assert!(found.is_some(), "the program ended before it said `{part}`");
+    };
+    wait_for("listening on 127.0.0.1:");
+    signal(&child, "-HUP");
+    wait_for("the configuration was read again");
+    std::fs::write(&file, "interval = \"soon\"\n").unwrap();
+    signal(&child, "-HUP");
+    wait_for("the old one stays");
+    assert!(child.try_wait().unwrap().is_none(), "it goes on");
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn diff_takes_a_host_for_each_side() {
+    let with_host = |request: &support::Request| {
+        if request.get("host") == Some("api.example.com") {
+            good(request)
+        } else {
+            support::Reply::new(421)
+        }
+    };
+    let app = Server::start(with_host).await;
+    let edge = Server::start(good).await;
+    let (direct, public) = (app.url(), edge.url());
+    let mut arguments = vec![
+        "diff",
+        &direct,
+        &public,
+        "--origin",
+        APP,
+        "--credentials",
+        "--hold",
+        "1s",
+    ];
+    let output = probe(&arguments).await;
+    assert_eq!(output.status.code(), Some(3), "{}", out(&output));
+    arguments.extend(["--host-direct", "api.example.com", "--format", "github"]);
+    let output = probe(&arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+}
+
+#[tokio::test]
 async fn tail_shows_events_and_resumes_after_an_id() {
     let server = Server::start(good).await;
     let url = server.url();
@@ -195,7 +329,7 @@ async fn tail_shows_events_and_resumes_after_an_id() {
         &url,
         "--origin",
         APP,
-        "--data",
+        "--data-only",
         "-n",
         "1",
         "--last-event-id",

@@ -10,8 +10,8 @@ mod support;
 use std::time::Duration;
 
 use sse_probe::{
-    Level, Target,
-    diff::{DiffError, DiffReport, Kind, compare},
+    Profile, Target,
+    compare::{DiffError, DiffReport, Kind, compare},
 };
 use support::{APP, Reply, Request, Server, Step, bytes, good};
 
@@ -41,7 +41,7 @@ async fn stream(change: impl Fn(Reply) -> Reply + Send + Sync + 'static) -> Diff
 #[track_caller]
 fn named(report: &DiffReport, kinds: &[Kind]) {
     assert_eq!(
-        report.kinds(Level::Warning),
+        report.kinds(Profile::Strict),
         kinds,
         "{:#?}",
         report.differences
@@ -122,6 +122,23 @@ async fn a_redirect_and_another_status_are_named() {
 }
 
 #[tokio::test]
+async fn a_redirect_that_browsers_follow_is_named_and_the_rest_compared() {
+    let report = diff(|request| {
+        if request.target == "/events" && request.method == "GET" {
+            Reply::new(308)
+                .with("Location", "/v2/events")
+                .with("Access-Control-Allow-Origin", APP)
+                .with("Access-Control-Allow-Credentials", "true")
+        } else {
+            good(request).without("Vary")
+        }
+    })
+    .await;
+    named(&report, &[Kind::Redirected, Kind::Stripped]);
+    assert_eq!(report.kinds(Profile::Browser), []);
+}
+
+#[tokio::test]
 async fn a_preflight_that_fails_at_the_edge_is_named() {
     let report = diff(|r| {
         if r.method == "OPTIONS" {
@@ -184,9 +201,9 @@ async fn a_head_that_never_comes_is_a_buffer() {
         reply
     })
     .await;
-    let mut limits = sse_probe::exchange::Limits::default();
+    let mut limits = sse_probe::http::Limits::default();
     limits.head = Duration::from_millis(500);
-    let public = held(&edge).connection(limits, sse_probe::exchange::Trust::System);
+    let public = held(&edge).connection(limits, sse_probe::http::Trust::System);
     named(
         &compare(&held(&app), &public).await.unwrap(),
         &[Kind::Buffered],

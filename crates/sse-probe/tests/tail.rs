@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sse_probe::{
     Target,
     stream::Item,
-    tail::{Ended, Following, Told, follow},
+    tail::{Ended, Following, Step as Tail, follow},
 };
 use support::{APP, Reply, Server, Step, bytes};
 
@@ -35,10 +35,10 @@ async fn a_stream_that_ends_or_breaks_is_resumed_after_the_last_id() {
     let target = Target::new(&server.url()).unwrap();
     let mut data = Vec::new();
     let mut lost = Vec::new();
-    let ended = follow(&target, Following::default(), |told| {
-        match told {
-            Told::Item(Item::Event(_, event)) => data.push(event.data.clone()),
-            Told::Lost(why, wait) => lost.push((why, wait.as_millis())),
+    let ended = follow(&target, Following::default(), |step| {
+        match step {
+            Tail::Item(Item::Event(_, event)) => data.push(event.data.clone()),
+            Tail::Lost(why, wait) => lost.push((why, wait.as_millis())),
             _ => {}
         }
         data.len() < 3
@@ -68,9 +68,9 @@ async fn what_a_browser_would_block_is_told_and_followed() {
     .await;
     let target = Target::new(&server.url()).unwrap().origin(APP).unwrap();
     let mut blocked = false;
-    let ended = follow(&target, Following::default(), |told| {
-        blocked |= matches!(told, Told::Blocked(_));
-        !matches!(told, Told::Item(Item::Event(..)))
+    let ended = follow(&target, Following::default(), |step| {
+        blocked |= matches!(step, Tail::Blocked(_));
+        !matches!(step, Tail::Item(Item::Event(..)))
     })
     .await
     .unwrap();
@@ -90,4 +90,31 @@ async fn a_wrong_content_type_ends_it_for_good() {
         .await
         .unwrap();
     assert!(matches!(ended, Ended::Refused(_)));
+}
+
+#[tokio::test]
+async fn an_empty_id_clears_the_last_event_id() {
+    let count = AtomicU32::new(0);
+    let server = Server::start(move |_| {
+        let n = count.fetch_add(1, Ordering::Relaxed);
+        let id = if n == 0 { "e0" } else { "" };
+        Reply::new(200)
+            .with("Content-Type", "text/event-stream")
+            .body(vec![bytes(&format!("retry: 20\nid: {id}\ndata: {n}\n\n"))])
+    })
+    .await;
+    let target = Target::new(&server.url()).unwrap();
+    let mut events = 0;
+    follow(&target, Following::default(), |step| {
+        events += u32::from(matches!(step, Tail::Item(Item::Event(..))));
+        events < 3
+    })
+    .await
+    .unwrap();
+    let ids: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|r| r.get("last-event-id").map(str::to_owned))
+        .collect();
+    assert_eq!(ids, [None, Some("e0".into()), None]);
 }

@@ -25,8 +25,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use sse_probe::{
-    AttemptError, Credentials, Expectation, Level, Target,
-    exchange::{ExchangeError, Limits, Protocol, Trust},
+    AttemptError, Credentials, Expectation, FindingKind, Profile, Target,
+    http::{Dialer, ExchangeError, Identity as Client, Limits, Protocol, Tls, Trust},
 };
 use support::{APP, Server, good};
 use tokio::net::TcpListener;
@@ -88,7 +88,7 @@ async fn a_certificate_that_nobody_signed_is_told_and_one_that_is_trusted_is_cle
         .await
         .unwrap();
     report.assert_clean();
-    assert!(report.facts.tls);
+    assert_eq!(report.facts.tls_version, Some("TLS 1.3"));
     let expiry = report.facts.certificate_expiry.unwrap();
     let day = 86_400;
     let seconds = expiry
@@ -119,7 +119,87 @@ async fn a_certificate_that_ends_too_soon_is_a_warning() {
     let report = sse_probe::check(target.expect(Expectation::Certificate(centuries)))
         .await
         .unwrap();
-    assert_eq!(report.worst(), Some(Level::Warning));
+    assert_eq!(report.worst(), Some(FindingKind::Advice));
+    assert!(!report.passes(Profile::Browser), "it was expected");
+}
+
+/// A server that wants a client certificate which `authority` has signed, and the files of such a client.
+fn for_clients(folder: &std::path::Path) -> ServerConfig {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap();
+    let issuer = rcgen::Issuer::new(params, key);
+    let client_key = KeyPair::generate().unwrap();
+    let client = CertificateParams::new(vec!["probe".to_owned()]).unwrap();
+    let client = client.signed_by(&client_key, &issuer).unwrap();
+    std::fs::write(folder.join("client.pem"), client.pem()).unwrap();
+    std::fs::write(folder.join("client.key"), client_key.serialize_pem()).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots),
+        Arc::clone(&provider),
+    );
+    let own = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let server = server.self_signed(&own).unwrap();
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![server.der().clone()],
+            PrivateKeyDer::try_from(own.serialize_der()).unwrap(),
+        )
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_sent_and_kept_back_from_the_anonymous_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_tls(for_clients(folder.path()), good).await;
+    let identity = Client::from_files(
+        &folder.path().join("client.pem"),
+        &folder.path().join("client.key"),
+    )
+    .unwrap();
+    let with =
+        |tls: Tls| target(server.address, Trust::Anything).connection(Limits::default(), tls);
+    let tls = || Tls::from(Trust::Anything);
+    assert!(
+        sse_probe::check(with(tls())).await.is_err(),
+        "nobody is refused"
+    );
+    let report = sse_probe::check(with(tls().identity(identity)).only("auth").unwrap())
+        .await
+        .unwrap();
+    assert_eq!(report.facts.status, 200);
+    assert!(!report.facts.auth_bypass);
+    let error = Client::from_files(&folder.path().join("client.key"), folder.path()).unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn another_name_can_be_asked_for_in_tls() {
+    let id = identity((2100, 1, 1), &["http/1.1"]);
+    let server = Server::start_tls(id.config, good).await;
+    let mut dialer = Dialer::new(Limits::default(), Tls::from(Trust::Also(vec![id.der])));
+    dialer.server_name("localhost");
+    let port = server.address.port();
+    dialer.pin("edge.example.com", port, server.address);
+    let target = Target::new(&format!("https://edge.example.com:{port}/events"))
+        .unwrap()
+        .dialer(dialer)
+        .bearer("token")
+        .only("status")
+        .unwrap()
+        .hold(Duration::from_millis(300));
+    sse_probe::check(target)
+        .await
+        .unwrap()
+        .assert_passed("status");
 }
 
 #[tokio::test]

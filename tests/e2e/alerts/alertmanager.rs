@@ -11,22 +11,29 @@ use crate::application::Application;
 
 const APP: &str = "https://app.example.com";
 
-/// `grafana/alertmanager.yml` in a hurry, with somebody to call where it has nobody.
+/// `grafana/alertmanager.yml` in a hurry, with the caller of this test where Slack and a pager are.
 fn configuration(pager: &Site) -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana/alertmanager.yml");
-    let text = fs::read_to_string(file).unwrap();
-    let receiver = format!(
-        "  - name: nobody\n    webhook_configs: [{{url: \"{}/\"}}]\n",
-        pager.origin()
-    );
-    let called = text.replace("  - name: nobody\n", &receiver);
-    assert_ne!(called, text, "the receiver has another name");
-    ["30s", "5m", "4h"].iter().fold(called, |text, long| {
-        text.replace(&format!(": {long}\n"), ": 1s\n")
-    })
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana");
+    let text = fs::read_to_string(folder.join("alertmanager.yml")).unwrap();
+    let (before, rest) = text.split_once("receivers:\n").unwrap();
+    let (_, after) = rest.split_once("# The cause holds back").unwrap();
+    let receivers: String = ["chat", "pager"]
+        .map(|name| {
+            let url = pager.origin();
+            format!("  - name: {name}\n    webhook_configs: [{{url: \"{url}/\"}}]\n")
+        })
+        .concat();
+    let templates = format!("{}/templates", folder.display());
+    let text = format!("{before}receivers:\n{receivers}# {after}")
+        .replace("templates/", &format!("{templates}/"));
+    ["10s", "30s", "5m", "1h", "4h", "24h"]
+        .iter()
+        .fold(text, |text, long| {
+            text.replace(&format!(": {long}\n"), ": 1s\n")
+        })
 }
 
-/// The calls so far: the alert that each group is about, and its state.
+/// The calls so far: each alert that they are about, and its state.
 fn calls(pager: &Site) -> Vec<(String, String)> {
     let visits = pager.visits();
     let bodies = visits
@@ -34,11 +41,21 @@ fn calls(pager: &Site) -> Vec<(String, String)> {
         .map(|visit| serde_json::from_slice::<Value>(&visit.body).unwrap());
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     bodies
-        .map(|call| {
-            assert_eq!(call["receiver"], "nobody");
-            let labels = &call["groupLabels"];
-            assert_eq!(labels["job"], "sse", "{call}");
-            (text(&labels["alertname"]), text(&call["status"]))
+        .flat_map(|call| {
+            let alerts = call["alerts"].as_array().unwrap().clone();
+            alerts.into_iter().map(move |alert| {
+                let labels = &alert["labels"];
+                assert_eq!(labels["job"], "sse", "{alert}");
+                assert_eq!(labels["fault"], call["groupLabels"]["fault"], "{alert}");
+                // What is critical goes to the pager.
+                let receiver = if labels["severity"] == "critical" {
+                    "pager"
+                } else {
+                    "chat"
+                };
+                assert_eq!(call["receiver"], receiver, "{alert}");
+                (text(&labels["alertname"]), text(&alert["status"]))
+            })
         })
         .collect()
 }

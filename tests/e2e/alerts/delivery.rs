@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use actix_web_sse_tests::{Demo, LIMIT, Request, Settings, until};
 
 use super::{
-    Watch,
+    PATIENCE, Watch,
     clients::{Crowd, open_and_stop_reading},
 };
-use crate::DEMO;
+use crate::{DEMO, application::Application};
+
+const APP: &str = "https://app.example.com";
 
 #[test]
 fn clients_that_do_not_keep_up_are_noticed() {
@@ -86,9 +88,42 @@ fn events_that_wait_for_their_socket_are_noticed() {
     }
     // Far more than the kernel holds: from here on each event waits until the client, which takes
     // a line at a time, has made room for it.
+    let mut looks = 0;
     watch.wait_firing("SSEDeliveryLagHigh", || {
-        connection.line(LIMIT).unwrap();
+        // So slowly that they wait for longer than the alert does.
+        looks += 1;
+        if looks % 10 == 0 {
+            connection.line(LIMIT).unwrap();
+        }
     });
     drop(connection);
     watch.wait_clear("SSEDeliveryLagHigh", || demo.publish("late", "in time"));
+}
+
+#[test]
+fn a_publisher_that_stops_is_noticed() {
+    let demo = Demo::start(DEMO, &Settings::open());
+    let watch = Watch::over(&[("sse", demo.metrics)]);
+    let stream = Request::stream("/events?topic=steady").open(demo.app);
+    let expected = "job_route:sse_events_expected:bool";
+    until("Prometheus expects events", PATIENCE, || {
+        demo.publish("steady", "an event");
+        (!watch.prometheus.query(expected).is_empty()).then_some(())
+    });
+    watch.wait_firing("SSEDeliveryStalled", || ());
+    watch.wait_clear("SSEDeliveryStalled", || demo.publish("steady", "an event"));
+    drop(stream);
+}
+
+#[test]
+fn a_worker_that_something_blocks_is_noticed() {
+    let application = Application::start(APP);
+    // The metrics have a listener of their own: the worker of the streams is the one that is blocked.
+    let metrics = application.metrics_listener();
+    let watch = Watch::over(&[("sse", metrics.address())]);
+    let stream = Request::event_source("/events", APP).open(application.address);
+    application.block(Duration::from_secs(40));
+    watch.wait_firing("SSEWorkerStuck", || ());
+    watch.wait_clear("SSEWorkerStuck", || ());
+    drop(stream);
 }

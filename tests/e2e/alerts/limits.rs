@@ -23,10 +23,15 @@ fn an_instance_that_is_nearly_full_is_noticed() {
     let settings = Settings::open().set("policy.limits.total", 10);
     let demo = Demo::start(DEMO, &settings);
     let watch = Watch::over(&[("sse", demo.metrics)]);
-    let crowd = Crowd::open(demo.app, "/events", 9);
+    let mut crowd = Crowd::open(demo.app, "/events", 9);
     watch.wait_firing("SSECapacityNearLimit", || ());
+    crowd.grow(demo.app, "/events", 1);
+    watch.wait_firing("SSECapacityExceeded", || {
+        drop(Request::stream("/events").send(demo.app));
+    });
     drop(crowd);
     watch.wait_clear("SSECapacityNearLimit", || ());
+    watch.wait_clear("SSECapacityExceeded", || ());
 }
 
 #[test]

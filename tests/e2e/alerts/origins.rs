@@ -1,8 +1,12 @@
 //! Incidents about origins and CORS.
 
-use actix_web_sse_tests::{Browser, BrowserKind, Demo, Nginx, Request, Settings, Site};
+use std::time::{Duration, Instant};
 
-use super::Watch;
+use actix_web_sse_tests::{
+    Browser, BrowserKind, Demo, LIMIT, Nginx, Request, Settings, Site, until,
+};
+
+use super::{PATIENCE, Watch};
 use crate::{DEMO, application::Application, watched_page::WatchedPage};
 
 const APP: &str = "https://app.example.com";
@@ -18,10 +22,16 @@ fn an_entry_lost_from_the_allow_list_at_a_restart_is_noticed() {
     let watch = Watch::over(&[("sse", demo.metrics), ("sse-other", other.metrics)]);
     ask_as(&demo, APP);
     assert!(!watch.fires("SSERejectedOriginSpike"));
+    // What is lost later must have been seen.
+    let past = "job_route_entry:sse_connections_opened:max_over_time1d";
+    until("Prometheus has seen the origin", PATIENCE, || {
+        (!watch.prometheus.query(past).is_empty()).then_some(())
+    });
 
     demo.terminate();
     let lost = Settings::open().allow(&["https://other.example.com"]);
     demo.restart_with(&lost);
+    watch.wait_firing("SSEOriginLost", || ask_as(&demo, APP));
     watch.wait_firing("SSERejectedOriginSpike", || {
         (0..5).for_each(|_| ask_as(&demo, APP));
     });
@@ -29,6 +39,7 @@ fn an_entry_lost_from_the_allow_list_at_a_restart_is_noticed() {
     demo.terminate();
     demo.restart_with(&Settings::open().allow(&[APP]));
     watch.wait_clear("SSERejectedOriginSpike", || ask_as(&demo, APP));
+    watch.wait_clear("SSEOriginLost", || ask_as(&demo, APP));
 }
 
 #[test]
@@ -145,7 +156,54 @@ fn a_route_without_its_guard_is_noticed_for_authentication_and_for_cors() {
     open("/events");
     assert!(!watch.fires("SSEAuthBypass"));
     watch.wait_firing("SSEAuthBypass", || open("/private"));
-    watch.wait_firing("SSECorsRegression", || open("/private"));
-    watch.wait_clear("SSEAuthBypass", || open("/events"));
-    watch.wait_clear("SSECorsRegression", || open("/events"));
+    watch.wait_firing("SSECorsOpenedDenied", || open("/private"));
+    watch.wait_clear("SSEAuthBypass", || ());
+    watch.wait_clear("SSECorsOpenedDenied", || ());
+}
+
+/// A client that leaves when an event comes: its end is seen at a write, as it is behind a proxy
+/// that writes on to clients that have gone.
+#[test]
+fn ends_that_are_known_as_intervals_only_are_noticed_when_all_streams_end_like_that() {
+    let application = Application::start(APP);
+    let watch = Watch::over(&[("sse", application.address)]);
+    let open = || Request::event_source("/events", APP).open(application.address);
+    let wait = |opened: Instant, time| {
+        until("the stream has been open for a while", LIMIT, || {
+            (opened.elapsed() > time).then_some(())
+        });
+    };
+    let average = "job_route_origin:sse_interval_closes:average1d";
+    until("Prometheus knows what is usual", PATIENCE, || {
+        let (streams, opened) = ((0..4).map(|_| open()).collect::<Vec<_>>(), Instant::now());
+        wait(opened, Duration::from_millis(700));
+        drop(streams);
+        (!watch.prometheus.query(average).is_empty()).then_some(())
+    });
+    watch.wait_firing("SSECorsRegressionLikely", || {
+        let (mut streams, opened) = ((0..8).map(|_| open()).collect::<Vec<_>>(), Instant::now());
+        wait(opened, Duration::from_millis(600));
+        application.publish("an event");
+        streams
+            .iter_mut()
+            .for_each(|stream| drop(stream.next_event()));
+    });
+    watch.wait_clear("SSECorsRegressionLikely", || {
+        let (streams, opened) = ((0..4).map(|_| open()).collect::<Vec<_>>(), Instant::now());
+        wait(opened, Duration::from_millis(700));
+        drop(streams);
+    });
+}
+
+#[test]
+fn what_a_policy_on_trial_would_refuse_is_noticed() {
+    let settings = Settings::open()
+        .allow(&[APP])
+        .set("policy.origins.mode", "report-only");
+    let demo = Demo::start(DEMO, &settings);
+    let watch = Watch::over(&[("sse", demo.metrics)]);
+    watch.wait_firing("SSEReportOnlyRefusals", || {
+        ask_as(&demo, "https://new.example.com")
+    });
+    watch.wait_clear("SSEReportOnlyRefusals", || ask_as(&demo, APP));
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web_sse_tests::{LIMIT, Nginx, Process, Signal, free_port, until};
-use sse_probe::exchange::Trust;
+use sse_probe::http::Trust;
 use tempfile::TempDir;
 
 /// The software.

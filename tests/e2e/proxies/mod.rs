@@ -10,9 +10,9 @@ use actix_web_sse_tests::{Browser, BrowserKind, Claims, Demo, Settings, Site};
 use faults::{Application, Fault};
 use front::{Front, Software};
 use sse_probe::{
-    Credentials, Level, Target, check,
-    diff::{DiffReport, Kind, compare, human},
-    exchange::{Limits, Trust},
+    Credentials, Profile, Target, check,
+    compare::{DiffReport, Kind, compare, human},
+    http::{Limits, Trust},
 };
 
 use crate::DEMO;
@@ -66,16 +66,16 @@ fn is_clean(software: Software) {
     let hold = Duration::from_millis(3500);
     wait(check(public(&front, hold).bearer(&token)))
         .unwrap()
-        .assert_clean();
+        .assert_passes(Profile::Strict);
     let (direct, public) = (
         direct(&demo, hold).bearer(&token),
         public(&front, hold).bearer(&token),
     );
     let report = wait(compare(&direct, &public)).unwrap();
     assert!(
-        report.is_clean_of(Level::Warning),
+        report.passes(Profile::Strict),
         "{}",
-        human(&report, &[])
+        human(&report, Profile::Strict, &[])
     );
 }
 
@@ -129,7 +129,7 @@ fn faults_are_named(software: Software) {
             .filter(|f| f.application == application)
         {
             let report = with(software, &demo, fault, hold);
-            let kinds = report.kinds(Level::Fault);
+            let kinds = report.kinds(Profile::Browser);
             let follows = |kind: &Kind| fault.follows().contains(kind);
             if !kinds.contains(&fault.kind) || !kinds.iter().all(|k| *k == fault.kind || follows(k))
             {
@@ -137,7 +137,7 @@ fn faults_are_named(software: Software) {
                     "{}, to be named {} and no more:\n{}",
                     fault.name,
                     fault.kind.name(),
-                    human(&report, &[])
+                    human(&report, Profile::Strict, &[])
                 ));
             }
         }

@@ -115,8 +115,11 @@ fn watch(listen: SocketAddr, folder: &Path, tls: u16, apps: [SocketAddr; 2]) -> 
     format!(
         "listen = \"{listen}\"\ninterval = \"15s\"\n\
          [modules.app]\norigin = \"https://app.example.com\"\ncredentials = true\n\
-         bearer_file = \"{folder}/token\"\nhosts = [\"localhost\", \"127.0.0.1\"]\n\
-         ca_file = \"{folder}/localhost.pem\"\nhold = \"6s\"\n{}{}{}",
+         bearer_file = \"{folder}/token\"\nhold = \"6s\"\n\
+         target_origins = [\"https://localhost:{tls}\", \"http://{}\", \"http://{}\"]\n\
+         tls_config = {{ ca_file = \"{folder}/localhost.pem\" }}\n{}{}{}",
+        apps[0],
+        apps[1],
         target("public", &format!("https://localhost:{tls}")),
         target("app-1", &format!("http://{}", apps[0])),
         target("app-2", &format!("http://{}", apps[1])),

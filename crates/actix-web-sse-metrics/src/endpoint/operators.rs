@@ -11,7 +11,7 @@ use actix_web::{
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-use crate::{core::Core, log::timestamp};
+use crate::{core::Core, log::timestamp, origins::PerRoute};
 
 /// How many addresses are shown.
 const TOP: usize = 20;
@@ -192,10 +192,11 @@ fn report(core: &Core) -> Value {
         .into_iter()
         .map(|(client, streams)| json!({ "address": client.address(), "streams": streams }))
         .collect();
+    let all_routes = |routes: &PerRoute| routes.values().sum::<u64>();
     let counted: Vec<_> = counts
         .labelled
         .iter()
-        .map(|(origin, count)| json!({ "origin": origin, "count": count }))
+        .map(|(origin, routes)| json!({ "origin": origin, "count": all_routes(routes) }))
         .collect();
     let latest: Vec<_> = core
         .rejected
@@ -216,7 +217,7 @@ fn report(core: &Core) -> Value {
         "topAddresses": top,
         "rejectedOrigins": {
             "distinct": counts.distinct,
-            "other": counts.other,
+            "other": all_routes(&counts.other),
             "counted": counted,
             "latest": latest,
         },

@@ -1,6 +1,10 @@
 //! A dashboard in a few words, and the JSON that Grafana imports (classic schema 42).
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
+
+use crate::{names, settings::Settings};
 
 /// The whole width of a dashboard, in grid columns.
 const WIDTH: u32 = 24;
@@ -25,9 +29,20 @@ pub enum View {
     Table,
     /// Their labels alone: the values say nothing.
     Listing,
+    /// Bands of colour over time, one for each series: up to which value which word.
+    Timeline(&'static [Step]),
+    /// How many values lie where, over time.
+    Heatmap,
+    /// The alerts that fire.
+    Alerts,
+    /// A heading above what follows.
+    Heading,
     /// A heading that can be opened; the panels after it lie below it. For what not everybody has.
     Row,
 }
+
+/// From this value on, this colour and this word.
+pub type Step = (f64, &'static str, &'static str);
 
 pub struct Panel {
     pub title: &'static str,
@@ -108,6 +123,49 @@ pub fn listing(
     }
 }
 
+pub fn timeline(
+    title: &'static str,
+    steps: &'static [Step],
+    queries: &[(&'static str, &'static str)],
+    description: &'static str,
+) -> Panel {
+    Panel {
+        view: View::Timeline(steps),
+        ..lines(title, "short", queries, description)
+    }
+}
+
+pub fn heatmap(
+    title: &'static str,
+    unit: &'static str,
+    query: &'static str,
+    description: &'static str,
+) -> Panel {
+    Panel {
+        view: View::Heatmap,
+        ..lines(title, unit, &[("{{le}}", query)], description)
+    }
+}
+
+pub fn alerts() -> Panel {
+    Panel {
+        view: View::Alerts,
+        ..lines(
+            "Firing alerts",
+            "none",
+            &[],
+            "The alerts of this library that fire, with their runbooks.",
+        )
+    }
+}
+
+pub fn heading(title: &'static str) -> Panel {
+    Panel {
+        view: View::Heading,
+        ..row(title)
+    }
+}
+
 pub fn row(title: &'static str) -> Panel {
     Panel {
         title,
@@ -120,19 +178,41 @@ pub fn row(title: &'static str) -> Panel {
 }
 
 /// Queries are written with `{%}` or `{%,label="value"}` for the matchers that every selector has,
-/// and `[~]` for the range that every rate has.
-pub fn expand(query: &str) -> String {
-    query
-        .replace('%', r#"job=~"$job",instance=~"$instance""#)
-        .replace("[~]", "[$__rate_interval]")
+/// and `[~]` for the range that every rate has. Every variable of the board is a matcher where the
+/// metric has the label.
+pub fn expand(query: &str, settings: &Settings) -> String {
+    let mut parts = query.split("{%");
+    let mut expanded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        let name = expanded.rsplit(|c| !word(c)).next().unwrap_or_default();
+        let labels = names::labels(name);
+        let mut matchers = String::new();
+        for variable in fleet(settings).chain(["job", "instance"]) {
+            let _ = write!(matchers, "{variable}=~\"${variable}\",");
+        }
+        for variable in ["route", "origin"] {
+            if labels.contains(&variable) {
+                let _ = write!(matchers, "{variable}=~\"${variable}\",");
+            }
+        }
+        let _ = write!(expanded, "{{{}{part}", matchers.trim_end_matches(','));
+    }
+    expanded.replace("[~]", "[$__rate_interval]")
 }
 
-fn datasource() -> Value {
+/// The labels of the fleet that come before the job.
+pub fn fleet(settings: &Settings) -> impl Iterator<Item = &str> {
+    let fleet = settings.labels.fleet.iter().map(String::as_str);
+    fleet.filter(|label| *label != "job")
+}
+
+pub fn datasource() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }
 
 impl Board {
-    pub fn json(&self) -> Value {
+    pub fn json(&self, settings: &Settings) -> Value {
         let mut panels: Vec<Value> = Vec::new();
         let (mut x, mut y, mut row_height) = (0, 0, 0);
         for (index, panel) in self.panels.iter().enumerate() {
@@ -140,10 +220,11 @@ impl Board {
                 (x, y) = (0, y + row_height);
             }
             row_height = panel.height();
-            let json = panel.json(index + 1, x, y);
-            let row = panels.last_mut().and_then(|last| last.get_mut("panels"));
+            let json = panel.json(index + 1, x, y, self.uid, settings);
+            let row = panels.last_mut().filter(|last| last["collapsed"] == true);
+            let row = row.and_then(|last| last.get_mut("panels"));
             match row.and_then(Value::as_array_mut) {
-                Some(below) if !matches!(panel.view, View::Row) => below.push(json),
+                Some(below) if !matches!(panel.view, View::Row | View::Heading) => below.push(json),
                 _ => panels.push(json),
             }
             x += panel.width;
@@ -151,7 +232,10 @@ impl Board {
         json!({
             "uid": self.uid,
             "title": self.title,
-            "description": self.description,
+            "description": format!(
+                "{} Made by a program, so not editable here: \"Save as copy\" makes one that is.",
+                self.description
+            ),
             "tags": ["actix-web-sse", "sse"],
             "schemaVersion": 42,
             "version": 1,
@@ -176,14 +260,14 @@ impl Board {
                 "tooltip": "",
                 "url": "",
             }],
-            "annotations": {"list": annotations()},
-            "templating": {"list": self.variables()},
+            "annotations": {"list": annotations(settings)},
+            "templating": {"list": self.variables(settings)},
             "panels": panels,
         })
     }
 
-    fn variables(&self) -> Value {
-        let query = |name: &str, label: &str, query: String| {
+    fn variables(&self, settings: &Settings) -> Value {
+        let query = |name: &str, label: &str, all: &str, query: String| {
             json!({
                 "name": name,
                 "label": label,
@@ -194,7 +278,7 @@ impl Board {
                 "refresh": 2,
                 "multi": true,
                 "includeAll": true,
-                "allValue": ".+",
+                "allValue": all,
                 "current": {"selected": true, "text": ["All"], "value": ["$__all"]},
                 "hide": 0,
                 "options": [],
@@ -203,32 +287,69 @@ impl Board {
                 "sort": 1,
             })
         };
-        json!([
-            {
-                "name": "datasource",
-                "label": "Data source",
-                "type": "datasource",
-                "query": "prometheus",
-                "current": {},
-                "hide": 0,
-                "includeAll": false,
-                "multi": false,
-                "options": [],
-                "refresh": 1,
-                "regex": "",
-                "skipUrlSync": false,
-            },
-            query("job", "Job", format!("label_values({}, job)", self.anchor)),
-            query(
-                "instance",
-                "Instance",
-                format!("label_values({}{{job=~\"$job\"}}, instance)", self.anchor),
-            ),
-        ])
+        let mut variables = vec![json!({
+            "name": "datasource",
+            "label": "Data source",
+            "type": "datasource",
+            "query": "prometheus",
+            "current": {},
+            "hide": 0,
+            "includeAll": false,
+            "multi": false,
+            "options": [],
+            "refresh": 1,
+            "regex": "",
+            "skipUrlSync": false,
+        })];
+        // A label that this Prometheus does not set is matched by `.*`.
+        let mut above = Vec::new();
+        for label in fleet(settings) {
+            let values = format!(
+                "label_values({}{{{}}}, {label})",
+                self.anchor,
+                above.join(",")
+            );
+            variables.push(query(
+                label,
+                &capitalized(label),
+                ".*",
+                values.replace("{}", ""),
+            ));
+            above.push(format!("{label}=~\"${label}\""));
+        }
+        for label in ["job", "instance"] {
+            let values = format!(
+                "label_values({}{{{}}}, {label})",
+                self.anchor,
+                above.join(",")
+            );
+            variables.push(query(
+                label,
+                &capitalized(label),
+                ".+",
+                values.replace("{}", ""),
+            ));
+            above.push(format!("{label}=~\"${label}\""));
+        }
+        for (label, metric) in [
+            ("route", "sse_connection_attempts_total"),
+            ("origin", "sse_connections_opened_total"),
+        ] {
+            if self.anchor == "sse_build_info" {
+                let values = format!("label_values({metric}{{{}}}, {label})", above.join(","));
+                variables.push(query(label, &capitalized(label), ".*", values));
+            }
+        }
+        json!(variables)
     }
 }
 
-fn annotations() -> Value {
+fn capitalized(text: &str) -> String {
+    let (first, rest) = text.split_at(1.min(text.len()));
+    first.to_uppercase() + rest
+}
+
+fn annotations(settings: &Settings) -> Value {
     let annotation = |name: &str, color: &str, query: &str, title: &str, text: &str| {
         json!({
             "name": name,
@@ -256,191 +377,38 @@ fn annotations() -> Value {
         annotation(
             "Firing alerts",
             "red",
-            "ALERTS{alertname=~\"SSE.+\",alertstate=\"firing\"}",
+            &expand("ALERTS{%,alertname=~\"SSE.+\",alertstate=\"firing\"}", settings)
+                .replace("=~\"$job\"", "=~\"$job|\"")
+                .replace("=~\"$instance\"", "=~\"$instance|\""),
             "{{alertname}}",
             "{{severity}} {{job}} {{instance}} {{route}}",
         ),
         annotation(
             "Restarts",
             "blue",
-            &expand("changes(process_start_time_seconds{%}[5m]) > 0"),
+            &expand("changes(process_start_time_seconds{%}[5m]) > 0", settings),
             "Restart",
             "{{instance}}",
         ),
+        annotation(
+            "Deployments",
+            "purple",
+            &expand(
+                "count by (job, version) (sse_build_info{%}) unless count by (job, version) (sse_build_info{%} offset 5m)",
+                settings,
+            ),
+            "Another version",
+            "{{job}} {{version}}",
+        ),
+        annotation(
+            "Policy changes",
+            "yellow",
+            &expand(
+                "count by (job, policy_hash) (sse_cors_policy_info{%}) unless count by (job, policy_hash) (sse_cors_policy_info{%} offset 5m)",
+                settings,
+            ),
+            "Another CORS policy",
+            "{{job}} {{policy_hash}}",
+        ),
     ])
-}
-
-impl Panel {
-    const fn height(&self) -> u32 {
-        match self.view {
-            View::Row => 1,
-            // One more, and Grafana draws the past below the number.
-            View::Stat { .. } => 5,
-            View::Lines | View::Stack | View::Table | View::Listing => 8,
-        }
-    }
-
-    fn json(&self, id: usize, x: u32, y: u32) -> Value {
-        let (kind, options) = match self.view {
-            View::Row => {
-                return json!({
-                    "id": id,
-                    "title": self.title,
-                    "type": "row",
-                    "collapsed": true,
-                    "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height()},
-                    "panels": [],
-                });
-            }
-            View::Stat { .. } => (
-                "stat",
-                json!({
-                    "colorMode": "value",
-                    "graphMode": "area",
-                    "justifyMode": "auto",
-                    "orientation": "auto",
-                    "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
-                    "textMode": "auto",
-                    "wideLayout": true,
-                }),
-            ),
-            View::Lines | View::Stack => (
-                "timeseries",
-                json!({
-                    "legend": {
-                        "calcs": [],
-                        "displayMode": "list",
-                        "placement": "bottom",
-                        "showLegend": true,
-                    },
-                    "tooltip": {"mode": "multi", "sort": "desc"},
-                }),
-            ),
-            View::Table | View::Listing => (
-                "table",
-                json!({
-                    "cellHeight": "sm",
-                    "footer": {"countRows": false, "fields": "", "reducer": ["sum"], "show": false},
-                    "showHeader": true,
-                }),
-            ),
-        };
-        let mut panel = json!({
-            "id": id,
-            "title": self.title,
-            "description": self.description,
-            "type": kind,
-            "datasource": datasource(),
-            "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height()},
-            "fieldConfig": {"defaults": self.field_defaults(), "overrides": self.overrides()},
-            "options": options,
-            "targets": self.targets(),
-            "transparent": false,
-        });
-        if self.is_table()
-            && let Some(panel) = panel.as_object_mut()
-        {
-            let mut hidden = json!({"Time": true, "__name__": true});
-            if matches!(self.view, View::Listing) {
-                hidden["Value"] = json!(true);
-            }
-            panel.insert(
-                "transformations".to_owned(),
-                json!([{"id": "organize", "options": {
-                    "excludeByName": hidden, "indexByName": {}, "renameByName": {},
-                }}]),
-            );
-        }
-        panel
-    }
-
-    const fn is_table(&self) -> bool {
-        matches!(self.view, View::Table | View::Listing)
-    }
-
-    fn field_defaults(&self) -> Value {
-        let steps = |warn: f64, alarm: f64| {
-            json!([
-                {"color": "green", "value": null},
-                {"color": "orange", "value": warn},
-                {"color": "red", "value": alarm},
-            ])
-        };
-        let mut defaults = json!({
-            "color": {"mode": "palette-classic"},
-            "unit": self.unit,
-            "thresholds": {"mode": "absolute", "steps": [{"color": "green", "value": null}]},
-        });
-        let Some(fields) = defaults.as_object_mut() else {
-            return defaults;
-        };
-        match self.view {
-            View::Stat { warn, alarm } => {
-                fields.insert("color".to_owned(), json!({"mode": "thresholds"}));
-                if warn < alarm {
-                    fields.insert(
-                        "thresholds".to_owned(),
-                        json!({"mode": "absolute", "steps": steps(warn, alarm)}),
-                    );
-                }
-            }
-            View::Lines | View::Stack => {
-                let stacked = matches!(self.view, View::Stack);
-                fields.insert("min".to_owned(), json!(0));
-                fields.insert(
-                    "custom".to_owned(),
-                    json!({
-                        "drawStyle": "line",
-                        "lineInterpolation": "linear",
-                        "lineWidth": 1,
-                        "fillOpacity": if stacked { 30 } else { 10 },
-                        "showPoints": "never",
-                        "spanNulls": false,
-                        "stacking": {"group": "A", "mode": if stacked { "normal" } else { "none" }},
-                        "axisPlacement": "auto",
-                        "scaleDistribution": {"type": "linear"},
-                    }),
-                );
-            }
-            View::Table | View::Listing | View::Row => {}
-        }
-        defaults
-    }
-
-    /// A limit is a line by itself, not something that is used.
-    fn overrides(&self) -> Value {
-        let has_limit = |(legend, _): &(&str, &str)| legend.ends_with("limit");
-        if !self.queries.iter().any(has_limit) {
-            return json!([]);
-        }
-        json!([{
-            "matcher": {"id": "byRegexp", "options": "/limit$/"},
-            "properties": [
-                {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}},
-                {"id": "custom.fillOpacity", "value": 0},
-                {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}},
-            ],
-        }])
-    }
-
-    fn targets(&self) -> Value {
-        let letters = 'A'..='Z';
-        self.queries
-            .iter()
-            .zip(letters)
-            .map(|((legend, query), letter)| {
-                let table = self.is_table();
-                json!({
-                    "refId": letter.to_string(),
-                    "datasource": datasource(),
-                    "editorMode": "code",
-                    "expr": expand(query),
-                    "format": if table { "table" } else { "time_series" },
-                    "instant": table,
-                    "range": !table,
-                    "legendFormat": if legend.is_empty() { "__auto" } else { legend },
-                })
-            })
-            .collect()
-    }
 }

@@ -16,8 +16,18 @@ mod boards;
 mod compose;
 mod lint;
 mod names;
+mod packaging;
+mod panel;
+mod panels;
 mod promql;
+mod rule_tests;
 mod rules;
+mod settings;
+#[cfg_attr(
+    not(feature = "promtool"),
+    allow(dead_code, reason = "promtool runs the situations")
+)]
+mod situations;
 
 use std::{
     collections::BTreeSet,
@@ -27,33 +37,48 @@ use std::{
 
 use actix_web_sse_metrics::{CATALOGUE, PROCESS_CATALOGUE};
 
+/// Stands at the head of every file that is generated.
+pub const GENERATED: &str = "# Generated from settings.yml; see README.md. Do not edit.\n";
+
 /// The folder with everything for Prometheus and Grafana.
 fn grafana() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../grafana")
 }
 
-#[test]
-fn the_dashboards_in_the_repository_are_those_written_here() {
-    let folder = grafana().join("dashboards");
-    for (name, board) in boards::all() {
-        let file = folder.join(format!("{name}.json"));
-        let ours = serde_json::to_string_pretty(&board.json()).unwrap() + "\n";
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(&file, &ours).unwrap();
-        }
-        let theirs = fs::read_to_string(&file).unwrap();
-        assert!(
-            ours == theirs,
-            "{name}.json is not up to date: run with UPDATE_GOLDEN=1"
-        );
+/// The settings of the repository.
+pub fn settings() -> settings::Settings {
+    let text = fs::read_to_string(grafana().join("settings.yml")).unwrap();
+    settings::Settings::parse(&text).unwrap()
+}
+
+/// Compares a file of the repository with what it should be, or writes it.
+pub fn hold(file: &str, ours: &str) {
+    let path = grafana().join(file);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, ours).unwrap();
     }
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), boards::all().len());
+    let theirs = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        ours == theirs,
+        "{file} is not up to date: run with UPDATE_GOLDEN=1"
+    );
+}
+
+#[test]
+fn what_is_in_the_repository_is_what_is_written_here() {
+    for (file, content) in packaging::files(&settings()) {
+        hold(&file, &content);
+    }
+    hold("rules/situations.md", &situations::table());
+    let boards = fs::read_dir(grafana().join("dashboards")).unwrap();
+    assert_eq!(boards.count(), boards::all().len());
 }
 
 #[test]
 fn all_seventeen_rules_of_the_dashboard_linter_hold() {
     for (name, board) in boards::all() {
-        let board = board.json();
+        let board = board.json(&settings());
         for (rule, check) in lint::RULES {
             let faults = check(&board);
             assert!(faults.is_empty(), "{name}: {rule}: {faults:#?}");
@@ -64,7 +89,7 @@ fn all_seventeen_rules_of_the_dashboard_linter_hold() {
 #[test]
 fn every_name_and_label_in_a_dashboard_exists() {
     for (_, board) in boards::all() {
-        let board = board.json();
+        let board = board.json(&settings());
         for (title, query) in lint::queries(&board) {
             for selector in promql::selectors(query).unwrap() {
                 let name = &selector.name;
@@ -72,8 +97,7 @@ fn every_name_and_label_in_a_dashboard_exists() {
                 for matcher in &selector.matchers {
                     let label = matcher.name.as_str();
                     assert!(
-                        ["job", "instance"].contains(&label)
-                            || names::labels(name).contains(&label),
+                        names::TARGET.contains(&label) || names::labels(name).contains(&label),
                         "{title}: {name} has no label {label}",
                     );
                 }
@@ -86,7 +110,7 @@ fn every_name_and_label_in_a_dashboard_exists() {
 fn every_metric_is_on_some_dashboard() {
     let mut shown = BTreeSet::new();
     for (_, board) in boards::all() {
-        let json = board.json();
+        let json = board.json(&settings());
         shown.insert(board.anchor.to_owned());
         let annotations = json["annotations"]["list"].as_array().unwrap().iter();
         let annotations = annotations.filter_map(|annotation| annotation["expr"].as_str());
@@ -120,7 +144,7 @@ fn dashboards_have_stable_and_distinct_identifiers() {
     assert_eq!(uids.len(), boards.len());
     for (name, board) in boards {
         assert_eq!(board.uid, format!("sse-{name}"));
-        let json = board.json();
+        let json = board.json(&settings());
         assert_eq!(json["schemaVersion"], 42);
         let ids: BTreeSet<_> = lint::panels(&json)
             .iter()

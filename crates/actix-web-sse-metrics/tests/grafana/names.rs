@@ -3,7 +3,10 @@
 use actix_web_sse_metrics::{CATALOGUE, Kind, PROCESS_CATALOGUE};
 
 /// What sse-probe exports; see `metrics` in its own documentation.
-pub const PROBE: [&str; 16] = [
+pub const PROBE: [&str; 19] = [
+    "probe_sse_info",
+    "probe_sse_interval_seconds",
+    "probe_sse_last_run_timestamp_seconds",
     "probe_success",
     "probe_duration_seconds",
     "probe_http_status_code",
@@ -21,6 +24,9 @@ pub const PROBE: [&str; 16] = [
     "probe_sse_cors_verdict",
     "probe_sse_auth_bypass",
 ];
+
+/// The labels that Prometheus gives to everything of a target.
+pub const TARGET: [&str; 5] = ["cluster", "namespace", "job", "instance", "pod"];
 
 /// Whether an exporter of ours, or Prometheus itself, has a series of this name.
 pub fn exists(name: &str) -> bool {

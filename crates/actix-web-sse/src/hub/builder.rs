@@ -11,11 +11,12 @@ use super::{
     core::Core,
     log::{BURST, Keep},
     sync::Mutex,
+    ticks::Ticks,
     topics::Limits,
 };
 use crate::{
     config::{ConfigError, Faults, HubConfig, StreamConfig},
-    observe::{BackplaneWatch, Observer, Reported},
+    observe::{BackplaneWatch, HubWatch, Observer, Reported},
 };
 
 /// Makes a [`Hub`].
@@ -135,9 +136,12 @@ impl HubBuilder {
             stream: Arc::new(self.stream),
             observer: self.observer,
             knows: self.knows,
+            ticks: Ticks::default(),
             backplane: self.backplane,
             reported: Reported::default(),
         });
+        let settings: Weak<Shared> = Arc::downgrade(&shared);
+        shared.observer.hub(&HubWatch::new(settings));
         if let Some(backplane) = &shared.backplane {
             backplane.start(Sink::new(&shared));
             let levels: Weak<Shared> = Arc::downgrade(&shared);

@@ -94,6 +94,7 @@ pub(crate) mod stream;
 mod sync;
 #[cfg(all(test, not(sse_loom)))]
 mod tests;
+mod ticks;
 mod topics;
 mod turn;
 pub(crate) mod view;
@@ -121,6 +122,7 @@ use self::{
     log::labels,
     mailbox::Command,
     sync::{Mutex, MutexGuard},
+    ticks::Ticks,
 };
 pub(crate) use self::{drained::DrainedHubs, filter::Filter};
 use crate::{
@@ -128,7 +130,7 @@ use crate::{
     event::{Event, encode::Unnumbered, topic},
     identity::{Identity, UserStreams},
     observe::{
-        BackplaneLevels, BackplaneStats, CloseReason, Misconfiguration, Observer, Publication,
+        BackplaneLevels, BackplaneStats, CloseReason, HubInfo, HubLevels, Misconfiguration, Observer, Publication,
         RefusalReason, Reported,
     },
 };
@@ -142,6 +144,7 @@ pub(crate) struct Shared {
     pub(crate) stream: Arc<StreamConfig>,
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
+    ticks: Ticks,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
     /// Mistakes in how this hub is mounted.
     reported: Reported,
@@ -215,6 +218,25 @@ impl UserStreams for Shared {
         if let Some(backplane) = &self.backplane {
             backplane.revoke(Revocation::User(Arc::clone(user)));
         }
+    }
+}
+
+impl HubLevels for Shared {
+    fn info(&self) -> HubInfo {
+        HubInfo {
+            heartbeat: self.stream.heartbeat,
+            max_lifetime: self.stream.max_lifetime,
+            replay_events: if self.config.resume {
+                self.config.replay_events
+            } else {
+                0
+            },
+            backplane: self.backplane.is_some(),
+        }
+    }
+
+    fn worker_ages(&self) -> Vec<(u64, Duration)> {
+        self.ticks.ages()
     }
 }
 

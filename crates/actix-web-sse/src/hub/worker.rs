@@ -20,6 +20,7 @@ use super::{
     effects::Effects,
     state::State,
     stream::Stream,
+    ticks::{PERIOD, Tick},
     topics::TooManyTopics,
     turn::Turn,
     view::{Found, Read, pack},
@@ -97,6 +98,7 @@ impl Local {
         let driver = Driver {
             local: Rc::clone(&local),
             sleep: None,
+            tick: hub.ticks.add(local.worker),
             swept: Instant::now(),
             turning: false,
         };
@@ -271,6 +273,7 @@ fn drive(driver: Driver) -> Result<(), OutsideRuntime> {
 pub(super) struct Driver {
     local: Rc<Local>,
     sleep: Option<Pin<Box<Sleep>>>,
+    tick: Tick,
     swept: Instant,
     /// A turn began and did not end.
     turning: bool,
@@ -337,6 +340,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.local.driver.replace(Some(cx.waker().clone()));
+        self.tick.now();
         loop {
             let mut effects = Effects::default();
             self.turning = true;
@@ -353,10 +357,13 @@ impl Future for Driver {
                 }
                 Outcome::Rest => {}
             }
-            let due = self.next_due().unwrap_or_else(|| Instant::now() + LINGER);
+            let now = Instant::now();
+            let latest = now + PERIOD;
+            let due = self.next_due().map_or(latest, |due| due.min(latest));
             let sleep = match &mut self.sleep {
                 Some(sleep) => {
-                    if sleep.deadline() != due {
+                    // Sooner than it is due is soon enough: most turns then leave the timer alone.
+                    if sleep.deadline() > due || sleep.deadline() <= now {
                         sleep.as_mut().reset(due);
                     }
                     sleep

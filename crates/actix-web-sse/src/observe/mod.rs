@@ -14,6 +14,7 @@
 mod backplane;
 mod cors_witness;
 mod destination;
+mod hub;
 mod misconfiguration;
 mod report;
 mod route;
@@ -22,13 +23,14 @@ mod vocabulary;
 use std::{rc::Rc, sync::Arc};
 
 pub(crate) use self::{
-    backplane::BackplaneLevels, cors_witness::PendingVerdict, misconfiguration::Reported,
-    route::Route,
+    backplane::BackplaneLevels, cors_witness::PendingVerdict, hub::HubLevels,
+    misconfiguration::Reported, route::Route,
 };
 pub use self::{
     backplane::{BackplaneStats, BackplaneWatch},
     cors_witness::{CorsWitness, WitnessFuture, Witnessed},
     destination::Destination,
+    hub::{HubInfo, HubWatch},
     misconfiguration::Misconfiguration,
     report::{ConnectionId, End, Opened, PolicyInfo, Publication, Refused, Relayed, Sent, Visitor},
     vocabulary::{
@@ -66,6 +68,12 @@ pub trait Observer: Send + Sync + 'static {
     /// A policy that reports to this observer was built.
     fn policy(&self, policy: &PolicyInfo) {
         let _ = policy;
+    }
+
+    /// A hub that reports to this observer was built. Keep the watch to ask for its settings and how
+    /// its workers are; it keeps nothing alive.
+    fn hub(&self, watch: &HubWatch) {
+        let _ = watch;
     }
 
     /// A hub with a backplane that reports to this observer was built. Keep the watch to ask how
@@ -171,6 +179,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.policy(policy);
     }
 
+    fn hub(&self, watch: &HubWatch) {
+        self.0.hub(watch);
+        self.1.hub(watch);
+    }
+
     fn backplane(&self, watch: &BackplaneWatch) {
         self.0.backplane(watch);
         self.1.backplane(watch);
@@ -251,6 +264,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn policy(&self, policy: &PolicyInfo) {
         (**self).policy(policy);
+    }
+
+    fn hub(&self, watch: &HubWatch) {
+        (**self).hub(watch);
     }
 
     fn backplane(&self, watch: &BackplaneWatch) {

@@ -255,6 +255,8 @@ pub struct PolicyInfo {
     pub per_user: Option<u64>,
     /// Streams altogether.
     pub total: Option<u64>,
+    /// Other limits per client address, by network; `None` is no limit.
+    pub networks: Vec<(Arc<str>, Option<u64>)>,
 }
 
 impl PolicyInfo {
@@ -267,6 +269,7 @@ impl PolicyInfo {
             per_ip: None,
             per_user: None,
             total: None,
+            networks: Vec::new(),
         }
     }
 }

@@ -330,6 +330,12 @@ impl PolicyBuilder {
             per_ip: config.limits.per_ip.map(u64::from),
             per_user: config.limits.per_user.map(u64::from),
             total: config.limits.total.map(u64::from),
+            networks: config
+                .limits
+                .overrides
+                .iter()
+                .map(|limit| (Arc::from(&*limit.network), limit.per_ip.map(u64::from)))
+                .collect(),
             ..PolicyInfo::new(origins.entries(), config.origins.credentials)
         };
         let observer = Arc::clone(&self.observer);

@@ -1,20 +1,14 @@
 //! `sse-probe check`.
 
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, process::ExitCode};
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 use sse_probe::{
-    AttemptError, CheckReport, Level, Progress, Target,
-    advice::Software,
-    check_with,
-    report::{self, Seen},
+    AttemptError, Checked, Progress, check_with, checks::Software, options::Options, report,
 };
+use tokio::time::Instant;
 
-use super::{
-    FINDINGS, GOOD,
-    common::{Complaint, ConnectArgs, WhoArgs, target},
-    found, unreachable, usage,
-};
+use super::{FINDINGS, GOOD, UNREACHABLE, usage};
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -22,42 +16,14 @@ pub(crate) struct CheckArgs {
     url: String,
 
     #[command(flatten)]
-    who: WhoArgs,
-
-    #[command(flatten)]
-    connect: ConnectArgs,
-
-    /// An origin that must be kept out, besides those that are always tried; may be repeated.
-    #[arg(long, value_name = "ORIGIN", action = ArgAction::Append)]
-    deny_origin: Vec<String>,
-
-    /// What must be so: heartbeat=20s, first-byte=1s, first-event=5s, event, http2, resume, auth, public,
-    /// certificate=14days, "header=Name: value"; may be repeated.
-    #[arg(long, value_name = "WHAT", action = ArgAction::Append)]
-    expect: Vec<String>,
-
-    /// How long the stream must live.
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
-    hold: Duration,
-
-    /// Run only this check; may be repeated.
-    #[arg(long, value_name = "CHECK", action = ArgAction::Append)]
-    only: Vec<String>,
-
-    /// Leave this check out; may be repeated.
-    #[arg(long, value_name = "CHECK", action = ArgAction::Append)]
-    skip: Vec<String>,
+    options: Options,
 
     /// The form of the report.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 
-    /// The least level for which the exit code is 1.
-    #[arg(long, value_enum, default_value_t = FailOn::Warning)]
-    fail_on: FailOn,
-
     /// Show remedies for this software only (actix, nginx, HAProxy, Caddy, Apache, Varnish, CDN); may be repeated.
-    #[arg(long, value_name = "SOFTWARE", action = ArgAction::Append)]
+    #[arg(long, value_name = "SOFTWARE", action = clap::ArgAction::Append)]
     proxy: Vec<Software>,
 
     /// No progress.
@@ -66,138 +32,84 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+enum Format {
     Human,
     Json,
     Junit,
+    Github,
     Prom,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum FailOn {
-    Note,
-    Warning,
-    Fault,
-}
-
-impl From<FailOn> for Level {
-    fn from(on: FailOn) -> Self {
-        match on {
-            FailOn::Note => Self::Note,
-            FailOn::Warning => Self::Warning,
-            FailOn::Fault => Self::Fault,
-        }
-    }
-}
-
 pub(crate) async fn run(args: CheckArgs) -> ExitCode {
-    let target = match build(&args) {
+    let target = match args.options.target(&args.url) {
         Ok(target) => target,
         Err(why) => return usage(&why),
     };
+    let profile = args.options.profile;
     let progress = Reporter::new(args.quiet);
-    let begun = std::time::Instant::now();
-    let result = check_with(target, &|step| progress.tell(step)).await;
+    let begun = Instant::now();
+    let deadline = args.options.timeout.map(|time| begun + time);
+    let checked = check_with(target, deadline, &|step| progress.show(step)).await;
     progress.done();
-    let fail_on = args.fail_on.into();
-    match result {
-        Ok(report) => {
-            let clean = report.is_clean_of(fail_on);
-            if let Err(why) = print(&report, &args, clean, fail_on) {
-                return usage(&why);
-            }
-            ExitCode::from(if clean { GOOD } else { FINDINGS })
-        }
-        Err(why) => {
-            let held_back = matches!(why, AttemptError::HeldBack(_));
-            let result = Err(why);
-            if args.format == Format::Prom
-                && let Ok(text) = report::prom((&result).into(), false, begun.elapsed())
-            {
-                anstream::print!("{text}");
-            }
-            match result {
-                Err(why) if held_back => found(&args.url, &why),
-                Err(why) => unreachable(&args.url, &why),
-                Ok(_) => ExitCode::from(GOOD),
-            }
-        }
-    }
-}
-
-fn build(args: &CheckArgs) -> Result<Target, Complaint> {
-    let mut target = target(&args.url, &args.who, &args.connect)?.hold(args.hold);
-    for origin in &args.deny_origin {
-        target = target.deny_origin(origin).map_err(|e| e.to_string())?;
-    }
-    for expectation in &args.expect {
-        target = target.expect(
-            expectation
-                .parse()
-                .map_err(|e: sse_probe::TargetError| e.to_string())?,
-        );
-    }
-    for check in &args.only {
-        target = target.only(check).map_err(|e| e.to_string())?;
-    }
-    for check in &args.skip {
-        target = target.skip(check).map_err(|e| e.to_string())?;
-    }
-    target.validate().map_err(|e| e.to_string())?;
-    Ok(target)
-}
-
-fn print(
-    report: &CheckReport,
-    args: &CheckArgs,
-    clean: bool,
-    fail_on: Level,
-) -> Result<(), Complaint> {
-    let text = match args.format {
-        Format::Human => report::human(
-            report,
-            if args.proxy.is_empty() {
-                &report.software
-            } else {
-                &args.proxy
-            },
-        ),
-        Format::Json => format!("{:#}\n", report::json(report)),
-        Format::Junit => report::junit(report, fail_on),
-        Format::Prom => {
-            report::prom(Seen::Report(report), clean, report.took).map_err(|e| e.to_string())?
-        }
+    let text = match form(&args, &checked, begun) {
+        Ok(text) => text,
+        Err(why) => return usage(&why),
     };
     anstream::print!("{text}");
-    Ok(())
+    ExitCode::from(match checked {
+        Ok(report) if report.passes(profile) => GOOD,
+        Ok(_) => FINDINGS,
+        Err(why) => {
+            anstream::eprintln!("sse-probe: {}: {why}", args.url);
+            match why {
+                AttemptError::HeldBack(_) => FINDINGS,
+                _ => UNREACHABLE,
+            }
+        }
+    })
 }
 
-/// Tells of progress on the error output: in place on a terminal, every ten seconds elsewhere.
-pub(super) struct Reporter {
+fn form(args: &CheckArgs, checked: &Checked, begun: Instant) -> Result<String, String> {
+    let profile = args.options.profile;
+    let took = begun.elapsed();
+    // A query may hold a token.
+    let url = args.url.split(['?', '#']).next().unwrap_or_default();
+    Ok(match args.format {
+        Format::Human => match checked {
+            Ok(report) if args.proxy.is_empty() => report::human(report, profile, &report.software),
+            Ok(report) => report::human(report, profile, &args.proxy),
+            Err(_) => String::new(),
+        },
+        Format::Json => format!("{:#}\n", report::json(url, checked, profile)),
+        Format::Junit => report::junit(url, checked, took, profile),
+        Format::Github => report::github(url, checked, profile),
+        Format::Prom => report::prom(checked, profile, took).map_err(|e| e.to_string())?,
+    })
+}
+
+/// Shows progress on the error output: in place on a terminal, every ten seconds elsewhere.
+struct Reporter {
     quiet: bool,
     terminal: bool,
 }
 
 impl Reporter {
-    pub(super) fn new(quiet: bool) -> Self {
+    fn new(quiet: bool) -> Self {
         Self {
             quiet,
             terminal: std::io::stderr().is_terminal(),
         }
     }
 
-    pub(super) fn tell(&self, step: Progress<'_>) {
+    fn show(&self, step: Progress<'_>) {
         if self.quiet {
             return;
         }
         match (step, self.terminal) {
             (Progress::Asking(what), true) => anstream::eprint!("\r\x1b[K… asking: {what}"),
             (Progress::Holding { held, of }, true) => {
-                anstream::eprint!(
-                    "\r\x1b[K… held for {} s of {} s",
-                    held.as_secs(),
-                    of.as_secs()
-                );
+                let (held, of) = (held.as_secs(), of.as_secs());
+                anstream::eprint!("\r\x1b[K… held for {held} s of {of} s");
             }
             (Progress::Holding { held, of }, false) if held.as_secs().is_multiple_of(10) => {
                 anstream::eprintln!("held for {} s of {} s", held.as_secs(), of.as_secs());
@@ -206,7 +118,7 @@ impl Reporter {
         }
     }
 
-    pub(super) fn done(&self) {
+    fn done(&self) {
         if self.terminal && !self.quiet {
             anstream::eprint!("\r\x1b[K");
         }

@@ -1,19 +1,16 @@
 //! `sse-probe diff`.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use clap::{ArgAction, Args, ValueEnum};
 use sse_probe::{
-    Level,
-    advice::Software,
-    diff::{self, DiffError},
+    Target,
+    checks::Software,
+    compare::{self, DiffError},
+    options::Options,
 };
 
-use super::{
-    FINDINGS, GOOD,
-    common::{ConnectArgs, WhoArgs, target},
-    unreachable, usage,
-};
+use super::{FINDINGS, GOOD, unreachable, usage};
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
@@ -24,14 +21,23 @@ pub(crate) struct DiffArgs {
     public: String,
 
     #[command(flatten)]
-    who: WhoArgs,
+    options: Options,
 
-    #[command(flatten)]
-    connect: ConnectArgs,
+    /// The `Host` of requests to the application, if it wants the public one.
+    #[arg(long, value_name = "HOST")]
+    host_direct: Option<String>,
 
-    /// How long both are watched. Longer than two heartbeats, or buffers and idle timeouts stay unseen.
-    #[arg(long = "for", value_name = "TIME", default_value = "35s", value_parser = humantime::parse_duration)]
-    time: Duration,
+    /// The `Host` of requests to the public URL.
+    #[arg(long, value_name = "HOST")]
+    host_public: Option<String>,
+
+    /// As --resolve, for the application only; may be repeated.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", action = ArgAction::Append)]
+    resolve_direct: Vec<String>,
+
+    /// As --resolve, for the public URL only; may be repeated.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", action = ArgAction::Append)]
+    resolve_public: Vec<String>,
 
     /// The form of the report.
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -46,16 +52,28 @@ pub(crate) struct DiffArgs {
 enum Format {
     Human,
     Json,
+    Github,
 }
 
 pub(crate) async fn run(args: DiffArgs) -> ExitCode {
-    let targets = target(&args.direct, &args.who, &args.connect)
-        .and_then(|direct| Ok((direct, target(&args.public, &args.who, &args.connect)?)));
+    let side = |url: &str, host: &Option<String>, resolve: &[String]| -> Result<Target, String> {
+        let mut options = args.options.clone();
+        options
+            .headers
+            .extend(host.iter().map(|host| format!("Host: {host}")));
+        options.resolve.extend_from_slice(resolve);
+        options.target(url)
+    };
+    let targets = side(&args.direct, &args.host_direct, &args.resolve_direct).and_then(|direct| {
+        let public = side(&args.public, &args.host_public, &args.resolve_public)?;
+        Ok((direct, public))
+    });
     let (direct, public) = match targets {
-        Ok((direct, public)) => (direct.hold(args.time), public.hold(args.time)),
+        Ok(targets) => targets,
         Err(why) => return usage(&why),
     };
-    match diff::compare(&direct, &public).await {
+    let profile = args.options.profile;
+    match compare::compare(&direct, &public).await {
         Ok(report) => {
             let software = if args.proxy.is_empty() {
                 &report.software
@@ -63,11 +81,17 @@ pub(crate) async fn run(args: DiffArgs) -> ExitCode {
                 &args.proxy
             };
             match args.format {
-                Format::Human => anstream::print!("{}", diff::human(&report, software)),
-                Format::Json => anstream::println!("{:#}", diff::json(&report)),
+                Format::Human => {
+                    anstream::print!("{}", compare::human(&report, profile, software));
+                }
+                Format::Json => anstream::println!("{:#}", compare::json(&report, profile)),
+                Format::Github => anstream::print!("{}", compare::github(&report, profile)),
             }
-            let clean = report.is_clean_of(Level::Warning);
-            ExitCode::from(if clean { GOOD } else { FINDINGS })
+            ExitCode::from(if report.passes(profile) {
+                GOOD
+            } else {
+                FINDINGS
+            })
         }
         Err(why @ DiffError::Public(_)) => unreachable(&args.public, &why),
         Err(why) => unreachable(&args.direct, &why),

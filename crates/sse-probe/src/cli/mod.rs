@@ -1,14 +1,13 @@
 //! Arguments, and what each command prints and returns.
 
 pub(crate) mod check;
-mod common;
 pub(crate) mod diff;
 pub(crate) mod tail;
 pub(crate) mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Checks, compares, watches and follows Server-Sent-Events endpoints, as a browser would judge them.
 #[derive(Debug, Parser)]
@@ -25,12 +24,46 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Judge a stream: headers, CORS, authentication, delivery, format, resuming.
     Check(Box<check::CheckArgs>),
-    /// Compare a stream at the application and through proxies or a CDN, and name the hop's fault.
+    /// Compare a stream at the application and through proxies or a CDN, and name what the hop does wrong.
     Diff(Box<diff::DiffArgs>),
     /// Probe targets again and again, and export what is seen for Prometheus.
     Watch(watch::WatchArgs),
     /// Follow a stream, reconnecting as a browser does.
     Tail(Box<tail::TailArgs>),
+}
+
+/// Options that only a check can use.
+const OF_CHECK: [&str; 11] = [
+    "allow_origins",
+    "deny_origins",
+    "policy",
+    "page",
+    "expect",
+    "only",
+    "skip",
+    "publish_url",
+    "publish_body",
+    "timeout",
+    "follow_redirects",
+];
+
+/// Reads the command line. Wrong usage ends the process with 2, which is what clap does by itself.
+pub(crate) fn parse() -> Cli {
+    let hide = |command: clap::Command, names: &[&'static str]| {
+        let hide = |command: clap::Command, name: &&'static str| {
+            command.mut_arg(*name, |argument| argument.hide(true))
+        };
+        names.iter().fold(command, hide)
+    };
+    let command = Cli::command()
+        .mut_subcommand("diff", |diff| hide(diff, &OF_CHECK))
+        .mut_subcommand("tail", |tail| {
+            hide(hide(tail, &OF_CHECK), &["profile", "hold"])
+        });
+    match Cli::from_arg_matches(&command.get_matches()) {
+        Ok(cli) => cli,
+        Err(why) => why.exit(),
+    }
 }
 
 /// Everything is as it should be.
@@ -46,12 +79,6 @@ pub(crate) const UNREACHABLE: u8 = 3;
 pub(crate) fn usage(why: &impl std::fmt::Display) -> ExitCode {
     anstream::eprintln!("sse-probe: {why}");
     ExitCode::from(USAGE)
-}
-
-/// Says what is wrong with a target that was reached, but gave nothing to report on.
-pub(crate) fn found(url: &str, what: &impl std::fmt::Display) -> ExitCode {
-    anstream::eprintln!("sse-probe: {url}: {what}");
-    ExitCode::from(FINDINGS)
 }
 
 /// Says why there is no reply.

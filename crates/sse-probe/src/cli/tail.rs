@@ -5,15 +5,12 @@ use std::{cell::Cell, fmt::Write as _, process::ExitCode};
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use sse_probe::{
+    options::Options,
     stream::{Item, SeenEvent},
-    tail::{Ended, Following, Told, follow},
+    tail::{Ended, Following, Step, follow},
 };
 
-use super::{
-    FINDINGS, GOOD,
-    common::{ConnectArgs, WhoArgs, target},
-    unreachable, usage,
-};
+use super::{FINDINGS, GOOD, unreachable, usage};
 
 #[derive(Debug, Args)]
 pub(crate) struct TailArgs {
@@ -21,10 +18,7 @@ pub(crate) struct TailArgs {
     url: String,
 
     #[command(flatten)]
-    who: WhoArgs,
-
-    #[command(flatten)]
-    connect: ConnectArgs,
+    options: Options,
 
     /// Resume after this event.
     #[arg(long, value_name = "ID")]
@@ -44,11 +38,11 @@ pub(crate) struct TailArgs {
 
     /// Show the data of events and nothing else.
     #[arg(long)]
-    data: bool,
+    data_only: bool,
 }
 
 pub(crate) async fn run(args: TailArgs) -> ExitCode {
-    let target = match target(&args.url, &args.who, &args.connect) {
+    let target = match args.options.target(&args.url) {
         Ok(target) => target,
         Err(why) => return usage(&why),
     };
@@ -57,15 +51,15 @@ pub(crate) async fn run(args: TailArgs) -> ExitCode {
         following = following.once();
     }
     let seen = Cell::new(0_u64);
-    let hear = |told: Told<'_>| {
-        if let Told::Item(Item::Event(..)) = told {
+    let listen = |step: Step<'_>| {
+        if let Step::Item(Item::Event(..)) = step {
             seen.set(seen.get() + 1);
         }
-        show(&told, &args);
+        show(&step, &args);
         args.events.is_none_or(|n| seen.get() < n)
     };
     let followed = tokio::select! {
-        followed = follow(&target, following, hear) => followed,
+        followed = follow(&target, following, listen) => followed,
         _ = tokio::signal::ctrl_c() => return ExitCode::from(GOOD),
     };
     match followed {
@@ -81,37 +75,37 @@ pub(crate) async fn run(args: TailArgs) -> ExitCode {
     }
 }
 
-fn show(told: &Told<'_>, args: &TailArgs) {
-    if args.data {
-        if let Told::Item(Item::Event(_, event)) = told {
+fn show(step: &Step<'_>, args: &TailArgs) {
+    if args.data_only {
+        if let Step::Item(Item::Event(_, event)) = step {
             anstream::println!("{}", safe(&event.data));
         }
         return;
     }
     let faint = Style::new().dimmed();
     let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
-    match told {
-        Told::Opened(version, None) => anstream::eprintln!("{faint}open, HTTP/{version}{faint:#}"),
-        Told::Opened(version, Some(id)) => {
+    match step {
+        Step::Opened(version, None) => anstream::eprintln!("{faint}open, HTTP/{version}{faint:#}"),
+        Step::Opened(version, Some(id)) => {
             anstream::eprintln!("{faint}open, HTTP/{version}, after {}{faint:#}", safe(id));
         }
-        Told::Blocked(why) => anstream::eprintln!("{red}a browser blocks this: {why}{red:#}"),
-        Told::Lost(why, wait) => {
+        Step::Blocked(why) => anstream::eprintln!("{red}a browser blocks this: {why}{red:#}"),
+        Step::Lost(why, wait) => {
             let wait = humantime::format_duration(*wait);
             anstream::eprintln!("{faint}{why}; again in {wait}{faint:#}");
         }
-        Told::Fault(fault) => anstream::eprintln!("{red}{fault}{red:#}"),
-        Told::Item(Item::Event(at, event)) => {
+        Step::Fault(fault) => anstream::eprintln!("{red}{fault}{red:#}"),
+        Step::Item(Item::Event(at, event)) => {
             anstream::println!(
                 "{faint}{:>9.3}{faint:#} {}",
                 at.as_secs_f64(),
                 describe(event)
             );
         }
-        Told::Item(Item::Comment(at, text)) if args.comments => {
+        Step::Item(Item::Comment(at, text)) if args.comments => {
             anstream::println!("{faint}{:>9.3} :{}{faint:#}", at.as_secs_f64(), safe(text));
         }
-        Told::Item(Item::Retry(at, time)) => {
+        Step::Item(Item::Retry(at, time)) => {
             let time = humantime::format_duration(*time);
             anstream::eprintln!("{faint}{:>9.3} retry {time}{faint:#}", at.as_secs_f64());
         }
@@ -150,7 +144,7 @@ fn describe(event: &SeenEvent) -> String {
     line
 }
 
-/// Keeps a stranger's bytes from driving the terminal.
+/// Keeps what a server sent from driving the terminal.
 fn safe(text: &str) -> String {
     text.chars()
         .flat_map(|c| {

@@ -1,41 +1,63 @@
 //! What was measured, for machines.
 
-use std::time::{Duration, SystemTime};
-
-use crate::{
-    check::{Outcome, Verdict},
-    exchange::Phases,
-    finding::Level,
-    survey::{Resumed, Stranger, Survey},
-    timing::intervals,
-    verdict::{Credentials, cors_check},
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime},
 };
 
-/// What was measured.
-#[derive(Debug, Clone)]
+use serde::{Serialize, Serializer};
+
+use crate::{
+    browser::Credentials,
+    checks::{FindingKind, Outcome, Verdict},
+    http::Phases,
+    observe::{Outsider, Resumed, Survey},
+    stream::timing::intervals,
+};
+
+/// What was measured. Times are in seconds when serialised.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Facts {
     /// The status.
     pub status: u16,
     /// `1.0`, `1.1` or `2`.
+    #[serde(rename = "httpVersion")]
     pub version: &'static str,
-    /// Whether TLS was used.
-    pub tls: bool,
-    /// When the first certificate of the chain expires.
+    /// Whether a browser gives the stream to the page.
+    pub browser_opens: bool,
+    /// `TLS 1.2` or `TLS 1.3`; `None` without TLS.
+    pub tls_version: Option<&'static str>,
+    /// When the first of the presented certificates expires.
+    #[serde(serialize_with = "unix")]
     pub certificate_expiry: Option<SystemTime>,
+    /// The same for those that lead from the server's own to its issuers.
+    #[serde(serialize_with = "unix")]
+    pub chain_expiry: Option<SystemTime>,
+    /// The address that answered.
+    pub address: IpAddr,
+    /// Redirects that were followed.
+    pub redirects: usize,
     /// The phases of the main exchange.
+    #[serde(skip)]
     pub phases: Phases,
     /// How long the main stream lived after its head.
+    #[serde(skip)]
     pub transfer: Duration,
     /// The first byte of the body, counted from the request.
+    #[serde(rename = "firstByteSeconds", serialize_with = "seconds")]
     pub first_byte: Option<Duration>,
     /// The first event, counted from the request.
+    #[serde(rename = "firstEventSeconds", serialize_with = "seconds")]
     pub first_event: Option<Duration>,
     /// The longest time between two comments or events.
+    #[serde(rename = "heartbeatMaxSeconds", serialize_with = "seconds")]
     pub heartbeat_max: Option<Duration>,
     /// The reconnection time.
+    #[serde(rename = "retrySeconds", serialize_with = "seconds")]
     pub retry: Option<Duration>,
-    /// Whether something holds bytes back.
+    /// Whether something provably holds bytes back.
     pub buffering: bool,
     /// Whether a reconnect replays; `None` if that could not be seen.
     pub resume: Option<bool>,
@@ -46,10 +68,12 @@ pub struct Facts {
 }
 
 /// One verdict of the CORS check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CorsFact {
     /// `allowed`, `foreign`, `look_alike` or `null`.
+    #[serde(rename = "originRole")]
     pub role: &'static str,
     /// The credentials mode.
     pub credentials: Credentials,
@@ -60,64 +84,76 @@ pub struct CorsFact {
 impl Facts {
     pub(super) fn of(survey: &Survey, outcomes: &[Outcome]) -> Self {
         let recording = survey.readable();
-        let head = &survey.main.head;
-        let faulty = |check: &str| {
-            outcomes
-                .iter()
-                .any(|o| o.check == check && o.worst() == Some(Level::Fault))
-        };
-        let judged = |check: &str| {
-            outcomes
-                .iter()
-                .any(|o| o.check == check && matches!(o.verdict, Verdict::Judged(..)))
-        };
+        let main = &survey.main;
+        let head = &main.head;
+        let worst = |check: &str| outcomes.iter().find(|o| o.check == check)?.worst();
+        let blocked = |check: &str| worst(check) == Some(FindingKind::Blocked);
+        let resume = survey.others.resumption.as_ref();
         Self {
             status: head.status,
             version: head.version_number(),
-            tls: survey.target.url.scheme() == "https",
-            certificate_expiry: head.certificate_expiry,
+            browser_opens: main.opens(survey.target.credentials).is_ok()
+                && !blocked("page")
+                && !main.is_come_back()
+                && (!survey.target.is_for_fetch() || !blocked("preflight")),
+            tls_version: head.tls_version,
+            certificate_expiry: head.certificates.map(|c| c.earliest_expiry),
+            chain_expiry: head.certificates.map(|c| c.chain_expiry),
+            address: head.address.ip(),
+            redirects: main.route.redirects.len(),
             phases: head.phases,
-            transfer: survey.main.lasted.saturating_sub(head.phases.processing),
+            transfer: main.lasted.saturating_sub(head.phases.processing),
             first_byte: recording.first_byte(),
             first_event: recording.stream.events().next().map(|(at, _)| at),
             heartbeat_max: intervals(&recording.stream).into_iter().max(),
             retry: recording.stream.retry(),
-            buffering: judged("buffering") && faulty("buffering"),
-            resume: survey.resumption.as_ref().and_then(|r| match r.result()? {
+            buffering: blocked("buffering"),
+            resume: resume.and_then(|r| match r.result()? {
                 Resumed::Replayed => Some(true),
-                Resumed::NothingMissed | Resumed::Told(_) => None,
+                Resumed::NothingMissed | Resumed::Announced(_) => None,
                 _ => Some(false),
             }),
-            auth_bypass: faulty("auth"),
-            cors: cors(survey),
+            auth_bypass: worst("auth") == Some(FindingKind::Insecure),
+            cors: cors(survey, outcomes),
         }
     }
 }
 
-fn cors(survey: &Survey) -> Vec<CorsFact> {
-    if survey.target.is_same_origin() {
+fn cors(survey: &Survey, outcomes: &[Outcome]) -> Vec<CorsFact> {
+    let main = &survey.main;
+    if main.route.origin().is_none() {
         return Vec::new();
     }
-    let mut facts = Vec::new();
-    // A public stream is rightly blocked with credentials, so for the page that is meant only its own mode counts.
+    // A public stream is rightly blocked with credentials, so for the pages that are meant only their own mode counts.
     let credentials = survey.target.credentials;
-    let allowed = cors_check(&survey.main.head.headers, &survey.origin(), credentials).is_ok();
-    facts.push(CorsFact {
+    let every = outcomes
+        .iter()
+        .filter(|o| o.check == "allowed_origins" && matches!(o.verdict, Verdict::Judged(..)))
+        .all(|o| o.worst() != Some(FindingKind::Blocked));
+    let mut facts = vec![CorsFact {
         role: "allowed",
         credentials,
-        allowed,
-    });
+        allowed: every
+            && main.route.block.is_none()
+            && main.route.cors(&main.head.headers, credentials).is_ok(),
+    }];
     for credentials in Credentials::BOTH {
-        for denied in &survey.denied {
+        for denied in &survey.others.denied {
             let Ok(recording) = &denied.attempt else {
                 continue;
             };
             let role = match denied.who {
-                Stranger::Foreign | Stranger::Named => "foreign",
-                Stranger::LookAlike(_) => "look_alike",
-                Stranger::Null => "null",
+                Outsider::Foreign | Outsider::Named => "foreign",
+                Outsider::LookAlike(_) => "look_alike",
+                Outsider::Null => "null",
             };
-            let allowed = cors_check(&recording.head.headers, &denied.origin, credentials).is_ok();
+            // A refusal that the page may read gives it no stream.
+            let allowed = recording.head.status == 200
+                && recording.route.block.is_none()
+                && recording
+                    .route
+                    .cors(&recording.head.headers, credentials)
+                    .is_ok();
             // One open door of a kind is an open door.
             match facts
                 .iter_mut()
@@ -133,4 +169,16 @@ fn cors(survey: &Survey) -> Vec<CorsFact> {
         }
     }
     facts
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|t| t.as_secs_f64()).serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn unix<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .map(|t| t.as_secs())
+        .serialize(serializer)
 }

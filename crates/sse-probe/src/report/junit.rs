@@ -1,97 +1,85 @@
 //! For CI systems: one JUnit test case per check.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
-use super::CheckReport;
-use crate::{
-    check::{Outcome, Verdict},
-    finding::Level,
-};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-/// The report as JUnit XML. Findings of `fail_on` and worse are failures; others stand in the output.
+use super::Checked;
+use crate::checks::{CheckResult, Finding, Outcome, Profile, Verdict, link};
+
+/// The result as JUnit XML. Findings that fail a run of `profile` are failures; others stand in the output. Without a
+/// report there is one case, `reachable`, in error.
 #[must_use]
-pub fn junit(report: &CheckReport, fail_on: Level) -> String {
-    let failures = report
-        .outcomes
-        .iter()
-        .filter(|o| o.worst() >= Some(fail_on))
-        .count();
-    let skipped = report.tally().skipped;
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        out,
-        "<testsuites><testsuite name=\"sse-probe {}\" tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{:.3}\">",
-        escape(&report.url),
-        report.outcomes.len(),
-        report.took.as_secs_f64()
-    );
-    for outcome in &report.outcomes {
-        case(&mut out, outcome, fail_on);
-    }
-    out.push_str("</testsuite></testsuites>\n");
-    out
+pub fn junit(url: &str, checked: &Checked, took: Duration, profile: Profile) -> String {
+    let mut suite = TestSuite::new(format!("sse-probe {url}"));
+    suite.set_time(took);
+    match checked {
+        Ok(report) => suite.add_test_cases(report.outcomes.iter().map(|o| case(o, profile))),
+        Err(why) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_message(why.to_string()).set_type(why.reason());
+            suite.add_test_case(TestCase::new("reachable", status))
+        }
+    };
+    let mut report = Report::new("sse-probe");
+    report.set_time(took).add_test_suite(suite);
+    // Writing to memory cannot fail.
+    report.to_string().unwrap_or_default()
 }
 
-fn case(out: &mut String, outcome: &Outcome, fail_on: Level) {
-    let _ = write!(
-        out,
-        "  <testcase classname=\"sse-probe\" name=\"{}\">",
-        escape(outcome.check)
-    );
-    match &outcome.verdict {
-        Verdict::Skipped(why) => {
-            let _ = write!(out, "<skipped message=\"{}\"/>", escape(why));
+fn case(outcome: &Outcome, profile: Profile) -> TestCase {
+    let (Verdict::Judged(seen, _) | Verdict::Skipped(seen)) = &outcome.verdict;
+    let text = || -> String {
+        outcome
+            .findings()
+            .iter()
+            .map(|f| text(f, outcome))
+            .collect()
+    };
+    let status = match outcome.result(profile) {
+        CheckResult::Passed => TestCaseStatus::success(),
+        CheckResult::Skipped => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(seen.as_str());
+            status
         }
-        Verdict::Judged(seen, findings) => {
-            let mut text = String::new();
-            for finding in findings {
-                let _ = writeln!(
-                    text,
-                    "{}: {}\nwhy: {}",
-                    finding.level, finding.seen, finding.why
-                );
-                for remedy in finding.remedies {
-                    let _ = writeln!(text, "{}: {}", remedy.software, remedy.change);
-                }
-            }
-            let (seen, text) = (escape(seen), escape(&text));
-            if outcome.worst() >= Some(fail_on) {
-                let _ = write!(out, "<failure message=\"{seen}\">{text}</failure>");
-            } else {
-                let _ = write!(out, "<system-out>{seen}\n{text}</system-out>");
-            }
+        CheckResult::Failed => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(seen.as_str()).set_description(text());
+            status
         }
+    };
+    let mut case = TestCase::new(outcome.check, status);
+    case.set_classname("sse-probe");
+    if outcome.result(profile) == CheckResult::Passed {
+        case.set_system_out(format!("{seen}\n{}", text()));
     }
-    out.push_str("</testcase>\n");
+    case
 }
 
-/// Text for XML 1.0, which has no form at all for most control characters.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
+fn text(finding: &Finding, outcome: &Outcome) -> String {
+    let mut text = format!("{}: {}\nwhy: {}\n", finding.kind, finding.seen, finding.why);
+    for remedy in finding.remedies {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}: {}", remedy.software, remedy.change);
     }
-    out
+    let _ = writeln!(text, "more: {}", link(outcome.check));
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::AttemptError;
 
     #[test]
     fn text_cannot_break_out_of_the_xml() {
-        assert_eq!(
-            escape("<a b=\"c\">&\u{1}"),
-            "&lt;a b=&quot;c&quot;&gt;&amp;\u{fffd}"
-        );
+        let checked = Err(AttemptError::Ticket(
+            "<a b=\"c\">&\u{1}\u{1b}[1m".to_owned(),
+        ));
+        let xml = junit("http://x/\"<", &checked, Duration::ZERO, Profile::Browser);
+        assert!(xml.contains("&lt;a b=&quot;c&quot;&gt;&amp;"), "{xml}");
+        assert!(!xml.contains('\u{1}') && !xml.contains("<a"), "{xml}");
+        assert!(xml.contains("errors=\"1\""), "{xml}");
     }
 }

@@ -7,44 +7,30 @@ use std::{
 
 use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
-use super::{CheckReport, Facts};
-use crate::{check::Verdict, survey::AttemptError};
-
-/// What a probe came to.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum Seen<'a> {
-    /// A report.
-    Report(&'a CheckReport),
-    /// Not even the head of the stream: it is held back.
-    HeldBack,
-    /// No reply.
-    Nothing,
-}
-
-impl<'a> From<&'a Result<CheckReport, AttemptError>> for Seen<'a> {
-    fn from(result: &'a Result<CheckReport, AttemptError>) -> Self {
-        match result {
-            Ok(report) => Self::Report(report),
-            Err(AttemptError::HeldBack(_)) => Self::HeldBack,
-            Err(_) => Self::Nothing,
-        }
-    }
-}
+use super::{CheckReport, Checked, Facts};
+use crate::{
+    checks::{Profile, Verdict},
+    observe::AttemptError,
+};
 
 /// The report in Prometheus' text format.
 ///
 /// # Errors
 ///
 /// Two metrics of one name: a fault of this program.
-pub fn prom(seen: Seen<'_>, success: bool, took: Duration) -> Result<String, prometheus::Error> {
+pub fn prom(
+    checked: &Checked,
+    profile: Profile,
+    took: Duration,
+) -> Result<String, prometheus::Error> {
     let registry = Registry::new();
-    register(&registry, &HashMap::new(), seen, success, took)?;
+    register(&registry, &HashMap::new(), checked, profile, took)?;
     TextEncoder::new().encode_to_string(&registry.gather())
 }
 
-/// Puts the metrics of one probe into a registry, each with these constant labels. Without a reply there are only `probe_success` (0) and
-/// `probe_duration_seconds`; what was not seen has no sample.
+/// Puts the metrics of one probe into a registry, each with these constant labels. Without a reply there are only
+/// `probe_success` (0), `probe_duration_seconds`, `probe_sse_info`, `probe_sse_browser_opens` (0) and the reason; what was not
+/// seen has no sample.
 ///
 /// # Errors
 ///
@@ -52,26 +38,52 @@ pub fn prom(seen: Seen<'_>, success: bool, took: Duration) -> Result<String, pro
 pub fn register(
     registry: &Registry,
     labels: &HashMap<String, String>,
-    seen: Seen<'_>,
-    success: bool,
+    checked: &Checked,
+    profile: Profile,
     took: Duration,
 ) -> Result<(), prometheus::Error> {
     let into = Into { registry, labels };
     let put = |name, help, value| into.gauge(name, help, value);
+    let reason = match checked {
+        Ok(report) => report.reason(profile),
+        Err(why) => Some(why.reason()),
+    };
     put(
         "probe_success",
         "1 if the stream was reached and no check failed.",
-        flag(success),
+        flag(reason.is_none()),
     )?;
+    put(
+        "probe_sse_browser_opens",
+        "1 if a browser gives the stream to a page of the origin.",
+        flag(checked.as_ref().is_ok_and(|r| r.facts.browser_opens)),
+    )?;
+    if let Some(reason) = reason {
+        let gauges = into.gauges(
+            "probe_sse_failure_info",
+            "1 with the reason of a failure: the first check that failed, or why there was no reply.",
+            &["reason"],
+        )?;
+        gauges.with_label_values(&[reason]).set(1.0);
+        registry.register(Box::new(gauges))?;
+    }
     put(
         "probe_duration_seconds",
         "How long the probe took.",
         took.as_secs_f64(),
     )?;
-    let report = match seen {
-        Seen::Report(report) => report,
-        Seen::HeldBack => return put(BUFFERING, BUFFERING_HELP, 1.0),
-        Seen::Nothing => return Ok(()),
+    let info = into.gauges(
+        "probe_sse_info",
+        "Always 1; the label tells the version of sse-probe.",
+        &["version"],
+    )?;
+    info.with_label_values(&[env!("CARGO_PKG_VERSION")])
+        .set(1.0);
+    registry.register(Box::new(info))?;
+    let report = match checked {
+        Ok(report) => report,
+        Err(AttemptError::HeldBack(_)) => return put(BUFFERING, BUFFERING_HELP, 1.0),
+        Err(_) => return Ok(()),
     };
     let facts = &report.facts;
     put(
@@ -85,7 +97,8 @@ pub fn register(
         "The version of HTTP that was spoken.",
         version,
     )?;
-    put("probe_http_ssl", "1 if TLS was used.", flag(facts.tls))?;
+    let tls = flag(facts.tls_version.is_some());
+    put("probe_http_ssl", "1 if TLS was used.", tls)?;
     if let Some(expiry) = facts.certificate_expiry.and_then(unix) {
         put(
             "probe_ssl_earliest_cert_expiry",
@@ -93,6 +106,38 @@ pub fn register(
             expiry,
         )?;
     }
+    if let Some(expiry) = facts.chain_expiry.and_then(unix) {
+        put(
+            "probe_ssl_last_chain_expiry_timestamp_seconds",
+            "When the chain from the server's own certificate to its issuers expires, in Unix time.",
+            expiry,
+        )?;
+    }
+    if let Some(version) = facts.tls_version {
+        let gauges = into.gauges(
+            "probe_tls_version_info",
+            "1 with the version of TLS.",
+            &["version"],
+        )?;
+        gauges.with_label_values(&[version]).set(1.0);
+        registry.register(Box::new(gauges))?;
+    }
+    put(
+        "probe_dns_lookup_time_seconds",
+        "How long the lookup of the name took.",
+        facts.phases.resolve.as_secs_f64(),
+    )?;
+    put(
+        "probe_ip_protocol",
+        "The version of IP that was used: 4 or 6.",
+        if facts.address.is_ipv4() { 4.0 } else { 6.0 },
+    )?;
+    let redirects = u32::try_from(facts.redirects).unwrap_or(u32::MAX);
+    put(
+        "probe_http_redirects",
+        "Redirects that were followed.",
+        f64::from(redirects),
+    )?;
     optional(&into, facts)?;
     put(BUFFERING, BUFFERING_HELP, flag(facts.buffering))?;
     put(
@@ -101,12 +146,12 @@ pub fn register(
         flag(facts.auth_bypass),
     )?;
     phases(&into, facts)?;
-    checks(&into, report)?;
+    checks(&into, report, profile)?;
     cors(&into, facts)
 }
 
 const BUFFERING: &str = "probe_sse_buffering_detected";
-const BUFFERING_HELP: &str = "1 if something holds bytes of the stream back.";
+const BUFFERING_HELP: &str = "1 if something provably holds bytes of the stream back.";
 
 /// Where metrics go, and the labels that all of them have.
 struct Into<'a> {
@@ -188,17 +233,21 @@ fn phases(into: &Into<'_>, facts: &Facts) -> Result<(), prometheus::Error> {
     into.registry.register(Box::new(gauges))
 }
 
-fn checks(into: &Into<'_>, report: &CheckReport) -> Result<(), prometheus::Error> {
+fn checks(
+    into: &Into<'_>,
+    report: &CheckReport,
+    profile: Profile,
+) -> Result<(), prometheus::Error> {
     let gauges = into.gauges(
         "probe_sse_check_passed",
-        "1 for each check that found nothing worse than notes, 0 for each other.",
+        "1 for each check that does not fail the probe, 0 for each other.",
         &["check"],
     )?;
     for outcome in &report.outcomes {
         if matches!(outcome.verdict, Verdict::Judged(..)) {
             gauges
                 .with_label_values(&[outcome.check])
-                .set(flag(outcome.passed()));
+                .set(flag(outcome.passes(profile)));
         }
     }
     into.registry.register(Box::new(gauges))

@@ -2,18 +2,7 @@
 
 use std::fmt;
 
-use crate::headers::printable;
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
-    /// Worth knowing; every browser copes.
-    Note,
-    /// Some client or hop is likely to trip over it.
-    Warning,
-    /// Something that was sent is lost or read differently.
-    Loss,
-}
+use crate::browser::headers::printable;
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +20,7 @@ pub enum FaultKind {
     RetryTooLarge(u64),
     /// `id` with a NUL: ignored.
     IdWithNul,
-    /// An id that does not travel safely as a header.
+    /// An id that comes back changed, or not at all, as a header: too long, or with bytes that are not ASCII.
     IdUnsafe(String),
     /// An id in a block without data: WebKit does not move the last event ID for it.
     IdWithoutData,
@@ -64,27 +53,6 @@ pub struct Fault {
 }
 
 impl FaultKind {
-    /// How bad it is.
-    #[must_use]
-    pub fn weight(&self) -> Weight {
-        match self {
-            Self::ByteOrderMark | Self::LoneCr | Self::BlankAfterComment | Self::IdWithoutData => {
-                Weight::Note
-            }
-            Self::RetryTooLarge(_)
-            | Self::IdUnsafe(_)
-            | Self::LineTooLong
-            | Self::EventTooLarge
-            | Self::NulInData => Weight::Warning,
-            Self::BadUtf8
-            | Self::UnknownField(_)
-            | Self::RetryNotANumber(_)
-            | Self::IdWithNul
-            | Self::EventWithoutData(_)
-            | Self::Unfinished => Weight::Loss,
-        }
-    }
-
     /// Two faults of one kind, whatever their values.
     pub(crate) fn same_kind(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)

@@ -7,9 +7,11 @@ mod fault;
 mod line;
 mod reader;
 mod report;
+pub(crate) mod timing;
 
 pub use self::{
-    fault::{Fault, FaultKind, Weight},
+    fault::{Fault, FaultKind},
     reader::Reader,
     report::{Item, LineEnds, Report, SeenEvent},
+    timing::Arrival,
 };

@@ -140,6 +140,12 @@ impl Report {
         self.last_id.as_deref().filter(|id| !id.is_empty())
     }
 
+    /// What the body did to the last event ID: nothing, or set it to this; an empty text clears it.
+    #[must_use]
+    pub fn last_id_change(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
     /// The length of the largest event's data.
     #[must_use]
     pub fn largest_event(&self) -> u64 {
@@ -167,7 +173,6 @@ impl Report {
             Item::Event(_, event) => {
                 self.events += 1;
                 self.largest = self.largest.max(event.data_len);
-                self.last_id.clone_from(&event.id);
             }
             Item::Comment(..) => self.comments += 1,
             Item::Retry(_, time) => {

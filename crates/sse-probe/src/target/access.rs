@@ -2,13 +2,14 @@
 
 use std::{fmt, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use tokio::time::Instant;
 use url::Url;
 
 use super::USER_AGENT;
-use crate::exchange::{Ask, Chunk, Dialer, End};
+use crate::http::{Ask, Chunk, Dialer, End};
 
 /// A token or cookie; never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,10 +42,34 @@ pub enum Access {
     Open,
     /// `Authorization: Bearer …`
     Bearer(Secret),
+    /// `Authorization: Basic …`, the user name and the password.
+    Basic(String, Secret),
     /// `Cookie: …`
     Cookie(Secret),
     /// A ticket in the URL.
     Ticket(TicketSource),
+}
+
+impl Access {
+    /// The value of `Authorization`, if that is how the probe proves who it is.
+    pub(crate) fn authorization(&self) -> Option<Secret> {
+        match self {
+            Self::Bearer(token) => Some(Secret(format!("Bearer {}", token.expose()))),
+            Self::Basic(user, password) => {
+                let pair = format!("{user}:{}", password.expose());
+                Some(Secret(format!("Basic {}", STANDARD.encode(pair))))
+            }
+            _ => None,
+        }
+    }
+
+    /// The value of `Cookie`, likewise.
+    pub(crate) fn cookie(&self) -> Option<&Secret> {
+        match self {
+            Self::Cookie(cookie) => Some(cookie),
+            _ => None,
+        }
+    }
 }
 
 /// Where tickets come from: a POST whose JSON answer holds one.

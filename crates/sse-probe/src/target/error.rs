@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::origin::OriginError;
+use crate::browser::OriginError;
 
 /// What is wrong with a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,10 @@ pub enum TargetError {
     Header(String),
     /// Not an expectation.
     Expectation(String),
-    /// No check of that name.
-    UnknownCheck(String),
+    /// No check of that name; and the names that there are.
+    UnknownCheck(String, Vec<&'static str>),
+    /// A server's policy that cannot be read, and why.
+    Policy(String),
     /// A browser sends cookies across origins only in the credentials mode `include`.
     CookieWithoutCredentials,
     /// The same origin is to be let in and to be kept out.
@@ -42,22 +44,20 @@ impl fmt::Display for TargetError {
                 text.escape_debug(),
                 super::expectation::FORMS
             ),
-            Self::UnknownCheck(text) => {
-                let names: Vec<_> = crate::check::names().collect();
-                write!(
-                    f,
-                    "there is no check `{}`; there are: {}",
-                    text.escape_debug(),
-                    names.join(", ")
-                )
-            }
+            Self::UnknownCheck(text, names) => write!(
+                f,
+                "there is no check `{}`; there are: {}",
+                text.escape_debug(),
+                names.join(", ")
+            ),
+            Self::Policy(why) => f.write_str(why),
             Self::CookieWithoutCredentials => f.write_str(
                 "a browser sends a cookie across origins only with credentials; add --credentials",
             ),
             Self::AllowedAndDenied(origin) => {
                 write!(
                     f,
-                    "`{origin}` is both the origin to let in and one to keep out"
+                    "`{origin}` is both an origin to let in and one to keep out; remove it from one of the two"
                 )
             }
             Self::SecretNotAHeader => f.write_str(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sse_probe::{Credentials, Level, Target, TicketSource};
+use sse_probe::{Credentials, FindingKind, Target, TicketSource};
 
 use super::{
     checked, found, only,
@@ -21,7 +21,12 @@ async fn t01_a_stream_that_opens_without_credentials_is_a_fault() {
         good(&with)
     })
     .await;
-    found(&report, "auth", Level::Fault, "opens without credentials");
+    found(
+        &report,
+        "auth",
+        FindingKind::Insecure,
+        "opens without credentials",
+    );
     assert!(report.facts.auth_bypass);
 }
 
@@ -35,7 +40,7 @@ async fn t06_a_basic_challenge_is_named() {
         }
     })
     .await;
-    found(&report, "auth", Level::Warning, "basic");
+    found(&report, "auth", FindingKind::Advice, "basic");
     let report = only("auth", |_, r| {
         if r.status == 401 {
             r.without("WWW-Authenticate")
@@ -44,7 +49,12 @@ async fn t06_a_basic_challenge_is_named() {
         }
     })
     .await;
-    found(&report, "auth", Level::Warning, "without WWW-Authenticate");
+    found(
+        &report,
+        "auth",
+        FindingKind::Advice,
+        "without WWW-Authenticate",
+    );
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sse_probe::{Expectation, Level, Target};
+use sse_probe::{Credentials, Expectation, FindingKind, Target};
 
 use super::{
     checked, found, only, stream,
-    support::{APP, Reply, Request, Server, good},
+    support::{APP, Reply, Request, Server, Step, bytes, good},
 };
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn a_missing_allow_origin_is_a_fault() {
     found(
         &report,
         "cors",
-        Level::Fault,
+        FindingKind::Blocked,
         "no Access-Control-Allow-Origin",
     );
 }
@@ -26,7 +26,7 @@ async fn a_wildcard_with_credentials_is_a_fault() {
     found(
         &report,
         "cors",
-        Level::Fault,
+        FindingKind::Blocked,
         "never counts with credentials",
     );
 }
@@ -37,7 +37,7 @@ async fn missing_allow_credentials_is_a_fault() {
     found(
         &report,
         "cors",
-        Level::Fault,
+        FindingKind::Blocked,
         "no Access-Control-Allow-Credentials",
     );
 }
@@ -62,8 +62,13 @@ async fn c05_a_doubled_allow_origin_is_named() {
             .unwrap(),
     )
     .await;
-    found(&report, "allow_origin_once", Level::Fault, "2 lines");
-    found(&report, "cors", Level::Fault, "several values");
+    found(
+        &report,
+        "allow_origin_once",
+        FindingKind::Blocked,
+        "2 lines",
+    );
+    found(&report, "cors", FindingKind::Blocked, "several values");
 }
 
 #[tokio::test]
@@ -102,7 +107,7 @@ async fn a_server_that_reflects_every_origin_is_an_open_door() {
         "port",
         "`null`",
     ] {
-        found(&report, "origins", Level::Fault, text);
+        found(&report, "origins", FindingKind::Insecure, text);
     }
     assert!(report.facts.cors.iter().all(|c| c.allowed));
 }
@@ -131,7 +136,7 @@ async fn a_suffix_matcher_is_caught_by_its_look_alike_only() {
     found(
         &report,
         "origins",
-        Level::Fault,
+        FindingKind::Insecure,
         "https://app.example.com.evil.example",
     );
 }
@@ -147,7 +152,7 @@ async fn a_denied_origin_that_opens_without_being_readable_is_a_warning() {
         good(&as_app)
     })
     .await;
-    found(&report, "origins", Level::Warning, "opened for");
+    found(&report, "origins", FindingKind::Advice, "opened for");
 }
 
 #[tokio::test]
@@ -182,17 +187,171 @@ async fn a_public_stream_may_be_read_by_all_but_whoever_was_named() {
     found(
         &report,
         "origins",
-        Level::Fault,
+        FindingKind::Insecure,
         "https://other.example, which is to be kept out",
     );
 }
 
+/// A server without any access control that answers every origin alike.
+async fn open_to(allowed: &'static str) -> Server {
+    Server::start(move |_| {
+        Reply::new(200)
+            .with("Content-Type", "text/event-stream")
+            .with("Access-Control-Allow-Origin", allowed)
+            .body(vec![bytes("data: x\n\n"), Step::Hold])
+    })
+    .await
+}
+
+fn page_of(server: &Server) -> Target {
+    Target::new(&server.url())
+        .unwrap()
+        .origin(APP)
+        .unwrap()
+        .hold(Duration::from_millis(300))
+}
+
 #[tokio::test]
-async fn missing_vary_is_a_warning() {
+async fn a_wildcard_is_insecure_unless_the_stream_is_declared_public() {
+    let server = open_to("*").await;
+    let report = checked(page_of(&server)).await;
+    found(
+        &report,
+        "cors",
+        FindingKind::Insecure,
+        "`Access-Control-Allow-Origin: *`",
+    );
+    assert!(
+        report.facts.browser_opens,
+        "a browser opens it all the same"
+    );
+    assert_eq!(
+        report.outcome("origins").unwrap().findings().len(),
+        0,
+        "once for all"
+    );
+    checked(page_of(&server).expect(Expectation::Public))
+        .await
+        .assert_clean();
+}
+
+#[tokio::test]
+async fn a_static_allow_origin_needs_no_vary() {
+    let server = open_to(APP).await;
+    let report = checked(page_of(&server).only("vary").unwrap()).await;
+    assert_eq!(report.outcome("vary").unwrap().findings().len(), 0);
+    report.assert_passed("vary");
+}
+
+#[tokio::test]
+async fn every_further_origin_is_tried_and_no_look_alike_of_it_is() {
+    let server = Server::start(good).await;
+    let sub = "https://evil.app.example.com";
+    let target = server.target().allow_origin(sub).unwrap();
+    let report = checked(target).await;
+    found(&report, "allowed_origins", FindingKind::Blocked, sub);
+    let asked = |origin: &str| {
+        let requests = server.requests();
+        requests
+            .iter()
+            .filter(|r| r.get("origin") == Some(origin))
+            .count()
+    };
+    // The sub-domain is one of the look-alikes: asked once as an allowed origin, with its preflight.
+    assert_eq!(asked(sub), 2);
+    assert!(
+        !report.facts.cors[0].allowed,
+        "one of the allowed is not let in"
+    );
+}
+
+#[tokio::test]
+async fn the_servers_own_policy_says_what_is_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.toml");
+    let policy = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        sse_probe::ServerPolicy::read(&file).unwrap()
+    };
+    let lists = format!(
+        "[policy.origins]\nallow = [\"{APP}\"]\ncredentials = true\n\
+         request_headers = [\"authorization\", \"last-event-id\"]\n"
+    );
+    let server = Server::start(good).await;
+    let target = Target::new(&server.url())
+        .unwrap()
+        .policy(policy(&lists))
+        .credentials(Credentials::Include)
+        .bearer("token")
+        .hold(Duration::from_millis(900));
+    let report = checked(target.clone()).await;
+    report.assert_clean();
+    report.assert_passed("preflight");
+    let more = lists.replace("\"]\ncred", "\", \"https://*.tenant.example.net\"]\ncred");
+    let report = checked(target.policy(policy(&more))).await;
+    found(
+        &report,
+        "allowed_origins",
+        FindingKind::Blocked,
+        "https://sse-probe.tenant.example.net",
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_that_an_outsider_may_read_opens_no_door() {
+    // As nchan does it: 403, with the origin that asked.
+    let server = Server::start(|request| {
+        let reply = good(request);
+        match request.get("origin") {
+            Some(origin) if origin != APP => reply
+                .set("Access-Control-Allow-Origin", origin)
+                .set("Access-Control-Allow-Credentials", "true"),
+            _ => reply,
+        }
+    })
+    .await;
+    let report = checked(server.target()).await;
+    report.assert_clean();
+    let foreign = report.facts.cors.iter().filter(|c| c.role == "foreign");
+    assert!(foreign.clone().count() > 0 && foreign.clone().all(|c| !c.allowed));
+    found(
+        &report,
+        "preflight",
+        FindingKind::Advice,
+        "lets the foreign origin",
+    );
+}
+
+#[tokio::test]
+async fn an_event_source_needs_no_preflight() {
+    let server = Server::start(|r| {
+        if r.method == "OPTIONS" {
+            Reply::new(405)
+        } else {
+            good(r)
+        }
+    })
+    .await;
+    let target = Target::new(&server.url())
+        .unwrap()
+        .origin(APP)
+        .unwrap()
+        .credentials(Credentials::Include)
+        .cookie("sid=1")
+        .only("preflight")
+        .unwrap()
+        .hold(Duration::from_millis(300));
+    let report = checked(target).await;
+    report.assert_passed("preflight");
+    assert_eq!(report.outcome("preflight").unwrap().findings().len(), 0);
+}
+
+#[tokio::test]
+async fn missing_vary_is_advice() {
     let report = stream("vary", |r| r.without("Vary")).await;
-    found(&report, "vary", Level::Warning, "no Vary");
+    found(&report, "vary", FindingKind::Advice, "no Vary");
     let report = stream("vary", |r| r.set("Vary", "Accept-Encoding")).await;
-    found(&report, "vary", Level::Warning, "without Origin");
+    found(&report, "vary", FindingKind::Advice, "without Origin");
 }
 
 #[tokio::test]
@@ -205,7 +364,7 @@ async fn p01_a_refused_preflight_is_a_fault_for_bearer_clients() {
         }
     })
     .await;
-    found(&report, "preflight", Level::Fault, "405");
+    found(&report, "preflight", FindingKind::Blocked, "405");
     let report = only("preflight", |r, reply| {
         if r.method == "OPTIONS" {
             reply.set("Access-Control-Allow-Headers", "*")
@@ -214,7 +373,12 @@ async fn p01_a_refused_preflight_is_a_fault_for_bearer_clients() {
         }
     })
     .await;
-    found(&report, "preflight", Level::Fault, "`*` does not cover it");
+    found(
+        &report,
+        "preflight",
+        FindingKind::Blocked,
+        "`*` does not cover it",
+    );
 }
 
 #[tokio::test]
@@ -228,13 +392,13 @@ async fn p04_an_echoing_preflight_is_named() {
         }
     })
     .await;
-    found(&report, "preflight", Level::Warning, "echoes");
+    found(&report, "preflight", FindingKind::Advice, "echoes");
 }
 
 #[tokio::test]
-async fn p11_a_preflight_open_to_strangers_is_a_fault() {
+async fn p11_a_preflight_and_a_stream_open_to_outsiders_are_insecure() {
     let report = only("preflight", |r, reply| match r.get("origin") {
-        Some(origin) if r.method == "OPTIONS" => reply
+        Some(origin) if origin != APP => Reply::new(200)
             .set("Access-Control-Allow-Origin", origin)
             .set("Access-Control-Allow-Credentials", "true"),
         _ => reply,
@@ -243,7 +407,7 @@ async fn p11_a_preflight_open_to_strangers_is_a_fault() {
     found(
         &report,
         "preflight",
-        Level::Fault,
+        FindingKind::Insecure,
         "lets the foreign origin",
     );
 }
@@ -273,7 +437,7 @@ async fn c01_error_replies_without_cors_headers_are_named() {
     found(
         &report,
         "error_cors",
-        Level::Warning,
+        FindingKind::Advice,
         "the 401 cannot be read",
     );
 }

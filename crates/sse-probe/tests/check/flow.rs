@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
-use sse_probe::{Expectation, Level, check::Verdict};
+use sse_probe::{Expectation, FindingKind, Profile, checks::Verdict};
 
 use super::{
-    checked, found, only, stream,
+    checked, found, long_stream, only, stream,
     support::{Reply, Server, Step, bytes, good},
 };
 
 #[tokio::test]
 async fn a_first_byte_that_waits_is_named() {
     let report = stream("first_byte", |r| r.body(vec![Step::Hold])).await;
-    found(&report, "first_byte", Level::Fault, "no byte of the body");
+    found(
+        &report,
+        "first_byte",
+        FindingKind::Advice,
+        "no byte of the body",
+    );
     let server = Server::start(|request| {
         let reply = good(request);
         if reply.is_stream() {
@@ -24,12 +29,17 @@ async fn a_first_byte_that_waits_is_named() {
     .await;
     let target = server.target().only("first_byte").unwrap();
     let report = checked(target.expect(Expectation::FirstByte(Duration::from_millis(100)))).await;
-    found(&report, "first_byte", Level::Fault, "first byte after");
+    found(
+        &report,
+        "first_byte",
+        FindingKind::Advice,
+        "first byte after",
+    );
 }
 
 #[tokio::test]
 async fn heartbeats_in_lumps_show_a_buffer() {
-    let report = stream("buffering", |r| {
+    let report = long_stream("buffering", |r| {
         r.body(vec![
             bytes("retry: 3000\n\n:\n"),
             Step::Pause(300),
@@ -41,16 +51,147 @@ async fn heartbeats_in_lumps_show_a_buffer() {
     found(
         &report,
         "buffering",
-        Level::Fault,
+        FindingKind::Blocked,
         "heartbeats came at one moment",
     );
     assert!(report.facts.buffering);
 }
 
 #[tokio::test]
+async fn an_idle_stream_is_not_called_buffered() {
+    let report = stream("buffering", |r| r.body(vec![Step::Hold])).await;
+    report.assert_clean();
+    assert!(!report.facts.buffering && report.facts.browser_opens);
+}
+
+#[tokio::test]
+async fn events_that_the_application_stamped_apart_show_a_buffer() {
+    let report = long_stream("buffering", |r| {
+        let lump = |from: u64| {
+            let event = |n: u64| format!("data: {{\"at\":{}}}\n\n", 1_700_000_000_000 + n * 1000);
+            let text: String = (from..from + 3).map(event).collect();
+            Step::Bytes(text.into_bytes())
+        };
+        r.body(vec![lump(0), Step::Pause(300), lump(3), Step::Hold])
+    })
+    .await;
+    found(
+        &report,
+        "buffering",
+        FindingKind::Blocked,
+        "stamped 2.0 s apart",
+    );
+}
+
+#[tokio::test]
+async fn a_published_event_that_does_not_come_shows_a_buffer() {
+    let server = Server::start(|request| {
+        let reply = good(request);
+        if request.method == "POST" {
+            Reply::new(204)
+        } else if reply.is_stream() {
+            reply.body(vec![bytes(":\n"), Step::Hold])
+        } else {
+            reply
+        }
+    })
+    .await;
+    let publish = sse_probe::Publish::new(
+        format!("http://{}/publish", server.address)
+            .parse()
+            .unwrap(),
+    );
+    let target = server
+        .target()
+        .publish(publish)
+        .only("buffering")
+        .unwrap()
+        .hold(Duration::from_secs(4));
+    let report = checked(target).await;
+    found(
+        &report,
+        "buffering",
+        FindingKind::Blocked,
+        "the published event did not come",
+    );
+    let requests = server.requests();
+    let post = requests.iter().find(|r| r.method == "POST").unwrap();
+    assert_eq!(post.get("authorization"), Some("Bearer token"));
+}
+
+/// A server that sends what is published on to the stream, after a while.
+async fn relay(after: u64) -> Server {
+    let text = std::sync::Arc::new(std::sync::Mutex::new(None));
+    Server::start(move |request| {
+        let reply = good(request);
+        if request.method == "POST" {
+            *text.lock().unwrap() = Some(request.body.clone());
+            Reply::new(204)
+        } else if reply.is_stream() {
+            let relayed = Step::Relay(std::sync::Arc::clone(&text));
+            reply.body(vec![bytes(":\n"), Step::Pause(after), relayed, Step::Hold])
+        } else {
+            reply
+        }
+    })
+    .await
+}
+
+fn publishing(server: &Server) -> sse_probe::Target {
+    let url = format!("http://{}/publish", server.address);
+    let publish = sse_probe::Publish::new(url.parse().unwrap());
+    server
+        .target()
+        .publish(publish)
+        .only("buffering")
+        .unwrap()
+        .hold(Duration::from_secs(5))
+}
+
+#[tokio::test]
+async fn a_published_event_that_comes_at_once_shows_that_nothing_is_held() {
+    let server = relay(0).await;
+    let report = checked(publishing(&server)).await;
+    report.assert_clean();
+    let Verdict::Judged(seen, _) = &report.outcome("buffering").unwrap().verdict else {
+        panic!("it was judged");
+    };
+    assert!(seen.contains("the published event came after"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_published_event_that_comes_late_shows_a_buffer() {
+    let server = relay(4000).await;
+    let report = checked(publishing(&server)).await;
+    found(
+        &report,
+        "buffering",
+        FindingKind::Blocked,
+        "after the server had taken it",
+    );
+}
+
+#[tokio::test]
+async fn an_empty_id_clears_the_last_one() {
+    let report = only("resume", |request, reply| {
+        assert_ne!(request.get("last-event-id"), Some(""));
+        if reply.is_stream() {
+            reply.body(vec![
+                bytes("id: a\ndata: 1\n\nid:\ndata: 2\n\n"),
+                Step::Hold,
+            ])
+        } else {
+            reply
+        }
+    })
+    .await;
+    assert_eq!(report.facts.status, 200);
+}
+
+#[tokio::test]
 async fn bursts_of_a_buffers_size_show_a_buffer() {
     let block = || Step::Bytes(format!("data: {}\n\n", "x".repeat(4096 - 8)).into_bytes());
-    let report = stream("buffering", move |r| {
+    let report = long_stream("buffering", move |r| {
         let mut body = vec![bytes("retry: 3000\n\n")];
         for _ in 0..3 {
             body.extend([Step::Pause(220), block()]);
@@ -59,7 +200,12 @@ async fn bursts_of_a_buffers_size_show_a_buffer() {
         r.body(body)
     })
     .await;
-    found(&report, "buffering", Level::Fault, "bursts of 4096 bytes");
+    found(
+        &report,
+        "buffering",
+        FindingKind::Blocked,
+        "bursts of 4096 bytes",
+    );
 }
 
 #[tokio::test]
@@ -83,7 +229,12 @@ async fn an_expected_event_that_does_not_come_is_a_fault() {
         Verdict::Skipped(_)
     ));
     let report = checked(target.expect(Expectation::Event)).await;
-    found(&report, "first_event", Level::Fault, "no event within");
+    found(
+        &report,
+        "first_event",
+        FindingKind::Advice,
+        "no event within",
+    );
 }
 
 #[tokio::test]
@@ -104,7 +255,7 @@ async fn silence_longer_than_expected_is_a_fault() {
             .expect(Expectation::Heartbeat(Duration::from_millis(500))),
     )
     .await;
-    found(&report, "heartbeat", Level::Fault, "silent for");
+    found(&report, "heartbeat", FindingKind::Advice, "silent for");
     let report = checked(target).await;
     assert!(
         matches!(
@@ -118,9 +269,9 @@ async fn silence_longer_than_expected_is_a_fault() {
 #[tokio::test]
 async fn a_bad_retry_is_named() {
     let report = stream("retry", |r| r.body(vec![bytes("retry: 5\n\n"), Step::Hold])).await;
-    found(&report, "retry", Level::Warning, "5 ms");
+    found(&report, "retry", FindingKind::Advice, "5 ms");
     let report = stream("retry", |r| r.body(vec![bytes("data: x\n\n"), Step::Hold])).await;
-    found(&report, "retry", Level::Note, "no `retry`");
+    report.assert_passes(Profile::Strict);
 }
 
 #[tokio::test]
@@ -138,23 +289,28 @@ async fn format_errors_have_positions() {
     found(
         &report,
         "format",
-        Level::Fault,
+        FindingKind::Advice,
         "line 1, byte 0: `retry: soon`",
     );
     found(
         &report,
         "format",
-        Level::Fault,
+        FindingKind::Advice,
         "line 5, byte 33: a byte that is not UTF-8",
     );
     found(
         &report,
         "format",
-        Level::Fault,
+        FindingKind::Advice,
         "line 7, byte 36: unknown field `{\"json\"`",
     );
-    found(&report, "format", Level::Fault, "event `lost` without data");
-    found(&report, "format", Level::Warning, "2^31");
+    found(
+        &report,
+        "format",
+        FindingKind::Advice,
+        "event `lost` without data",
+    );
+    found(&report, "format", FindingKind::Advice, "2^31");
 }
 
 #[tokio::test]
@@ -167,7 +323,12 @@ async fn b13_a_refused_unknown_id_is_a_fault() {
         }
     })
     .await;
-    found(&report, "resume", Level::Fault, "unknown Last-Event-ID");
+    found(
+        &report,
+        "resume",
+        FindingKind::Blocked,
+        "unknown Last-Event-ID",
+    );
 }
 
 #[tokio::test]
@@ -180,7 +341,12 @@ async fn r01_a_resume_that_repeats_or_loses_is_named() {
         }
     })
     .await;
-    found(&report, "resume", Level::Warning, "begins again with e1");
+    found(
+        &report,
+        "resume",
+        FindingKind::Advice,
+        "begins again with e1",
+    );
     let server = Server::start(|request| {
         let reply = good(request);
         if request.get("last-event-id") == Some("e1") {
@@ -198,7 +364,7 @@ async fn r01_a_resume_that_repeats_or_loses_is_named() {
     found(
         &checked(target).await,
         "resume",
-        Level::Fault,
+        FindingKind::Advice,
         "after e1 came e3",
     );
 }
@@ -223,10 +389,10 @@ async fn a_cut_stream_is_a_fault_and_an_end_a_warning() {
         r.body(vec![bytes(":\n"), Step::Pause(100), Step::Cut])
     })
     .await;
-    found(&report, "survival", Level::Fault, "cut after");
+    found(&report, "survival", FindingKind::Blocked, "cut after");
     let report = stream("survival", |r| {
         r.body(vec![bytes("data: x\n\n"), Step::Pause(100)])
     })
     .await;
-    found(&report, "survival", Level::Warning, "ended cleanly");
+    found(&report, "survival", FindingKind::Advice, "ended cleanly");
 }

@@ -1,6 +1,6 @@
 //! The head of the response: status, type, what a proxy did to it.
 
-use sse_probe::Level;
+use sse_probe::FindingKind;
 
 use super::{
     checked, found, only, stream,
@@ -14,27 +14,28 @@ async fn status_other_than_200_is_a_fault() {
         reply
     })
     .await;
-    found(&report, "status", Level::Fault, "500");
-}
-
-#[tokio::test]
-async fn a_redirect_is_named_with_its_target() {
-    let report = only("redirect", |_, _| {
-        Reply::new(301).with("Location", "/login")
-    })
-    .await;
-    found(&report, "redirect", Level::Fault, "301 to /login");
+    found(&report, "status", FindingKind::Blocked, "500");
 }
 
 #[tokio::test]
 async fn another_content_type_is_a_fault() {
     let report = stream("content_type", |r| r.set("Content-Type", "text/plain")).await;
-    found(&report, "content_type", Level::Fault, "text/plain");
+    found(&report, "content_type", FindingKind::Blocked, "text/plain");
     let report = stream("content_type", |r| {
         r.set("Content-Type", "text/event-stream; charset=latin1")
     })
     .await;
-    found(&report, "content_type", Level::Fault, "charset");
+    found(&report, "content_type", FindingKind::Blocked, "charset");
+}
+
+#[tokio::test]
+async fn a_charset_inside_of_a_quoted_parameter_is_none() {
+    let report = stream("content_type", |r| {
+        r.set("Content-Type", "text/event-stream;a=\";charset=latin1\"")
+    })
+    .await;
+    report.assert_clean();
+    assert!(report.facts.browser_opens);
 }
 
 #[tokio::test]
@@ -49,7 +50,7 @@ async fn a_stream_for_json_clients_is_a_warning() {
         good(&other)
     })
     .await;
-    found(&report, "accept", Level::Warning, "application/json");
+    found(&report, "accept", FindingKind::Advice, "application/json");
 }
 
 #[tokio::test]
@@ -61,7 +62,7 @@ async fn signs_of_a_cache_are_named() {
         ("X-Varnish", "32770 3", "32770 3"),
     ] {
         let report = stream("caching", move |r| r.set(name, value)).await;
-        found(&report, "caching", Level::Fault, text);
+        found(&report, "caching", FindingKind::Blocked, text);
     }
     let report = stream("caching", |r| {
         r.set("X-Cache", "MISS")
@@ -71,9 +72,9 @@ async fn signs_of_a_cache_are_named() {
     .await;
     report.assert_clean();
     let report = stream("caching", |r| r.set("Cache-Control", "max-age=60")).await;
-    found(&report, "caching", Level::Warning, "max-age=60");
+    found(&report, "caching", FindingKind::Advice, "max-age=60");
     let report = stream("caching", |r| r.without("Cache-Control")).await;
-    found(&report, "caching", Level::Warning, "no Cache-Control");
+    found(&report, "caching", FindingKind::Advice, "no Cache-Control");
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn a_length_on_a_stream_is_a_fault() {
             .body(vec![bytes("data: x\n\n")])
     })
     .await;
-    found(&report, "caching", Level::Fault, "Content-Length: 9");
+    found(&report, "caching", FindingKind::Advice, "Content-Length: 9");
 }
 
 #[tokio::test]
@@ -111,19 +112,19 @@ async fn e17_a_compressed_stream_is_a_fault_and_is_read_again_plain() {
             .unwrap(),
     )
     .await;
-    found(&report, "transformation", Level::Fault, "gzip");
+    found(&report, "transformation", FindingKind::Advice, "gzip");
     report.assert_passed("format");
 }
 
 #[tokio::test]
 async fn missing_nosniff_is_a_warning() {
     let report = stream("security_headers", |r| r.without("X-Content-Type-Options")).await;
-    found(&report, "security_headers", Level::Warning, "nosniff");
+    found(&report, "security_headers", FindingKind::Advice, "nosniff");
     let report = stream("security_headers", |r| {
         r.with("Strict-Transport-Security", "max-age=1")
     })
     .await;
-    found(&report, "security_headers", Level::Warning, "on http");
+    found(&report, "security_headers", FindingKind::Advice, "on http");
 }
 
 #[tokio::test]
@@ -141,7 +142,7 @@ async fn expected_headers_are_compared() {
     found(
         &report,
         "expected_headers",
-        Level::Fault,
+        FindingKind::Advice,
         "x-region: nothing",
     );
 }
@@ -153,5 +154,5 @@ async fn http_1_0_is_named() {
     })
     .await;
     let report = checked(server.target().only("protocol").unwrap()).await;
-    found(&report, "protocol", Level::Warning, "HTTP/1.0");
+    found(&report, "protocol", FindingKind::Advice, "HTTP/1.0");
 }

@@ -30,6 +30,8 @@ pub struct Request {
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, String)>,
+    /// The body, if it came with a length.
+    pub body: String,
 }
 
 impl Request {
@@ -49,6 +51,8 @@ pub enum Step {
     /// Again and again until the client goes.
     Forever(Vec<u8>, u64),
     Hold,
+    /// The first text that is there, as soon as it is.
+    Relay(Arc<Mutex<Option<String>>>),
     /// Closes without the last chunk.
     Cut,
 }
@@ -206,7 +210,17 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(n) => head.extend_from_slice(&buffer[..n]),
         }
     }
-    let request = parse(&String::from_utf8_lossy(&head));
+    let end = head.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    let mut request = parse(&String::from_utf8_lossy(&head[..end]));
+    let length = request.get("content-length").and_then(|l| l.parse().ok());
+    while head.len() < end + length.unwrap_or(0) {
+        let mut buffer = [0; 4096];
+        match socket.read(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(n) => head.extend_from_slice(&buffer[..n]),
+        }
+    }
+    request.body = String::from_utf8_lossy(&head[end..]).into_owned();
     let reply = respond(&request);
     seen.lock().unwrap().push(request);
     // The client may go at any time; that ends the answer.
@@ -223,6 +237,7 @@ fn parse(head: &str) -> Request {
             .filter_map(|line| line.split_once(':'))
             .map(|(n, v)| (n.to_owned(), v.trim().to_owned()))
             .collect(),
+        body: String::new(),
     }
 }
 
@@ -262,6 +277,15 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         match step {
             Step::Bytes(bytes) => socket.write_all(&frame(bytes)).await?,
             Step::Pause(ms) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+            Step::Relay(text) => loop {
+                let text = text.lock().unwrap().take();
+                if let Some(text) = text {
+                    let event = format!("data: {text}\n\n");
+                    socket.write_all(&frame(event.as_bytes())).await?;
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            },
             Step::Cut => return Ok(()),
             Step::Forever(bytes, ms) => loop {
                 socket.write_all(&frame(bytes)).await?;

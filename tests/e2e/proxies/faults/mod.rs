@@ -6,7 +6,7 @@ mod haproxy;
 mod nginx;
 mod varnish;
 
-use sse_probe::diff::Kind;
+use sse_probe::compare::Kind;
 
 use super::front::{Patch, Software};
 

@@ -1,6 +1,6 @@
 //! What goes wrong with nginx.
 
-use sse_probe::diff::Kind;
+use sse_probe::compare::Kind;
 
 use super::{Fault, fault};
 

@@ -1,4 +1,4 @@
-use super::PLAIN;
+use super::{ANY_RATE, PLAIN};
 use crate::board::{Board, lines, stack, stat};
 
 pub fn board() -> Board {
@@ -11,7 +11,7 @@ pub fn board() -> Board {
             stat(
                 "Unauthenticated streams",
                 "cps",
-                (0.000_001, 0.000_002),
+                ANY_RATE,
                 r#"sum(sum by (job, instance, route) (rate(sse_connections_opened_total{%,auth_method="none"}[~])) * on (job, instance, route) sse_route_auth_required{%})"#,
                 "Streams per second opened without authentication on routes that are declared to require it. Anything above zero is a bypass.",
             ),
@@ -47,7 +47,7 @@ pub fn board() -> Board {
                 "Client addresses",
                 "short",
                 PLAIN,
-                "sum(sse_clients{%})",
+                "max(sse_clients{%})",
                 "Distinct client addresses with an open stream.",
             ),
             stack(

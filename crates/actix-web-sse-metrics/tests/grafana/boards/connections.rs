@@ -1,5 +1,5 @@
 use super::PLAIN;
-use crate::board::{Board, lines, stack, stat};
+use crate::board::{Board, heatmap, lines, stack, stat};
 
 pub fn board() -> Board {
     Board {
@@ -86,8 +86,14 @@ pub fn board() -> Board {
                 )],
                 "Requests that reached the guards per second.",
             ),
-            lines(
+            heatmap(
                 "Duration",
+                "s",
+                "sum by (le) (increase(sse_connection_duration_seconds_bucket{%}[~]))",
+                "How long the streams lasted that ended. A band at five seconds is Chromium, which reads a blocked reply on for so long; a band at 30 s or 60 s is a proxy's time-out.",
+            ),
+            lines(
+                "Duration, quantiles",
                 "s",
                 &[
                     (
@@ -108,11 +114,17 @@ pub fn board() -> Board {
             lines(
                 "Oldest stream",
                 "s",
-                &[(
-                    "{{route}}",
-                    "max by (route) (sse_connection_age_seconds_max{%})",
-                )],
-                "Age of the oldest open stream.",
+                &[
+                    (
+                        "{{route}}",
+                        "max by (route) (sse_connection_age_seconds_max{%})",
+                    ),
+                    (
+                        "lifetime limit",
+                        "max(sse_connection_lifetime_limit_seconds{%})",
+                    ),
+                ],
+                "Age of the oldest open stream, and the longest life that a stream may have (0: no limit).",
             ),
             stack(
                 "Resumes",

@@ -1,5 +1,5 @@
-use super::PLAIN;
-use crate::board::{Board, Panel, lines, listing, stack, stat};
+use super::{ANY_RATE, CLOSED_AT_ONCE, HAPPENS, PLAIN};
+use crate::board::{Board, Panel, alerts, heading, lines, listing, stack, stat, timeline};
 
 pub fn board() -> Board {
     Board {
@@ -8,6 +8,42 @@ pub fn board() -> Board {
         description: "Which origins open streams, which are refused, and whether browsers can use what was opened.",
         anchor: "sse_build_info",
         panels: vec![
+            heading("Is it broken?"),
+            Panel {
+                width: 9,
+                ..timeline(
+                    "Is it broken? Closed at once",
+                    CLOSED_AT_ONCE,
+                    &[(
+                        "{{origin}} {{route}}",
+                        r#"sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class!="interval"}[~])) / (sum by (origin, route) (rate(sse_connections_opened_total{%,origin!~"none|same_origin|other"}[~])) > 0)"#,
+                    )],
+                    "By origin and route: the share of streams that browsers closed before they can have used them. Red: blocked. The headers are lost or doubled between the application and the browser.",
+                )
+            },
+            Panel {
+                width: 9,
+                ..timeline(
+                    "Is it broken? Refused or without headers",
+                    HAPPENS,
+                    &[
+                        (
+                            "{{route}} without headers",
+                            r#"sum by (route) (increase(sse_connections_opened_cors_total{%,verdict="denied"}[~]))"#,
+                        ),
+                        (
+                            "{{origin}} {{route}} refused",
+                            r#"sum by (origin, route) (increase(sse_rejected_origins_total{%,origin!="other"}[~]))"#,
+                        ),
+                    ],
+                    "Streams that the application opened without CORS headers: a route without its policy. Origins that are refused: if one is yours, it is missing from the allow-list.",
+                )
+            },
+            Panel {
+                width: 6,
+                ..alerts()
+            },
+            heading("Now"),
             stat(
                 "Closed at once",
                 "percentunit",
@@ -18,7 +54,7 @@ pub fn board() -> Board {
             stat(
                 "Opened in vain",
                 "cps",
-                (0.001, 0.1),
+                ANY_RATE,
                 r#"sum(rate(sse_connections_opened_cors_total{%,verdict="denied"}[~]))"#,
                 "Streams per second that were opened although the browser will refuse the reply: a route without the guard.",
             ),
@@ -33,13 +69,13 @@ pub fn board() -> Board {
                 "Distinct refused origins",
                 "short",
                 (50.0, 1000.0),
-                "sum(sse_rejected_origins_distinct{%})",
-                "An estimate since the start of each instance, summed over instances.",
+                "max(sse_rejected_origins_distinct{%})",
+                "An estimate since the start of the instance that has seen most.",
             ),
             stat(
                 "Reported by browsers",
                 "cps",
-                (0.001, 0.1),
+                ANY_RATE,
                 r#"sum(rate(sse_client_reports_total{%,diagnosis="cors_blocked"}[~]))"#,
                 "Reports per second of browsers whose CORS check refused the stream, from the script on the page.",
             ),
@@ -50,6 +86,7 @@ pub fn board() -> Board {
                 "count(count by (policy_hash) (sse_cors_policy_info{%}))",
                 "Distinct CORS policies over all instances. More than the application has means drift.",
             ),
+            heading("Where, and since when"),
             lines(
                 "Closed at once by origin",
                 "percentunit",
@@ -66,7 +103,7 @@ pub fn board() -> Board {
                     "{{class}}",
                     r#"sum by (class) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin"}[~]))"#,
                 )],
-                "instant: Firefox, and Chromium over HTTP/2. drain: Chromium over HTTP/1.1, which reads a blocked reply on for five seconds.",
+                "instant: Firefox, and Chromium over HTTP/2. drain: Chromium over HTTP/1.1, which reads a blocked reply on for five seconds or 16 KiB. interval: perhaps one of these; only a later write told of the end.",
             ),
             stack(
                 "Opened by verdict",
@@ -94,6 +131,15 @@ pub fn board() -> Board {
                     r#"sum by (reason) (rate(sse_connections_rejected_total{%,mode!="report_only",reason=~"origin_denied|origin_malformed|host_denied|fetch_metadata_denied|preflight_denied"}[~]))"#,
                 )],
                 "Requests per second, by the rule that refused them.",
+            ),
+            lines(
+                "Refused by origin",
+                "reqps",
+                &[(
+                    "{{origin}} {{verdict}}",
+                    "sum by (origin, verdict) (rate(sse_connections_rejected_cors_total{%,mode!=\"report_only\"}[~]))",
+                )],
+                "Requests refused per second, whatever the reason. denied: the page cannot read why.",
             ),
             lines(
                 "Would be refused",

@@ -1,5 +1,5 @@
 use super::{PLAIN, nodes};
-use crate::board::{Board, lines, stat};
+use crate::board::{Board, heatmap, lines, stat};
 
 pub fn board() -> Board {
     Board {
@@ -49,6 +49,27 @@ pub fn board() -> Board {
                 PLAIN,
                 r#"sum(rate(sse_events_sent_total{%,kind="replay"}[~]))"#,
                 "Events per second sent again to clients that came back.",
+            ),
+            lines(
+                "Idle time of the workers",
+                "s",
+                &[(
+                    "{{instance}} {{worker}}",
+                    "max by (instance, worker) (sse_worker_tick_age_seconds{%})",
+                )],
+                "For how long a worker thread that has streams has not run its timers. More than a few seconds: something blocks it.",
+            ),
+            lines(
+                "Heartbeat interval",
+                "s",
+                &[("{{instance}}", "sse_hub_heartbeat_seconds{%}")],
+                "After how much silence a heartbeat goes out, as configured.",
+            ),
+            heatmap(
+                "Delivery lag, distribution",
+                "s",
+                "sum by (le) (increase(sse_delivery_lag_seconds_bucket{%}[~]))",
+                "From the publication of an event to handing it to the socket.",
             ),
             lines(
                 "Delivery lag",

@@ -1,5 +1,5 @@
-use super::PLAIN;
-use crate::board::{Board, lines, stack, stat};
+use super::{CLOSED_AT_ONCE, HAPPENS, PLAIN};
+use crate::board::{Board, Panel, alerts, heading, lines, listing, stack, stat, timeline};
 
 pub fn board() -> Board {
     Board {
@@ -8,6 +8,42 @@ pub fn board() -> Board {
         description: "Who is connected, what is refused, what is delivered.",
         anchor: "sse_build_info",
         panels: vec![
+            heading("Is it broken?"),
+            Panel {
+                width: 9,
+                ..timeline(
+                    "Is it broken? Closed at once",
+                    CLOSED_AT_ONCE,
+                    &[(
+                        "{{origin}} {{route}}",
+                        r#"sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class!="interval"}[~])) / (sum by (origin, route) (rate(sse_connections_opened_total{%,origin!~"none|same_origin|other"}[~])) > 0)"#,
+                    )],
+                    "By origin and route: the share of streams that browsers closed before they can have used them. Red: blocked. The headers are lost or doubled between the application and the browser.",
+                )
+            },
+            Panel {
+                width: 9,
+                ..timeline(
+                    "Is it broken? Refused or without headers",
+                    HAPPENS,
+                    &[
+                        (
+                            "{{route}} without headers",
+                            r#"sum by (route) (increase(sse_connections_opened_cors_total{%,verdict="denied"}[~]))"#,
+                        ),
+                        (
+                            "{{origin}} {{route}} refused",
+                            r#"sum by (origin, route) (increase(sse_rejected_origins_total{%,origin!="other"}[~]))"#,
+                        ),
+                    ],
+                    "Streams that the application opened without CORS headers: a route without its policy. Origins that are refused: if one is yours, it is missing from the allow-list.",
+                )
+            },
+            Panel {
+                width: 6,
+                ..alerts()
+            },
+            heading("Now"),
             stat(
                 "Open streams",
                 "short",
@@ -40,8 +76,8 @@ pub fn board() -> Board {
                 "Client addresses",
                 "short",
                 PLAIN,
-                "sum(sse_clients{%})",
-                "Distinct client addresses with an open stream.",
+                "max(sse_clients{%})",
+                "Distinct client addresses with an open stream, on the instance that has most. A client may be on several instances, so they are not added up.",
             ),
             stat(
                 "Most of one address",
@@ -50,6 +86,7 @@ pub fn board() -> Board {
                 "max(sse_client_streams_max{%})",
                 "How many streams the busiest client address holds on one instance.",
             ),
+            heading("Traffic"),
             stack(
                 "Open streams by route",
                 "short",
@@ -115,6 +152,19 @@ pub fn board() -> Board {
                     "sum by (route) (rate(sse_sent_bytes_total{%}[~]))",
                 )],
                 "Body bytes handed to sockets per second.",
+            ),
+            heading("The processes"),
+            listing(
+                "Versions",
+                "short",
+                "count by (version, job) (sse_build_info{%})",
+                "How many instances of a job run which version.",
+            ),
+            listing(
+                "Hubs",
+                "short",
+                "max by (job, instance, backplane, resume) (sse_hub_info{%})",
+                "Whether a hub has a backplane, and whether it keeps events for clients that come back.",
             ),
             lines(
                 "Memory",

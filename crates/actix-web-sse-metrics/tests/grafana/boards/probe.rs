@@ -1,5 +1,5 @@
-use super::PLAIN;
-use crate::board::{Board, lines, listing, stat, table};
+use super::{ANY, HOLDS, PLAIN};
+use crate::board::{Board, Panel, alerts, heading, lines, listing, stat, table, timeline};
 
 pub fn board() -> Board {
     Board {
@@ -8,6 +8,34 @@ pub fn board() -> Board {
         description: "What sse-probe sees of the public URLs, as a browser would judge it.",
         anchor: "probe_success",
         panels: vec![
+            heading("Is it broken?"),
+            Panel {
+                width: 18,
+                ..timeline(
+                    "Is it broken? What browsers would do",
+                    HOLDS,
+                    &[
+                        (
+                            "{{instance}} in order",
+                            "min by (instance) (probe_success{%})",
+                        ),
+                        (
+                            "{{instance}} lets its own pages read",
+                            r#"max by (instance) (probe_sse_cors_verdict{%,origin_role="allowed",verdict="allowed"})"#,
+                        ),
+                        (
+                            "{{instance}} keeps {{origin_role}} out",
+                            r#"1 - max by (instance, origin_role) (probe_sse_cors_verdict{%,origin_role!="allowed",credentials="include",verdict="allowed"})"#,
+                        ),
+                    ],
+                    "Red in the second line: the CORS headers are missing or wrong at the public URL. Red below: pages of other origins may read the stream with the visitor's cookies.",
+                )
+            },
+            Panel {
+                width: 6,
+                ..alerts()
+            },
+            heading("Now"),
             stat(
                 "Targets in order",
                 "percentunit",
@@ -18,21 +46,21 @@ pub fn board() -> Board {
             stat(
                 "Blocked by CORS",
                 "short",
-                (1.0, 1000.0),
+                ANY,
                 r#"count(max by (job, instance) (probe_sse_cors_verdict{%,origin_role="allowed",verdict="blocked"}) == 1) or vector(0)"#,
                 "Targets at which a browser would refuse the stream to an allowed origin.",
             ),
             stat(
                 "Buffered",
                 "short",
-                (1.0, 1000.0),
+                ANY,
                 "sum(probe_sse_buffering_detected{%})",
                 "Targets behind something that holds the stream's bytes back.",
             ),
             stat(
                 "Auth bypassed",
                 "short",
-                (1.0, 1000.0),
+                ANY,
                 "sum(probe_sse_auth_bypass{%})",
                 "Targets whose stream opens without credentials although it needs some.",
             ),
@@ -124,6 +152,21 @@ pub fn board() -> Board {
                     "(probe_ssl_earliest_cert_expiry{%} - time()) or (probe_http_ssl{%} == 0)",
                 )],
                 "Until the first certificate of the chain expires; zero for targets without TLS.",
+            ),
+            lines(
+                "Since the last probe",
+                "s",
+                &[
+                    (
+                        "{{instance}}",
+                        "(time() - max by (instance) (probe_sse_last_run_timestamp_seconds{%})) or 0 * max by (instance) (probe_sse_info{%})",
+                    ),
+                    (
+                        "{{instance}} interval",
+                        "max by (instance) (probe_sse_interval_seconds{%}) or 0 * max by (instance) (probe_sse_info{%})",
+                    ),
+                ],
+                "Of targets that the probe looks at by itself; 0 where each scrape is a probe.",
             ),
             lines(
                 "Resume",

@@ -1,0 +1,21 @@
+//! What a browser decides: the Fetch standard's CORS check, preflights and redirects, and whether an `EventSource` opens.
+//!
+//! Pure functions of what was sent and received; no clock, no socket.
+
+pub(crate) mod cors;
+pub(crate) mod event_source;
+pub(crate) mod headers;
+pub(crate) mod mime;
+pub(crate) mod origin;
+pub(crate) mod page;
+pub(crate) mod preflight;
+pub(crate) mod redirect;
+
+pub use self::{
+    cors::{Block, Credentials, cors_check},
+    event_source::{Refusal, event_source_opens},
+    headers::Headers,
+    origin::{LookAlike, Mistake, Origin, OriginError},
+    preflight::{PreflightBlock, preflight_check},
+    redirect::{Redirect, RedirectBlock, Route},
+};

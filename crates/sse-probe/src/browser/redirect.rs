@@ -1,0 +1,306 @@
+//! [HTTP-redirect fetch](https://fetch.spec.whatwg.org/#http-redirect-fetch): what a browser does with a redirect, which
+//! `Origin` the next request carries, and which credentials go with it. Pure.
+
+use std::fmt;
+
+use url::Url;
+
+use super::{
+    cors::{Block, Credentials, cors_check},
+    headers::{Headers, printable},
+    origin::Origin,
+};
+
+/// Redirects that a browser follows before it gives up.
+const LONGEST: usize = 20;
+
+/// One redirect that was followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Redirect {
+    /// The status: 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// Where from.
+    pub from: Url,
+    /// Where to.
+    pub to: Url,
+}
+
+/// Why a browser does not follow a redirect; the request fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedirectBlock {
+    /// The CORS check of the redirect itself failed.
+    Cors(Url, Block),
+    /// `Location` is not a URL, or not one of http or https.
+    Location(String),
+    /// `Location` holds a user name or password, and the request crosses origins.
+    UserInfo(Url),
+    /// More than 20 in a row.
+    TooMany,
+    /// To an origin that the configuration does not allow; a browser would go on.
+    NotAllowed(Origin),
+}
+
+impl fmt::Display for RedirectBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cors(from, block) => write!(f, "the redirect at {from} is blocked: {block}"),
+            Self::Location(text) => write!(f, "a redirect to `{text}`, which is no http URL"),
+            Self::UserInfo(to) => write!(
+                f,
+                "a redirect across origins to a URL with a user name or password ({})",
+                to.host_str().unwrap_or_default()
+            ),
+            Self::TooMany => write!(f, "more than {LONGEST} redirects in a row"),
+            Self::NotAllowed(origin) => write!(
+                f,
+                "a redirect to {origin}, which is not one of the origins that the module may be used for"
+            ),
+        }
+    }
+}
+
+/// The way of a request through redirects.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Route {
+    /// The origin of the page; `None` for a page of the stream's own origin.
+    page: Origin,
+    url: Url,
+    first: Url,
+    /// The redirects that were followed.
+    pub redirects: Vec<Redirect>,
+    /// Why the last reply is a redirect that is not followed.
+    pub block: Option<RedirectBlock>,
+    cors: bool,
+    tainted: bool,
+    left_origin: bool,
+    farthest: Reach,
+}
+
+/// How far a request goes, as `Sec-Fetch-Site` says it, from near to far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    OwnOrigin,
+    OwnSite,
+    Elsewhere,
+}
+
+impl Route {
+    /// A request of a page for `url`. Without an origin the page is of the stream's own.
+    #[must_use]
+    pub fn new(page: Option<&Origin>, url: Url) -> Self {
+        let page = page.cloned().unwrap_or_else(|| Origin::of(&url));
+        let mut route = Self {
+            cors: false,
+            tainted: false,
+            left_origin: false,
+            farthest: Reach::OwnOrigin,
+            redirects: Vec::new(),
+            block: None,
+            first: url.clone(),
+            page,
+            url,
+        };
+        route.arrive();
+        route
+    }
+
+    /// The URL of the current request.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The `Origin` of the current request: none on a same-origin GET, `null` once a redirect between foreign origins was
+    /// followed.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        if !self.cors {
+            None
+        } else if self.tainted {
+            Some(Origin::null())
+        } else {
+            Some(self.page.clone())
+        }
+    }
+
+    /// Whether the request is still at the origin that it began at. Cookies and tokens of the user belong to that one.
+    #[must_use]
+    pub fn at_first_origin(&self) -> bool {
+        Origin::of(&self.url) == Origin::of(&self.first)
+    }
+
+    /// Whether `Authorization` is still sent: a browser removes it at the first redirect to another origin.
+    #[must_use]
+    pub fn keeps_authorization(&self) -> bool {
+        !self.left_origin
+    }
+
+    /// The value of `Sec-Fetch-Site`: the farthest of all URLs on the way.
+    #[must_use]
+    pub fn site(&self) -> &'static str {
+        match self.farthest {
+            Reach::OwnOrigin => "same-origin",
+            Reach::OwnSite => "same-site",
+            Reach::Elsewhere => "cross-site",
+        }
+    }
+
+    /// Whether the CORS check lets the page read the reply to the current request.
+    ///
+    /// # Errors
+    ///
+    /// The reason why it fails.
+    pub fn cors(&self, headers: &Headers, credentials: Credentials) -> Result<(), Block> {
+        match self.origin() {
+            Some(origin) => cors_check(headers, &origin, credentials),
+            None => Ok(()),
+        }
+    }
+
+    /// Follows a redirect of the current request. On failure [`Route::block`] says why.
+    pub(crate) fn follow(
+        &mut self,
+        status: u16,
+        headers: &Headers,
+        credentials: Credentials,
+        allowed: &dyn Fn(&Url) -> bool,
+    ) -> bool {
+        match self.target(headers, credentials, allowed) {
+            Ok(to) => {
+                self.redirects.push(Redirect {
+                    status,
+                    from: self.url.clone(),
+                    to: to.clone(),
+                });
+                let leaves = Origin::of(&self.url) != Origin::of(&to);
+                self.left_origin |= leaves;
+                // The origin is opaque from here on: the page has no say over where a foreign server sends its request.
+                self.tainted |= leaves && !self.page.is_origin_of(&self.url);
+                self.url = to;
+                self.arrive();
+                true
+            }
+            Err(block) => {
+                self.block = Some(block);
+                false
+            }
+        }
+    }
+
+    fn target(
+        &self,
+        headers: &Headers,
+        credentials: Credentials,
+        allowed: &dyn Fn(&Url) -> bool,
+    ) -> Result<Url, RedirectBlock> {
+        self.cors(headers, credentials)
+            .map_err(|block| RedirectBlock::Cors(self.url.clone(), block))?;
+        let location = headers.get("location").unwrap_or_default();
+        let shown = || RedirectBlock::Location(printable(&location));
+        let text = str::from_utf8(&location).map_err(|_| shown())?;
+        let mut to = self.url.join(text).map_err(|_| shown())?;
+        if !matches!(to.scheme(), "http" | "https") || !to.has_host() {
+            return Err(shown());
+        }
+        if to.fragment().is_none() {
+            to.set_fragment(self.url.fragment());
+        }
+        if self.redirects.len() >= LONGEST {
+            return Err(RedirectBlock::TooMany);
+        }
+        let user_info = !to.username().is_empty() || to.password().is_some();
+        if user_info && (self.cors || !self.page.is_origin_of(&to)) {
+            return Err(RedirectBlock::UserInfo(to));
+        }
+        if !allowed(&to) {
+            return Err(RedirectBlock::NotAllowed(Origin::of(&to)));
+        }
+        Ok(to)
+    }
+
+    fn arrive(&mut self) {
+        self.cors |= !self.page.is_origin_of(&self.url);
+        let reach = match self.page.site_towards(&self.url) {
+            "same-origin" => Reach::OwnOrigin,
+            "same-site" => Reach::OwnSite,
+            _ => Reach::Elsewhere,
+        };
+        self.farthest = self.farthest.max(reach);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP: &str = "https://app.example.com";
+
+    fn route(page: &str, url: &str) -> Route {
+        Route::new(Some(&page.parse().unwrap()), url.parse().unwrap())
+    }
+
+    fn to(location: &str) -> Headers {
+        Headers::from_lines([
+            ("location", location),
+            ("access-control-allow-origin", APP),
+            ("access-control-allow-credentials", "true"),
+        ])
+    }
+
+    fn follow(route: &mut Route, headers: &Headers) -> bool {
+        route.follow(302, headers, Credentials::Include, &|_| true)
+    }
+
+    #[test]
+    fn a_redirect_from_the_pages_own_origin_keeps_the_origin() {
+        let mut route = route(APP, "https://app.example.com/events");
+        assert_eq!(route.origin(), None);
+        assert!(follow(&mut route, &to("https://api.example.com/events")));
+        assert_eq!(route.origin().unwrap().as_str(), APP);
+        assert!(!route.keeps_authorization() && !route.at_first_origin());
+        assert_eq!(route.site(), "same-site");
+    }
+
+    #[test]
+    fn a_redirect_between_foreign_origins_makes_the_origin_null() {
+        let mut route = route(APP, "https://api.example.com/events");
+        assert!(follow(&mut route, &to("/v2/events")));
+        assert_eq!(route.origin().unwrap().as_str(), APP);
+        assert!(route.keeps_authorization());
+        assert!(follow(&mut route, &to("https://cdn.example.net/events")));
+        assert_eq!(route.origin(), Some(Origin::null()));
+        assert_eq!(route.redirects.len(), 2);
+    }
+
+    #[test]
+    fn each_redirect_must_pass_the_cors_check() {
+        let mut route = route(APP, "https://api.example.com/events");
+        let bare = Headers::from_lines([("location", "/v2")]);
+        assert!(!follow(&mut route, &bare));
+        assert!(matches!(route.block, Some(RedirectBlock::Cors(..))));
+    }
+
+    #[test]
+    fn what_is_no_http_url_is_not_followed() {
+        for location in ["ftp://x/", "https://", "data:text/event-stream,x"] {
+            let mut route = route(APP, "https://api.example.com/events");
+            assert!(!follow(&mut route, &to(location)), "{location}");
+        }
+        let mut route = route(APP, "https://api.example.com/events");
+        assert!(!follow(&mut route, &to("https://u:p@api.example.com/")));
+        assert!(matches!(route.block, Some(RedirectBlock::UserInfo(_))));
+    }
+
+    #[test]
+    fn the_twenty_first_redirect_fails() {
+        let mut route = route(APP, "https://api.example.com/events");
+        for _ in 0..20 {
+            assert!(follow(&mut route, &to("/events")));
+        }
+        assert!(!follow(&mut route, &to("/events")));
+        assert_eq!(route.block, Some(RedirectBlock::TooMany));
+    }
+}

@@ -1,0 +1,283 @@
+//! The exporter's configuration.
+
+use std::{
+    collections::BTreeMap, error::Error, fmt, fs, net::SocketAddr, path::Path, time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::{http::Dialer, options::Options};
+
+/// What connecting, and after it the head of a reply, may take if the module does not say.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The exporter's configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where to listen. `127.0.0.1:9465` by default.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// How often each target is probed. One minute by default.
+    #[serde(default = "default_interval", with = "humantime_serde")]
+    pub interval: Duration,
+    /// How many targets may be probed at one time in rounds. 8 by default.
+    #[serde(default = "default_concurrency")]
+    pub concurrency: usize,
+    /// How many probes on demand may be under way; further ones wait within the time of their scrape. 64 by default.
+    #[serde(default = "default_probe_concurrency")]
+    pub probe_concurrency: usize,
+    /// Ways to probe.
+    #[serde(default)]
+    pub modules: BTreeMap<String, Options>,
+    /// What is probed by itself.
+    #[serde(default)]
+    pub targets: Vec<StaticTarget>,
+}
+
+/// A target that is probed by itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StaticTarget {
+    /// The stream's URL.
+    pub url: String,
+    /// The name of a module. `default` by default.
+    #[serde(default = "default_module")]
+    pub module: String,
+    /// The label `instance`. The URL without its query by default.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl ConfigError {
+    pub(super) fn one(fault: impl Into<String>) -> Self {
+        Self(vec![fault.into()])
+    }
+
+    /// One sentence for each fault.
+    #[must_use]
+    pub fn faults(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl Error for ConfigError {}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is not TOML of this form, or says something that cannot be done: all faults at once.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|why| ConfigError::one(format!("{}: {why}", path.display())))?;
+        Self::parse(&text)
+    }
+
+    /// Reads TOML.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Config::read`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text)
+            .map_err(|why| ConfigError::one(why.to_string().trim().to_owned()))?;
+        config.modules.entry(default_module()).or_default();
+        for module in config.modules.values_mut() {
+            module.reply_timeout.get_or_insert(REPLY_TIMEOUT);
+        }
+        let mut faults = Vec::new();
+        if config.concurrency == 0 {
+            faults.push("concurrency: 0, so nothing is probed; write 1 or more".to_owned());
+        }
+        if config.probe_concurrency == 0 {
+            faults
+                .push("probe_concurrency: 0, so /probe never answers; write 1 or more".to_owned());
+        }
+        if config.interval < Duration::from_secs(1) {
+            faults.push("interval: less than a second; write \"1s\" or more".to_owned());
+        }
+        for (name, module) in &config.modules {
+            let of_module = module.faults();
+            faults.extend(
+                of_module
+                    .into_iter()
+                    .map(|f| format!("modules.{name}: {f}")),
+            );
+        }
+        for target in &config.targets {
+            let fault = match config.modules.get(&target.module) {
+                None => Some(format!("there is no module `{}`", target.module)),
+                Some(module) => module.allows(&target.url).err(),
+            };
+            faults.extend(
+                fault.map(|fault| format!("targets, {}: {fault}", without_query(&target.url))),
+            );
+        }
+        faults.extend(collisions(&config.targets));
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(faults))
+        }
+    }
+}
+
+/// Targets whose metrics would have the same label. Each pair is named.
+fn collisions(targets: &[StaticTarget]) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (number, target) in (1..).zip(targets) {
+        let instance = target.instance();
+        match seen.get(&instance) {
+            None => {
+                seen.insert(instance, number);
+            }
+            Some(first) => faults.push(format!(
+                "targets: number {first} and number {number} ({}) both have the instance `{instance}`, since queries are \
+                 left out of it; give each a `name` of its own",
+                without_query(&target.url)
+            )),
+        }
+    }
+    faults
+}
+
+impl StaticTarget {
+    /// The label `instance`.
+    #[must_use]
+    pub fn instance(&self) -> String {
+        self.name
+            .clone()
+            .unwrap_or_else(|| without_query(&self.url))
+    }
+}
+
+/// A configuration with what is made of it once.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    dialers: BTreeMap<String, Dialer>,
+}
+
+/// A module, ready for use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Module<'a> {
+    pub(super) name: &'a str,
+    pub(super) options: &'a Options,
+    pub(super) dialer: &'a Dialer,
+}
+
+impl Loaded {
+    pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
+        let mut dialers = BTreeMap::new();
+        for (name, module) in &config.modules {
+            let dialer = module.dialer().map_err(ConfigError::one)?;
+            dialers.insert(name.clone(), dialer);
+        }
+        Ok(Self { config, dialers })
+    }
+
+    pub(super) fn module(&self, name: &str) -> Option<Module<'_>> {
+        let (name, options) = self.config.modules.get_key_value(name)?;
+        let dialer = self.dialers.get(name)?;
+        Some(Module {
+            name,
+            options,
+            dialer,
+        })
+    }
+}
+
+fn without_query(url: &str) -> String {
+    url.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9465))
+}
+
+fn default_interval() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn default_concurrency() -> usize {
+    8
+}
+
+fn default_probe_concurrency() -> usize {
+    64
+}
+
+fn default_module() -> String {
+    "default".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_configuration_has_defaults() {
+        let config = Config::parse("").unwrap();
+        assert_eq!(config.listen.port(), 9465);
+        assert!(config.modules.contains_key("default"));
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once() {
+        let error = Config::parse(
+            "concurrency = 0\n\
+             [modules.a]\norigin = \"app.example.com\"\n\
+             [modules.b]\nbearer_file = \"/nowhere\"\n\
+             [modules.d]\nhosts = [\"x\"]\n\
+             [[targets]]\nurl = \"https://x/\"\nmodule = \"c\"\n\
+             [[targets]]\nurl = \"x\"\n",
+        )
+        .unwrap_err();
+        let text = error.to_string();
+        for part in [
+            "concurrency",
+            "modules.a",
+            "without `target_origins`",
+            "/nowhere",
+            "modules.d: `hosts` is not read any more",
+            "no module `c`",
+            "`x` cannot be probed",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(Config::parse("[modules.a]\nbearer = \"secret\"\n").is_err());
+    }
+
+    #[test]
+    fn targets_that_differ_in_the_query_alone_are_refused_with_both_numbers() {
+        let two =
+            "[[targets]]\nurl = \"http://x/?topic=a\"\n[[targets]]\nurl = \"http://x/?topic=b\"\n";
+        let error = Config::parse(two).unwrap_err().to_string();
+        assert!(error.contains("number 1 and number 2"), "{error}");
+        assert!(
+            error.contains("`http://x/`") && error.contains("`name`"),
+            "{error}"
+        );
+        let named = format!("{two}name = \"b\"\n");
+        assert!(Config::parse(&named).is_ok());
+    }
+}

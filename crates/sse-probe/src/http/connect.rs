@@ -1,0 +1,455 @@
+//! From a request to the head of its reply.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    fmt, io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::Uri;
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
+use hyper_util::{
+    client::{
+        legacy::connect::{HttpConnector, dns::Name, proxy::Tunnel},
+        proxy::matcher::Intercept,
+    },
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use rustls::{AlertDescription, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+use url::Url;
+
+use super::{
+    Ask, ExchangeError, Head, Limits, Phase, Phases, Protocol, Tls,
+    ask::request,
+    tls::{Certificates, certificates},
+    way::{Family, Proxy},
+};
+use crate::browser::headers::Headers;
+
+/// Head lines that are read. Browsers read fewer.
+const HEAD_LINES: usize = 200;
+
+/// What the connector's own time-out leaves to name the address that failed.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Makes exchanges.
+#[derive(Debug, Clone, Default)]
+pub struct Dialer {
+    limits: Limits,
+    tls: Arc<Tls>,
+    pinned: HashMap<(String, u16), Vec<SocketAddr>>,
+    proxy: Proxy,
+    family: Family,
+    sni: Option<String>,
+}
+
+/// An exchange whose head is known and whose body still arrives. The connection ends when this is dropped.
+pub struct Exchange {
+    head: Head,
+    pub(super) body: Incoming,
+    pub(super) sent: Instant,
+    pub(super) body_bytes: u64,
+    _connection: EndOnDrop,
+}
+
+impl Dialer {
+    /// One with these limits and this TLS configuration.
+    #[must_use]
+    pub fn new(limits: Limits, tls: Tls) -> Self {
+        Self {
+            limits,
+            tls: Arc::new(tls),
+            ..Self::default()
+        }
+    }
+
+    /// Connections to `host` and `port` go to `address`, whatever the name service says. Several addresses of one host are
+    /// raced as those of a name are; they share the port of the first.
+    pub fn pin(&mut self, host: &str, port: u16, address: SocketAddr) {
+        let key = (host.to_ascii_lowercase(), port);
+        let list = self.pinned.entry(key).or_default();
+        if !list.contains(&address) {
+            list.push(address);
+        }
+    }
+
+    /// Requests go through that proxy.
+    pub fn through(&mut self, proxy: Proxy) {
+        self.proxy = proxy;
+    }
+
+    /// Addresses of that family are tried first.
+    pub fn prefer(&mut self, family: Family) {
+        self.family = family;
+    }
+
+    /// TLS asks for, and verifies, the certificate of this name instead of the URL's host.
+    pub fn server_name(&mut self, name: &str) {
+        self.sni = Some(name.to_owned());
+    }
+
+    /// The same with these limits and this TLS configuration, pins kept.
+    #[must_use]
+    pub(crate) fn with(mut self, limits: Limits, tls: Tls) -> Self {
+        self.limits = limits;
+        self.tls = Arc::new(tls);
+        self
+    }
+
+    /// The limits of its exchanges.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether TLS proves who the client is.
+    pub(crate) fn has_identity(&self) -> bool {
+        self.tls.identity.is_some()
+    }
+
+    /// Connects, asks, and waits for the head of the reply.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps a reply from coming.
+    pub async fn open(&self, ask: &Ask) -> Result<Exchange, ExchangeError> {
+        let connect = self.limits.connect;
+        let tcp = timeout(connect + GRACE, self.connect(&ask.url))
+            .await
+            .map_err(|_| ExchangeError::Timeout(Phase::Connect, connect))??;
+        let link = timeout(connect, self.encrypt(tcp, ask))
+            .await
+            .map_err(|_| ExchangeError::Timeout(Phase::Tls, connect))??;
+        let started = Instant::now();
+        let head = self.limits.head;
+        timeout(head, self.ask(link, ask, started))
+            .await
+            .map_err(|_| ExchangeError::Timeout(Phase::Head, head))?
+    }
+
+    /// The TCP connection, through a proxy if there is one.
+    async fn connect(&self, url: &Url) -> Result<Tcp, ExchangeError> {
+        let proxy = self.proxy.of(url);
+        let (host, port) = match &proxy {
+            Some(proxy) => {
+                let uri = proxy.uri();
+                let host = uri.host().unwrap_or_default().to_owned();
+                (host, uri.port_u16().unwrap_or(80))
+            }
+            None => {
+                let host = url
+                    .host_str()
+                    .ok_or_else(|| ExchangeError::Request("the URL has no host".to_owned()))?;
+                (host.to_owned(), url.port_or_known_default().unwrap_or(80))
+            }
+        };
+        let mut phases = Phases::default();
+        let begin = Instant::now();
+        let addresses = self.addresses(&host, port).await?;
+        phases.resolve = begin.elapsed();
+
+        let begin = Instant::now();
+        // The connector gives each address its share of the time, and races the two families.
+        let port = addresses.first().map_or(port, SocketAddr::port);
+        let first = addresses.first().copied();
+        let mut connector = HttpConnector::new_with_resolver(Known(addresses));
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(self.limits.connect));
+        let uri = |scheme: &str, host: &str, port: u16| -> Result<Uri, ExchangeError> {
+            let text = format!("{scheme}://{host}:{port}/");
+            text.parse()
+                .map_err(|why| ExchangeError::Request(format!("{text}: {why}")))
+        };
+        let failed = |why: &(dyn std::error::Error + 'static)| {
+            let io = io_error(why);
+            match first {
+                Some(_) if io.kind() == io::ErrorKind::TimedOut => {
+                    ExchangeError::Timeout(Phase::Connect, self.limits.connect)
+                }
+                Some(address) => ExchangeError::Connect(address, io),
+                None => ExchangeError::Resolve(host.clone(), io),
+            }
+        };
+        let to = uri("http", &host, port)?;
+        let (stream, forward) = match proxy {
+            Some(proxy) if url.scheme() == "https" => {
+                let host = url.host_str().unwrap_or_default();
+                let target = uri("https", host, url.port_or_known_default().unwrap_or(443))?;
+                let mut tunnel = Tunnel::new(to, connector);
+                if let Some(auth) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(auth.clone());
+                }
+                let stream = tunnel
+                    .call(target)
+                    .await
+                    .map_err(|why| ExchangeError::Proxy(why.to_string()))?;
+                (stream, None)
+            }
+            proxy => {
+                let stream = connector.call(to).await.map_err(|why| failed(&why))?;
+                (stream, proxy)
+            }
+        };
+        let stream = stream.into_inner();
+        phases.connect = begin.elapsed();
+        let address = stream.peer_addr().map_err(ExchangeError::Io)?;
+        // Ends with a reset. A server that keeps half-closed connections (actix by default) would otherwise count each
+        // finished exchange as an open stream until its second heartbeat, and the next one would meet its limits.
+        stream.set_zero_linger().ok();
+        Ok(Tcp {
+            stream,
+            address,
+            phases,
+            forward,
+        })
+    }
+
+    /// TLS over it, if the URL wants that.
+    async fn encrypt(&self, tcp: Tcp, ask: &Ask) -> Result<Link, ExchangeError> {
+        let Tcp {
+            stream,
+            address,
+            mut phases,
+            forward,
+        } = tcp;
+        if ask.url.scheme() != "https" {
+            return Ok(Link {
+                http2: ask.protocol == Protocol::Http2,
+                stream: Box::new(stream),
+                address,
+                phases,
+                forward,
+                session: None,
+            });
+        }
+        let host = self
+            .sni
+            .as_deref()
+            .or(ask.url.host_str())
+            .unwrap_or_default();
+        let tls_error = |why: io::Error| ExchangeError::Tls(host.to_owned(), why);
+        let config = self
+            .tls
+            .client(ask.protocol, ask.anonymous)
+            .map_err(|why| tls_error(io::Error::other(why)))?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(bare.to_owned())
+            .map_err(|why| tls_error(io::Error::other(why)))?;
+        let begin = Instant::now();
+        let stream = TlsConnector::from(config)
+            .connect(name, stream)
+            .await
+            .map_err(|why| match tls_alert(&why) {
+                Some(AlertDescription::NoApplicationProtocol) => ExchangeError::NoHttp2,
+                _ => tls_error(why),
+            })?;
+        phases.tls = begin.elapsed();
+        let (_, session) = stream.get_ref();
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        if ask.protocol == Protocol::Http2 && !http2 {
+            return Err(ExchangeError::NoHttp2);
+        }
+        let session = Session {
+            version: match session.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
+                _ => "TLS 1.2",
+            },
+            certificates: certificates(session.peer_certificates().unwrap_or_default()),
+        };
+        Ok(Link {
+            http2,
+            stream: Box::new(stream),
+            address,
+            phases,
+            forward: None,
+            session: Some(session),
+        })
+    }
+
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ExchangeError> {
+        if let Some(list) = self.pinned.get(&(host.to_ascii_lowercase(), port)) {
+            return Ok(list.clone());
+        }
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let failed = |why| ExchangeError::Resolve(host.to_owned(), why);
+        let mut list: Vec<SocketAddr> = lookup_host((bare, port)).await.map_err(failed)?.collect();
+        match self.family {
+            Family::Any => {}
+            Family::V4 { fallback } => {
+                list.sort_by_key(|a| !a.is_ipv4());
+                list.retain(|a| fallback || a.is_ipv4());
+            }
+            Family::V6 { fallback } => {
+                list.sort_by_key(|a| !a.is_ipv6());
+                list.retain(|a| fallback || a.is_ipv6());
+            }
+        }
+        if list.is_empty() {
+            let why = "it has no address of the family that is asked for";
+            return Err(failed(io::Error::new(io::ErrorKind::NotFound, why)));
+        }
+        Ok(list)
+    }
+
+    async fn ask(&self, link: Link, ask: &Ask, sent: Instant) -> Result<Exchange, ExchangeError> {
+        let request = request(ask, link.http2, link.forward.as_ref())?;
+        let head_bytes = self.limits.head_bytes;
+        let failed = |error: hyper::Error| ExchangeError::from_hyper(&error, head_bytes);
+        let io = TokioIo::new(link.stream);
+        // Either way the connection is driven by a task of its own, which ends with the exchange.
+        let (reply, connection) = if link.http2 {
+            let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
+                .handshake(io)
+                .await
+                .map_err(failed)?;
+            let connection = EndOnDrop(tokio::spawn(connection).abort_handle());
+            (
+                sender.send_request(request).await.map_err(failed)?,
+                connection,
+            )
+        } else {
+            let (mut sender, connection) = http1::Builder::new()
+                .max_buf_size(head_bytes)
+                .max_headers(HEAD_LINES)
+                .handshake(io)
+                .await
+                .map_err(failed)?;
+            let connection = EndOnDrop(tokio::spawn(connection).abort_handle());
+            (
+                sender.send_request(request).await.map_err(failed)?,
+                connection,
+            )
+        };
+        let (parts, body) = reply.into_parts();
+        let mut phases = link.phases;
+        phases.processing = sent.elapsed();
+        Ok(Exchange {
+            head: Head {
+                status: parts.status.as_u16(),
+                version: parts.version,
+                headers: Headers::from(&parts.headers),
+                address: link.address,
+                phases,
+                tls_version: link.session.as_ref().map(|s| s.version),
+                certificates: link.session.and_then(|s| s.certificates),
+            },
+            body,
+            sent,
+            body_bytes: self.limits.body_bytes,
+            _connection: connection,
+        })
+    }
+}
+
+impl Exchange {
+    /// The head of the reply.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The time since the request was sent.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.sent.elapsed()
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A resolver that knows the answer.
+#[derive(Debug, Clone)]
+struct Known(Vec<SocketAddr>);
+
+impl Service<Name> for Known {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Name) -> Self::Future {
+        std::future::ready(Ok(self.0.clone().into_iter()))
+    }
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+/// A TCP connection.
+struct Tcp {
+    stream: TcpStream,
+    address: SocketAddr,
+    phases: Phases,
+    forward: Option<Intercept>,
+}
+
+/// A connection that is ready for a request.
+struct Link {
+    http2: bool,
+    stream: Box<dyn Duplex>,
+    address: SocketAddr,
+    phases: Phases,
+    /// The proxy that is asked to forward the request.
+    forward: Option<Intercept>,
+    session: Option<Session>,
+}
+
+struct Session {
+    version: &'static str,
+    certificates: Option<Certificates>,
+}
+
+struct EndOnDrop(AbortHandle);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The alert with which the server ended the handshake.
+fn tls_alert(why: &io::Error) -> Option<AlertDescription> {
+    match why.get_ref()?.downcast_ref()? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
+}
+
+/// The operating system's error below a connector's.
+fn io_error(why: &(dyn std::error::Error + 'static)) -> io::Error {
+    let mut cause = Some(why);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return io::Error::new(io.kind(), io.to_string());
+        }
+        cause = error.source();
+    }
+    io::Error::other(why.to_string())
+}

@@ -1,0 +1,247 @@
+//! The body, as it arrives, within bounds.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Exchange, Head};
+use crate::{
+    browser::{Credentials, Origin, Refusal, Route, event_source_opens, mime},
+    stream::{Arrival, Reader, Report},
+};
+
+/// Arrivals that are kept; later ones are added to the last.
+const ARRIVALS: usize = 20_000;
+
+/// Longer than anybody reads.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// What is kept of the beginning of a body.
+const BEGINNING: usize = 16 * 1024;
+
+/// How a body ended, or that it did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// Still open when the time was up.
+    Open,
+    /// Ended as the protocol says: last chunk, END_STREAM, or the announced length.
+    Clean,
+    /// Cut off without its end.
+    Cut(String),
+    /// It grew beyond the limit.
+    TooMuch,
+}
+
+/// The next thing of a body.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Chunk {
+    /// Bytes, and when they came, counted from the request.
+    Bytes(Bytes, Duration),
+    /// Nothing more will come.
+    End(End),
+}
+
+/// A whole exchange, written down.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Recording {
+    /// The redirects on the way, and the origin that the last request carried.
+    pub route: Route,
+    /// The head of the reply.
+    pub head: Head,
+    /// When how many bytes of the body came.
+    pub arrivals: Vec<Arrival>,
+    /// The bytes of the body, all together.
+    pub bytes: u64,
+    /// The first 16 KiB of the body.
+    pub beginning: Vec<u8>,
+    /// The body read as an event stream; empty if it is not one, or is compressed.
+    pub stream: Report,
+    /// How it ended.
+    pub end: End,
+    /// From the request to the end.
+    pub lasted: Duration,
+}
+
+impl Exchange {
+    /// The next chunk, or the end; [`End::Open`] when `until` has come.
+    pub async fn next(&mut self, until: Instant) -> Chunk {
+        loop {
+            match timeout_at(until, self.body.frame()).await {
+                Err(_) => return Chunk::End(End::Open),
+                Ok(None) => return Chunk::End(End::Clean),
+                Ok(Some(Err(why))) => return Chunk::End(End::Cut(cut(&why))),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        return Chunk::Bytes(data, self.age());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads for `time`, or until the body ends.
+    pub async fn record(self, route: Route, time: Duration) -> Recording {
+        self.record_while(route, time, |_| true).await
+    }
+
+    /// Reads as long as `going` says so, at most for `time`.
+    pub async fn record_while(
+        mut self,
+        route: Route,
+        time: Duration,
+        mut going: impl FnMut(&Report) -> bool,
+    ) -> Recording {
+        // What no clock holds is as good as a year.
+        let until = Instant::now() + time.min(YEAR);
+        let mut reader = is_plain_stream(self.head()).then(Reader::new);
+        let mut recording = Recording {
+            route,
+            head: self.head().clone(),
+            arrivals: Vec::new(),
+            bytes: 0,
+            beginning: Vec::new(),
+            stream: Report::default(),
+            end: End::Open,
+            lasted: Duration::ZERO,
+        };
+        loop {
+            match self.next(until).await {
+                Chunk::End(end) => {
+                    recording.end = end;
+                    break;
+                }
+                Chunk::Bytes(bytes, at) => {
+                    recording.note(&bytes, at);
+                    if let Some(reader) = &mut reader {
+                        reader.feed(&bytes, at);
+                        if !going(reader.report()) {
+                            break;
+                        }
+                    }
+                    if recording.bytes > self.body_bytes {
+                        recording.end = End::TooMuch;
+                        break;
+                    }
+                }
+            }
+        }
+        recording.lasted = self.age();
+        if let Some(reader) = reader {
+            recording.stream = reader.finish(recording.end == End::Clean);
+        }
+        recording
+    }
+}
+
+impl Recording {
+    fn note(&mut self, bytes: &[u8], at: Duration) {
+        let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.bytes += count;
+        let room = BEGINNING.saturating_sub(self.beginning.len());
+        self.beginning.extend(bytes.iter().take(room).copied());
+        let full = self.arrivals.len() >= ARRIVALS;
+        match self.arrivals.last_mut() {
+            Some(last) if last.at == at => last.bytes += count,
+            Some(last) if full => {
+                *last = Arrival {
+                    at,
+                    bytes: last.bytes + count,
+                };
+            }
+            _ => self.arrivals.push(Arrival { at, bytes: count }),
+        }
+    }
+
+    /// When the first byte of the body came, counted from the request.
+    #[must_use]
+    pub fn first_byte(&self) -> Option<Duration> {
+        self.arrivals.first().map(|a| a.at)
+    }
+
+    /// The longest time without a byte, the time after the last one included.
+    #[must_use]
+    pub fn longest_silence(&self) -> Duration {
+        let begin = self.head.phases.processing;
+        let mut last = begin;
+        let mut longest = Duration::ZERO;
+        for at in self.arrivals.iter().map(|a| a.at).chain([self.lasted]) {
+            longest = longest.max(at.saturating_sub(last));
+            last = at;
+        }
+        longest
+    }
+
+    /// Whether a browser gives this reply to an `EventSource`.
+    ///
+    /// # Errors
+    ///
+    /// The first reason why not.
+    pub fn opens(&self, credentials: Credentials) -> Result<(), Refusal> {
+        opens(&self.route, &self.head, credentials)
+    }
+
+    /// Whether the body is compressed.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        let codings = self.head.headers.tokens("content-encoding");
+        codings.iter().any(|c| c != "identity")
+    }
+
+    /// Whether this is the answer of a server that is full and asks an `EventSource` to come back: an event stream
+    /// that says `retry` and nothing else, and ends.
+    #[must_use]
+    pub fn is_come_back(&self) -> bool {
+        self.head.status == 200
+            && self.end == End::Clean
+            && self.stream.retry().is_some()
+            && self.stream.event_count() == 0
+            && self.stream.comment_count() == 0
+            && self.lasted < Duration::from_secs(2)
+    }
+}
+
+/// Whether a browser gives a reply with this head to an `EventSource`.
+pub(crate) fn opens(route: &Route, head: &Head, credentials: Credentials) -> Result<(), Refusal> {
+    if let Some(block) = &route.block {
+        return Err(Refusal::Redirect(block.clone()));
+    }
+    let origin = route.origin();
+    let same_origin = origin.is_none();
+    event_source_opens(
+        head.status,
+        &head.headers,
+        &origin.unwrap_or_else(Origin::null),
+        credentials,
+        same_origin,
+    )
+}
+
+/// Whether the body can be read as an event stream as it is.
+fn is_plain_stream(head: &Head) -> bool {
+    mime::is_event_stream(&head.headers)
+        && head
+            .headers
+            .tokens("content-encoding")
+            .iter()
+            .all(|c| c == "identity")
+}
+
+fn cut(why: &hyper::Error) -> String {
+    if why.is_incomplete_message() {
+        return "the connection closed before the last chunk".to_owned();
+    }
+    let mut text = why.to_string();
+    let mut cause = std::error::Error::source(why);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

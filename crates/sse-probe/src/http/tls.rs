@@ -1,0 +1,282 @@
+//! Which certificates are trusted, which one is sent, and what the presented ones say.
+
+use std::{
+    fmt, fs, io,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+};
+use x509_cert::{Certificate, der::Decode};
+
+use super::Protocol;
+
+/// Whose certificates are trusted.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum Trust {
+    /// The machine's own store (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured).
+    #[default]
+    System,
+    /// The machine's store, and these as well, in DER.
+    Also(Vec<Vec<u8>>),
+    /// Anybody's. For tests against self-made certificates only.
+    Anything,
+}
+
+impl Trust {
+    /// The machine's store and the certificates of a PEM file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or holds no certificate.
+    pub fn also_file(path: &Path) -> io::Result<Self> {
+        let text = fs::read(path)?;
+        let list: Vec<_> = CertificateDer::pem_slice_iter(&text)
+            .filter_map(Result::ok)
+            .map(|der| der.to_vec())
+            .collect();
+        if list.is_empty() {
+            return Err(no_pem("certificate"));
+        }
+        Ok(Self::Also(list))
+    }
+}
+
+/// Who the client is, in TLS.
+#[derive(Clone)]
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<PrivateKeyDer<'static>>,
+}
+
+impl Identity {
+    /// From a PEM file with the certificate chain and one with the key; they may be one file.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or does not hold what it should.
+    pub fn from_files(certificate: &Path, key: &Path) -> io::Result<Self> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&fs::read(certificate)?)
+            .filter_map(Result::ok)
+            .collect();
+        if chain.is_empty() {
+            return Err(no_pem("certificate"));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&fs::read(key)?).map_err(|_| no_pem("key"))?;
+        Ok(Self {
+            chain,
+            key: Arc::new(key),
+        })
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(…)")
+    }
+}
+
+fn no_pem(what: &str) -> io::Error {
+    let why = format!("no {what} in PEM form in it");
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+type Made = OnceLock<Result<Arc<ClientConfig>, String>>;
+
+/// How TLS is spoken. The configuration is made once, at the first use.
+#[derive(Default)]
+pub struct Tls {
+    trust: Trust,
+    pub(super) identity: Option<Identity>,
+    named: Made,
+    anonymous: Made,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("trust", &self.trust)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<Trust> for Tls {
+    fn from(trust: Trust) -> Self {
+        Self {
+            trust,
+            ..Self::default()
+        }
+    }
+}
+
+impl Tls {
+    /// The same with a client certificate. Requests without credentials do not send it.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// A client configuration that offers what `protocol` asks for.
+    pub(super) fn client(
+        &self,
+        protocol: Protocol,
+        anonymous: bool,
+    ) -> Result<Arc<ClientConfig>, String> {
+        let identity = self.identity.as_ref().filter(|_| !anonymous);
+        let made = if identity.is_some() {
+            &self.named
+        } else {
+            &self.anonymous
+        };
+        let config = made
+            .get_or_init(|| {
+                configure(&self.trust, identity)
+                    .map(Arc::new)
+                    .map_err(|why| why.to_string())
+            })
+            .clone()?;
+        let mut config = ClientConfig::clone(&config);
+        config.alpn_protocols = match protocol {
+            Protocol::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Protocol::Http1 => vec![b"http/1.1".to_vec()],
+            Protocol::Http2 => vec![b"h2".to_vec()],
+        };
+        Ok(Arc::new(config))
+    }
+}
+
+fn configure(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match trust {
+        Trust::Anything => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Unverified(provider))),
+        Trust::System => builder.with_root_certificates(system_roots()),
+        Trust::Also(more) => {
+            let mut roots = system_roots();
+            for der in more {
+                roots.add(CertificateDer::from(der.clone()))?;
+            }
+            builder.with_root_certificates(roots)
+        }
+    };
+    let mut config = match identity {
+        Some(Identity { chain, key }) => {
+            builder.with_client_auth_cert(chain.clone(), key.clone_key())?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    // A resumed session shows the certificate of an earlier handshake, not the one that is served now.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    // A store with some unreadable certificates still serves; an empty one makes the handshake say so.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+/// When the presented certificates expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Certificates {
+    /// The first of all that were presented.
+    pub earliest_expiry: SystemTime,
+    /// The first of those that lead from the server's own to its issuers; what else was sent does not count.
+    pub chain_expiry: SystemTime,
+}
+
+/// What the presented certificates say.
+pub(super) fn certificates(presented: &[CertificateDer<'_>]) -> Option<Certificates> {
+    let read: Vec<Certificate> = presented
+        .iter()
+        .filter_map(|der| Certificate::from_der(der).ok())
+        .collect();
+    let expiry = |certificate: &Certificate| {
+        let end: Duration = certificate
+            .tbs_certificate()
+            .validity()
+            .not_after
+            .to_unix_duration();
+        SystemTime::UNIX_EPOCH
+            .checked_add(end)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    };
+    let mut leading = read.first()?;
+    let mut chain_expiry = expiry(leading);
+    for next in read.iter().skip(1) {
+        if leading.tbs_certificate().issuer() == next.tbs_certificate().subject() {
+            chain_expiry = chain_expiry.min(expiry(next));
+            leading = next;
+        }
+    }
+    Some(Certificates {
+        earliest_expiry: read.iter().map(expiry).min()?,
+        chain_expiry,
+    })
+}
+
+/// Accepts every certificate, but still checks that the other side holds its key.
+#[derive(Debug)]
+struct Unverified(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,211 @@
+//! The exchanges that are made while the stream is held.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, header};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Allowed, AttemptError, Denied, Listener, Needs, Others, Outsider, Page, PageSeen, Progress,
+    Published,
+};
+use crate::{
+    browser::{
+        Origin,
+        page::{AddressSpace, ContentPolicy},
+    },
+    http::{Ask, Protocol},
+    target::{Publish, Target, USER_AGENT},
+};
+
+/// The headers that fetch clients of event streams send and a browser asks permission for.
+pub(crate) const USUAL_HEADERS: [&str; 2] = ["authorization", "last-event-id"];
+
+/// A header that no server can have meant to allow.
+pub(crate) const UNKNOWN_HEADER: &str = "x-sse-probe-unknown";
+
+/// All exchanges that can be made while the stream is held, the most telling ones first.
+pub(super) async fn others(
+    page: &Page<'_>,
+    needs: Needs,
+    opened: bool,
+    version: http::Version,
+    tell: Listener<'_>,
+) -> Others {
+    let mut others = Others::default();
+    let target = page.target();
+    if let Some(url) = target.page.as_ref().filter(|_| needs.include(Needs::PAGE)) {
+        tell(Progress::Asking("the page"));
+        others.page = Some(page_seen(page, url).await);
+    }
+    if needs.include(Needs::ANONYMOUS) && target.is_secured() {
+        tell(Progress::Asking("without credentials"));
+        others.anonymous = Some(page.clone().anonymous().glance().await);
+    }
+    if !opened {
+        return others;
+    }
+    // Each POST may cost something at the other end, so few are made.
+    let cheap = target.method == Method::GET;
+    if needs.include(Needs::ALLOWED) {
+        for origin in further_origins(target) {
+            tell(Progress::Asking(origin.as_str()));
+            let attempt = page.clone().from(&origin).glance().await;
+            let names = preflight_headers(target);
+            let preflight = if names.is_empty() {
+                None
+            } else {
+                Some(page.preflight(&origin, &names).await)
+            };
+            others.allowed.push(Allowed {
+                origin,
+                attempt,
+                preflight,
+            });
+        }
+    }
+    if let Some(origin) = target.origin.clone().filter(|_| !target.is_same_origin()) {
+        if needs.include(Needs::DENIED) {
+            for (who, origin) in outsiders(target, &origin) {
+                if !cheap && !matches!(who, Outsider::Foreign | Outsider::Named) {
+                    continue;
+                }
+                tell(Progress::Asking(origin.as_str()));
+                let attempt = page.clone().from(&origin).glance().await;
+                others.denied.push(Denied {
+                    who,
+                    origin,
+                    attempt,
+                });
+            }
+        }
+        if needs.include(Needs::PREFLIGHT) {
+            tell(Progress::Asking("by preflight"));
+            let mut names = preflight_headers(target);
+            if names.is_empty() {
+                names.extend(USUAL_HEADERS.map(str::to_owned));
+            }
+            others.preflight = Some(page.preflight(&origin, &names).await);
+            others.preflight_denied = Some(page.preflight(&foreign(), &names).await);
+            let unknown = [UNKNOWN_HEADER.to_owned()];
+            others.preflight_unknown = Some(page.preflight(&origin, &unknown).await);
+        }
+    }
+    let encrypted = target.url.scheme() == "https";
+    if cheap && needs.include(Needs::PROTOCOL) && encrypted && target.protocol == Protocol::Auto {
+        tell(Progress::Asking("by the other version of HTTP"));
+        let other = if version == http::Version::HTTP_2 {
+            Protocol::Http1
+        } else {
+            Protocol::Http2
+        };
+        others.other_protocol = Some(page.clone().speaking(other).glance().await);
+    }
+    if cheap && needs.include(Needs::ACCEPT) {
+        tell(Progress::Asking("for JSON"));
+        others.not_acceptable = Some(page.clone().accepting("application/json").glance().await);
+    }
+    others
+}
+
+/// The request headers that a browser asks permission for. There are none if an `EventSource` opens the stream, which never
+/// asks; unless the server's policy says what pages may send.
+pub(crate) fn preflight_headers(target: &Target) -> Vec<String> {
+    let mut names = Vec::new();
+    if target.is_for_fetch() {
+        names = target.unsafe_headers();
+        if target.method == Method::GET {
+            names.push("last-event-id".to_owned());
+        }
+    }
+    let policy = target.policy.iter().flat_map(|p| p.request_headers.iter());
+    names.extend(policy.map(|name| name.to_ascii_lowercase()));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The origins besides the first one that are to be let in.
+fn further_origins(target: &Target) -> Vec<Origin> {
+    let policy = target.policy.iter().flat_map(|policy| policy.origins());
+    let mut list: Vec<Origin> = Vec::new();
+    for origin in target.allow.iter().cloned().chain(policy) {
+        let own = origin.is_origin_of(&target.url);
+        if target.origin.as_ref() != Some(&origin) && !own && !list.contains(&origin) {
+            list.push(origin);
+        }
+    }
+    list
+}
+
+fn outsiders(target: &Target, origin: &Origin) -> Vec<(Outsider, Origin)> {
+    let mut list = vec![(Outsider::Foreign, foreign())];
+    list.extend(target.deny.iter().map(|o| (Outsider::Named, o.clone())));
+    list.extend(
+        origin
+            .look_alikes()
+            .into_iter()
+            .map(|l| (Outsider::LookAlike(l.mistake), l.origin)),
+    );
+    list.push((Outsider::Null, Origin::null()));
+    list.retain(|(_, o)| !target.allows(o) && !o.is_origin_of(&target.url));
+    list
+}
+
+/// An origin that nobody allows: `.example` is reserved by RFC 2606.
+pub(crate) fn foreign() -> Origin {
+    "https://sse-probe.example"
+        .parse()
+        .unwrap_or_else(|_| Origin::null())
+}
+
+async fn page_seen(page: &Page<'_>, url: &url::Url) -> Result<PageSeen, AttemptError> {
+    let recording = page.visit(url).await?;
+    Ok(PageSeen {
+        url: recording.route.url().clone(),
+        policy: ContentPolicy::of(&recording.head.headers, &recording.beginning),
+        space: AddressSpace::of(recording.head.address.ip()),
+    })
+}
+
+/// Publishes an event once the stream has been open for a while.
+pub(super) async fn published(
+    target: &Target,
+    how: &Publish,
+    after: Duration,
+    sent: Instant,
+) -> Published {
+    sleep(after.min(Duration::from_secs(1))).await;
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let marker = format!("probe-{:x}", since.unwrap_or_default().as_nanos());
+    let mut ask = Ask::get(how.url.clone());
+    ask.method = Method::POST;
+    ask.body = Bytes::from(how.body.replace("{marker}", &marker));
+    let json = how.body.trim_start().starts_with(['{', '[']);
+    let kind = if json {
+        "application/json"
+    } else {
+        "text/plain"
+    };
+    let mut lines = vec![
+        (header::CONTENT_TYPE, kind),
+        (header::USER_AGENT, USER_AGENT),
+    ];
+    let secret = target.access.authorization();
+    lines.extend(secret.iter().map(|s| (header::AUTHORIZATION, s.expose())));
+    lines.extend(target.access.cookie().map(|c| (header::COOKIE, c.expose())));
+    let mut taken = Err("the request cannot be made".to_owned());
+    for (name, text) in lines {
+        match HeaderValue::from_str(text) {
+            Ok(value) => ask = ask.header(name, value),
+            Err(_) => return Published { marker, taken },
+        }
+    }
+    taken = match target.dialer.open(&ask).await {
+        Ok(exchange) if (200..300).contains(&exchange.head().status) => Ok(sent.elapsed()),
+        Ok(exchange) => Err(format!("status {}", exchange.head().status)),
+        Err(why) => Err(why.to_string()),
+    };
+    Published { marker, taken }
+}

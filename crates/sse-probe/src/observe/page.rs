@@ -1,0 +1,352 @@
+//! Requests as a page in a browser makes them.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, header};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{Attempt, AttemptError};
+use crate::{
+    browser::{Origin, Redirect, Route, preflight},
+    http::{Ask, Exchange, ExchangeError, Protocol, Recording},
+    stream::Item,
+    target::{Access, Target, USER_AGENT, is_credential},
+};
+
+/// How long a reply that is only glanced at may take to show whether it is a stream.
+pub(super) const GLANCE: Duration = Duration::from_millis(400);
+
+/// How often a server that says "full" is asked.
+const TRIES: u32 = 4;
+
+/// The longest time between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// A page that opens the stream; each method varies one thing.
+#[derive(Debug, Clone)]
+pub(crate) struct Page<'a> {
+    target: &'a Target,
+    origin: Option<Origin>,
+    authenticated: bool,
+    /// Whether a hop is imitated that takes `Origin` away.
+    origin_lost: bool,
+    accept: &'static str,
+    encodings: &'static str,
+    protocol: Protocol,
+    last_event_id: Option<String>,
+    deadline: Option<Instant>,
+}
+
+impl<'a> Page<'a> {
+    /// The page that the target is meant for.
+    pub(crate) fn of(target: &'a Target) -> Self {
+        Self {
+            target,
+            origin: target.origin.clone(),
+            authenticated: true,
+            origin_lost: false,
+            accept: "text/event-stream",
+            encodings: "gzip, deflate, br, zstd",
+            protocol: target.protocol,
+            last_event_id: None,
+            deadline: None,
+        }
+    }
+
+    pub(crate) fn target(&self) -> &'a Target {
+        self.target
+    }
+
+    pub(crate) fn anonymous(mut self) -> Self {
+        self.authenticated = false;
+        self
+    }
+
+    pub(crate) fn accepting(mut self, accept: &'static str) -> Self {
+        self.accept = accept;
+        self
+    }
+
+    pub(crate) fn uncompressed(mut self) -> Self {
+        self.encodings = "identity";
+        self
+    }
+
+    pub(crate) fn speaking(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    pub(crate) fn from(mut self, origin: &Origin) -> Self {
+        self.origin = Some(origin.clone());
+        self
+    }
+
+    pub(crate) fn without_origin(mut self) -> Self {
+        self.origin_lost = true;
+        self
+    }
+
+    pub(crate) fn resuming(mut self, id: &str) -> Self {
+        self.last_event_id = Some(id.to_owned());
+        self
+    }
+
+    /// Nothing goes on beyond `deadline`.
+    pub(crate) fn until(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Opens the stream as a browser does: redirects are followed, each after its CORS check.
+    pub(crate) async fn open(&self) -> Result<(Exchange, Route), AttemptError> {
+        self.in_time(self.follow()).await
+    }
+
+    /// Opens and reads for `time`.
+    pub(crate) async fn record(&self, time: Duration) -> Attempt {
+        let (exchange, route) = self.open().await?;
+        Ok(exchange.record(route, self.at_most(time)).await)
+    }
+
+    /// Opens and reads just so much that the kind of answer is known. A server that says that it is full is asked again.
+    pub(crate) async fn glance(&self) -> Attempt {
+        self.in_time(async {
+            let mut tried = 0;
+            loop {
+                let (exchange, route) = self.follow().await?;
+                // A `retry` alone may be all that a full server says, or the beginning of a stream.
+                let recording = exchange
+                    .record_while(route, GLANCE, |seen| {
+                        let mut items = seen.items().iter();
+                        items.all(|item| matches!(item, Item::Retry(..)))
+                    })
+                    .await;
+                let status = recording.head.status;
+                let full = matches!(status, 429 | 503);
+                if !full && !recording.is_come_back() {
+                    return Ok(recording);
+                }
+                tried += 1;
+                if tried == TRIES {
+                    return Err(AttemptError::Full(status));
+                }
+                let asked = recording.head.headers.text("retry-after");
+                let asked = asked.and_then(|v| v.parse().ok()).map(Duration::from_secs);
+                let wait = asked.or(recording.stream.retry());
+                sleep(wait.unwrap_or(Duration::from_secs(1)).min(LONGEST_WAIT)).await;
+            }
+        })
+        .await
+    }
+
+    /// Asks for permission, as a browser does before a fetch with headers of its own. It carries nothing of the
+    /// request that it is made for.
+    pub(crate) async fn preflight(&self, origin: &Origin, names: &[String]) -> Attempt {
+        let target = self.target;
+        let route = Route::new(Some(origin), target.url.clone());
+        let mut ask = Ask::get(target.url.clone());
+        ask.method = Method::OPTIONS;
+        ask.protocol = self.protocol;
+        ask.anonymous = true;
+        for (name, text) in [
+            (header::ACCEPT, "*/*"),
+            (
+                header::ACCESS_CONTROL_REQUEST_METHOD,
+                target.method.as_str(),
+            ),
+            (
+                header::ACCESS_CONTROL_REQUEST_HEADERS,
+                &preflight::request_headers(names),
+            ),
+            (header::ORIGIN, origin.as_str()),
+            (header::USER_AGENT, USER_AGENT),
+            (HeaderName::from_static("sec-fetch-mode"), "cors"),
+            (HeaderName::from_static("sec-fetch-site"), route.site()),
+            (HeaderName::from_static("sec-fetch-dest"), "empty"),
+        ] {
+            ask = ask.header(name, value(text)?);
+        }
+        for (name, value) in &target.headers {
+            if *name == header::HOST || *name == header::USER_AGENT {
+                ask.replace(name, value);
+            }
+        }
+        self.in_time(async {
+            let exchange = target.dialer.open(&ask).await?;
+            Ok(exchange.record(route, GLANCE).await)
+        })
+        .await
+    }
+
+    /// The page itself, as a browser navigates to it.
+    pub(crate) async fn visit(&self, url: &url::Url) -> Attempt {
+        let mut ask = Ask::get(url.clone());
+        ask.anonymous = true;
+        for (name, text) in [
+            (header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8"),
+            (header::ACCEPT_ENCODING, "identity"),
+            (header::USER_AGENT, USER_AGENT),
+            (HeaderName::from_static("sec-fetch-mode"), "navigate"),
+            (HeaderName::from_static("sec-fetch-site"), "none"),
+            (HeaderName::from_static("sec-fetch-dest"), "document"),
+        ] {
+            ask = ask.header(name, value(text)?);
+        }
+        let mut route = Route::new(None, url.clone());
+        self.in_time(async {
+            loop {
+                ask.url = route.url().clone();
+                let exchange = self.target.dialer.open(&ask).await?;
+                let head = exchange.head();
+                // A navigation needs no CORS: each step begins a route of its own.
+                let to = head.headers.text("location").filter(|_| head.redirects());
+                match to.and_then(|to| route.url().join(&to).ok()) {
+                    Some(to) if route.redirects.len() < 20 => {
+                        let mut next = Route::new(None, to.clone());
+                        next.redirects = std::mem::take(&mut route.redirects);
+                        next.redirects.push(Redirect {
+                            status: head.status,
+                            from: route.url().clone(),
+                            to,
+                        });
+                        route = next;
+                    }
+                    _ => return Ok(exchange.record(route, Duration::from_secs(2)).await),
+                }
+            }
+        })
+        .await
+    }
+
+    async fn in_time<T>(
+        &self,
+        what: impl Future<Output = Result<T, AttemptError>>,
+    ) -> Result<T, AttemptError> {
+        match self.deadline {
+            Some(deadline) => timeout_at(deadline, what)
+                .await
+                .unwrap_or(Err(AttemptError::OutOfTime)),
+            None => what.await,
+        }
+    }
+
+    /// The time that may still be used, at most `time`.
+    pub(super) fn at_most(&self, time: Duration) -> Duration {
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        left.map_or(time, |left| left.min(time))
+    }
+
+    async fn follow(&self) -> Result<(Exchange, Route), AttemptError> {
+        let target = self.target;
+        let mut route = Route::new(self.origin.as_ref(), target.url.clone());
+        let ticket = self.ticket().await?;
+        let mut method = target.method.clone();
+        let allowed =
+            |url: &url::Url| target.origins.is_empty() || target.origins.contains(&Origin::of(url));
+        loop {
+            let ask = self.ask(&route, method.clone(), ticket.as_deref())?;
+            let exchange = target.dialer.open(&ask).await?;
+            let head = exchange.head();
+            let status = head.status;
+            let follows = head.redirects()
+                && target.follow_redirects
+                && head.headers.has("location")
+                && route.follow(status, &head.headers, target.credentials, &allowed);
+            if !follows {
+                return Ok((exchange, route));
+            }
+            let to_get = matches!(status, 301 | 302) && method == Method::POST;
+            if status == 303 || to_get {
+                method = Method::GET;
+            }
+        }
+    }
+
+    async fn ticket(&self) -> Result<Option<String>, AttemptError> {
+        let target = self.target;
+        let Access::Ticket(source) = &target.access else {
+            return Ok(None);
+        };
+        if !self.authenticated {
+            return Ok(None);
+        }
+        let origin = target.origin.as_ref().map(Origin::as_str);
+        let ticket = source.fetch(&target.dialer, origin).await;
+        ticket.map(Some).map_err(AttemptError::Ticket)
+    }
+
+    fn ask(
+        &self,
+        route: &Route,
+        method: Method,
+        ticket: Option<&str>,
+    ) -> Result<Ask, AttemptError> {
+        let target = self.target;
+        let mut ask = Ask::get(route.url().clone());
+        ask.protocol = self.protocol;
+        // What the user gave belongs to the origin that it was given for; a client certificate does as well.
+        let own = self.authenticated && route.at_first_origin();
+        ask.anonymous = !own;
+        if method == target.method {
+            ask.body = target.body.clone();
+        }
+        ask.method = method;
+        let mut lines = vec![
+            (header::ACCEPT, self.accept),
+            (header::ACCEPT_ENCODING, self.encodings),
+            (header::CACHE_CONTROL, "no-cache"),
+            (header::USER_AGENT, USER_AGENT),
+            (HeaderName::from_static("sec-fetch-mode"), "cors"),
+            (HeaderName::from_static("sec-fetch-site"), route.site()),
+            (HeaderName::from_static("sec-fetch-dest"), "empty"),
+        ];
+        let origin = route.origin().filter(|_| !self.origin_lost);
+        if let Some(origin) = &origin {
+            lines.push((header::ORIGIN, origin.as_str()));
+        }
+        if let Some(id) = &self.last_event_id {
+            lines.push((HeaderName::from_static("last-event-id"), id));
+        }
+        let authorization = target.access.authorization();
+        if let Some(secret) = authorization
+            .as_ref()
+            .filter(|_| own && route.keeps_authorization())
+        {
+            lines.push((header::AUTHORIZATION, secret.expose()));
+        }
+        if let Some(cookie) = target.access.cookie().filter(|_| own) {
+            lines.push((header::COOKIE, cookie.expose()));
+        }
+        if let (Access::Ticket(source), Some(ticket)) = (&target.access, ticket)
+            && own
+            && route.redirects.is_empty()
+        {
+            ask.url
+                .query_pairs_mut()
+                .append_pair(&source.parameter, ticket);
+        }
+        for (name, text) in lines {
+            ask = ask.header(name, value(text)?);
+        }
+        for (name, value) in &target.headers {
+            let varied = *name == header::ACCEPT && self.accept != "text/event-stream";
+            if (own || !is_credential(name)) && !varied {
+                ask.replace(name, value);
+            }
+        }
+        Ok(ask)
+    }
+}
+
+fn value(text: &str) -> Result<HeaderValue, AttemptError> {
+    HeaderValue::from_str(text)
+        .map_err(|why| AttemptError::Exchange(ExchangeError::Request(why.to_string())))
+}
+
+/// What a glance at a reply showed, if there was one.
+pub(crate) fn seen(attempt: Option<&Attempt>) -> Option<&Recording> {
+    attempt?.as_ref().ok()
+}

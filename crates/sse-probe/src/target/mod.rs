@@ -1,0 +1,518 @@
+//! What to probe, as whom, and what is expected of it.
+
+mod access;
+mod error;
+mod expectation;
+mod policy;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, header};
+use url::Url;
+
+pub use self::{
+    access::{Access, Secret, TicketSource},
+    error::TargetError,
+    expectation::Expectation,
+    policy::ServerPolicy,
+};
+use crate::{
+    browser::{Credentials, Origin},
+    http::{Dialer, Limits, Protocol, Tls},
+};
+
+/// The user agent of every request, so that a server's logs and metrics can tell probes from people.
+pub const USER_AGENT: &str = concat!("sse-probe/", env!("CARGO_PKG_VERSION"));
+
+/// A stream to probe.
+///
+/// ```
+/// use sse_probe::{Credentials, Target};
+///
+/// # fn main() -> Result<(), sse_probe::TargetError> {
+/// let target = Target::new("https://api.example.com/events")?
+///     .origin("https://app.example.com")?
+///     .credentials(Credentials::Include)
+///     .cookie("__Host-sid=…");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub(crate) url: Url,
+    pub(crate) method: Method,
+    pub(crate) body: Bytes,
+    pub(crate) origin: Option<Origin>,
+    /// Further origins that are to be let in.
+    pub(crate) allow: Vec<Origin>,
+    pub(crate) policy: Option<ServerPolicy>,
+    pub(crate) page: Option<Url>,
+    pub(crate) publish: Option<Publish>,
+    pub(crate) follow_redirects: bool,
+    /// The origins that redirects may lead to; all if there are none.
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) credentials: Credentials,
+    pub(crate) access: Access,
+    pub(crate) deny: Vec<Origin>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) protocol: Protocol,
+    pub(crate) hold: Duration,
+    pub(crate) expectations: Vec<Expectation>,
+    pub(crate) only: Vec<&'static str>,
+    pub(crate) skip: Vec<&'static str>,
+    pub(crate) dialer: Dialer,
+}
+
+/// How an event is published while the stream is held, so that its way can be timed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Publish {
+    /// Where to POST.
+    pub url: Url,
+    /// The body; `{marker}` in it stands for a text that is different each time. `sse-probe {marker}` by default.
+    pub body: String,
+}
+
+impl Publish {
+    /// By a POST of a short text to `url`.
+    #[must_use]
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            body: "sse-probe {marker}".to_owned(),
+        }
+    }
+}
+
+impl Target {
+    /// A target with everything else as it usually is: no origin (a page of the same origin), no credentials,
+    /// held for 35 s.
+    ///
+    /// # Errors
+    ///
+    /// The text is not an http or https URL with a host, or it holds a user name or password.
+    pub fn new(url: &str) -> Result<Self, TargetError> {
+        Ok(Self {
+            url: parse_url(url)?,
+            method: Method::GET,
+            body: Bytes::new(),
+            origin: None,
+            allow: Vec::new(),
+            policy: None,
+            page: None,
+            publish: None,
+            follow_redirects: true,
+            origins: Vec::new(),
+            credentials: Credentials::Omit,
+            access: Access::Open,
+            deny: Vec::new(),
+            headers: Vec::new(),
+            protocol: Protocol::Auto,
+            hold: Duration::from_secs(35),
+            expectations: Vec::new(),
+            only: Vec::new(),
+            skip: Vec::new(),
+            dialer: Dialer::default(),
+        })
+    }
+
+    /// The origin of the page that opens the stream, which the server should let in.
+    ///
+    /// # Errors
+    ///
+    /// No browser sends that text as an origin.
+    pub fn origin(mut self, origin: &str) -> Result<Self, TargetError> {
+        self.origin = Some(origin.parse().map_err(TargetError::Origin)?);
+        Ok(self)
+    }
+
+    /// One more origin that the server should let in.
+    ///
+    /// # Errors
+    ///
+    /// No browser sends that text as an origin.
+    pub fn allow_origin(mut self, origin: &str) -> Result<Self, TargetError> {
+        self.allow
+            .push(origin.parse().map_err(TargetError::Origin)?);
+        Ok(self)
+    }
+
+    /// What the server's own configuration allows. Every origin of it is tried; the first one is the target's, if none was
+    /// given.
+    #[must_use]
+    pub fn policy(mut self, policy: ServerPolicy) -> Self {
+        if self.origin.is_none() {
+            self.origin = policy.origins().into_iter().next();
+        }
+        self.policy = Some(policy);
+        self
+    }
+
+    /// The page that opens the stream. Its own policies are judged as well; its origin is the target's, if none was given.
+    ///
+    /// # Errors
+    ///
+    /// It is not an http or https URL.
+    pub fn page(mut self, url: &str) -> Result<Self, TargetError> {
+        let url = parse_url(url)?;
+        self.origin.get_or_insert_with(|| Origin::of(&url));
+        self.page = Some(url);
+        Ok(self)
+    }
+
+    /// Publishes an event while the stream is held, and times its way.
+    #[must_use]
+    pub fn publish(mut self, publish: Publish) -> Self {
+        self.publish = Some(publish);
+        self
+    }
+
+    /// Asks by POST with this body, as a fetch client does; its type is JSON if it looks like it.
+    #[must_use]
+    pub fn post(mut self, body: impl Into<Bytes>) -> Self {
+        self.method = Method::POST;
+        self.body = body.into();
+        let json = matches!(self.body.trim_ascii_start().first(), Some(b'{' | b'['));
+        let kind = if json {
+            "application/json"
+        } else {
+            "text/plain;charset=UTF-8"
+        };
+        if !self.headers.iter().any(|(n, _)| *n == header::CONTENT_TYPE) {
+            self.headers
+                .push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
+        }
+        self
+    }
+
+    /// Asks by another method.
+    #[must_use]
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Whether redirects are followed, as browsers do. They are by default.
+    #[must_use]
+    pub fn follow_redirects(mut self, follow: bool) -> Self {
+        self.follow_redirects = follow;
+        self
+    }
+
+    /// Redirects may lead to these origins only. To all, if none is given.
+    #[must_use]
+    pub fn keep_to(mut self, origins: Vec<Origin>) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// An origin that the server must not let in, besides those that are always tried.
+    ///
+    /// # Errors
+    ///
+    /// No browser sends that text as an origin.
+    pub fn deny_origin(mut self, origin: &str) -> Result<Self, TargetError> {
+        self.deny.push(origin.parse().map_err(TargetError::Origin)?);
+        Ok(self)
+    }
+
+    /// The credentials mode of the page. `Omit` by default.
+    #[must_use]
+    pub fn credentials(mut self, mode: Credentials) -> Self {
+        self.credentials = mode;
+        self
+    }
+
+    /// Authenticates as a fetch client: `Authorization: Bearer …`.
+    #[must_use]
+    pub fn bearer(mut self, token: &str) -> Self {
+        self.access = Access::Bearer(Secret::new(token));
+        self
+    }
+
+    /// Authenticates by user name and password: `Authorization: Basic …`.
+    #[must_use]
+    pub fn basic(mut self, user: &str, password: &str) -> Self {
+        self.access = Access::Basic(user.to_owned(), Secret::new(password));
+        self
+    }
+
+    /// Authenticates by cookie: the value of the `Cookie` header.
+    #[must_use]
+    pub fn cookie(mut self, cookie: &str) -> Self {
+        self.access = Access::Cookie(Secret::new(cookie));
+        self
+    }
+
+    /// Authenticates by a ticket in the URL, a new one for each exchange.
+    #[must_use]
+    pub fn tickets(mut self, source: TicketSource) -> Self {
+        self.access = Access::Ticket(source);
+        self
+    }
+
+    /// One more header line on every request; it replaces what a browser would send under that name. Headers that look
+    /// like credentials are left out where the probe asks as somebody else.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// How long the stream must live. 35 s by default: longer than the 30 s after which several proxies cut.
+    #[must_use]
+    pub fn hold(mut self, time: Duration) -> Self {
+        self.hold = time;
+        self
+    }
+
+    /// The version of HTTP.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// Something that must be so, beyond what every stream needs.
+    #[must_use]
+    pub fn expect(mut self, expectation: Expectation) -> Self {
+        self.expectations.push(expectation);
+        self
+    }
+
+    /// What bounds each exchange, and how TLS is spoken. Addresses that were pinned stay.
+    #[must_use]
+    pub fn connection(mut self, limits: Limits, tls: impl Into<Tls>) -> Self {
+        self.dialer = self.dialer.with(limits, tls.into());
+        self
+    }
+
+    /// How connections are made.
+    #[must_use]
+    pub fn dialer(mut self, dialer: Dialer) -> Self {
+        self.dialer = dialer;
+        self
+    }
+
+    /// Connects to `address` whenever `host` and `port` are meant.
+    #[must_use]
+    pub fn pin(mut self, host: &str, port: u16, address: std::net::SocketAddr) -> Self {
+        self.dialer.pin(host, port, address);
+        self
+    }
+
+    /// The URL.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Whether the page and the stream are of one origin, so that no CORS headers are needed.
+    #[must_use]
+    pub fn is_same_origin(&self) -> bool {
+        self.origin
+            .as_ref()
+            .is_none_or(|o| o.is_origin_of(&self.url))
+    }
+
+    /// Whether the check of that name is to be run.
+    pub(crate) fn runs(&self, check: &str) -> bool {
+        let named = |list: &[&str]| list.contains(&check);
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    }
+
+    /// Whether every page may read the stream, by the user's word or by the server's policy.
+    pub(crate) fn is_public(&self) -> bool {
+        self.expectations.contains(&Expectation::Public)
+            || self.policy.as_ref().is_some_and(|p| p.public)
+    }
+
+    /// Whether pages of that origin are to be let in.
+    pub(crate) fn allows(&self, origin: &Origin) -> bool {
+        self.origin.as_ref() == Some(origin)
+            || self.allow.contains(origin)
+            || self.policy.as_ref().is_some_and(|p| p.allows(origin))
+    }
+
+    /// Whether a request proves who it is.
+    pub(crate) fn is_secured(&self) -> bool {
+        !matches!(self.access, Access::Open)
+            || self.dialer.has_identity()
+            || self.headers.iter().any(|(name, _)| is_credential(name))
+    }
+
+    /// Whether a script with `fetch` opens the stream, and not an `EventSource`, which can neither send headers nor a body.
+    pub(crate) fn is_for_fetch(&self) -> bool {
+        self.method != Method::GET
+            || self.access.authorization().is_some()
+            || self.headers.iter().any(|(name, _)| needs_preflight(name))
+    }
+
+    /// The names of request headers that a browser asks permission for, in lower case.
+    pub(crate) fn unsafe_headers(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .headers
+            .iter()
+            .filter(|(name, value)| {
+                needs_preflight(name) || (*name == header::CONTENT_TYPE && !is_form(value))
+            })
+            .map(|(name, _)| name.as_str().to_owned())
+            .collect();
+        if self.access.authorization().is_some() {
+            names.push("authorization".to_owned());
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Finds contradictions between the parts.
+    ///
+    /// # Errors
+    ///
+    /// A cookie without credentials mode would never be sent by a browser across origins.
+    pub fn validate(&self) -> Result<(), TargetError> {
+        let cookie = matches!(self.access, Access::Cookie(_));
+        if cookie && self.credentials == Credentials::Omit && !self.is_same_origin() {
+            return Err(TargetError::CookieWithoutCredentials);
+        }
+        if let Some(denied) = self.deny.iter().find(|d| self.allows(d)) {
+            return Err(TargetError::AllowedAndDenied(denied.to_string()));
+        }
+        let authorization = self.access.authorization();
+        let mut secrets = authorization.iter().chain(self.access.cookie());
+        if secrets.any(|s| HeaderValue::from_str(s.expose()).is_err()) {
+            return Err(TargetError::SecretNotAHeader);
+        }
+        Ok(())
+    }
+}
+
+/// A URL that can be probed.
+pub(crate) fn parse_url(text: &str) -> Result<Url, TargetError> {
+    let url = Url::parse(text).map_err(|why| TargetError::Url(text.to_owned(), why.to_string()))?;
+    let wrong = |why: &str| Err(TargetError::Url(text.to_owned(), why.to_owned()));
+    if !matches!(url.scheme(), "http" | "https") {
+        return wrong("only http and https can be probed");
+    }
+    if !url.has_host() {
+        return wrong("it has no host");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong(
+            "user names and passwords in URLs are not sent by browsers; use --bearer or --cookie",
+        );
+    }
+    Ok(url)
+}
+
+/// A header line from `Name: value`.
+///
+/// # Errors
+///
+/// It is no header line.
+pub fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), TargetError> {
+    let wrong = || TargetError::Header(text.to_owned());
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
+    let value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
+    if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING {
+        return Err(wrong());
+    }
+    Ok((name, value))
+}
+
+/// Whether a header of that name is likely to hold a secret.
+pub(crate) fn is_credential(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    [
+        "authorization",
+        "cookie",
+        "token",
+        "api-key",
+        "apikey",
+        "secret",
+    ]
+    .iter()
+    .any(|part| name.contains(part))
+}
+
+/// Whether a browser asks permission for a header of that name, set by a script. `Content-Type` depends on its value.
+fn needs_preflight(name: &HeaderName) -> bool {
+    let by_the_browser = [
+        header::ACCEPT,
+        header::ACCEPT_LANGUAGE,
+        header::CONTENT_LANGUAGE,
+        header::CONTENT_TYPE,
+        header::ACCEPT_ENCODING,
+        header::COOKIE,
+        header::HOST,
+        header::ORIGIN,
+        header::REFERER,
+        header::USER_AGENT,
+    ];
+    !by_the_browser.contains(name) && !name.as_str().starts_with("sec-")
+}
+
+/// Whether a page may send a body of that type without asking.
+fn is_form(kind: &HeaderValue) -> bool {
+    let essence = kind
+        .as_bytes()
+        .split(|b| *b == b';')
+        .next()
+        .unwrap_or_default();
+    [
+        &b"application/x-www-form-urlencoded"[..],
+        b"multipart/form-data",
+        b"text/plain",
+    ]
+    .iter()
+    .any(|form| essence.trim_ascii().eq_ignore_ascii_case(form))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_http_urls_with_a_host_can_be_probed() {
+        for bad in [
+            "",
+            "api.example.com/events",
+            "ftp://x/",
+            "http://",
+            "https://u:p@x/",
+            "/events",
+        ] {
+            assert!(Target::new(bad).is_err(), "{bad}");
+        }
+        assert!(Target::new("http://127.0.0.1:8080/events?topic=a").is_ok());
+    }
+
+    #[test]
+    fn a_cookie_across_origins_needs_the_credentials_mode() {
+        let target = Target::new("https://api.example.com/events")
+            .unwrap()
+            .cookie("a=b");
+        assert!(target.validate().is_ok(), "same origin");
+        let cross = target.origin("https://app.example.com").unwrap();
+        assert!(matches!(
+            cross.validate(),
+            Err(TargetError::CookieWithoutCredentials)
+        ));
+        assert!(cross.credentials(Credentials::Include).validate().is_ok());
+    }
+
+    #[test]
+    fn a_proxy_that_cuts_after_30_s_is_seen_by_default() {
+        let target = Target::new("http://x/").unwrap();
+        assert!(target.hold > Duration::from_secs(32), "{:?}", target.hold);
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug_output() {
+        let target = Target::new("http://x/").unwrap().bearer("s3cret-token");
+        assert!(!format!("{target:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,179 @@
+//! What the server's own configuration allows, read from its file.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+use super::TargetError;
+use crate::browser::Origin;
+
+/// What stands for `*` in an origin that is made from a pattern.
+const SAMPLE_LABEL: &str = "sse-probe";
+const SAMPLE_PORT: &str = "5173";
+
+/// The origins that a server says it allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerPolicy {
+    /// The entries as they are written; `*` in one stands for labels or for a port.
+    pub allow: Vec<String>,
+    /// Whether pages may send cookies.
+    pub credentials: bool,
+    /// The request headers that pages may send.
+    pub request_headers: Vec<String>,
+    /// Whether every origin is allowed.
+    pub public: bool,
+}
+
+/// `[policy.origins]` of `actix-web-sse`'s configuration.
+#[derive(Debug, Deserialize)]
+struct Origins {
+    #[serde(default)]
+    allow: Vec<String>,
+    #[serde(default)]
+    credentials: bool,
+    #[serde(default)]
+    request_headers: Vec<String>,
+}
+
+impl ServerPolicy {
+    /// Reads TOML or JSON with a table `policy.origins`, as servers with `actix-web-sse` have it: `allow`, `credentials`,
+    /// `request_headers`. Other tables are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or has no such table.
+    pub fn read(path: &Path) -> Result<Self, TargetError> {
+        let wrong = |why: String| TargetError::Policy(format!("{}: {why}", path.display()));
+        let text = fs::read_to_string(path).map_err(|why| wrong(why.to_string()))?;
+        Self::parse(&text).map_err(wrong)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let value: toml::Value = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|why| why.to_string())?
+        } else {
+            toml::from_str(text).map_err(|why| why.to_string())?
+        };
+        let table = value
+            .get("policy")
+            .and_then(|policy| policy.get("origins"))
+            .or_else(|| value.get("origins"))
+            .ok_or("it has no table `policy.origins` with `allow = [\"https://…\"]`")?;
+        let origins: Origins = table
+            .clone()
+            .try_into()
+            .map_err(|why: toml::de::Error| format!("policy.origins: {why}"))?;
+        let policy = Self {
+            public: origins.allow.iter().any(|entry| entry == "*"),
+            credentials: origins.credentials,
+            request_headers: origins.request_headers,
+            allow: origins.allow,
+        };
+        for entry in policy.allow.iter().filter(|entry| *entry != "*") {
+            sample(entry)
+                .parse::<Origin>()
+                .map_err(|why| format!("policy.origins.allow, `{entry}`: {why}"))?;
+        }
+        Ok(policy)
+    }
+
+    /// Each allowed origin; for a pattern, one that it matches.
+    #[must_use]
+    pub fn origins(&self) -> Vec<Origin> {
+        let entries = self.allow.iter().filter(|entry| *entry != "*");
+        entries
+            .filter_map(|entry| sample(entry).parse().ok())
+            .collect()
+    }
+
+    /// Whether an entry matches the origin.
+    #[must_use]
+    pub fn allows(&self, origin: &Origin) -> bool {
+        self.allow
+            .iter()
+            .any(|entry| matches(entry, origin.as_str()))
+    }
+}
+
+fn sample(entry: &str) -> String {
+    match entry.strip_suffix(":*") {
+        Some(host) => format!("{host}:{SAMPLE_PORT}"),
+        None => entry.replace('*', SAMPLE_LABEL),
+    }
+}
+
+fn matches(entry: &str, origin: &str) -> bool {
+    let Some((before, after)) = entry.split_once('*') else {
+        return entry == origin;
+    };
+    let any_port = before.ends_with(':') && after.is_empty();
+    if any_port && before.strip_suffix(':') == Some(origin) {
+        return true;
+    }
+    let middle = origin
+        .strip_prefix(before)
+        .and_then(|rest| rest.strip_suffix(after));
+    middle.is_some_and(|text| {
+        let fits = |b: u8| {
+            if any_port {
+                b.is_ascii_digit()
+            } else {
+                b.is_ascii_alphanumeric() || b == b'-' || (b == b'.' && after.starts_with('.'))
+            }
+        };
+        !text.is_empty() && text.bytes().all(fits)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "[server]\nlisten = \"x\"\n[policy.origins]\ncredentials = true\n\
+        allow = [\"https://app.example.com\", \"https://*.tenant.example.net\", \"http://localhost:*\"]\n";
+
+    #[test]
+    fn every_entry_gives_an_origin_that_it_matches() {
+        let policy = ServerPolicy::parse(FILE).unwrap();
+        assert!(policy.credentials && !policy.public);
+        let origins = policy.origins();
+        let shown: Vec<_> = origins.iter().map(Origin::as_str).collect();
+        assert_eq!(
+            shown,
+            [
+                "https://app.example.com",
+                "https://sse-probe.tenant.example.net",
+                "http://localhost:5173"
+            ]
+        );
+        assert!(origins.iter().all(|origin| policy.allows(origin)));
+    }
+
+    #[test]
+    fn what_no_entry_matches_is_not_allowed() {
+        let policy = ServerPolicy::parse(FILE).unwrap();
+        for (text, allowed) in [
+            ("https://a.b.tenant.example.net", true),
+            ("http://localhost", true),
+            ("https://tenant.example.net", false),
+            ("https://eviltenant.example.net", false),
+            ("http://localhost.evil.example:8080", false),
+            ("https://a.tenant.example.net.evil.example", false),
+            ("http://a.tenant.example.net", false),
+        ] {
+            let origin: Origin = text.parse().unwrap();
+            assert_eq!(policy.allows(&origin), allowed, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_is_read_as_well_and_what_is_missing_is_named() {
+        let json = "{\"origins\": {\"allow\": [\"*\"]}}";
+        assert!(ServerPolicy::parse(json).unwrap().public);
+        let error = ServerPolicy::parse("[policy]\n").unwrap_err();
+        assert!(error.contains("policy.origins"), "{error}");
+        let error = ServerPolicy::parse("[origins]\nallow = [\"app\"]").unwrap_err();
+        assert!(error.contains("`app`"), "{error}");
+    }
+}

@@ -1,0 +1,119 @@
+//! Runs the shipped rules, unmodified and with their minutes, over a grid of faults, browsers, protocols and proxies.
+//!
+//! `cargo run -p actix-web-sse-tests --bin live-fire`
+//!
+//! All cells run side by side under one Prometheus, each in a namespace of its own: an application with two routes, a proxy
+//! in front of it, and a browser with a page on which visitors come and go. For some minutes all is well; then the proxy, or
+//! the allow-list, has the fault of the cell at one of the routes; then it is mended. In the end a table says what
+//! rang when, and what rang wrongly. It takes twenty minutes, ends by itself, and needs Chromium, Firefox, Node, nginx, HAProxy
+//! and Prometheus.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test program fails by panicking"
+)]
+
+mod cell;
+mod front;
+mod page;
+mod report;
+mod server;
+
+use std::{
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix_web_sse_tests::{Browser, BrowserKind, Prometheus, Site};
+use clap::Parser;
+
+use crate::{
+    cell::Cell,
+    front::Fronts,
+    page::Visitors,
+    report::{Phases, Report},
+    server::Servers,
+};
+
+#[derive(Debug, Parser)]
+struct Args {
+    /// Seconds in which all is well.
+    #[arg(long, default_value_t = 330)]
+    before: u64,
+    /// Seconds of the fault.
+    #[arg(long, default_value_t = 480)]
+    fault: u64,
+    /// Seconds after it is mended.
+    #[arg(long, default_value_t = 420)]
+    after: u64,
+    /// Only cells whose names contain this.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// The longest time that the phases may take together.
+const LONGEST: u64 = 1800;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.before + args.fault + args.after > LONGEST {
+        eprintln!("the phases may take {LONGEST} seconds together");
+        return ExitCode::from(2);
+    }
+    let mut cells = Cell::grid();
+    cells.retain(|cell| cell.name().contains(&args.only));
+    let pages = Site::empty();
+    let servers = Servers::start(&cells, &pages.origin());
+    let fronts = Fronts::start(&cells, &servers, &pages.origin());
+    let prometheus = Prometheus::configured(&servers.scrape_configuration(&cells));
+    let browsers = [BrowserKind::Chromium, BrowserKind::Firefox].map(|kind| {
+        let wanted = cells.iter().any(|cell| cell.browser == kind);
+        wanted.then(|| Browser::launch_with(kind, page::arguments(kind)))
+    });
+    let visitors: Vec<_> = cells
+        .iter()
+        .zip(&fronts.cells)
+        .map(|(cell, front)| {
+            let browser = browsers
+                .iter()
+                .flatten()
+                .find(|browser| browser.kind() == cell.browser);
+            Visitors::come(browser.unwrap(), &pages.origin(), front)
+        })
+        .collect();
+    println!("{} cells", cells.len());
+
+    let phases = Phases {
+        fault: Duration::from_secs(args.before),
+        mended: Duration::from_secs(args.before + args.fault),
+        end: Duration::from_secs(args.before + args.fault + args.after),
+    };
+    let mut report = Report::new(phases);
+    let start = Instant::now();
+    let [mut broken, mut mended] = [false, false];
+    while start.elapsed() < phases.end {
+        if !broken && start.elapsed() >= phases.fault {
+            broken = true;
+            visitors.iter().for_each(Visitors::meet_the_fault);
+        }
+        if !mended && start.elapsed() >= phases.mended {
+            mended = true;
+            visitors.iter().for_each(Visitors::go_on);
+        }
+        servers.publish();
+        report.look(start.elapsed(), &prometheus);
+        thread::sleep(Duration::from_secs(1));
+    }
+    let wrong = report.print(
+        &cells,
+        &visitors.iter().map(Visitors::count).collect::<Vec<_>>(),
+    );
+    match wrong {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
