@@ -130,8 +130,8 @@ use crate::{
     event::{Event, encode::Unnumbered, topic},
     identity::{Identity, UserStreams},
     observe::{
-        BackplaneLevels, BackplaneStats, CloseReason, HubInfo, HubLevels, Misconfiguration, Observer, Publication,
-        RefusalReason, Reported,
+        BackplaneLevels, BackplaneStats, CloseReason, HubInfo, HubLevels, Misconfiguration,
+        Observer, Publication, RefusalReason, Reported,
     },
 };
 
