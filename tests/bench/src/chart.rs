@@ -47,12 +47,15 @@ fn draw(lines: &[Line]) -> String {
         let (median, least, greatest) = line.ratio;
         let bar = bar(median / most * WIDTH);
         let figures = format!("{median:.2} ({least:.2}–{greatest:.2})");
-        let memory = line.memory.map_or_else(|| "–".into(), |kib| format!("{kib:.1}"));
+        let memory = line
+            .memory
+            .map_or_else(|| "–".into(), |kib| format!("{kib:.1}"));
         let _ = writeln!(
             text,
             "{:names$}  {bar} {figures}{memory:>pad$}",
             line.name,
-            pad = (WIDTH as usize + 24).saturating_sub(bar.chars().count() + figures.chars().count()),
+            pad =
+                (WIDTH as usize + 24).saturating_sub(bar.chars().count() + figures.chars().count()),
         );
     }
     text.push_str("```\n");
@@ -100,6 +103,10 @@ mod tests {
             .collect::<Vec<_>>();
         assert_eq!(bars, [0, 0, 18, 36, 0]);
         assert!(text.contains("2.00 (1.90–2.10)"), "{text}");
-        assert!(text.lines().nth(3).is_some_and(|line| line.ends_with(" 9.7")));
+        assert!(
+            text.lines()
+                .nth(3)
+                .is_some_and(|line| line.ends_with(" 9.7"))
+        );
     }
 }

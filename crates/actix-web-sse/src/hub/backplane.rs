@@ -11,7 +11,6 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Weak},
-    task::Waker,
     time::Duration,
 };
 
@@ -127,7 +126,7 @@ impl Sink {
         let wakes = hub.core().set_epoch(epoch).ok_or_else(|| {
             BackplaneError::new(format!("{epoch:?} is no epoch: 8 of 0-9 and a-z"))
         })?;
-        wakes.into_iter().for_each(Waker::wake);
+        wakes.wake();
         Ok(())
     }
 
@@ -142,7 +141,7 @@ impl Sink {
         let wakes = hub
             .core()
             .deliver(topic, number, encoded, labels, transient, Instant::now());
-        wakes.into_iter().for_each(Waker::wake);
+        wakes.wake();
     }
 
     /// Tells the observer how long ago an event was published, on whichever node, that comes now.
@@ -168,7 +167,7 @@ impl Sink {
             return;
         };
         let wakes = hub.core().forget(topic);
-        wakes.into_iter().for_each(Waker::wake);
+        wakes.wake();
     }
 
     /// Ends streams of this node, as another one asked.
@@ -196,7 +195,7 @@ impl Shared {
             Revocation::User(user) => self.command(&Command::User(Arc::clone(user))),
             Revocation::Topic(topic) => {
                 let wakes = self.core().end_topic(topic, CloseReason::Revoked);
-                wakes.into_iter().for_each(Waker::wake);
+                wakes.wake();
             }
         }
     }

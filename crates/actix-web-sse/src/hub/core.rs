@@ -17,6 +17,7 @@ use super::{
 use crate::{
     event::encode::Unnumbered,
     observe::{CloseReason, Resume},
+    stream::Wakes,
 };
 
 #[derive(Debug)]
@@ -63,7 +64,7 @@ pub(crate) struct Accepted {
     pub(crate) id: Option<String>,
     pub(crate) bytes: usize,
     /// To be woken when the lock is released.
-    pub(crate) wakes: Vec<Waker>,
+    pub(crate) wakes: Wakes,
 }
 
 /// What a worker found in its mailbox.
@@ -121,16 +122,16 @@ impl Core {
         labels: Option<Arc<Labels>>,
         transient: bool,
         now: Instant,
-    ) -> Vec<Waker> {
+    ) -> Wakes {
         let Some(index) = self.topics.index(topic) else {
-            return Vec::new();
+            return Wakes::new();
         };
         let newest = self
             .topics
             .get(index)
             .and_then(|topic| topic.log.last_position());
         if newest.is_some_and(|newest| newest >= number) {
-            return Vec::new();
+            return Wakes::new();
         }
         self.position = number;
         let bytes = if transient {
@@ -149,17 +150,17 @@ impl Core {
         labels: Option<Arc<Labels>>,
         transient: bool,
         now: Instant,
-    ) -> Vec<Waker> {
+    ) -> Wakes {
         let keep = self.topics.limits.keep;
         let Some(topic) = self.topics.get_mut(index) else {
-            return Vec::new();
+            return Wakes::new();
         };
         topic
             .log
             .push(self.position, bytes, !transient, labels, now);
         topic.trim(&keep, now);
 
-        let mut wakes = Vec::new();
+        let mut wakes = Wakes::new();
         for follower in topic.followers.iter_mut().filter(|f| !f.in_mailbox) {
             follower.in_mailbox = self.mailboxes.notify(follower.worker, index, &mut wakes);
         }
@@ -305,18 +306,18 @@ impl Core {
     }
 
     /// Has all streams that follow a topic ended.
-    pub(crate) fn end_topic(&mut self, topic: &str, reason: CloseReason) -> Vec<Waker> {
+    pub(crate) fn end_topic(&mut self, topic: &str, reason: CloseReason) -> Wakes {
         let topic = self
             .topics
             .index(topic)
             .and_then(|index| Some((index, self.topics.get(index)?.serial)));
-        topic.map_or_else(Vec::new, |(index, serial)| {
+        topic.map_or_else(Wakes::new, |(index, serial)| {
             self.command(&Command::Topic(index, serial, reason))
         })
     }
 
     /// Puts a command into every worker's mailbox.
-    pub(crate) fn command(&mut self, command: &Command) -> Vec<Waker> {
+    pub(crate) fn command(&mut self, command: &Command) -> Wakes {
         self.mailboxes.command(command)
     }
 
@@ -351,15 +352,15 @@ impl Core {
 
     /// Takes another's numbering. `None`: the name is no epoch. If it is a new one, all topics
     /// forget what they have, and their streams end.
-    pub(crate) fn set_epoch(&mut self, name: &str) -> Option<Vec<Waker>> {
+    pub(crate) fn set_epoch(&mut self, name: &str) -> Option<Wakes> {
         let epoch = Epoch::named(name)?;
-        let mut wakes = Vec::new();
+        let mut wakes = Wakes::new();
         if epoch != self.epoch {
             self.epoch = epoch;
             self.position = 0;
             self.topics.renumber();
             for name in self.topics.names() {
-                wakes.extend(self.forget(&name));
+                wakes.append(self.forget(&name));
             }
         }
         Some(wakes)
@@ -383,9 +384,9 @@ impl Core {
     }
 
     /// Forgets what a topic has, and ends its streams: what comes next does not follow on.
-    pub(crate) fn forget(&mut self, name: &str) -> Vec<Waker> {
+    pub(crate) fn forget(&mut self, name: &str) -> Wakes {
         let Some(topic) = self.topics.named_mut(name) else {
-            return Vec::new();
+            return Wakes::new();
         };
         topic.log.forget();
         topic.log.complete_after(u64::MAX);

@@ -1,12 +1,11 @@
 //! What is to be called after a worker's decisions: observers, wakers, the backplane (rule 3 of the
 //! [hub](super)).
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    task::Waker,
-};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::{Shared, stream::Departure};
+
+use crate::stream::Wakes;
 
 /// Calls to be made when nothing is borrowed. One that is dropped instead still reports the ends
 /// in it.
@@ -14,7 +13,7 @@ use super::{Shared, stream::Departure};
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     /// Bodies to be polled.
-    pub(super) wakes: Vec<Waker>,
+    pub(super) wakes: Wakes,
     ends: Vec<Departure>,
     /// The set of topics may have changed.
     interest: bool,
@@ -48,7 +47,7 @@ impl Effects {
             let report = AssertUnwindSafe(|| ended.report());
             panicked = panicked.or(catch_unwind(report).err());
         }
-        wakes.into_iter().for_each(Waker::wake);
+        wakes.wake();
         if interest {
             hub.report_interest();
         }

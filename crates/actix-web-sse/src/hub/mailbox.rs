@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use tokio::time::Instant;
 
-use crate::observe::CloseReason;
+use crate::{observe::CloseReason, stream::Wakes};
 
 /// Which of its streams a worker is to end.
 #[derive(Debug, Clone)]
@@ -35,10 +35,10 @@ struct Mailbox {
 }
 
 impl Mailbox {
-    fn signal(&mut self, wakes: &mut Vec<Waker>) {
+    fn signal(&mut self, wakes: &mut Wakes) {
         if !self.signalled {
             self.signalled = true;
-            wakes.extend(self.waker.take());
+            wakes.add(self.waker.take());
         }
     }
 }
@@ -64,7 +64,7 @@ impl Mailboxes {
     }
 
     /// Lets a worker know that a topic has new frames; says whether there is such a worker.
-    pub(super) fn notify(&mut self, worker: u64, topic: usize, wakes: &mut Vec<Waker>) -> bool {
+    pub(super) fn notify(&mut self, worker: u64, topic: usize, wakes: &mut Wakes) -> bool {
         let Some(mailbox) = self.boxes.get_mut(&worker) else {
             return false;
         };
@@ -74,8 +74,8 @@ impl Mailboxes {
     }
 
     /// Puts a command into every mailbox.
-    pub(super) fn command(&mut self, command: &Command) -> Vec<Waker> {
-        let mut wakes = Vec::new();
+    pub(super) fn command(&mut self, command: &Command) -> Wakes {
+        let mut wakes = Wakes::new();
         for mailbox in self.boxes.values_mut() {
             // Streams of a revoked user may be ended by policy, store and backplane at once.
             let same = match (mailbox.mail.commands.last(), command) {

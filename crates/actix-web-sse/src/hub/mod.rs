@@ -105,7 +105,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{Arc, OnceLock, PoisonError},
-    task::{Poll, Waker},
+    task::Poll,
     time::Duration,
 };
 
@@ -162,7 +162,7 @@ impl fmt::Debug for Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let wakes = self.0.core().open_streams.leave();
-        wakes.into_iter().for_each(Waker::wake);
+        wakes.wake();
     }
 }
 
@@ -205,7 +205,7 @@ impl Shared {
 
     fn command(&self, command: &Command) {
         let wakes = self.core().command(command);
-        wakes.into_iter().for_each(Waker::wake);
+        wakes.wake();
     }
 }
 
@@ -338,7 +338,7 @@ impl Hub {
             .core()
             .publish(topic, encoded, labels, transient, Instant::now())
             .map_err(|_| PublishError::TooManyTopics(self.shared.config.max_topics))?;
-        accepted.wakes.into_iter().for_each(std::task::Waker::wake);
+        accepted.wakes.wake();
         self.shared.observer.published(&Publication {
             topic,
             bytes: accepted.bytes,

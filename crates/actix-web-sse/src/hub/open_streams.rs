@@ -2,6 +2,8 @@
 
 use std::task::Waker;
 
+use crate::stream::Wakes;
+
 #[derive(Debug, Default)]
 pub(crate) struct OpenStreams {
     draining: bool,
@@ -32,11 +34,11 @@ impl OpenStreams {
     }
 
     /// Counts a stream out; to be woken is who waits for the last one.
-    pub(crate) fn leave(&mut self) -> Vec<Waker> {
+    pub(crate) fn leave(&mut self) -> Wakes {
         self.streams = self.streams.saturating_sub(1);
         match self.streams {
-            0 => std::mem::take(&mut self.awaiting_none),
-            _ => Vec::new(),
+            0 => std::mem::take(&mut self.awaiting_none).into(),
+            _ => Wakes::new(),
         }
     }
 

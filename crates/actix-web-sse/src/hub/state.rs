@@ -6,7 +6,6 @@ use std::{
     collections::{BTreeSet, VecDeque},
     rc::Rc,
     sync::Arc,
-    task::Waker,
     time::Duration,
 };
 
@@ -21,7 +20,7 @@ use super::{
     view::{IndexMap, View},
     wheel::Wheel,
 };
-use crate::observe::CloseReason;
+use crate::{observe::CloseReason, stream::Wakes};
 
 /// How many streams are woken before they are polled. Few enough that what waking one touches is
 /// still in the processor's cache when it is polled: with thousands of streams that is a tenth of
@@ -138,11 +137,11 @@ impl State {
     }
 
     /// Has every body end: nobody drives this worker any more.
-    pub(crate) fn abandon(&self, wakes: &mut Vec<Waker>) {
+    pub(crate) fn abandon(&self, wakes: &mut Wakes) {
         for (_, stream) in &self.streams {
             if let Ok(mut stream) = stream.try_borrow_mut() {
                 stream.ending.get_or_insert(CloseReason::Error);
-                wakes.extend(stream.waker.take());
+                wakes.add(stream.waker.take());
             }
         }
     }

@@ -8,7 +8,7 @@ use super::{Filter, Slot, core::Cursor};
 use crate::{
     config::StreamConfig,
     observe::CloseReason,
-    stream::{Account, Carrier, Due, Ended, Schedule},
+    stream::{Account, Carrier, Due, Ended, Schedule, Wakes},
 };
 
 /// How long a stream that looks stalled has to prove that only the worker was.
@@ -181,12 +181,12 @@ impl Stream {
     }
 
     /// Has the body polled. The waker is to be called when nothing is borrowed.
-    pub(super) fn wake(&mut self, now: Instant, wakes: &mut Vec<Waker>) {
+    pub(super) fn wake(&mut self, now: Instant, wakes: &mut Wakes) {
         self.woken.get_or_insert(now);
-        wakes.extend(self.waker.take());
+        wakes.add(self.waker.take());
     }
 
-    pub(super) fn end(&mut self, reason: CloseReason, now: Instant, wakes: &mut Vec<Waker>) {
+    pub(super) fn end(&mut self, reason: CloseReason, now: Instant, wakes: &mut Wakes) {
         self.ending.get_or_insert(reason);
         self.finish_by.get_or_insert(now + self.config.stall);
         self.wake(now, wakes);

@@ -25,7 +25,10 @@ use super::{
     turn::Turn,
     view::{Found, Read, pack},
 };
-use crate::observe::{CloseReason, Resume};
+use crate::{
+    observe::{CloseReason, Resume},
+    stream::Wakes,
+};
 
 /// How long a worker without streams keeps its task.
 const LINGER: Duration = Duration::from_secs(5);
@@ -380,11 +383,11 @@ impl Drop for Driver {
         if self.turning {
             // An observer panicked. Without a driver the worker's streams would stay open and
             // silent for ever.
-            let mut wakes = Vec::new();
+            let mut wakes = Wakes::new();
             if let Ok(state) = self.local.state.try_borrow() {
                 state.abandon(&mut wakes);
             }
-            wakes.into_iter().for_each(Waker::wake);
+            wakes.wake();
         }
         self.local.hub.core().remove_worker(self.local.worker);
         let _ = LOCALS.try_with(|locals| {

@@ -28,7 +28,7 @@ use actix_web::{
 };
 use tokio::time::Instant;
 
-use crate::stream::Carrier;
+use crate::stream::{Carrier, Wakes};
 
 /// How many bytes may be read behind an open HTTP/1 stream. Its client has nothing to say; a
 /// request or two that a careless client sends ahead fit in.
@@ -195,13 +195,13 @@ impl Connection {
 }
 
 impl Carrier for Connection {
-    fn over(&self, spent: bool, stall: Duration, now: Instant, wakes: &mut Vec<Waker>) {
+    fn over(&self, spent: bool, stall: Duration, now: Instant, wakes: &mut Wakes) {
         self.over.set(self.over.get() + 1);
         self.stall.set(stall);
         self.spent.set(self.spent.get() | (spent && !self.http2));
         if self.is_idle() {
             self.close_by(now + stall);
-            wakes.extend(self.waker.borrow().clone());
+            wakes.add(self.waker.borrow().clone());
         }
     }
 }

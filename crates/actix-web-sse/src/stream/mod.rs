@@ -5,10 +5,12 @@ mod account;
 mod carrier;
 mod jitter;
 mod schedule;
+mod wakes;
 
 pub(crate) use self::{
     account::{Account, Ended},
     carrier::Carrier,
     jitter::{between, jitter},
     schedule::{Due, Schedule},
+    wakes::Wakes,
 };
