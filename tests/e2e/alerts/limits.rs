@@ -36,7 +36,7 @@ fn an_instance_that_is_nearly_full_is_noticed() {
 
 #[test]
 fn tokens_that_do_not_hold_are_noticed() {
-    let settings = Settings::reference().remove("policy.limits");
+    let settings = Settings::reference().without_limits();
     let demo = Demo::start(DEMO, &settings);
     let watch = Watch::over(&[("sse", demo.metrics)]);
     let forged = Claims::of("u").sign("another secret of at least 32 bytes");

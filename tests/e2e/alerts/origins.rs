@@ -1,9 +1,12 @@
 //! Incidents about origins and CORS.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use actix_web_sse_tests::{
-    Browser, BrowserKind, Demo, LIMIT, Nginx, Request, Settings, Site, until,
+    Browser, BrowserKind, Connection, Demo, LIMIT, Nginx, Request, Settings, Site, until,
 };
 
 use super::{PATIENCE, Watch};
@@ -59,11 +62,19 @@ fn instances_with_different_policies_are_noticed() {
 fn a_scan_of_many_origins_is_noticed_and_so_are_the_labels_it_uses_up() {
     let demo = Demo::start(DEMO, &Settings::open().allow(&[APP]));
     let watch = Watch::over(&[("sse", demo.metrics)]);
-    let mut tried = 0;
+    let mut tried = 0_u8;
     watch.wait_firing("SSEUnknownOriginScan", || {
         for _ in 0..20 {
-            tried += 1;
-            ask_as(&demo, &format!("https://{tried}.example"));
+            tried = tried.wrapping_add(1);
+            // From several addresses: one alone cannot use up the labels.
+            let from = Ipv4Addr::new(127, 0, 2, tried.max(1));
+            let request = Request::event_source("/events", &format!("https://{tried}.example"));
+            // As often as an origin has to be refused before it gets a label.
+            for _ in 0..3 {
+                let mut connection = Connection::try_open_from(from, demo.app).unwrap();
+                connection.send(&request.bytes(demo.app)).unwrap();
+                drop(connection.response(false));
+            }
         }
     });
     watch.wait_firing("SSELabelOverflow", || ());
