@@ -117,6 +117,8 @@ fn nginx(app: SocketAddr, folder: &Path, token: &str) -> Nginx {
            }}
            location = /reflect {{
              internal; proxy_pass http://{app}/events; {usual}
+             # To the application every page looks like the one that it allows.
+             proxy_set_header Origin https://app.example.com;
              proxy_hide_header Access-Control-Allow-Origin;
              proxy_hide_header Access-Control-Allow-Credentials;
              add_header Access-Control-Allow-Origin $http_origin always;
@@ -201,7 +203,7 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
             "listen = \"{listen}\"\ninterval = \"1s\"\n\
          [modules.app]\norigin = \"{APP}\"\ncredentials = true\nbearer_file = \"{folder}/token\"\n\
          target_origins = [\"https://localhost:{port}\"]\n\
-         tls_config = {{ ca_file = \"{folder}/ca.pem\" }}\nhold = \"3s\"\n\
+         tls_config = {{ ca_file = \"{folder}/ca.pem\" }}\nhold = \"3s\"\nprofile = \"strict\"\n\
          [[targets]]\nurl = \"https://localhost:{port}/events\"\nmodule = \"app\"\nname = \"public\"\n",
             folder = path.display(),
             port = nginx.address().port(),

@@ -76,7 +76,10 @@ fn a_cut_wire_is_made_good_by_the_last_event_id(kind: BrowserKind) {
 /// itself, is told that its ID is from another life, and goes on.
 fn a_restarted_server_is_found_again(kind: BrowserKind) {
     let pages = pages_with_a_cookie();
-    let mut demo = Demo::start(DEMO, &settings_for(&pages));
+    // Longer than the demo takes to start on a busy machine: a refused connection is final in
+    // Firefox.
+    let settings = settings_for(&pages).set("stream.retry", "8s");
+    let mut demo = Demo::start(DEMO, &settings);
     let browser = Browser::launch(kind);
     let page = WatchedPage::open(&browser, &pages.origin(), &events_of(&demo.origin()));
     page.wait_for_opened(1);
