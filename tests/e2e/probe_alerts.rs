@@ -200,7 +200,7 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
     fs::write(path.join("token"), &token).unwrap();
     let config = |listen: &str| {
         format!(
-            "listen = \"{listen}\"\ninterval = \"1s\"\n\
+            "listen = \"{listen}\"\ninterval = \"4s\"\n\
          [modules.app]\norigin = \"{APP}\"\ncredentials = true\nbearer_file = \"{folder}/token\"\n\
          target_origins = [\"https://localhost:{port}\"]\n\
          tls_config = {{ ca_file = \"{folder}/ca.pem\" }}\nhold = \"3s\"\nprofile = \"strict\"\n\
