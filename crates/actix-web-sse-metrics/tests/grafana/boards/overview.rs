@@ -1,5 +1,5 @@
-use super::{CLOSED_AT_ONCE, HAPPENS, PLAIN};
-use crate::board::{Board, Panel, alerts, heading, lines, listing, stack, stat, timeline};
+use super::{PLAIN, closed_at_once, refused_or_without_headers};
+use crate::board::{Board, Panel, alerts, heading, lines, listing, stack, stat};
 
 pub fn board() -> Board {
     Board {
@@ -9,36 +9,8 @@ pub fn board() -> Board {
         anchor: "sse_build_info",
         panels: vec![
             heading("Is it broken?"),
-            Panel {
-                width: 9,
-                ..timeline(
-                    "Is it broken? Closed at once",
-                    CLOSED_AT_ONCE,
-                    &[(
-                        "{{origin}} {{route}}",
-                        r#"sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class!="interval"}[~])) / (sum by (origin, route) (rate(sse_connections_opened_total{%,origin!~"none|same_origin|other"}[~])) > 0)"#,
-                    )],
-                    "By origin and route: the share of streams that browsers closed before they can have used them. Red: blocked. The headers are lost or doubled between the application and the browser.",
-                )
-            },
-            Panel {
-                width: 9,
-                ..timeline(
-                    "Is it broken? Refused or without headers",
-                    HAPPENS,
-                    &[
-                        (
-                            "{{route}} without headers",
-                            r#"sum by (route) (increase(sse_connections_opened_cors_total{%,verdict="denied"}[~]))"#,
-                        ),
-                        (
-                            "{{origin}} {{route}} refused",
-                            r#"sum by (origin, route) (increase(sse_rejected_origins_total{%,origin!="other"}[~]))"#,
-                        ),
-                    ],
-                    "Streams that the application opened without CORS headers: a route without its policy. Origins that are refused: if one is yours, it is missing from the allow-list.",
-                )
-            },
+            closed_at_once(),
+            refused_or_without_headers(),
             Panel {
                 width: 6,
                 ..alerts()
