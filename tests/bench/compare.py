@@ -78,14 +78,16 @@ def main():
         print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
         order = [("old", old), ("new", new)]
         round_ = {side: figures(program) for side, program in order[:: 1 if number % 2 == 0 else -1]}
-        for key in round_["old"].keys() & round_["new"].keys():
+        for key in round_["new"]:
+            if key not in round_["old"]:
+                continue
             before, after = round_["old"][key], round_["new"][key]
             values.setdefault(key, []).append((before, after))
             if before > 0:
                 ratios.setdefault(key, []).append(after / before)
 
     print("| what | figure | old | new | new/old | least | most |\n|---|---|---|---|---|---|---|")
-    for key in sorted(ratios, key=lambda key: list(values).index(key)):
+    for key in ratios:
         before, after = (statistics.median(side) for side in zip(*values[key]))
         spread = ratios[key]
         print(
