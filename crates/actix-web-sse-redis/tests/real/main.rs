@@ -12,6 +12,7 @@ mod cluster;
 mod cut;
 mod failover;
 mod faults;
+mod fresh;
 mod limits;
 mod node;
 mod program;
