@@ -42,7 +42,7 @@ impl Authenticator for Dated {
 }
 
 /// A token issued now.
-fn token(user: &str) -> String {
+pub(crate) fn token(user: &str) -> String {
     token_of(user, SystemTime::now())
 }
 
@@ -69,10 +69,10 @@ impl StreamObserver for Ends {
 }
 
 /// A node with guards, as an application would have it.
-struct Guarded {
+pub(crate) struct Guarded {
     hub: Hub,
-    backplane: RedisBackplane,
-    policy: Policy,
+    pub(crate) backplane: RedisBackplane,
+    pub(crate) policy: Policy,
     ends: Ends,
 }
 
@@ -91,7 +91,7 @@ impl Guarded {
         Self::by_clock(config, hour, move || SystemTime::now() - behind)
     }
 
-    fn by_clock(
+    pub(crate) fn by_clock(
         config: RedisConfig,
         memory: Duration,
         clock: impl Fn() -> SystemTime + Send + Sync + 'static,
@@ -132,7 +132,7 @@ impl Guarded {
             .map_into_boxed_body()
     }
 
-    async fn answer(&self, token: &str) -> StatusCode {
+    pub(crate) async fn answer(&self, token: &str) -> StatusCode {
         self.open(token).await.status()
     }
 
