@@ -51,13 +51,22 @@ pub(crate) async fn shake(
             call.key(state.keys.topic(topic)).arg(number);
         }
     }
-    type Answer = (String, u64, u64, u64, bool, bool);
+    type Answer = (String, u64, u64, u64, bool, bool, bool);
     let answer: Answer = call.invoke_async(connection).await?;
-    let (name, base, newest, now, there, lacking) = answer;
+    let (name, base, newest, now, log, there, lacking) = answer;
     let mut place = state.place();
     place.clock = Some(Clock::better(place.clock, asked, now));
     state.adopt(&mut place, &name, base, newest);
     place.cursor.has(newest, None);
+    let expired = !log && newest > place.cursor.seen;
+    if expired {
+        place.cursor.advance(newest, true);
+    }
+    drop(place);
+    if expired {
+        // Nothing is left that would show what was there.
+        state.lost(None, newest);
+    }
     state.gauges.heard();
     Ok(Revocations { there, lacking })
 }

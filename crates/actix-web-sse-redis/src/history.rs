@@ -1,8 +1,18 @@
-//! What clients have missed, on a connection of its own: publications do not wait behind it.
+//! What clients have missed, on a connection of its own: publications do not wait behind it. Clients that ask
+//! the same at the same time, as after a restart, share one answer.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use actix_web_sse::{Event, History};
+use futures_util::{
+    FutureExt,
+    future::{Shared, WeakShared},
+};
 use redis::RedisError;
 
 use crate::{
@@ -10,6 +20,34 @@ use crate::{
     scripts,
     state::{Link, State, describe, ends_session},
 };
+
+/// An answer, and up to which number it goes.
+type Answer = Result<(u64, History), String>;
+type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Question = (Vec<Arc<str>>, u64);
+
+/// The questions that are under way. They end when nobody waits for them any more.
+#[derive(Default)]
+pub(crate) struct Questions(Mutex<HashMap<Question, WeakShared<Asking>>>);
+
+impl Questions {
+    /// Joins those who ask the same, unless the question is to be `new`.
+    fn join(&self, state: &Arc<State>, question: &Question, new: bool) -> Shared<Asking> {
+        let mut asking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        asking.retain(|_, known| known.upgrade().is_some());
+        let known = asking.get(question).and_then(WeakShared::upgrade);
+        if let Some(known) = known.filter(|_| !new) {
+            return known;
+        }
+        let (topics, after) = question.clone();
+        let asked: Asking = Box::pin(ask_until_answered(Arc::clone(state), topics, after));
+        let asked = asked.shared();
+        if let Some(weak) = asked.downgrade() {
+            asking.insert(question.clone(), weak);
+        }
+        asked
+    }
+}
 
 /// The events after a number in some topics. Waits while Redis cannot be reached; whoever asks drops the
 /// future when it has waited enough, and nothing is left of it.
@@ -21,6 +59,21 @@ pub(crate) async fn history(
     topics: Vec<Arc<str>>,
     after: u64,
 ) -> Result<History, String> {
+    // Everything after this reaches the stream that asks.
+    let seen = state.place().cursor.seen;
+    let question = (topics, after);
+    let mut new = false;
+    loop {
+        let (upto, history) = state.questions.join(&state, &question, new).await?;
+        if upto >= seen {
+            return Ok(history);
+        }
+        // It was answered before this stream was there.
+        new = true;
+    }
+}
+
+async fn ask_until_answered(state: Arc<State>, topics: Vec<Arc<str>>, after: u64) -> Answer {
     let over = |_| "the backplane has ended".to_owned();
     let mut links = state.link.subscribe();
     loop {
@@ -42,7 +95,7 @@ async fn ask(
     link: &Link,
     topics: &[Arc<str>],
     after: u64,
-) -> Result<History, RedisError> {
+) -> Result<(u64, History), RedisError> {
     let config = &state.config;
     let name = state.epoch().map(|epoch| epoch.name).unwrap_or_default();
     let mut call = scripts::HISTORY.prepare_invoke();
@@ -52,11 +105,12 @@ async fn ask(
     for topic in topics {
         call.key(state.keys.topic(topic)).arg(&**topic);
     }
-    let answer: Vec<Vec<Vec<Raw>>> = link.invoke(&link.resumes, &call).await?;
-    Ok(answer
-        .into_iter()
-        .next()
-        .map_or_else(History::default, |found| collect(topics, &found)))
+    let answer: Option<(u64, Vec<Vec<Raw>>)> = link.invoke(&link.resumes, &call).await?;
+    Ok(answer.map_or_else(
+        // A gap is one whenever it is asked for.
+        || (u64::MAX, History::default()),
+        |(upto, found)| (upto, collect(topics, &found)),
+    ))
 }
 
 /// The events of all topics in the order of their numbers.

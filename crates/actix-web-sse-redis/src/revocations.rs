@@ -230,8 +230,13 @@ impl Known {
             return;
         }
         let rest = Duration::from_millis(rest.min(LONGEST));
+        self.apply(state, revoked.id, &revoked.user, revoked.until, rest);
+    }
+
+    /// Passes a revocation on, if it is news.
+    fn apply(&self, state: &State, id: u64, user: &Arc<str>, until: u64, rest: Duration) {
         let mut inner = self.lock();
-        let news = inner.add(revoked.id, &revoked.user, revoked.until.min(LATEST), rest);
+        let news = inner.add(id, user, until.min(LATEST), rest);
         let Some(news) = news else { return };
         inner.sinks.retain(RevocationSink::is_open);
         let sinks = inner.sinks.clone();
@@ -298,22 +303,28 @@ pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
         if page.is_empty() {
             return Ok(());
         }
-        store(state, link, "new", &page, 0).await?;
+        let stored = store(state, link, "new", &page, 0).await?;
         state.known.lock().unsent.drain(..page.len());
+        // By Redis's time, should Redis lose it before this node has read it.
+        for ((id, told), until) in page.iter().zip(stored) {
+            state
+                .known
+                .apply(state, *id, &told.user, until, told.rest());
+        }
         if let Err(why) = crate::publish::replicated(state, link).await {
             state.gauges.trouble(format!("a revocation: {why}"));
         }
     }
 }
 
-/// Stores some; each is over so long after a moment.
+/// Stores some; each is over so long after a moment. Returns up to which moments they are stored.
 async fn store(
     state: &State,
     link: &Link,
     how: &str,
     page: &[(u64, Told)],
     after: u64,
-) -> Result<(), RedisError> {
+) -> Result<Vec<u64>, RedisError> {
     let mut call = scripts::REVOKE.key(state.keys.head());
     call.key(state.keys.revoked()).arg(how);
     for (id, told) in page {

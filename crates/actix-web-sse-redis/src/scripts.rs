@@ -128,8 +128,8 @@ return 1
 /// topic is kept, the ID of the last revocation that the caller has read, the number of that newest
 /// event.
 ///
-/// Returns the epoch, its base, the newest number, the time, whether that revocation is still there, and
-/// whether there must be revocations that are not there.
+/// Returns the epoch, its base, the newest number, the time, whether there is a log, whether that
+/// revocation is still there, and whether there must be revocations that are not there.
 pub(crate) static HANDSHAKE: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
@@ -179,7 +179,7 @@ local there = ARGV[6] == '' or #redis.call('XRANGE', revoked, ARGV[6], ARGV[6]) 
 -- When the last one that is in force will be over.
 local over = tonumber(redis.call('HGET', head, 'revoked') or '0')
 local lacks = over > millis and redis.call('EXISTS', revoked) == 0
-return {epoch, base, seq, text(now), there and 1 or 0, lacks and 1 or 0}
+return {epoch, base, seq, text(now), redis.call('EXISTS', log), there and 1 or 0, lacks and 1 or 0}
 ",
     )
 });
@@ -188,22 +188,22 @@ return {epoch, base, seq, text(now), there and 1 or 0, lacks and 1 or 0}
 ///
 /// Keys: head, log, topics, then each topic. Arguments: the epoch, the number, how many events and how
 /// many bytes to return at the most, then the name of each topic. Returns nothing if something is
-/// missing, or too much would have to be returned; else the entries of each topic.
+/// missing, or too much would have to be returned; else the newest number, and the entries of each topic.
 pub(crate) static HISTORY: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 local epoch, base, seq, floor = numbering()
 local after, events, bytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-if epoch ~= ARGV[1] or after > tonumber(seq) or after < tonumber(base) then return {} end
+if epoch ~= ARGV[1] or after > tonumber(seq) or after < tonumber(base) then return false end
 local all = {}
 for i = 4, #KEYS do
     local last = tonumber(redis.call('ZSCORE', KEYS[3], ARGV[i + 1]) or '0')
     local found = {}
-    if last == 0 and floor > after then return {} end
+    if last == 0 and floor > after then return false end
     if last > after then
         local first = redis.pcall('XRANGE', KEYS[i], '-', '+', 'COUNT', 1)
-        if first.err or #first == 0 then return {} end
-        if tonumber(field(first[1], 'p') or last) > after then return {} end
+        if first.err or #first == 0 then return false end
+        if tonumber(field(first[1], 'p') or last) > after then return false end
         local from = text(after) .. '-' .. text(9007199254740991)
         repeat
             local page = redis.call('XRANGE', KEYS[i], '(' .. from, '+', 'COUNT', 50)
@@ -213,13 +213,13 @@ for i = 4, #KEYS do
                 events = events - 1
                 for _, value in ipairs(entry[2]) do bytes = bytes - #value end
             end
-            if events < 0 or bytes < 0 then return {} end
+            if events < 0 or bytes < 0 then return false end
         until #page < 50
-        if string.match(from, '^%d+') ~= text(last) then return {} end
+        if string.match(from, '^%d+') ~= text(last) then return false end
     end
     all[#all + 1] = found
 end
-return {all}
+return {seq, all}
 ",
     )
 });
@@ -229,11 +229,13 @@ return {all}
 /// Redis's clock, however far the clock of its node is behind.
 ///
 /// Keys: head, revocations. Arguments: `new` or `again`, then of each: the ID, the user, the moment in
-/// milliseconds, and when it is over; a new one has the time that it lasts instead.
+/// milliseconds, and when it is over; a new one has the time that it lasts instead. Returns the moments that
+/// are stored.
 pub(crate) static REVOKE: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 local head, revoked = KEYS[1], KEYS[2]
+local stored = {}
 for i = 2, #ARGV, 4 do
     local til, over = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
     if ARGV[1] == 'new' then til, over = math.max(til, millis), millis + over end
@@ -245,8 +247,9 @@ for i = 2, #ARGV, 4 do
     local longest = math.max(tonumber(redis.call('HGET', head, 'longest') or '0'), over - millis)
     redis.call('HSET', head, 'longest', text(longest))
     redis.call('XTRIM', revoked, 'MINID', text(millis - longest))
+    stored[#stored + 1] = text(til)
 end
-return 1
+return stored
 ",
     )
 });

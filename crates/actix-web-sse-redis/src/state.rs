@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     config::RedisConfig,
     cursor::{Cursor, Epoch},
+    history::Questions,
     keys::Keys,
     lease::Leased,
     metrics::{Clock, Gauges},
@@ -129,6 +130,7 @@ pub(crate) struct State {
     pub(crate) known: Known,
     pub(crate) leased: Leased,
     pub(crate) resumes: Semaphore,
+    pub(crate) questions: Questions,
     /// Streams that other nodes are to end.
     pub(crate) ends: Mutex<VecDeque<Revocation>>,
     /// Notified when there is something to send that nobody waits for.
@@ -152,6 +154,7 @@ impl State {
             known: Known::new(config.max_pending_revocations),
             leased: Leased::default(),
             resumes: Semaphore::new(RESUMES),
+            questions: Questions::default(),
             ends: Mutex::default(),
             queued: Notify::new(),
             config,

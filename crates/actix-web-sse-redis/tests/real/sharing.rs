@@ -303,3 +303,74 @@ async fn s82_a_user_with_the_documented_rights_is_enough() {
         assert_eq!((stats.failures, stats.last_error), (0, None));
     }
 }
+
+/// Many clients come back at once with the same ID: Redis is asked a few times, not by each.
+#[actix_web::test]
+async fn s82_clients_that_come_back_together_share_an_answer() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let first = a.publish("t", "1").await;
+    a.publish("t", "2").await;
+    server.signal("-STOP");
+    let mut streams = Vec::new();
+    for _ in 0..200 {
+        let stream = b.open("t", Some(&first)).await;
+        streams.push(actix_web::rt::spawn(read(stream, 1)));
+    }
+    actix_web::rt::task::yield_now().await;
+    server.signal("-CONT");
+    for stream in streams {
+        assert_eq!(data(&stream.await.unwrap()), ["2"]);
+    }
+    let stats = server.text(&["INFO", "commandstats"]);
+    // Each time it is asked it looks at the first entry of the topic and then at the others.
+    let calls = stats.split_once("cmdstat_xrange:calls=").unwrap().1;
+    let calls: u64 = calls.split(',').next().unwrap().parse().unwrap();
+    assert!(calls < 100, "{calls} calls of XRANGE");
+}
+
+/// Ten thousand topics cost a node no more than one: in what it sends while it is idle, and in what an
+/// event takes.
+#[actix_web::test]
+async fn s82_a_node_with_ten_thousand_topics_is_as_fast_as_one_with_one() {
+    let server = Server::with(&["--appendonly", "no"]);
+    let nodes = [0; 3].map(|_| Node::start(config(&server)));
+    let [publisher, few, many] = &nodes;
+    let topics: Vec<_> = (0..9999).map(|number| format!("m{number}")).collect();
+    let mut streams = vec![few.open("t", None).await, many.open("t", None).await];
+    for part in topics.chunks(1000) {
+        streams.push(many.open(&part.join(","), None).await);
+    }
+    until(|| many.backplane.stats().topics == 10_000).await;
+    let mut times = [Vec::new(), Vec::new()];
+    for number in 1..=200_u64 {
+        let start = std::time::Instant::now();
+        publisher.publish("t", "x").await;
+        let mut waiting = [true; 2];
+        while waiting != [false; 2] {
+            for (at, node) in [few, many].into_iter().enumerate() {
+                if waiting[at] && node.backplane.stats().delivered == number {
+                    waiting[at] = false;
+                    times[at].push(start.elapsed());
+                }
+            }
+        }
+    }
+    let [few, many] = times.map(|mut times| {
+        times.sort_unstable();
+        times[100]
+    });
+    println!("median {few:?} with one topic, {many:?} with ten thousand");
+    assert!(many < few * 2, "{few:?} {many:?}");
+    // A handshake and a read a second for each node.
+    let input = || {
+        let stats = server.text(&["INFO", "stats"]);
+        let (_, rest) = stats.split_once("total_net_input_bytes:").unwrap();
+        rest.split_once('\r').unwrap().0.parse::<u64>().unwrap()
+    };
+    let before = input();
+    actix_web::rt::time::sleep(std::time::Duration::from_secs(2)).await;
+    let sent = input() - before;
+    assert!(sent < 20_000, "{sent} bytes in two seconds");
+    drop(streams);
+}

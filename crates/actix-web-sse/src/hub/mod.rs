@@ -18,9 +18,9 @@
 //! 2. [`State`](state::State) is one worker's: its streams, and a view of each topic that they follow.
 //!    It is a `RefCell` of that thread. A worker may take the core's lock while its state is borrowed,
 //!    never the other way round.
-//! 3. No code of the application runs under either. Events are encoded and filters run outside; wakers,
-//!    observers and the backplane are collected in [`Effects`](effects::Effects) and called when
-//!    nothing is borrowed. They may call back: publish, open a stream, drop one.
+//! 3. No code of the application runs under either. Events are encoded and filters run outside; wakers
+//!    and observers are collected in [`Effects`](effects::Effects) and called when nothing is
+//!    borrowed. They may call back: publish, open a stream, drop one.
 //!
 //! # Publication
 //!
