@@ -32,7 +32,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Handle {
     pub(crate) state: Arc<State>,
-    runtime: runtime::Handle,
+    pub(crate) runtime: runtime::Handle,
     /// The thread ends when the last of these is dropped.
     _alive: mpsc::Sender<Infallible>,
 }
@@ -176,8 +176,7 @@ impl Backplane for RedisBackplane {
     }
 
     fn history(&self, topics: Vec<Arc<str>>, after: u64) -> BackplaneFuture<History> {
-        // Not on the thread: it ends with the stream that waits for it.
-        let answer = history(Arc::clone(&self.0.state), topics, after);
+        let answer = history(self.0.clone(), topics, after);
         Box::pin(async { answer.await.map_err(BackplaneError::new) })
     }
 

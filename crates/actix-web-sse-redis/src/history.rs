@@ -14,9 +14,11 @@ use futures_util::{
     future::{Shared, WeakShared},
 };
 use redis::RedisError;
+use tokio::task::JoinSet;
 
 use crate::{
     entry::{self, Raw},
+    handle::Handle,
     scripts,
     state::{Link, State, describe, ends_session},
 };
@@ -32,7 +34,7 @@ pub(crate) struct Questions(Mutex<HashMap<Question, WeakShared<Asking>>>);
 
 impl Questions {
     /// Joins those who ask the same, unless the question is to be `new`.
-    fn join(&self, state: &Arc<State>, question: &Question, new: bool) -> Shared<Asking> {
+    fn join(&self, handle: &Handle, question: &Question, new: bool) -> Shared<Asking> {
         let mut asking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         asking.retain(|_, known| known.upgrade().is_some());
         let known = asking.get(question).and_then(WeakShared::upgrade);
@@ -40,7 +42,14 @@ impl Questions {
             return known;
         }
         let (topics, after) = question.clone();
-        let asked: Asking = Box::pin(ask_until_answered(Arc::clone(state), topics, after));
+        // On the backplane's thread, whichever worker waits for it and is gone first.
+        let mut running = JoinSet::new();
+        let ask = ask_until_answered(Arc::clone(&handle.state), topics, after);
+        running.spawn_on(ask, &handle.runtime);
+        let asked: Asking = Box::pin(async move {
+            let answer = running.join_next().await.and_then(Result::ok);
+            answer.unwrap_or_else(|| Err("the backplane has ended".to_owned()))
+        });
         let asked = asked.shared();
         if let Some(weak) = asked.downgrade() {
             asking.insert(question.clone(), weak);
@@ -55,16 +64,17 @@ impl Questions {
 /// # Errors
 /// Redis does not say.
 pub(crate) async fn history(
-    state: Arc<State>,
+    handle: Handle,
     topics: Vec<Arc<str>>,
     after: u64,
 ) -> Result<History, String> {
+    let state = &handle.state;
     // Everything after this reaches the stream that asks.
     let seen = state.place().cursor.seen;
     let question = (topics, after);
     let mut new = false;
     loop {
-        let (upto, history) = state.questions.join(&state, &question, new).await?;
+        let (upto, history) = state.questions.join(&handle, &question, new).await?;
         if upto >= seen {
             return Ok(history);
         }

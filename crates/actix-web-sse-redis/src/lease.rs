@@ -76,12 +76,6 @@ impl Leased {
         }
     }
 
-    fn resume(&self) {
-        self.tickets.lock().resume();
-        self.users.lock().resume();
-        self.dirty.notify_one();
-    }
-
     /// A stream of a ticket has ended.
     pub(crate) fn release(&self, id: &TicketId, ttl: Duration) {
         self.tickets.lock().remove(id, (ttl, Instant::now()));
@@ -95,7 +89,8 @@ pub(crate) async fn renew(state: &State, link: &Link) -> Result<(), RedisError> 
     call.arg(&state.id).arg(millis(state.config.lease));
     let was_alive = link.invoke(&link.commands, &call).await?;
     state.leased.resend_unless(was_alive);
-    state.leased.resume();
+    // What could not be sent, is sent again now.
+    state.leased.dirty.notify_one();
     Ok(())
 }
 
@@ -143,7 +138,7 @@ pub(crate) async fn keep(state: &State, link: &Link) -> RedisError {
     }
 }
 
-/// Counts that are being sent; postponed if that fails or is given up.
+/// Counts that are being sent; put back if that fails or is given up.
 struct Unsent<'a, K: Eq + Hash + Clone, N> {
     counts: &'a Counts<K, N>,
     dirty: Vec<(K, N)>,
@@ -159,7 +154,7 @@ impl<'a, K: Eq + Hash + Clone, N> Unsent<'a, K, N> {
 impl<K: Eq + Hash + Clone, N> Drop for Unsent<'_, K, N> {
     fn drop(&mut self) {
         for (key, note) in self.dirty.drain(..) {
-            self.counts.lock().postpone(key, note);
+            self.counts.lock().put_back(key, note);
         }
     }
 }
