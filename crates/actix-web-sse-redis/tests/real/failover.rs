@@ -324,3 +324,19 @@ async fn s82_the_loss_of_the_only_event_of_a_topic_is_told_however_the_topic_goe
     assert!(reading.ended, "{reading:?}");
     until(|| third.backplane.stats().resets == 1).await;
 }
+
+#[actix_web::test]
+async fn s82_sentinels_have_a_password_of_their_own() {
+    let primary = Server::with(&["--requirepass", "ofredis"]);
+    let sentinel = Sentinel::guarded(&primary, "ofsentinel", "ofredis").await;
+    let mut order = config(&primary);
+    let url = sentinel.url().replace("://", "://:ofredis@");
+    order.redis = url.into();
+    let refused = actix_web_sse_redis::RedisBackplane::connect(order.clone()).unwrap_err();
+    assert!(!refused.to_string().contains("ofredis"), "{refused}");
+    order.sentinel.password = Some("ofsentinel".to_owned());
+    let node = Node::start(order);
+    let stream = node.follow("t", 1).await;
+    node.publish("t", "1").await;
+    assert_eq!(data(&read(stream, 1).await), ["1"]);
+}
