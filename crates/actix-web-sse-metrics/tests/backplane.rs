@@ -36,8 +36,6 @@ impl Backplane for Engine {
         Box::pin(ready(Ok(1)))
     }
 
-    fn interest(&self) {}
-
     fn history(&self, _: Vec<Arc<str>>, _: u64) -> BackplaneFuture<History> {
         Box::pin(ready(Ok(History::default())))
     }

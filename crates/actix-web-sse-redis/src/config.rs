@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 
-use crate::{error::StartError, tls::RedisTls};
+use crate::{connect::RedisTls, error::StartError};
 
 /// The URL of Redis: `redis://user:password@host:port/db`, `rediss://…` for TLS (feature
 /// `rustls`) or `unix:///path`; or a Sentinel and the name of its service:
@@ -55,6 +55,8 @@ pub struct RedisConfig {
     /// Certificates for `rediss://`. Default: the authorities of the operating system are trusted,
     /// and no client certificate is sent.
     pub tls: RedisTls,
+    /// How to sign in to the Sentinels themselves. Default: no password, and TLS as the URL says.
+    pub sentinel: SentinelConfig,
     /// The prefix of all keys. Nodes with the same namespace share a hub. Default `sse`.
     pub namespace: String,
     /// The minimum number of events of a topic that Redis keeps; trimming is approximate and leaves
@@ -63,11 +65,22 @@ pub struct RedisConfig {
     /// How long Redis keeps a topic after its last event. Default 10 min.
     #[serde(with = "humantime_serde")]
     pub keep_age: Duration,
+    /// The minimum number of announcements that Redis keeps: one for each event of the namespace, about
+    /// 100 bytes and small events themselves. A node that was away for longer ends its streams, and
+    /// their clients get what they lack from the topics. Default 50 000.
+    pub log_events: usize,
     /// The most events that are replayed to a client from Redis. A client that needs more gets a
     /// `reset` with the reason `gap`. Default 10 000.
     pub history_events: usize,
+    /// The most bytes that are replayed to a client from Redis, in the same way. Eight clients are
+    /// answered at a time, so a node holds no more than eight times as much. Default 8 MiB.
+    pub history_bytes: usize,
     /// Whether to start when Redis cannot be reached. Default false.
     pub start_degraded: bool,
+    /// Whether to use a Redis whose `maxmemory-policy` removes what it should keep. What it removes is
+    /// told to the clients as a gap as far as it can be known; revocations, tickets and counts may be lost
+    /// untold. Default false: [`connect`](crate::RedisBackplane::connect) fails.
+    pub allow_eviction: bool,
     /// The time limit for making a connection. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -82,6 +95,12 @@ pub struct RedisConfig {
     pub backoff_most: Duration,
     /// The most publications that wait for Redis; further ones fail. Default 10 000.
     pub max_pending: usize,
+    /// The most bytes of events that wait for Redis; further publications fail. Default 64 MiB.
+    pub max_pending_bytes: usize,
+    /// How many replicas must have an event or a revocation before it counts as stored (`WAIT`). A
+    /// publication that has not reached them within `answer_timeout` is an error. The price: each
+    /// publication takes a round trip to the replicas longer, and fails when they are away. Default 0.
+    pub wait_replicas: u32,
     /// The most control messages (revocations and ended streams) that wait for Redis. Further ones
     /// do not reach the other nodes and are counted as lost. Default 100 000.
     pub max_pending_revocations: usize,
@@ -97,6 +116,31 @@ pub struct RedisConfig {
     /// How the streams of a user are counted
     /// ([`user_limits`](crate::RedisBackplane::user_limits)). Default `per-node`.
     pub user_limits: UserLimits,
+}
+
+/// How to sign in to Sentinels. Section `[backplane.sentinel]`. User and password of Redis itself stand in
+/// the URL.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SentinelConfig {
+    /// Their user (`ACL`). Default: none.
+    pub user: Option<String>,
+    /// Their password (`requirepass`). Default: none.
+    pub password: Option<String>,
+    /// Whether they speak TLS. Default: as the URL says (`rediss+sentinel://`).
+    pub with_tls: Option<bool>,
+    /// Certificates for them. Default: those for Redis.
+    pub tls: RedisTls,
+}
+
+impl fmt::Debug for SentinelConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SentinelConfig")
+            .field("with_tls", &self.with_tls)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How the streams of a user are counted.
@@ -118,16 +162,22 @@ impl Default for RedisConfig {
         Self {
             redis: "redis://127.0.0.1:6379".into(),
             tls: RedisTls::default(),
+            sentinel: SentinelConfig::default(),
             namespace: "sse".to_owned(),
             keep_events: 10_000,
             keep_age: Duration::from_secs(600),
+            log_events: 50_000,
             history_events: 10_000,
+            history_bytes: 8 << 20,
             start_degraded: false,
+            allow_eviction: false,
             connect_timeout: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(5),
             backoff_least: Duration::from_millis(100),
             backoff_most: Duration::from_secs(10),
             max_pending: 10_000,
+            max_pending_bytes: 64 << 20,
+            wait_replicas: 0,
             max_pending_revocations: 100_000,
             revocation_grace: None,
             lease: Duration::from_secs(30),
@@ -156,7 +206,10 @@ impl RedisConfig {
         }
         for (key, value) in [
             ("keep_events", self.keep_events),
+            ("log_events", self.log_events),
             ("history_events", self.history_events),
+            ("history_bytes", self.history_bytes),
+            ("max_pending_bytes", self.max_pending_bytes),
             ("max_pending", self.max_pending),
             ("max_pending_revocations", self.max_pending_revocations),
         ] {
@@ -187,8 +240,7 @@ impl RedisConfig {
         {
             return wrong("revocation_grace", "must be at least 2 s, or left out");
         }
-        // After an outage of half of it a node assumes a gap, so it should be
-        // longer than a restart of Redis.
+        // It should be longer than a restart of Redis.
         if self.keep_age < Duration::from_secs(10) {
             return wrong("keep_age", "must be at least 10 s");
         }
@@ -197,8 +249,13 @@ impl RedisConfig {
 
     /// `keep_age` in milliseconds, for a command.
     pub(crate) fn keep_millis(&self) -> u64 {
-        u64::try_from(self.keep_age.as_millis()).unwrap_or(u64::MAX / 2000)
+        millis(self.keep_age)
     }
+}
+
+/// Milliseconds for a command.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX / 2000)
 }
 
 #[cfg(test)]

@@ -1,109 +1,74 @@
-//! The handshake: what a session asks Redis first, and again when nothing is published. It returns
-//! the epoch, the newest number and the revocations that the node does not know.
+//! The handshake: what a session asks Redis first, and then every second. It returns the numbering and
+//! shows what Redis has lost.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis::{RedisError, aio::MultiplexedConnection};
 
-use crate::{cursor::Cursors, node::Node, script};
+use crate::{metrics::Clock, scripts, state::State};
 
-/// Redis's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Handshake {
-    pub(crate) epoch: String,
-    pub(crate) base: u64,
-    pub(crate) newest: u64,
-    /// By Redis's clock, in microseconds.
-    pub(crate) now: u64,
-    /// The newest ID of the control stream.
-    pub(crate) control: String,
-    /// The revocations after the last one that the node knew; at most one page.
-    pub(crate) revoked: Vec<Revoked>,
-    /// The number of the newest revocation, and how many are in force at Redis.
-    pub(crate) last_revoked: u64,
-    pub(crate) revocations: usize,
-    /// When the question was sent.
-    pub(crate) asked: Instant,
-}
-
-/// A revocation as Redis stores it; times in milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Revoked {
-    pub(crate) user: String,
-    pub(crate) number: u64,
-    pub(crate) until: u64,
-    /// How long it stays in force from now.
-    pub(crate) remember: u64,
-}
-
-/// The most revocations in one answer.
-const PAGE: usize = 1000;
+/// How often it is made.
+pub(crate) const PERIOD: Duration = Duration::from_secs(1);
 
 /// Whether the node knows that Redis has lost entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
-    Nothing,
+pub(crate) enum Evidence {
+    None,
     Lost,
 }
 
-impl Handshake {
-    pub(crate) async fn ask(
-        node: &Node,
-        connection: &mut MultiplexedConnection,
-        known: Known,
-    ) -> Result<Self, RedisError> {
-        let epoch = node.epoch().map(|epoch| epoch.name).unwrap_or_default();
-        let highest = Cursors::highest(&node.cursors.borrow());
-        let lost = if known == Known::Lost { "lost" } else { "" };
-        let asked = Instant::now();
-        type Answer = (
-            String,
-            u64,
-            u64,
-            u64,
-            String,
-            u64,
-            usize,
-            Vec<(String, u64, u64, u64)>,
-        );
-        let newest = node.cursors.borrow().newest().cloned();
-        let mut call = script::HANDSHAKE.key(node.keys.head());
-        call.key(node.keys.control());
-        for key in node.keys.revoked() {
-            call.key(key);
-        }
-        call.arg(new_epoch()).arg(epoch).arg(highest).arg(lost);
-        call.arg(node.last_revoked.get()).arg(PAGE);
-        if let Some((topic, number)) = newest {
-            call.key(node.keys.topic(&topic));
-            call.arg(number).arg(node.config.keep_millis());
-        }
-        let answer: Answer = call.invoke_async(connection).await?;
-        let (epoch, base, newest, now, control, last_revoked, revocations, revoked) = answer;
-        let revoked = revoked.into_iter();
-        let revoked = revoked.map(|(user, number, until, remember)| Revoked {
-            user,
-            number,
-            until,
-            remember,
-        });
-        Ok(Self {
-            epoch,
-            base,
-            newest,
-            now,
-            control,
-            revoked: revoked.collect(),
-            last_revoked,
-            revocations,
-            asked,
-        })
-    }
+/// What Redis has of the revocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Revocations {
+    /// The last one that this node has read is still there.
+    pub(crate) there: bool,
+    /// There is none, although there have to be some.
+    pub(crate) lacking: bool,
+}
 
-    /// Whether there may be more revocations.
-    pub(crate) fn is_page_full(&self) -> bool {
-        self.revoked.len() >= PAGE
+/// Asks, and takes up the answer.
+pub(crate) async fn shake(
+    state: &State,
+    connection: &mut MultiplexedConnection,
+    evidence: Evidence,
+) -> Result<Revocations, RedisError> {
+    let asked = Instant::now();
+    let mut call = scripts::HANDSHAKE.prepare_invoke();
+    call.key(&state.keys.numbering()).key(state.keys.revoked());
+    {
+        let place = state.place();
+        let name = place.cursor.epoch.as_ref().map_or("", |epoch| &epoch.name);
+        let lost = if evidence == Evidence::Lost {
+            "lost"
+        } else {
+            ""
+        };
+        call.arg(new_epoch()).arg(name).arg(place.cursor.highest());
+        call.arg(lost)
+            .arg(state.config.keep_millis())
+            .arg(state.known.read());
+        if let Some((topic, number)) = place.cursor.newest() {
+            call.key(state.keys.topic(topic)).arg(number);
+        }
     }
+    type Answer = (String, u64, u64, u64, bool, bool, bool);
+    let answer: Answer = call.invoke_async(connection).await?;
+    let (name, base, newest, now, log, there, lacking) = answer;
+    let mut place = state.place();
+    place.clock = Some(Clock::better(place.clock, asked, now));
+    state.adopt(&mut place, &name, base, newest);
+    place.cursor.has(newest, None);
+    let expired = !log && newest > place.cursor.seen;
+    if expired {
+        place.cursor.advance(newest, true);
+    }
+    drop(place);
+    if expired {
+        // Nothing is left that would show what was there.
+        state.lost(None, newest);
+    }
+    state.gauges.heard();
+    Ok(Revocations { there, lacking })
 }
 
 /// A random name for an epoch: eight characters of `0-9` and `a-z`.

@@ -14,50 +14,59 @@ impl Keys {
         }
     }
 
-    /// A hash: the epoch and the newest number.
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// A hash: the epoch, the newest number, and how long things are kept.
     pub(crate) fn head(&self) -> String {
-        format!("{}head", self.prefix)
+        self.key("head")
     }
 
-    /// A stream: control messages to all nodes.
-    pub(crate) fn control(&self) -> String {
-        format!("{}control", self.prefix)
+    /// A stream: what happened, in the order of the numbers. All nodes read it.
+    pub(crate) fn log(&self) -> String {
+        self.key("log")
     }
 
-    /// A stream that a node writes to interrupt its own blocking read.
-    pub(crate) fn wake(&self, node: &str) -> String {
-        format!("{}wake:{node}", self.prefix)
+    /// A sorted set: the topics by their newest number. The member without a name has the number up to
+    /// which topics that are not in the set may have had events.
+    pub(crate) fn topics(&self) -> String {
+        self.key("topics")
+    }
+
+    /// The keys of every script that numbers something: head, log, topics.
+    pub(crate) fn numbering(&self) -> [String; 3] {
+        [self.head(), self.log(), self.topics()]
     }
 
     /// A stream: a topic's events.
     pub(crate) fn topic(&self, topic: &str) -> String {
-        format!("{}topic:{topic}", self.prefix)
+        self.key(&format!("topic:{topic}"))
     }
 
-    /// The topic of a key.
-    pub(crate) fn topic_of<'a>(&self, key: &'a str) -> Option<&'a str> {
-        key.strip_prefix(&self.prefix)?.strip_prefix("topic:")
+    /// A stream: the revocations in force.
+    pub(crate) fn revoked(&self) -> String {
+        self.key("revoked")
     }
 
-    /// Revocations: a sorted set of users by the number of the revocation, one by its expiry, and a
-    /// hash of the times up to which credentials are revoked.
-    pub(crate) fn revoked(&self) -> [String; 3] {
-        ["revoked", "revoked:over", "revoked:until"].map(|name| format!("{}{name}", self.prefix))
+    /// A string: the node that tells a Redis what it has lost.
+    pub(crate) fn teller(&self) -> String {
+        self.key("teller")
     }
 
     /// A sorted set: the nodes by the expiry of their lease.
     pub(crate) fn nodes(&self) -> String {
-        format!("{}nodes", self.prefix)
+        self.key("nodes")
     }
 
     /// A hash: the number of a user's streams on each node.
     pub(crate) fn user(&self, user: &str) -> String {
-        format!("{}user:{user}", self.prefix)
+        self.key(&format!("user:{user}"))
     }
 
     /// A used ticket.
     pub(crate) fn ticket(&self, id: &[u8; 16]) -> String {
-        format!("{}ticket:{:032x}", self.prefix, u128::from_be_bytes(*id))
+        self.key(&format!("ticket:{:032x}", u128::from_be_bytes(*id)))
     }
 }
 
@@ -68,28 +77,19 @@ mod tests {
     #[test]
     fn every_key_has_the_namespace_as_its_hash_tag() {
         let keys = Keys::new("shop");
+        let [head, log, topics] = keys.numbering();
         for key in [
-            keys.head(),
-            keys.control(),
-            keys.wake("n"),
+            head,
+            log,
+            topics,
             keys.topic("a}b"),
-            keys.ticket(&[0; 16]),
+            keys.revoked(),
+            keys.teller(),
             keys.nodes(),
             keys.user("a}b"),
-        ]
-        .into_iter()
-        .chain(keys.revoked())
-        {
+            keys.ticket(&[0; 16]),
+        ] {
             assert!(key.starts_with("{shop}:"), "{key}");
         }
-    }
-
-    #[test]
-    fn a_topic_is_found_again_whatever_it_is_called() {
-        let keys = Keys::new("shop");
-        for topic in ["t", "topic:t", "{x}:topic:y", "\u{1f600} z"] {
-            assert_eq!(keys.topic_of(&keys.topic(topic)), Some(topic));
-        }
-        assert_eq!(keys.topic_of(&keys.control()), None);
     }
 }

@@ -1,314 +1,210 @@
 //! The node's lease at Redis, and the counts that depend on it: streams of resumable tickets and
 //! streams of users.
 //!
-//! Redis executes the commands of one connection in the order in which they are sent, and a command
-//! is sent when its future is first polled, in no particular order. So each command reads its count
-//! right before it is sent: whatever the order, the last one that Redis gets is current.
+//! Redis executes the commands of one connection in the order in which they are sent. Each command is
+//! sent by a task of the backplane's thread, which reads the count right before, with no wait between: the
+//! last one that Redis gets is current.
 
-use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
-use redis::{RedisError, aio::MultiplexedConnection};
-use tokio::time::{self, Instant};
+use futures_util::future::join_all;
+use redis::RedisError;
+use tokio::{select, sync::Notify, time::sleep};
 
 use crate::{
-    node::Node,
-    request::{LimitRequest, TicketClaimed},
-    script::lease::{ACQUIRE, CLAIM_RESUMABLE, RENEW_LEASE, SYNC_TICKET},
-    session::ends_session,
+    config::millis,
+    node_counts::NodeCounts,
+    scripts::{RENEW_LEASE, SYNC_TICKET},
+    state::{Link, State, ends_session},
 };
 
 /// How long Redis keeps the counts of a node. Longer than the interval at which all are sent again.
-const COUNTS_TTL: Duration = Duration::from_secs(2 * 24 * 3600);
+pub(crate) const COUNTS_TTL: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// The interval at which all counts are sent again.
 const RESEND_EVERY: Duration = Duration::from_secs(12 * 3600);
 
-/// The most users in one pipeline.
+/// The most users or tickets that are sent at once.
 const BATCH: usize = 500;
 
 /// The ID of a used ticket.
 pub(crate) type TicketId = [u8; 16];
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX / 2000)
-}
+/// For how long a ticket can be used after its last stream, and when that ended.
+pub(crate) type Ended = (Duration, Instant);
 
-/// Renews the lease. False if it had expired.
-async fn lease(node: &Node, connection: &mut MultiplexedConnection) -> Result<bool, RedisError> {
-    RENEW_LEASE
-        .key(node.keys.nodes())
-        .arg(&node.id)
-        .arg(millis(node.config.lease))
-        .invoke_async(connection)
-        .await
-}
+/// A count that can be changed from any thread.
+#[derive(Debug)]
+pub(crate) struct Counts<K, N>(Mutex<NodeCounts<K, N>>);
 
-/// Marks all counts to be sent again after the lease had expired: while it has, the node's streams
-/// are not counted. That happens to a process that was stopped, and after Redis lost its data.
-fn resend_all_unless(node: &Node, was_alive: bool) {
-    if !was_alive {
-        node.tickets.borrow_mut().mark_all_dirty(|_| Duration::ZERO);
-        node.users.borrow_mut().mark_all_dirty(|_| ());
-        node.counts_dirty.notify_one();
+impl<K, N> Default for Counts<K, N> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
 }
 
-/// Renews the lease every third of its lifetime.
-pub(crate) async fn renew(node: &Node, mut connection: MultiplexedConnection) -> RedisError {
+impl<K: Eq + Hash + Clone, N> Counts<K, N> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, NodeCounts<K, N>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What this node counts.
+#[derive(Debug, Default)]
+pub(crate) struct Leased {
+    pub(crate) tickets: Counts<TicketId, Ended>,
+    pub(crate) users: Counts<Arc<str>, ()>,
+    /// Notified when a count must be sent.
+    pub(crate) dirty: Notify,
+}
+
+impl Leased {
+    /// Marks all counts to be sent again after the lease had expired: while it has, the node's streams
+    /// are not counted. That happens to a process that was stopped, and after Redis lost its data.
+    pub(crate) fn resend_unless(&self, was_alive: bool) {
+        if !was_alive {
+            let now = Instant::now();
+            self.tickets
+                .lock()
+                .mark_all_dirty(|_| (Duration::ZERO, now));
+            self.users.lock().mark_all_dirty(|_| ());
+            self.dirty.notify_one();
+        }
+    }
+
+    /// A stream of a ticket has ended.
+    pub(crate) fn release(&self, id: &TicketId, ttl: Duration) {
+        self.tickets.lock().remove(id, (ttl, Instant::now()));
+        self.dirty.notify_one();
+    }
+}
+
+/// Renews the lease; sends all counts again if it had expired.
+pub(crate) async fn renew(state: &State, link: &Link) -> Result<(), RedisError> {
+    let mut call = RENEW_LEASE.key(state.keys.nodes());
+    call.arg(&state.id).arg(millis(state.config.lease));
+    let was_alive = link.invoke(&link.commands, &call).await?;
+    state.leased.resend_unless(was_alive);
+    // What could not be sent, is sent again now.
+    state.leased.dirty.notify_one();
+    Ok(())
+}
+
+/// Sends the lease and all counts on a new session, before a stream is counted there: Redis may have lost
+/// them, or the lease may have expired.
+pub(crate) async fn announce(state: &State, link: &Link) -> Result<(), RedisError> {
+    let renewed = async {
+        renew(state, link).await?;
+        state.leased.resend_unless(false);
+        send(state, link).await
+    };
+    match renewed.await {
+        Err(error) if ends_session(&error) || error.is_timeout() => Err(error),
+        // Out of memory, for example: they are sent again.
+        Err(_) | Ok(()) => Ok(()),
+    }
+}
+
+/// Renews the lease every third of its lifetime, and sends counts that have changed.
+pub(crate) async fn keep(state: &State, link: &Link) -> RedisError {
     let mut all_sent = Instant::now();
+    let mut renewed = Instant::now();
     loop {
-        time::sleep(node.config.lease / 3).await;
-        let was_alive = match lease(node, &mut connection).await {
-            Ok(was_alive) => was_alive,
+        let left = (state.config.lease / 3).saturating_sub(renewed.elapsed());
+        let due = select! {
+            () = sleep(left) => true,
+            () = state.leased.dirty.notified() => false,
+        };
+        let done = match due {
+            true => renew(state, link).await,
+            false => send(state, link).await,
+        };
+        match done {
             Err(error) if ends_session(&error) => return error,
             // The next renewal shows whether the lease has expired.
-            Err(_) => true,
-        };
-        let due = all_sent.elapsed() > RESEND_EVERY;
+            Err(_) | Ok(()) => {}
+        }
         if due {
+            renewed = Instant::now();
+        }
+        if all_sent.elapsed() > RESEND_EVERY {
             all_sent = Instant::now();
+            state.leased.resend_unless(false);
         }
-        resend_all_unless(node, was_alive && !due);
-        node.tickets.borrow_mut().resume();
-        node.users.borrow_mut().resume();
-        node.counts_dirty.notify_one();
     }
 }
 
-/// Claims a single-use ticket.
-pub(crate) async fn use_once(
-    node: &Node,
-    mut connection: MultiplexedConnection,
-    id: TicketId,
-    remember: Duration,
-    claimed: TicketClaimed,
-) -> Option<RedisError> {
-    let set: Result<Option<String>, _> = redis::cmd("SET")
-        .arg(node.keys.ticket(&id))
-        .arg(&["1", "NX", "PX"])
-        .arg(millis(remember))
-        .query_async(&mut connection)
-        .await;
-    let error = set.as_ref().err().cloned().filter(ends_session);
-    claimed.answer(set.ok().map(|set| set.is_some()));
-    error
+/// Counts that are being sent; put back if that fails or is given up.
+struct Unsent<'a, K: Eq + Hash + Clone, N> {
+    counts: &'a Counts<K, N>,
+    dirty: Vec<(K, N)>,
 }
 
-/// Takes a count back when it is dropped, unless the stream was admitted. It covers every way in
-/// which a request can end before its answer.
-struct UndoCount<F: FnMut()>(Option<F>);
-
-impl<F: FnMut()> UndoCount<F> {
-    fn disarm(mut self) {
-        self.0 = None;
+impl<'a, K: Eq + Hash + Clone, N> Unsent<'a, K, N> {
+    fn of(counts: &'a Counts<K, N>) -> Self {
+        let dirty = counts.lock().take_dirty();
+        Self { counts, dirty }
     }
 }
 
-impl<F: FnMut()> Drop for UndoCount<F> {
+impl<K: Eq + Hash + Clone, N> Drop for Unsent<'_, K, N> {
     fn drop(&mut self) {
-        if let Some(undo) = &mut self.0 {
-            undo();
+        for (key, note) in self.dirty.drain(..) {
+            self.counts.lock().put_back(key, note);
         }
     }
 }
 
-/// Claims a resumable ticket.
-pub(crate) async fn claim(
-    node: &Node,
-    mut connection: MultiplexedConnection,
-    id: TicketId,
-    fresh: bool,
-    ttl: Duration,
-    claimed: TicketClaimed,
-) -> Option<RedisError> {
-    let count = node.tickets.borrow_mut().add(id);
-    let undo = UndoCount(Some(|| {
-        node.tickets.borrow_mut().remove(&id, ttl);
-        node.counts_dirty.notify_one();
-    }));
-    let may: Result<(bool, bool), _> = CLAIM_RESUMABLE
-        .key(node.keys.ticket(&id))
-        .key(node.keys.nodes())
-        .arg(&node.id)
-        .arg(count)
-        .arg(u8::from(fresh))
-        .arg(millis(ttl))
-        .arg(millis(COUNTS_TTL))
-        .arg(millis(node.config.lease))
-        .invoke_async(&mut connection)
-        .await;
-    let error = may.as_ref().err().cloned().filter(ends_session);
-    let may = may.ok().map(|(may, was_alive)| {
-        resend_all_unless(node, was_alive);
-        may
-    });
-    // A caller that has given up will not report the end of the stream.
-    if claimed.answer(may) && may == Some(true) {
-        undo.disarm();
-    }
-    error
-}
-
-/// Admits one more stream of a user if the limit allows it.
-pub(crate) async fn acquire(
-    node: &Node,
-    mut connection: MultiplexedConnection,
-    request: LimitRequest,
-) -> Option<RedisError> {
-    if request.is_abandoned() {
-        return None;
-    }
-    let user = Arc::clone(&request.user);
-    let mine = node.users.borrow_mut().add(Arc::clone(&user)) - 1;
-    let undo = UndoCount(Some(|| {
-        node.users.borrow_mut().remove(&user, ());
-        node.counts_dirty.notify_one();
-    }));
-    let free: Result<(bool, bool), _> = ACQUIRE
-        .key(node.keys.user(&user))
-        .key(node.keys.nodes())
-        .arg(&node.id)
-        .arg(mine)
-        .arg(request.limit)
-        .arg(millis(COUNTS_TTL))
-        .arg(millis(node.config.lease))
-        .invoke_async(&mut connection)
-        .await;
-    let error = free.as_ref().err().cloned().filter(ends_session);
-    let free = free.ok().map(|(free, was_alive)| {
-        resend_all_unless(node, was_alive);
-        free
-    });
-    if request.answer(free) && free == Some(true) {
-        undo.disarm();
-    }
-    error
-}
-
-/// A ticket whose count is being sent; postponed if that fails.
-struct UnsentTicket<'a> {
-    node: &'a Node,
-    dirty: Option<(TicketId, Duration)>,
-}
-
-impl Drop for UnsentTicket<'_> {
-    fn drop(&mut self) {
-        if let Some((id, ttl)) = self.dirty.take() {
-            self.node.tickets.borrow_mut().postpone(id, ttl);
-        }
-    }
-}
-
-/// Sends how many streams of a ticket this node has.
-pub(crate) async fn sync_ticket(
-    node: &Node,
-    mut connection: MultiplexedConnection,
-    (id, ttl): (TicketId, Duration),
-) -> Option<RedisError> {
-    let mut unsent = UnsentTicket {
-        node,
-        dirty: Some((id, ttl)),
-    };
-    let count = node.tickets.borrow().count(&id);
-    let result: Result<(), _> = SYNC_TICKET
-        .key(node.keys.ticket(&id))
-        .arg(&node.id)
-        .arg(count)
-        .arg(millis(ttl))
-        .arg(millis(COUNTS_TTL))
-        .invoke_async(&mut connection)
-        .await;
-    if result.is_ok() {
-        unsent.dirty = None;
-    }
-    result.err().filter(ends_session)
-}
-
-/// Users whose counts are being sent; postponed if that fails.
-struct UnsentUsers<'a> {
-    node: &'a Node,
-    dirty: Vec<(Arc<str>, ())>,
-}
-
-impl Drop for UnsentUsers<'_> {
-    fn drop(&mut self) {
-        let mut users = self.node.users.borrow_mut();
-        for (user, ()) in self.dirty.drain(..) {
-            users.postpone(user, ());
-        }
-    }
-}
-
-/// Sends how many streams of these users this node has.
-pub(crate) async fn sync_users(
-    node: &Node,
-    mut connection: MultiplexedConnection,
-    dirty: Vec<(Arc<str>, ())>,
-) -> Option<RedisError> {
-    let mut unsent = UnsentUsers { node, dirty };
-    while !unsent.dirty.is_empty() {
-        let from = unsent.dirty.len().saturating_sub(BATCH);
+/// Sends how many streams of users and tickets this node has, of those that have changed.
+pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
+    let mut users = Unsent::of(&state.leased.users);
+    while !users.dirty.is_empty() {
+        let from = users.dirty.len().saturating_sub(BATCH);
         let mut pipe = redis::pipe();
-        for (user, ()) in unsent.dirty.iter().skip(from) {
-            let key = node.keys.user(user);
-            match node.users.borrow().count(user) {
-                0 => pipe.hdel(&key, &node.id).ignore(),
-                count => pipe.hset(&key, &node.id, count).ignore(),
+        for (user, ()) in users.dirty.iter().skip(from) {
+            let key = state.keys.user(user);
+            match users.counts.lock().count(user) {
+                0 => pipe.hdel(&key, &state.id).ignore(),
+                count => pipe.hset(&key, &state.id, count).ignore(),
             };
             pipe.cmd("PEXPIRE")
                 .arg(&key)
                 .arg(millis(COUNTS_TTL))
                 .ignore();
         }
-        let result: Result<(), _> = pipe.query_async(&mut connection).await;
-        if let Err(error) = result {
-            return Some(error).filter(ends_session);
-        }
-        unsent.dirty.truncate(from);
+        let sent: Result<(), _> = pipe.query_async(&mut link.commands.clone()).await;
+        sent.map_err(|error| link.judge(error))?;
+        users.dirty.truncate(from);
     }
-    None
+    let mut tickets = Unsent::of(&state.leased.tickets);
+    while !tickets.dirty.is_empty() {
+        let from = tickets.dirty.len().saturating_sub(BATCH);
+        let batch = tickets.dirty.get(from..).unwrap_or_default();
+        let sending = batch
+            .iter()
+            .map(|(id, ended)| ticket(state, link, id, *ended));
+        let sent = join_all(sending).await;
+        sent.into_iter().collect::<Result<(), _>>()?;
+        tickets.dirty.truncate(from);
+    }
+    Ok(())
 }
 
-/// Sends the lease and all counts on a new session: Redis may have lost them, or the lease may have
-/// expired.
-pub(crate) async fn announce(
-    node: &Node,
-    connection: &mut MultiplexedConnection,
+async fn ticket(
+    state: &State,
+    link: &Link,
+    id: &TicketId,
+    (ttl, ended): Ended,
 ) -> Result<(), RedisError> {
-    // A script that Redis does not know is sent twice, which would break the order of commands.
-    for script in [&RENEW_LEASE, &CLAIM_RESUMABLE, &SYNC_TICKET, &ACQUIRE] {
-        script.prepare_invoke().load_async(connection).await?;
-    }
-    match lease(node, connection).await {
-        Err(error) if ends_session(&error) || error.is_timeout() => return Err(error),
-        _ => {}
-    }
-    resend_all_unless(node, false);
-    node.users.borrow_mut().resume();
-    node.tickets.borrow_mut().resume();
-    let dirty = node.users.borrow_mut().take_dirty();
-    let failed = sync_users(node, connection.clone(), dirty).await;
-    failed.map_or(Ok(()), Err)
-}
-
-/// Counts a stream of a user that was admitted without Redis.
-pub(crate) fn count_user(node: &Node, user: Arc<str>) {
-    node.gauges.uncounted.fetch_add(1, Relaxed);
-    let mut users = node.users.borrow_mut();
-    users.add(Arc::clone(&user));
-    users.mark_dirty(user, ());
-    drop(users);
-    node.counts_dirty.notify_one();
-}
-
-/// Counts the end of a user's stream.
-pub(crate) fn release_user(node: &Node, user: &Arc<str>) {
-    node.users.borrow_mut().remove(user, ());
-    node.counts_dirty.notify_one();
-}
-
-/// Counts the end of a resumable ticket's stream.
-pub(crate) fn release(node: &Node, id: &TicketId, ttl: Duration) {
-    node.tickets.borrow_mut().remove(id, ttl);
-    node.counts_dirty.notify_one();
+    let mut call = SYNC_TICKET.key(state.keys.ticket(id));
+    call.arg(&state.id)
+        .arg(state.leased.tickets.lock().count(id))
+        .arg(millis(COUNTS_TTL))
+        .arg(millis(ttl))
+        .arg(millis(ended.elapsed()));
+    link.invoke(&link.commands, &call).await
 }

@@ -7,8 +7,6 @@ use std::{collections::HashMap, hash::Hash};
 pub(crate) struct NodeCounts<K, N> {
     counts: HashMap<K, u32>,
     dirty: HashMap<K, N>,
-    /// Keys whose count Redis refused; sent again at the next renewal.
-    later: HashMap<K, N>,
 }
 
 impl<K, N> Default for NodeCounts<K, N> {
@@ -16,7 +14,6 @@ impl<K, N> Default for NodeCounts<K, N> {
         Self {
             counts: HashMap::new(),
             dirty: HashMap::new(),
-            later: HashMap::new(),
         }
     }
 }
@@ -56,14 +53,9 @@ impl<K: Eq + Hash + Clone, N> NodeCounts<K, N> {
         }
     }
 
-    /// Keeps a key that Redis refused.
-    pub(crate) fn postpone(&mut self, key: K, note: N) {
-        self.later.insert(key, note);
-    }
-
-    /// Marks postponed keys to be sent again.
-    pub(crate) fn resume(&mut self) {
-        self.dirty.extend(self.later.drain());
+    /// Marks a key to be sent that could not be sent.
+    pub(crate) fn put_back(&mut self, key: K, note: N) {
+        self.dirty.entry(key).or_insert(note);
     }
 
     /// Takes the keys to be sent. Read their counts right before sending, so that the last command
@@ -105,16 +97,18 @@ mod tests {
     }
 
     #[test]
-    fn a_postponed_key_is_sent_after_resume() {
+    fn a_key_that_could_not_be_sent_is_sent_with_its_newest_note() {
         let mut counts = NodeCounts::default();
         counts.add("a");
         counts.add("b");
         counts.mark_all_dirty(|_| 0);
-        for (key, note) in counts.take_dirty() {
-            counts.postpone(key, note);
+        let unsent = counts.take_dirty();
+        counts.remove(&"a", 1);
+        for (key, note) in unsent {
+            counts.put_back(key, note);
         }
-        assert_eq!(counts.take_dirty(), []);
-        counts.resume();
-        assert_eq!(counts.take_dirty().len(), 2);
+        let mut dirty = counts.take_dirty();
+        dirty.sort_unstable();
+        assert_eq!(dirty, [("a", 1), ("b", 0)]);
     }
 }

@@ -1,160 +1,227 @@
-//! The reading connection: one `XREAD` waits for all topics that this node follows.
+//! The reading connection: one `XREAD` waits for the log of all topics and for revocations, however many
+//! topics there are.
 
-use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
-
-use actix_web_sse::Revocation;
-use redis::{Cmd, RedisError, Value, aio::MultiplexedConnection};
-
-use crate::{
-    cursor::{Link, in_order},
-    handshake::{Handshake, Known},
-    known_revocations,
-    node::Node,
-    reply,
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
-/// How long one read blocks. Without an answer by then a handshake follows, because a flushed Redis
-/// is noticed in no other way.
-pub(crate) const BLOCK: Duration = Duration::from_secs(1);
+use actix_web_sse::{Event, Sink};
+use redis::{RedisError, aio::MultiplexedConnection};
+use tokio::time::sleep;
 
-/// The approximate number of entries in one answer, divided among the topics.
-const ANSWER: usize = 20_000;
+use crate::{
+    cursor::Link as Follows,
+    entry::{self, Entry, Raw, Record, What},
+    handshake::{self, Evidence},
+    state::{Link, MOVING, State, ends_session, is_moving},
+};
+
+/// How many entries one read brings: of the log less than a megabyte.
+const ENTRIES: usize = 1000;
+
+/// How many bytes of large events are read from their topics at a time, unless one has more.
+const LARGE: usize = 4 << 20;
 
 /// Reads until an error occurs.
-pub(crate) async fn read(node: &Node, mut connection: MultiplexedConnection) -> RedisError {
+pub(crate) async fn read(
+    state: &State,
+    link: &Link,
+    mut connection: MultiplexedConnection,
+) -> RedisError {
+    let mut shaken = Instant::now();
     loop {
-        if let Err(error) = turn(node, &mut connection).await {
-            return error;
+        match turn(state, link, &mut connection, &mut shaken).await {
+            Ok(()) => {}
+            Err(error) if is_moving(&error) => sleep(MOVING).await,
+            Err(error) if ends_session(&error) || error.is_timeout() => return error,
+            Err(error) => {
+                // A key of another type, or a right that is missing.
+                state.gauges.trouble(error.to_string());
+                sleep(handshake::PERIOD / 4).await;
+                shaken = Instant::now() - handshake::PERIOD;
+            }
         }
     }
 }
 
-async fn turn(node: &Node, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    // The newest changes, so that no topic is left that is followed again by now.
-    node.notice_changes();
-    if node.has_joining() || node.handshake_is_old() {
-        // On this connection and before the next read: nothing above the number has been delivered,
-        // and nothing above it is skipped.
-        let handshake = Handshake::ask(node, connection, Known::Nothing).await?;
-        node.note(&handshake);
-        node.join(handshake.newest);
-    } else {
-        node.leave();
-    }
-    let limit = (ANSWER / (node.cursors.borrow().len() + 1)).clamp(16, 1000);
-    let answer: Value = question(node, limit).query_async(connection).await?;
-    if node.was_away() {
-        // This process was stopped: events may have expired meanwhile, and the answer is outdated.
-        let handshake = Handshake::ask(node, connection, Known::Nothing).await?;
-        node.connected(&handshake);
+async fn turn(
+    state: &State,
+    link: &Link,
+    connection: &mut MultiplexedConnection,
+    shaken: &mut Instant,
+) -> Result<(), RedisError> {
+    let left = handshake::PERIOD.saturating_sub(shaken.elapsed());
+    if left.is_zero() {
+        let revocations = handshake::shake(state, connection, Evidence::None).await?;
+        state.known.compare(state, revocations);
+        *shaken = Instant::now();
         return Ok(());
     }
-    node.heard();
-    let streams = reply::streams(answer);
-    if streams.is_empty() {
-        let handshake = Handshake::ask(node, connection, Known::Nothing).await?;
-        node.connected(&handshake);
-        return Ok(());
-    }
-    let mut topics = Vec::new();
-    for (key, values) in streams {
-        if let Some(topic) = node.keys.topic_of(&key) {
-            topics.push((Arc::<str>::from(topic), reply::entries(values)));
-        } else if key == node.keys.control() {
-            values.into_iter().for_each(|value| apply(node, value));
-        } else {
-            let last = reply::entries(values).last().map(|entry| entry.number);
-            node.wake_read.set(last.unwrap_or_default());
+    let (log, revoked) = (state.keys.log(), state.keys.revoked());
+    let read = state.place().cursor.read;
+    let answer: Option<Vec<(String, Vec<Raw>)>> = redis::cmd("XREAD")
+        .arg("COUNT")
+        .arg(ENTRIES)
+        .arg("BLOCK")
+        .arg(left.as_millis().max(1) as u64)
+        .arg("STREAMS")
+        .arg(&[&log, &revoked])
+        // Skips entries with the same number that other programs have added.
+        .arg(format!("{read}-{}", u64::MAX))
+        .arg(state.known.read_from())
+        .query_async(connection)
+        .await?;
+    state.gauges.heard();
+    for (key, entries) in answer.unwrap_or_default() {
+        if key == revoked {
+            state.known.learn_all(state, &entries);
+            continue;
         }
-    }
-    let mut lost = false;
-    for (topic, entry) in in_order(topics, limit) {
-        lost |= node.deliver(&topic, entry) == Link::HistoryLost;
-    }
-    if lost {
-        let handshake = Handshake::ask(node, connection, Known::Lost).await?;
-        node.connected(&handshake);
+        if let Some((evidence, number)) = accept(state, link, connection, &entries).await? {
+            let before = state.epoch();
+            handshake::shake(state, connection, evidence).await?;
+            if state.epoch() == before {
+                // Of no epoch that Redis knows: left from one that was lost.
+                state.place().cursor.advance(number, false);
+            }
+        }
     }
     Ok(())
 }
 
-/// The command that reads all followed topics, the control stream and the wake stream.
-fn question(node: &Node, limit: usize) -> Cmd {
-    let cursors = node.cursors.borrow();
-    let block = u64::try_from(BLOCK.as_millis()).unwrap_or(1000);
-    let mut command = redis::cmd("XREAD");
-    command.arg("COUNT").arg(limit);
-    command.arg("BLOCK").arg(block).arg("STREAMS");
-    command.arg(node.keys.wake(&node.id));
-    command.arg(node.keys.control());
-    for (topic, _) in cursors.positions() {
-        command.arg(node.keys.topic(topic));
+/// Delivers entries of the log in their order. Returns why a handshake is needed before the rest, and the
+/// number of the entry that showed it.
+async fn accept(
+    state: &State,
+    link: &Link,
+    connection: &mut MultiplexedConnection,
+    raw: &[Raw],
+) -> Result<Option<(Evidence, u64)>, RedisError> {
+    let entries: Vec<Entry> = raw.iter().map(entry::entry).collect();
+    let mut large = HashMap::new();
+    for (at, Entry { number, record }) in entries.iter().enumerate() {
+        let number = *number;
+        let Some(record) = record else {
+            state.place().cursor.advance(number, false);
+            continue;
+        };
+        let (follows, sink) = {
+            let place = state.place();
+            if number <= place.cursor.read {
+                continue;
+            }
+            (place.cursor.link(record), place.sink.clone())
+        };
+        match follows {
+            Follows::NewEpoch => return Ok(Some((Evidence::None, number))),
+            Follows::Lost => return Ok(Some((Evidence::Lost, number))),
+            Follows::Gap(before) => state.lost(None, before),
+            Follows::Next => {}
+        }
+        // Before the cursor moves on: if the connection breaks here, this one is read again.
+        if let (What::Large(topic, _), Some(sink)) = (&record.what, &sink)
+            && sink.wants(topic, 0)
+            && !large.contains_key(&number)
+        {
+            large = fetch(
+                state,
+                link,
+                connection,
+                sink,
+                entries.get(at..).unwrap_or_default(),
+            )
+            .await?;
+        }
+        {
+            let mut place = state.place();
+            place.cursor.advance(number, true);
+            let event_of = match &record.what {
+                What::Event(topic, event) => Some(topic).filter(|_| !event.parts().transient),
+                What::Large(topic, _) => Some(topic),
+                What::End(..) => None,
+            };
+            place.cursor.has(number, event_of);
+        }
+        if let Some(sink) = sink {
+            deliver(state, &sink, number, record, &mut large);
+        }
     }
-    command.arg(format!("{}-0", node.wake_read.get()));
-    command.arg(node.control.borrow().as_deref().unwrap_or("$"));
-    for (_, last) in cursors.positions() {
-        // Skips entries with the same number that other programs have added.
-        command.arg(format!("{last}-{}", u64::MAX));
-    }
-    command
+    Ok(None)
 }
 
-/// Applies a control message of another node.
-fn apply(node: &Node, value: Value) {
-    let Some((id, fields)) = reply::id_and_fields(value) else {
-        return;
+fn deliver(
+    state: &State,
+    sink: &Sink,
+    number: u64,
+    record: &Record,
+    large: &mut HashMap<u64, Option<Event>>,
+) {
+    let (topic, event) = match &record.what {
+        What::End(from, _) if *from == state.id => return,
+        What::End(_, end) => return sink.revoke(end),
+        What::Event(topic, event) => (topic, event.clone()),
+        What::Large(topic, _) => match large.remove(&number).flatten() {
+            Some(event) => (topic, event),
+            // It was trimmed meanwhile, or nobody follows the topic.
+            None if sink.wants(topic, number) => return state.lost(Some(topic), number),
+            None => return,
+        },
     };
-    node.control.replace(Some(id));
-    let fields = fields.unwrap_or_default();
-    let field = |name: &str| {
-        let found = fields.iter().find(|(field, _)| field == name);
-        found.map(|(_, value)| value.as_str())
-    };
-    if field("from") == Some(node.id.as_str()) {
+    if !sink.deliver(topic, number, event) {
         return;
     }
-    let number = |name| field(name).and_then(|text| text.parse().ok());
-    if let (Some(user), Some(until), Some(remember)) =
-        (field("revoked"), number("until"), number("for"))
-    {
-        node.learn_another(&known_revocations::revocation(user, until, remember));
-        return;
-    }
-    let revocation = match (field("user"), field("topic")) {
-        (Some(user), _) => Revocation::User(user.into()),
-        (_, Some(topic)) => Revocation::Topic(topic.into()),
-        _ => return,
-    };
-    if let Some(sink) = node.sink() {
-        sink.revoke(&revocation);
+    state.gauges.delivered.fetch_add(1, Relaxed);
+    if let Some(clock) = state.place().clock {
+        let lag = clock.micros().saturating_sub(number);
+        state.gauges.lag_micros.store(lag, Relaxed);
+        sink.relayed(topic, Duration::from_micros(lag));
     }
 }
 
-/// Interrupts the blocking read, so that the next one uses the changed topics.
-pub(crate) async fn wake(node: &Node, mut connection: MultiplexedConnection) -> Option<RedisError> {
-    let number = node.woken.get() + 1;
-    node.woken.set(number);
-    let key = node.keys.wake(&node.id);
-    let woken: Result<(), _> = redis::pipe()
-        .cmd("XADD")
-        .arg(&key)
-        .arg("MAXLEN")
-        .arg(1)
-        .arg(format!("{number}-0"))
-        .arg("w")
-        .arg(1)
-        .ignore()
-        .cmd("PEXPIRE")
-        .arg(&key)
-        .arg(60_000)
-        .ignore()
-        .query_async(&mut connection)
-        .await;
-    // If Redis is out of memory, the change takes effect when the read times out.
-    woken.err().filter(crate::session::ends_session)
-}
-
-/// Sets whether the session is connected.
-pub(crate) fn connected(node: &Node, connected: bool) {
-    node.gauges.connected.store(connected, Relaxed);
+/// Reads the next large events that somebody here follows, as many as fit.
+async fn fetch(
+    state: &State,
+    link: &Link,
+    connection: &mut MultiplexedConnection,
+    sink: &Sink,
+    entries: &[Entry],
+) -> Result<HashMap<u64, Option<Event>>, RedisError> {
+    let mut pipe = redis::pipe();
+    let (mut numbers, mut bytes) = (Vec::new(), 0);
+    for entry in entries {
+        let Some(What::Large(topic, size)) = entry.record.as_ref().map(|record| &record.what)
+        else {
+            continue;
+        };
+        if !sink.wants(topic, 0) {
+            continue;
+        }
+        bytes += size;
+        if bytes > LARGE && !numbers.is_empty() {
+            break;
+        }
+        numbers.push((entry.number, Arc::clone(topic)));
+        let id = format!("{}-0", entry.number);
+        pipe.cmd("XRANGE")
+            .arg(state.keys.topic(topic))
+            .arg(&[&id, &id]);
+    }
+    let answer: Result<Vec<Vec<Raw>>, _> = pipe.query_async(connection).await;
+    let found = match answer {
+        Ok(found) => found,
+        Err(error) if is_moving(&error) || ends_session(&error) || error.is_timeout() => {
+            return Err(link.judge(error));
+        }
+        // A topic of another type: what cannot be read is lost to its streams.
+        Err(_) => Vec::new(),
+    };
+    let mut found = found.into_iter();
+    let read = numbers.into_iter().map(|(number, _)| {
+        let entries = found.next().unwrap_or_default();
+        let event = entries.first().and_then(entry::event);
+        (number, event.map(|(_, event)| event))
+    });
+    Ok(read.collect())
 }

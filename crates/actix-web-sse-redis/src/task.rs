@@ -1,21 +1,29 @@
-//! The task of the backplane's thread: it runs one session with Redis after the other.
+//! The backplane's thread: it runs one session with Redis after the other.
 
-use std::{sync::mpsc::SyncSender, thread, time::Duration};
+use std::{
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc::SyncSender},
+    thread,
+    time::{Duration, Instant},
+};
 
-use redis::RedisError;
-use tokio::{select, sync::mpsc, time::sleep};
+use redis::{ErrorKind, RedisError, aio::MultiplexedConnection};
+use tokio::{
+    runtime::{self, Runtime},
+    select,
+    sync::mpsc,
+    time::sleep,
+};
 
 use crate::{
-    address::Addresses,
     backoff::Backoff,
-    backplane::Listener,
-    control::ControlMessage,
+    connect::{Addresses, connection_config},
+    control,
     error::StartError,
-    lease,
-    node::Node,
-    reader,
-    request::{Request, TicketUse},
-    session::{End, Session},
+    handshake::{self, Evidence},
+    lease, reader, revocations, scripts,
+    state::{Link, State, ends_session},
 };
 
 /// A change of the connection to Redis, for a log.
@@ -38,72 +46,90 @@ pub enum LinkChange {
         /// The time until the next attempt.
         retry_in: Duration,
     },
+    /// Redis is configured so that it loses what it should keep.
+    #[non_exhaustive]
+    Unsafe {
+        /// The address: host and port.
+        at: String,
+        /// What it is, and what to change.
+        why: String,
+    },
 }
+
+/// The callback for changes of the connection.
+pub(crate) type Listener = Option<Box<dyn Fn(&LinkChange) + Send>>;
 
 /// Sends the result of the start to the thread that waits for it.
 pub(crate) type StartResult = SyncSender<Result<(), StartError>>;
 
 struct Task {
-    node: Node,
+    state: Arc<State>,
     addresses: Addresses,
-    requests: mpsc::UnboundedReceiver<Request>,
     listener: Listener,
     start_result: Option<StartResult>,
     /// At the start: the addresses that were tried, and their errors.
     failed_starts: Vec<(String, String)>,
 }
 
-/// Starts the thread. It ends when every sender of requests is dropped.
+/// Starts the thread; the way to have it run something. It ends when every sender is dropped.
 pub(crate) fn spawn(
-    node: Node,
-    requests: mpsc::UnboundedReceiver<Request>,
+    state: Arc<State>,
+    mut alive: mpsc::Receiver<Infallible>,
     listener: Listener,
     start_result: StartResult,
-) -> Result<(), StartError> {
-    let addresses = Addresses::parse(&node.config)?;
+) -> Result<runtime::Handle, StartError> {
+    let addresses = Addresses::parse(&state.config)?;
     let trouble = |error: std::io::Error| StartError::Thread(error.to_string());
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime: Runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(trouble)?;
+    let handle = runtime.handle().clone();
     let run = move || {
         let task = Task {
-            node,
+            state,
             addresses,
-            requests,
             listener,
             start_result: Some(start_result),
             failed_starts: Vec::new(),
         };
-        runtime.block_on(task.run());
+        runtime.block_on(async move {
+            select! {
+                () = task.run() => {}
+                _ = alive.recv() => {}
+            }
+        });
     };
     let thread = thread::Builder::new().name("sse-redis".to_owned());
-    thread.spawn(run).map(drop).map_err(trouble)
+    thread.spawn(run).map_err(trouble)?;
+    Ok(handle)
+}
+
+/// Connections, used until one of them fails.
+struct Session {
+    link: Link,
+    reading: MultiplexedConnection,
+    failed: mpsc::UnboundedReceiver<RedisError>,
 }
 
 impl Task {
     async fn run(mut self) {
-        let config = &self.node.config;
+        let config = &self.state.config;
+        let steady = config.backoff_most;
         let mut backoff = Backoff::new(config.backoff_least, config.backoff_most);
         loop {
-            let Some(session) = self.connect().await else {
-                return;
-            };
-            let error = match session {
+            let error = match self.open().await {
                 Ok(session) => {
-                    backoff.reset();
-                    reader::connected(&self.node, true);
-                    let at = self.addresses.name();
-                    self.report(&LinkChange::Connected { at });
-                    if let Some(start_result) = self.start_result.take() {
-                        let _ = start_result.send(Ok(()));
+                    let start = Instant::now();
+                    self.connected(&session.link);
+                    let error = session.run(&self.state).await;
+                    self.state.link.send_replace(None);
+                    self.state.gauges.connected.store(false, Relaxed);
+                    // A link that comes and goes is not hammered.
+                    if start.elapsed() >= steady {
+                        backoff.reset();
                     }
-                    let end = session.run(&self.node, &mut self.requests).await;
-                    reader::connected(&self.node, false);
-                    match end {
-                        End::Failed(error) => error,
-                        End::Unused => return,
-                    }
+                    error
                 }
                 Err(error) => error,
             };
@@ -113,18 +139,62 @@ impl Task {
         }
     }
 
-    fn report(&self, change: &LinkChange) {
-        if let Some(listener) = &self.listener {
-            listener(change);
+    /// Connects, and takes up where Redis stands: no stream is admitted before.
+    async fn open(&self) -> Result<Session, RedisError> {
+        let state = &*self.state;
+        let client = self.addresses.resolve(&state.config).await?;
+        let config = connection_config(&state.config);
+        let connect = || client.get_multiplexed_async_connection_with_config(&config);
+        let (mut commands, resumes) = (connect().await?, connect().await?);
+        let blocking = state.config.answer_timeout + handshake::PERIOD;
+        let blocking = config.clone().set_response_timeout(Some(blocking));
+        let reading = client.get_multiplexed_async_connection_with_config(&blocking);
+        let mut reading = reading.await?;
+        if let Some(why) = evicts(&mut commands).await? {
+            if self.start_result.is_some() && !state.config.allow_eviction {
+                let kind = ErrorKind::InvalidClientConfig;
+                return Err(RedisError::from((kind, "unsafe configuration", why)));
+            }
+            state.gauges.trouble(why.clone());
+            let at = self.addresses.name();
+            self.report(&LinkChange::Unsafe { at, why });
+        }
+        for script in scripts::all() {
+            script.prepare_invoke().load_async(&mut commands).await?;
+        }
+        let (sender, failed) = mpsc::unbounded_channel();
+        let link = Link {
+            commands,
+            resumes,
+            failed: sender,
+            patience: state.config.answer_timeout,
+        };
+        let revocations = handshake::shake(state, &mut reading, Evidence::None).await?;
+        let there = revocations::read_all(state, &mut reading).await?;
+        revocations::compare(state, &there);
+        state.known.compare(state, revocations);
+        lease::announce(state, &link).await?;
+        Ok(Session {
+            link,
+            reading,
+            failed,
+        })
+    }
+
+    fn connected(&mut self, link: &Link) {
+        self.state.link.send_replace(Some(link.clone()));
+        self.state.gauges.connected.store(true, Relaxed);
+        let at = self.addresses.name();
+        self.report(&LinkChange::Connected { at });
+        if let Some(start_result) = self.start_result.take() {
+            let _ = start_result.send(Ok(()));
         }
     }
 
-    /// Makes the connections; publications fail meanwhile. `None` if every handle is dropped.
-    async fn connect(&mut self) -> Option<Result<Session, RedisError>> {
-        let target = self.addresses.target()?;
-        select! {
-            session = Session::open(&self.node, &target) => Some(session),
-            () = refuse(&self.node, &mut self.requests) => None,
+    fn report(&self, change: &LinkChange) {
+        if let Some(listener) = &self.listener {
+            // The application's code: its panic is its own matter.
+            let _ = catch_unwind(AssertUnwindSafe(|| listener(change)));
         }
     }
 
@@ -133,13 +203,14 @@ impl Task {
         let at = self.addresses.name();
         let why = self.addresses.describe(error);
         let redirected = self.addresses.failed(error);
-        let starting = self.start_result.is_some() && !self.node.config.start_degraded;
+        let starting = self.start_result.is_some() && !self.state.config.start_degraded;
         let pause = match redirected || starting {
             true => Duration::ZERO,
             false => backoff.next(fastrand::f64()),
         };
         if !redirected {
-            self.node.gauges.failed(why.clone());
+            self.state.gauges.failures.fetch_add(1, Relaxed);
+            self.state.gauges.trouble(why.clone());
             if starting {
                 self.failed_starts.push((at.clone(), why.clone()));
                 // Each address is tried once: a primary that failed may have a successor.
@@ -154,14 +225,10 @@ impl Task {
                 retry_in: pause,
             });
         }
-        select! {
-            () = sleep(pause) => true,
-            () = refuse(&self.node, &mut self.requests) => false,
-        }
+        sleep(pause).await;
+        true
     }
-}
 
-impl Task {
     /// Reports to the caller of `connect` that Redis cannot be reached.
     fn give_up(&mut self) {
         let Some(start_result) = self.start_result.take() else {
@@ -189,27 +256,46 @@ impl Task {
     }
 }
 
-/// Serves requests while there is no connection: refuses those that cannot wait, and keeps the
-/// others. Returns when every handle is dropped.
-async fn refuse(node: &Node, requests: &mut mpsc::UnboundedReceiver<Request>) {
-    while let Some(request) = requests.recv().await {
-        match request.refuse("Redis cannot be reached") {
-            Some(Request::Start(sink)) => node.start(sink),
-            Some(Request::Interest) => drop(node.notice_changes()),
-            Some(Request::History(question)) => {
-                // Questions whose clients have gone are dropped when they are next looked at.
-                node.ask(question);
+/// Why this Redis removes keys that it should keep, if it does and may say so.
+async fn evicts(connection: &mut MultiplexedConnection) -> Result<Option<String>, RedisError> {
+    let info: Result<String, _> = redis::cmd("INFO")
+        .arg("memory")
+        .query_async(connection)
+        .await;
+    let info = match info {
+        Ok(info) => info,
+        Err(error) if ends_session(&error) || error.is_timeout() => return Err(error),
+        // A right that is missing.
+        Err(_) => return Ok(None),
+    };
+    let value = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or("", str::trim)
+    };
+    let (limit, policy) = (value("maxmemory:"), value("maxmemory_policy:"));
+    let is_safe = limit == "0" || policy == "noeviction" || policy.is_empty();
+    Ok((!is_safe).then(|| {
+        format!("maxmemory-policy is {policy}: events and revocations disappear; set noeviction")
+    }))
+}
+
+impl Session {
+    /// Reads, sends and renews until a connection breaks. In a task of its own: a panic in it is the end
+    /// of the session and of nothing else.
+    async fn run(mut self, state: &Arc<State>) -> RedisError {
+        let state = Arc::clone(state);
+        let running = tokio::spawn(async move {
+            let link = &self.link;
+            select! {
+                error = reader::read(&state, link, self.reading) => error,
+                error = control::send_all(&state, link) => error,
+                error = lease::keep(&state, link) => error,
+                error = revocations::tell(&state, link) => error,
+                Some(error) = self.failed.recv() => error,
             }
-            Some(Request::Revoke(revocation)) => {
-                node.send_control(ControlMessage::EndStreams(revocation))
-            }
-            Some(Request::RevokeUser(revocation)) => {
-                node.send_control(ControlMessage::Revoke(revocation))
-            }
-            Some(Request::Ticket(id, TicketUse::Release { ttl })) => lease::release(node, &id, ttl),
-            Some(Request::CountUser(user)) => lease::count_user(node, user),
-            Some(Request::ReleaseUser(user)) => lease::release_user(node, &user),
-            _ => {}
-        }
+        });
+        running.await.unwrap_or_else(|_| {
+            RedisError::from((ErrorKind::Client, "a task of the backplane panicked"))
+        })
     }
 }

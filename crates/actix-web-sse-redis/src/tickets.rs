@@ -1,14 +1,19 @@
 //! Used tickets, shared by all nodes.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix_web_sse::{
     config::TicketMode,
     protect::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavailable},
 };
-use tokio::sync::{mpsc, oneshot};
 
-use crate::request::{Request, TicketClaimed, TicketUse};
+use crate::{
+    config::millis,
+    handle::Handle,
+    lease::{COUNTS_TTL, TicketId},
+    scripts::CLAIM_RESUMABLE,
+    state::State,
+};
 
 /// How long a ticket is remembered after its expiry: the clocks of nodes differ.
 const SKEW: Duration = Duration::from_secs(60);
@@ -20,9 +25,7 @@ const SKEW: Duration = Duration::from_secs(60);
 ///
 /// [`RedisBackplane::tickets`]: crate::RedisBackplane::tickets
 #[derive(Clone)]
-pub struct RedisTickets {
-    requests: mpsc::UnboundedSender<Request>,
-}
+pub struct RedisTickets(pub(crate) Handle);
 
 impl fmt::Debug for RedisTickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,39 +33,84 @@ impl fmt::Debug for RedisTickets {
     }
 }
 
-impl RedisTickets {
-    pub(crate) fn new(requests: mpsc::UnboundedSender<Request>) -> Self {
-        Self { requests }
-    }
+/// A stream of a ticket, counted until this is dropped or kept.
+struct Counted {
+    state: Arc<State>,
+    id: TicketId,
+    ttl: Duration,
+    kept: bool,
+}
 
-    fn ask(&self, id: [u8; 16], how: TicketUse) {
-        // If the thread has ended, the reply's sender is dropped and the claim fails.
-        let _ = self.requests.send(Request::Ticket(id, how));
+impl Counted {
+    /// The stream is opened, and reports its own end.
+    fn keep(mut self) {
+        self.kept = true;
     }
 }
 
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.state.leased.release(&self.id, self.ttl);
+        }
+    }
+}
+
+/// Claims a single-use ticket; `None` without an answer.
+async fn use_once(state: Arc<State>, id: TicketId, remember: Duration) -> Option<bool> {
+    let link = state.link()?;
+    let set: Result<Option<String>, _> = redis::cmd("SET")
+        .arg(state.keys.ticket(&id))
+        .arg(&["1", "NX", "PX"])
+        .arg(millis(remember))
+        .query_async(&mut link.commands.clone())
+        .await;
+    let set = set.map_err(|error| link.judge(error)).ok()?;
+    Some(set.is_some())
+}
+
+/// Claims a resumable ticket. The count is taken back wherever this ends before the stream is open:
+/// here, on the way to whoever asked, or there.
+async fn claim(state: Arc<State>, claim: TicketClaim) -> Option<Option<Counted>> {
+    let link = state.link()?;
+    let count = state.leased.tickets.lock().add(claim.id);
+    let counted = Counted {
+        state: Arc::clone(&state),
+        id: claim.id,
+        ttl: claim.ttl,
+        kept: false,
+    };
+    let mut call = CLAIM_RESUMABLE.key(state.keys.ticket(&claim.id));
+    call.key(state.keys.nodes())
+        .arg(&state.id)
+        .arg(millis(state.config.lease))
+        .arg(count)
+        .arg(millis(COUNTS_TTL))
+        .arg(millis(claim.ttl))
+        .arg(u8::from(claim.fresh));
+    let (may, was_alive): (bool, bool) = link.invoke(&link.commands, &call).await.ok()?;
+    state.leased.resend_unless(was_alive);
+    Some(may.then_some(counted))
+}
+
 impl TicketStore for RedisTickets {
-    fn claim<'a>(&'a self, claim: &'a TicketClaim) -> TicketFuture<'a> {
-        let (reply, answer) = oneshot::channel();
-        let claimed = TicketClaimed(reply);
-        let how = match claim.mode {
-            TicketMode::SingleUse => TicketUse::Once {
-                remember: claim.ttl + SKEW,
-                claimed,
-            },
-            _ => TicketUse::Again {
-                fresh: claim.fresh,
-                ttl: claim.ttl,
-                claimed,
-            },
-        };
-        self.ask(claim.id, how);
-        Box::pin(async { answer.await.ok().flatten().ok_or(TicketStoreUnavailable) })
+    fn claim<'a>(&'a self, ticket: &'a TicketClaim) -> TicketFuture<'a> {
+        let state = Arc::clone(&self.0.state);
+        if ticket.mode == TicketMode::SingleUse {
+            let asked = self.0.spawn(use_once(state, ticket.id, ticket.ttl + SKEW));
+            return Box::pin(async { asked.await.ok().flatten().ok_or(TicketStoreUnavailable) });
+        }
+        let asked = self.0.spawn(claim(state, ticket.clone()));
+        Box::pin(async {
+            let answer = asked.await.ok().flatten().ok_or(TicketStoreUnavailable)?;
+            // Nothing is waited for from here on: whoever polls this has the stream.
+            Ok(answer.map(Counted::keep).is_some())
+        })
     }
 
-    fn release(&self, claim: &TicketClaim) {
-        if claim.mode != TicketMode::SingleUse {
-            self.ask(claim.id, TicketUse::Release { ttl: claim.ttl });
+    fn release(&self, ticket: &TicketClaim) {
+        if ticket.mode != TicketMode::SingleUse {
+            self.0.state.leased.release(&ticket.id, ticket.ttl);
         }
     }
 }

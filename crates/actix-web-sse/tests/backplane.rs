@@ -58,7 +58,7 @@ struct Node(Arc<Engine>, usize);
 
 impl Backplane for Node {
     fn start(&self, sink: Sink) {
-        sink.epoch("engine00").unwrap();
+        sink.epoch("engine00", 0).unwrap();
         self.0.0.lock().unwrap().nodes.push(sink);
     }
 
@@ -74,17 +74,6 @@ impl Backplane for Node {
             node.deliver(topic, number, event.clone());
         }
         Box::pin(async move { Ok(number) })
-    }
-
-    fn interest(&self) {
-        let kept = self.0.0.lock().unwrap();
-        if let Some(sink) = kept.nodes.get(self.1) {
-            for (topic, followed) in sink.changes() {
-                if followed {
-                    sink.followed(&topic, kept.number);
-                }
-            }
-        }
     }
 
     fn history(&self, topics: Vec<Arc<str>>, after: u64) -> BackplaneFuture<History> {
@@ -225,10 +214,51 @@ async fn an_engine_that_lost_its_history_sends_every_client_back() {
     let (engine, a, _) = nodes();
     let old = publish(&a, "1").await;
     let response = open(&a, None).await;
-    engine.0.lock().unwrap().nodes[0].epoch("engine01").unwrap();
+    engine.0.lock().unwrap().nodes[0]
+        .epoch("engine01", 1)
+        .unwrap();
     assert!(read(response, 1).await.ended);
     let reading = read(open(&a, Some(&old)).await, 1).await;
     assert_eq!(data(&reading), [r#"{"reason":"unknown"}"#]);
+}
+
+#[actix_web::test]
+async fn w02_a_client_without_an_id_is_told_what_is_lost_and_one_with_an_id_asks() {
+    let (engine, a, _) = nodes();
+    publish(&a, "1").await;
+    let (named, fresh) = (open(&a, None).await, open(&a, None).await);
+    let named = actix_web::rt::spawn(read(named, 9));
+    let other = open(&a, None).await;
+    publish(&a, "2").await;
+    assert_eq!(data(&read(other, 1).await), ["2"]);
+    drop(fresh);
+    let fresh = open(&a, None).await;
+    engine.0.lock().unwrap().nodes[0].lost(None, 2);
+    let named = named.await.unwrap();
+    assert_eq!(data(&named), ["2"]);
+    assert!(named.ended, "it comes back with the ID of \"2\"");
+    let fresh = read(fresh, 9).await;
+    assert!(fresh.ended);
+    assert_eq!(data(&fresh), [r#"{"reason":"gap"}"#]);
+    // With what it was told, it goes on without another gap.
+    publish(&a, "3").await;
+    let id = &fresh.events[0].last_event_id;
+    assert_eq!(data(&read(open(&a, Some(id)).await, 1).await), ["3"]);
+}
+
+#[actix_web::test]
+async fn w02_a_topic_that_a_stream_is_the_first_to_follow_is_complete_from_there_on() {
+    let (engine, a, _) = nodes();
+    for text in ["1", "2"] {
+        publish(&a, text).await;
+    }
+    let fresh = open(&a, None).await;
+    let third = publish(&a, "3").await;
+    assert_eq!(data(&read(fresh, 1).await), ["3"]);
+    // It is not asked for what the log has.
+    publish(&a, "4").await;
+    engine.0.lock().unwrap().trimmed = 4;
+    assert_eq!(data(&read(open(&a, Some(&third)).await, 1).await), ["4"]);
 }
 
 #[actix_web::test]

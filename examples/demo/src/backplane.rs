@@ -18,6 +18,7 @@ fn log(change: &LinkChange) {
         } => {
             tracing::warn!(at, why, ?retry_in, "backplane lost");
         }
+        LinkChange::Unsafe { at, why, .. } => tracing::error!(at, why, "backplane unsafe"),
         _ => {}
     }
 }

@@ -91,7 +91,9 @@ fn is_told(a: &Demo, b: &Demo, mut stream: EventStream, last_event_id: &str, tex
 #[test]
 fn s82_a_node_that_was_stopped_for_too_many_events_resets_its_clients() {
     let redis = Redis::start();
-    let settings = short_log().set("backplane.keep_events", 10);
+    let settings = short_log()
+        .set("backplane.log_events", 10)
+        .set("backplane.keep_events", 10);
     let [a, b] = nodes::<2>(&redis, &settings);
     let (stream, last_event_id) = one_seen(&a, &b);
     let texts = meanwhile(&a, &b);

@@ -13,14 +13,14 @@ use crate::{
 };
 
 /// A primary and its replica, which gets what is written over a wire that can be cut.
-struct Pair {
-    primary: Server,
-    wire: Relay,
-    replica: Server,
+pub(crate) struct Pair {
+    pub(crate) primary: Server,
+    pub(crate) wire: Relay,
+    pub(crate) replica: Server,
 }
 
 impl Pair {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let primary = Server::with(&["--repl-diskless-sync-delay", "0"]);
         let wire = Relay::to(primary.port);
         let replica = Server::replica_of(wire.port);
@@ -33,11 +33,11 @@ impl Pair {
         pair
     }
 
-    fn config(&self) -> RedisConfig {
+    pub(crate) fn config(&self) -> RedisConfig {
         both(&self.primary, &self.replica)
     }
 
-    fn fail_over(&mut self) {
+    pub(crate) fn fail_over(&mut self) {
         self.primary.kill();
         self.replica.command(&["REPLICAOF", "NO", "ONE"]);
     }
@@ -51,7 +51,7 @@ fn both(one: &Server, other: &Server) -> RedisConfig {
 
 /// Waits until the replica has all that was written, and gets what will be: a link that is up does
 /// not say so, for a primary begins to send only when it has heard from its new replica.
-async fn in_step(primary: &Server, replica: &Server) {
+pub(crate) async fn in_step(primary: &Server, replica: &Server) {
     until(|| replica.says(&["INFO", "replication"], "master_link_status:up")).await;
     primary.replicate();
 }
@@ -297,5 +297,46 @@ async fn s82_a_sentinel_without_the_service_is_a_clear_error() {
     let url = sentinel.url().replace("/main", "/other");
     other.redis = url.into();
     let error = actix_web_sse_redis::RedisBackplane::connect(other).unwrap_err();
-    assert!(error.to_string().contains("no such service"), "{error}");
+    assert!(
+        error.to_string().contains("not found in sentinel"),
+        "{error}"
+    );
+}
+
+/// One event in its topic, and it is lost. Whoever publishes there next does so before the node that knows
+/// it is back: its entry looks as if the topic had just begun.
+#[actix_web::test]
+async fn s82_the_loss_of_the_only_event_of_a_topic_is_told_however_the_topic_goes_on() {
+    let mut pair = Pair::start().await;
+    let a = Node::start(pair.config());
+    let reading = actix_web::rt::spawn(read(a.follow("t", 1).await, 9));
+    a.publish("other", "kept").await;
+    in_step(&pair.primary, &pair.replica).await;
+    pair.wire.sever();
+    a.publish("t", "lost").await;
+    until(|| a.backplane.stats().delivered == 1).await;
+    pair.fail_over();
+    let third = Node::start(config(&pair.replica));
+    for number in 0..200 {
+        third.publish("t", &number.to_string()).await;
+    }
+    let reading = reading.await.unwrap();
+    assert!(reading.ended, "{reading:?}");
+    until(|| third.backplane.stats().resets == 1).await;
+}
+
+#[actix_web::test]
+async fn s82_sentinels_have_a_password_of_their_own() {
+    let primary = Server::with(&["--requirepass", "ofredis"]);
+    let sentinel = Sentinel::guarded(&primary, "ofsentinel", "ofredis").await;
+    let mut order = config(&primary);
+    let url = sentinel.url().replace("://", "://:ofredis@");
+    order.redis = url.into();
+    let refused = actix_web_sse_redis::RedisBackplane::connect(order.clone()).unwrap_err();
+    assert!(!refused.to_string().contains("ofredis"), "{refused}");
+    order.sentinel.password = Some("ofsentinel".to_owned());
+    let node = Node::start(order);
+    let stream = node.follow("t", 1).await;
+    node.publish("t", "1").await;
+    assert_eq!(data(&read(stream, 1).await), ["1"]);
 }

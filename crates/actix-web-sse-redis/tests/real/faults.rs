@@ -6,6 +6,7 @@ use actix_web_sse::{PublishError, test::read_events};
 use actix_web_sse_redis::{RedisBackplane, RedisConfig, StartError};
 
 use crate::{
+    cut::{cut, cuttable, mend},
     node::{Node, config, data, read, until},
     relay::Relay,
     server::Server,
@@ -212,12 +213,16 @@ async fn s82_a_redis_that_forgot_what_it_gave_out_begins_a_new_numbering() {
     let server = Server::start();
     let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
     let reading = actix_web::rt::spawn(read(b.follow("t", 1).await, 9));
-    a.publish("t", "1").await;
+    let kept = a.publish("t", "1").await;
     let lost = a.publish("t", "2").await;
     until(|| b.backplane.stats().delivered == 2).await;
     // As after a fail-over to a replica that had not got it yet.
-    let number = lost.split_once('-').unwrap().1;
-    server.command(&["XDEL", "{sse}:topic:t", &format!("{number}-0")]);
+    let script = "local kept, lost = ARGV[1], ARGV[2] \
+        redis.call('XDEL', KEYS[1], lost .. '-0') redis.call('XDEL', KEYS[2], lost .. '-0') \
+        redis.call('ZADD', KEYS[3], kept, 't') redis.call('HSET', KEYS[4], 'seq', kept) return 1";
+    let keys = ["{sse}:log", "{sse}:topic:t", "{sse}:topics", "{sse}:head"];
+    let [kept, lost] = [&kept, &lost].map(|id| id.split_once('-').unwrap().1);
+    server.command(&[&["EVAL", script, "4"], &keys[..], &[kept, lost]].concat());
     a.publish("t", "3").await;
     let reading = reading.await.unwrap();
     assert!(reading.ended, "{reading:?}");
@@ -225,26 +230,39 @@ async fn s82_a_redis_that_forgot_what_it_gave_out_begins_a_new_numbering() {
     until(|| b.backplane.stats().resets == 1).await;
 }
 
+/// A node is cut off while so much is published that the log does not go back to where it was.
 #[actix_web::test]
-async fn s82_a_node_that_was_away_for_too_long_reports_the_gap_to_its_clients() {
+async fn s82_a_node_that_was_away_for_too_long_sends_its_clients_to_the_topics() {
     let server = Server::start();
     let mut brief = config(&server);
-    brief.keep_events = 1;
-    let (a, b) = (Node::start(brief.clone()), Node::start(brief));
-    let stream = b.follow("t", 1).await;
+    brief.log_events = 1;
+    let mut away = cuttable(&server);
+    away.log_events = 1;
+    let (a, b) = (Node::start(brief), Node::start(away));
+    let there = b.follow("t", 1).await;
+    let fresh = b.open("t", None).await;
     let first = a.publish("t", "1").await;
-    until(|| b.backplane.stats().delivered == 1).await;
-    // In one step, so that no reader comes between.
-    let script = "for i = 1, 3 do \
-        local n = redis.call('HINCRBY', '{sse}:head', 'seq', 1000000) \
-        local p = redis.call('XREVRANGE', '{sse}:topic:t', '+', '-', 'COUNT', 1)[1][1] \
-        redis.call('XADD', '{sse}:topic:t', 'MAXLEN', 1, string.format('%.0f-0', n), \
-            'e', redis.call('HGET', '{sse}:head', 'epoch'), 'p', string.match(p, '%d+'), 'd', i) \
-        end return 1";
-    server.command(&["EVAL", script, "2", "{sse}:head", "{sse}:topic:t"]);
-    let reading = read(stream, 9).await;
+    assert_eq!(data(&read(fresh, 1).await), ["1"]);
+    let fresh = b.open("other", None).await;
+    cut(&server);
+    until(|| !b.backplane.stats().connected).await;
+    for number in 2..400 {
+        a.publish("t", &number.to_string()).await;
+    }
+    mend(&server);
+    let reading = read(there, 999).await;
     assert!(reading.ended, "{reading:?}");
+    assert_eq!(data(&reading), ["1"], "it comes back with its ID");
     assert_eq!(b.backplane.stats().holes, 1);
+    // The topic has everything.
+    let reading = read(b.open("t", Some(&first)).await, 398).await;
+    assert_eq!(reading.events[397].data, "399");
+    // Without an ID it is told at once.
+    let reading = read(fresh, 9).await;
+    assert!(reading.ended, "{reading:?}");
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#]);
+    // And if the topic has not everything either, it says so.
+    server.command(&["XTRIM", "{sse}:topic:t", "MAXLEN", "1"]);
     let reading = read(b.open("t", Some(&first)).await, 1).await;
     assert_eq!(data(&reading), [r#"{"reason":"gap"}"#]);
 }
@@ -279,7 +297,34 @@ async fn s82_a_client_that_comes_back_in_an_outage_is_served_when_redis_is_back(
 }
 
 #[actix_web::test]
-async fn s82_after_a_very_long_outage_clients_get_a_reset_for_what_may_have_expired() {
+async fn s82_after_an_outage_longer_than_all_is_kept_clients_get_a_reset_for_what_has_expired() {
+    let server = Server::start();
+    let brief = |mut config: RedisConfig| {
+        config.keep_age = Duration::from_secs(10);
+        config
+    };
+    let (a, b) = (
+        Node::start(brief(config(&server))),
+        Node::start(brief(cuttable(&server))),
+    );
+    let (stream, quiet) = (b.follow("t", 1).await, b.follow("quiet", 2).await);
+    let first = a.publish("t", "1").await;
+    until(|| b.backplane.stats().delivered == 1).await;
+    cut(&server);
+    a.publish("t", "2").await;
+    until(|| server.command(&["EXISTS", "{sse}:log", "{sse}:topic:t"]) == ":0\r\n").await;
+    a.publish("t", "3").await;
+    mend(&server);
+    let reading = read(stream, 9).await;
+    assert!(reading.ended, "{reading:?}");
+    assert_eq!(data(&read(quiet, 9).await), [r#"{"reason":"gap"}"#]);
+    let reading = read(b.open("t", Some(&first)).await, 1).await;
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#]);
+}
+
+/// However long it was: what has not been published has not expired.
+#[actix_web::test]
+async fn s82_after_a_long_outage_in_which_nothing_was_published_streams_go_on() {
     let server = Server::start();
     let mut brief = config(&server);
     brief.keep_age = Duration::from_secs(10);
@@ -288,9 +333,90 @@ async fn s82_after_a_very_long_outage_clients_get_a_reset_for_what_may_have_expi
     a.publish("t", "1").await;
     until(|| b.backplane.stats().delivered == 1).await;
     server.signal("-STOP");
-    until(|| b.backplane.stats().silent > Duration::from_secs(5)).await;
+    until(|| b.backplane.stats().silent > Duration::from_secs(11)).await;
     server.signal("-CONT");
-    let reading = read(stream, 9).await;
-    assert!(reading.ended, "{reading:?}");
-    assert_eq!(b.backplane.stats().holes, 1);
+    until(|| a.backplane.stats().connected && b.backplane.stats().connected).await;
+    a.publish("t", "2").await;
+    assert_eq!(data(&read(stream, 2).await), ["1", "2"]);
+    assert_eq!(b.backplane.stats().holes, 0);
+}
+
+#[actix_web::test]
+async fn s82_a_listener_that_panics_stops_nothing() {
+    let mut server = Server::start();
+    let backplane = RedisBackplane::connect_observed(config(&server), |_| panic!("listener"));
+    let backplane = backplane.unwrap();
+    let hub = actix_web_sse::Hub::builder().backplane(backplane.clone());
+    let node = Node {
+        hub: hub.build().unwrap(),
+        backplane,
+    };
+    server.kill();
+    until(|| !node.backplane.stats().connected).await;
+    server.restart();
+    until(|| node.backplane.stats().connected).await;
+    let stream = node.follow("t", 1).await;
+    node.publish("t", "x").await;
+    assert_eq!(data(&read(stream, 1).await), ["x"]);
+}
+
+struct Panics;
+
+impl actix_web_sse::observe::Observer for Panics {
+    fn opened(
+        &self,
+        _: &actix_web_sse::observe::Opened<'_>,
+    ) -> Box<dyn actix_web_sse::observe::StreamObserver> {
+        Box::new(())
+    }
+
+    fn relayed(&self, _: &actix_web_sse::observe::Relayed<'_>) {
+        panic!("observer");
+    }
+}
+
+#[actix_web::test]
+async fn s82_an_observer_that_panics_stops_nothing_and_loses_nothing() {
+    let server = Server::start();
+    let backplane = RedisBackplane::connect(config(&server)).unwrap();
+    let hub = actix_web_sse::Hub::builder()
+        .observer(Panics)
+        .backplane(backplane.clone());
+    let node = Node {
+        hub: hub.build().unwrap(),
+        backplane,
+    };
+    let stream = node.follow("t", 1).await;
+    for data in ["1", "2", "3"] {
+        node.publish("t", data).await;
+    }
+    assert_eq!(data(&read(stream, 3).await), ["1", "2", "3"]);
+}
+
+#[actix_web::test]
+async fn s82_resp3_in_the_url_is_served() {
+    let server = Server::start();
+    let mut new = config(&server);
+    new.redis = format!("{}?protocol=resp3", server.url()).into();
+    let (a, b) = (Node::start(new.clone()), Node::start(new));
+    let first = a.publish("t", "0").await;
+    let stream = b.follow("t", 1).await;
+    a.publish("t", "1").await;
+    assert_eq!(data(&read(stream, 1).await), ["1"]);
+    assert_eq!(data(&read(b.open("t", Some(&first)).await, 1).await), ["1"]);
+}
+
+#[actix_web::test]
+async fn s82_a_key_of_another_type_stops_its_topic_and_no_other() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    server.command(&["SET", "{sse}:topic:broken", "x"]);
+    let both = b.follow("broken,t", 2).await;
+    let refused = a.try_publish("broken", "x").await.unwrap_err();
+    assert!(refused.to_string().contains("WRONGTYPE"), "{refused}");
+    a.publish("t", "1").await;
+    assert_eq!(data(&read(both, 1).await), ["1"]);
+    for node in [&a, &b] {
+        assert_eq!(node.backplane.stats().failures, 0);
+    }
 }

@@ -144,6 +144,21 @@ async fn s82_who_gives_up_while_redis_thinks_holds_nothing() {
     until(|| counted(&server).is_empty()).await;
 }
 
+/// The answer has come, and nobody takes it.
+#[actix_web::test]
+async fn s82_who_goes_away_between_the_answer_and_its_poll_holds_nothing() {
+    let server = Server::start();
+    let [a, _b] = two(&server);
+    let mut asking = Box::pin(a.open());
+    assert!(futures_util::FutureExt::now_or_never(&mut asking).is_none());
+    until(|| counted(&server) == [1]).await;
+    // Answered after it, over the same connection.
+    let bob = "bob".into();
+    drop(a.limits.acquire(&bob, MAX).await);
+    drop(asking);
+    until(|| counted(&server).is_empty()).await;
+}
+
 #[actix_web::test]
 async fn s82_the_streams_of_a_node_that_died_count_no_more_after_its_lease() {
     let server = Server::start();

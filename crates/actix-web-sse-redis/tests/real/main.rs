@@ -8,10 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod account;
 mod cluster;
 mod cut;
 mod failover;
 mod faults;
+mod fresh;
 mod limits;
 mod node;
 mod program;

@@ -66,6 +66,14 @@ impl Relay {
     }
 }
 
+impl Relay {
+    /// Lets connections through again, without a delay.
+    pub(crate) fn mend(&self) {
+        self.shared.delay_millis.store(0, SeqCst);
+        self.shared.severed.store(false, SeqCst);
+    }
+}
+
 impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.over.store(true, SeqCst);

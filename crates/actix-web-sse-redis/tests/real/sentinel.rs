@@ -22,6 +22,28 @@ pub(crate) struct Sentinel {
 impl Sentinel {
     /// Watches over this one, which it calls `main`, and knows its replicas.
     pub(crate) async fn over(primary: &Server) -> Self {
+        let sentinel = Self::start(primary, "");
+        let replicas = primary.command(&["INFO", "replication"]);
+        let count = u8::from(!replicas.contains("connected_slaves:0"));
+        let known = format!("num-slaves\r\n$1\r\n{count}\r\n");
+        until(|| {
+            sentinel
+                .ask(&["SENTINEL", "MASTER", "main"])
+                .contains(&known)
+        })
+        .await;
+        sentinel
+    }
+
+    /// One that wants a password of its own, and has another one for Redis.
+    pub(crate) async fn guarded(primary: &Server, own: &str, redis: &str) -> Self {
+        let more = format!("requirepass {own}\nsentinel auth-pass main {redis}\n");
+        let sentinel = Self::start(primary, &more);
+        until(|| sentinel.ask(&["PING"]).contains("NOAUTH")).await;
+        sentinel
+    }
+
+    fn start(primary: &Server, more: &str) -> Self {
         let claim = Port::claim();
         let port = claim.number;
         let folder = tempfile::tempdir().unwrap();
@@ -29,7 +51,7 @@ impl Sentinel {
         // It writes into its configuration.
         let configuration = format!(
             "bind 127.0.0.1\nport {port}\nsentinel monitor main 127.0.0.1 {} 1\n\
-             sentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 20000\n",
+             sentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 20000\n{more}",
             primary.port
         );
         fs::write(&path, configuration).unwrap();
@@ -41,22 +63,12 @@ impl Sentinel {
             .stderr(Stdio::null())
             .spawn()
             .expect("redis-server: Debian's package redis-server");
-        let sentinel = Self {
+        Self {
             port,
             _claim: claim,
             process,
             _folder: folder,
-        };
-        let replicas = primary.command(&["INFO", "replication"]);
-        let count = u8::from(!replicas.contains("connected_slaves:0"));
-        let known = format!("num-slaves\r\n$1\r\n{count}\r\n");
-        until(|| {
-            sentinel
-                .ask(&["SENTINEL", "MASTER", "main"])
-                .contains(&known)
-        })
-        .await;
-        sentinel
+        }
     }
 
     fn ask(&self, command: &[&str]) -> String {

@@ -71,6 +71,12 @@ impl Server {
         assert!(self.is_there(), "redis-server {:?}", self.arguments);
     }
 
+    /// A replica becomes a primary, and is one also when it starts again.
+    pub(crate) fn promote(&mut self) {
+        self.command(&["REPLICAOF", "NO", "ONE"]);
+        self.arguments = vec!["--repl-diskless-sync-delay".to_owned(), "0".to_owned()];
+    }
+
     /// As `restart`, with other arguments of its own.
     pub(crate) fn restart_with(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(|&one| one.to_owned()).collect();

@@ -178,3 +178,199 @@ async fn s82_more_publications_than_may_wait_are_refused_at_once() {
     assert_eq!(a.backplane.stats().pending, 0);
     assert_eq!(a.backplane.stats().unpublished, 5);
 }
+
+/// As after an eviction, which takes exactly the keys with a time to live.
+#[actix_web::test]
+async fn s82_a_topic_that_was_evicted_is_a_gap_and_the_client_gets_a_reset() {
+    let server = Server::start();
+    let a = Node::start(config(&server));
+    let first = a.publish("t", "1").await;
+    let second = a.publish("t", "2").await;
+    server.command(&["DEL", "{sse}:topic:t"]);
+    let b = Node::start(config(&server));
+    let reading = read(b.open("t", Some(&first)).await, 1).await;
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#]);
+    // Who has seen the last one has missed nothing, and an event that follows shows what is missing.
+    a.publish("t", "3").await;
+    assert_eq!(
+        data(&read(b.open("t", Some(&second)).await, 1).await),
+        ["3"]
+    );
+    let reading = read(b.open("t", Some(&first)).await, 1).await;
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#]);
+}
+
+/// What a topic is kept for is its publisher's to say, not the node's that is asked.
+#[actix_web::test]
+async fn s82_a_topic_that_expired_sooner_than_the_asking_node_believes_is_a_gap() {
+    let server = Server::start();
+    let mut brief = config(&server);
+    brief.keep_age = std::time::Duration::from_secs(10);
+    let (a, b) = (Node::start(brief), Node::start(config(&server)));
+    let first = a.publish("other", "x").await;
+    a.publish("t", "1").await;
+    until(|| server.number(&["EXISTS", "{sse}:topic:t"]) == 0).await;
+    let reading = read(b.open("t", Some(&first)).await, 1).await;
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#]);
+}
+
+#[actix_web::test]
+async fn s82_large_events_come_whole_and_in_their_order() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let stream = actix_web::rt::spawn(read(b.follow("x,y", 2).await, 40));
+    let texts: Vec<_> = (0..40)
+        .map(|n| format!("{n} {}", "x".repeat(if n % 3 == 0 { 60_000 } else { 10 })))
+        .collect();
+    let all = texts.iter().enumerate();
+    for (n, text) in all {
+        a.publish(["x", "y"][n % 2], text).await;
+    }
+    assert_eq!(data(&stream.await.unwrap()), texts);
+}
+
+#[actix_web::test]
+async fn s82_more_bytes_than_a_client_may_be_told_are_a_gap() {
+    let server = Server::start();
+    let mut few = config(&server);
+    few.history_bytes = 10_000;
+    let (a, b) = (Node::start(config(&server)), Node::start(few));
+    let first = a.publish("t", "1").await;
+    for _ in 0..3 {
+        a.publish("t", &"x".repeat(5000)).await;
+    }
+    let reading = read(b.open("t", Some(&first)).await, 1).await;
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#]);
+}
+
+#[actix_web::test]
+async fn s82_a_redis_that_evicts_is_refused_unless_it_is_allowed() {
+    let arguments = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"];
+    let server = Server::with(&arguments);
+    let refused = actix_web_sse_redis::RedisBackplane::connect(config(&server)).unwrap_err();
+    assert!(
+        refused.to_string().contains("maxmemory-policy"),
+        "{refused}"
+    );
+    let mut allowed = config(&server);
+    allowed.allow_eviction = true;
+    let node = Node::start(allowed);
+    let told = node.backplane.stats().last_error.unwrap();
+    assert!(told.contains("maxmemory-policy"), "{told}");
+    node.publish("t", "x").await;
+}
+
+/// With replicas to wait for, an acknowledged event is on them; without them it is an error.
+#[actix_web::test]
+async fn s82_an_event_counts_as_published_when_the_replicas_have_it() {
+    let pair = crate::failover::Pair::start().await;
+    let mut careful = pair.config();
+    careful.wait_replicas = 1;
+    careful.answer_timeout = std::time::Duration::from_secs(2);
+    let node = Node::start(careful);
+    node.publish("t", "1").await;
+    assert_eq!(pair.replica.data_of("t"), ["1"]);
+    pair.wire.sever();
+    let refused = node.try_publish("t", "2").await.unwrap_err();
+    assert!(refused.to_string().contains("0 of 1 replicas"), "{refused}");
+}
+
+/// The rights that the page about several nodes names are enough.
+#[actix_web::test]
+async fn s82_a_user_with_the_documented_rights_is_enough() {
+    let page = include_str!("../../README.md");
+    let (_, rights) = page.split_once("`ACL SETUSER sse on ").unwrap();
+    let (rights, _) = rights.split_once('`').unwrap();
+    let server = Server::start();
+    let mut command = vec!["ACL", "SETUSER", "sse", "on", ">pass"];
+    command.extend(rights.split_whitespace().skip(1));
+    assert_eq!(server.command(&command), "+OK\r\n");
+    let mut restricted = config(&server);
+    restricted.redis = format!("redis://sse:pass@127.0.0.1:{}", server.port).into();
+    restricted.wait_replicas = 0;
+    let (a, b) = (Node::start(restricted.clone()), Node::start(restricted));
+    let stream = b.follow("t", 1).await;
+    let first = a.publish("t", "1").await;
+    a.publish("t", &"x".repeat(1000)).await;
+    a.hub.disconnect("nobody");
+    assert_eq!(read(stream, 2).await.events.len(), 2);
+    assert_eq!(
+        read(a.open("t", Some(&first)).await, 1).await.events.len(),
+        1
+    );
+    for node in [&a, &b] {
+        let stats = node.backplane.stats();
+        assert_eq!((stats.failures, stats.last_error), (0, None));
+    }
+}
+
+/// Many clients come back at once with the same ID: Redis is asked a few times, not by each.
+#[actix_web::test]
+async fn s82_clients_that_come_back_together_share_an_answer() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let first = a.publish("t", "1").await;
+    a.publish("t", "2").await;
+    server.signal("-STOP");
+    let mut streams = Vec::new();
+    for _ in 0..200 {
+        let stream = b.open("t", Some(&first)).await;
+        streams.push(actix_web::rt::spawn(read(stream, 1)));
+    }
+    actix_web::rt::task::yield_now().await;
+    server.signal("-CONT");
+    for stream in streams {
+        assert_eq!(data(&stream.await.unwrap()), ["2"]);
+    }
+    let stats = server.text(&["INFO", "commandstats"]);
+    // Each time it is asked it looks at the first entry of the topic and then at the others.
+    let calls = stats.split_once("cmdstat_xrange:calls=").unwrap().1;
+    let calls: u64 = calls.split(',').next().unwrap().parse().unwrap();
+    assert!(calls < 100, "{calls} calls of XRANGE");
+}
+
+/// Ten thousand topics cost a node no more than one: in what it sends while it is idle, and in what an
+/// event takes.
+#[actix_web::test]
+async fn s82_a_node_with_ten_thousand_topics_is_as_fast_as_one_with_one() {
+    let server = Server::with(&["--appendonly", "no"]);
+    let nodes = [0; 3].map(|_| Node::start(config(&server)));
+    let [publisher, few, many] = &nodes;
+    let topics: Vec<_> = (0..9999).map(|number| format!("m{number}")).collect();
+    let mut streams = vec![few.open("t", None).await, many.open("t", None).await];
+    for part in topics.chunks(100) {
+        streams.push(many.open(&part.join(","), None).await);
+    }
+    until(|| many.backplane.stats().topics == 10_000).await;
+    let mut times = [Vec::new(), Vec::new()];
+    for number in 1..=200_u64 {
+        let start = std::time::Instant::now();
+        publisher.publish("t", "x").await;
+        let mut waiting = [true; 2];
+        while waiting != [false; 2] {
+            for (at, node) in [few, many].into_iter().enumerate() {
+                if waiting[at] && node.backplane.stats().delivered == number {
+                    waiting[at] = false;
+                    times[at].push(start.elapsed());
+                }
+            }
+        }
+    }
+    let [few, many] = times.map(|mut times| {
+        times.sort_unstable();
+        times[100]
+    });
+    println!("median {few:?} with one topic, {many:?} with ten thousand");
+    assert!(many < few * 2, "{few:?} {many:?}");
+    // A handshake and a read a second for each node.
+    let input = || {
+        let stats = server.text(&["INFO", "stats"]);
+        let (_, rest) = stats.split_once("total_net_input_bytes:").unwrap();
+        rest.split_once('\r').unwrap().0.parse::<u64>().unwrap()
+    };
+    let before = input();
+    actix_web::rt::time::sleep(std::time::Duration::from_secs(2)).await;
+    let sent = input() - before;
+    assert!(sent < 20_000, "{sent} bytes in two seconds");
+    drop(streams);
+}

@@ -1,14 +1,19 @@
 //! The seam for a hub that spans several processes.
 //!
 //! Without a backplane a hub is complete in itself and pays nothing for this. With one, the engine
-//! behind it numbers the events and keeps their history; every node's hub is then a cache of what
-//! its own streams follow, with the same epoch and the same numbers, so that a `Last-Event-ID`
-//! holds on every node.
+//! behind it numbers the events, in one order over all topics, and keeps their history; every node's
+//! hub is then a cache of what its own streams follow, with the same epoch and the same numbers, so
+//! that a `Last-Event-ID` holds on every node.
+//!
+//! The hub always knows up to which number everything has passed it. A topic that a stream is the first
+//! to follow is complete from there on: what is published after the stream was opened has a higher
+//! number, and reaches it.
 
 use std::{
     error::Error,
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Weak},
     time::Duration,
@@ -71,14 +76,12 @@ pub trait Backplane: Send + Sync + 'static {
     fn start(&self, sink: Sink);
 
     /// Publishes an event; resolves to its number when the engine has taken it. The event comes
-    /// back to every node that follows the topic, to this one too, through [`Sink::deliver`].
+    /// back to every node, to this one too, through [`Sink::deliver`].
     fn publish(&self, topic: &str, event: Event) -> BackplaneFuture<u64>;
 
-    /// The set of topics that this node follows has changed: see [`Sink::changes`].
-    fn interest(&self);
-
-    /// What came after this number in these topics. Resolves only once all of them are followed,
-    /// so that whatever is not in the answer reaches [`Sink::deliver`] later.
+    /// What came after this number in these topics. Whatever is not in the answer has to reach
+    /// [`Sink::deliver`] later. The stream waits for the answer, and drops the future if it ends
+    /// before.
     fn history(&self, topics: Vec<Arc<str>>, after: u64) -> BackplaneFuture<History>;
 
     /// Asks every node, this one excepted, to end streams ([`Sink::revoke`]).
@@ -114,60 +117,74 @@ impl Sink {
     }
 
     /// Names the numbering: eight visible characters of the engine's, the same on all nodes, new
-    /// when the engine has lost its history. A change ends all streams of topics, so that every
-    /// client comes back and learns of the gap.
+    /// when the engine has lost its history; and the number after which everything will be delivered.
+    /// A new name ends all streams of topics: every client learns of the gap, now or when it comes
+    /// back.
     ///
     /// # Errors
     /// [`BackplaneError`] if the name cannot stand in an event ID of this crate.
-    pub fn epoch(&self, epoch: &str) -> Result<(), BackplaneError> {
+    pub fn epoch(&self, epoch: &str, number: u64) -> Result<(), BackplaneError> {
         let Some(hub) = self.hub.upgrade() else {
             return Ok(());
         };
-        let wakes = hub.core().set_epoch(epoch).ok_or_else(|| {
+        let wakes = hub.core().set_epoch(epoch, number).ok_or_else(|| {
             BackplaneError::new(format!("{epoch:?} is no epoch: 8 of 0-9 and a-z"))
         })?;
         wakes.wake();
         Ok(())
     }
 
-    /// Delivers an event to this node's streams. A number that is not above the topic's newest is
-    /// passed over, so that an engine may repeat itself.
-    pub fn deliver(&self, topic: &str, number: u64, event: Event) {
+    /// Whether a stream of this node follows the topic, or one may come back to it. If not, its event
+    /// with this number has passed, and need not be delivered.
+    #[must_use]
+    pub fn wants(&self, topic: &str, number: u64) -> bool {
+        let hub = self.hub.upgrade();
+        hub.is_some_and(|hub| hub.core().wants(topic, number))
+    }
+
+    /// Delivers an event to this node's streams; whether the topic is followed. Events of all topics
+    /// come in the order of their numbers. A number that is not above the topic's newest is passed
+    /// over, so that an engine may repeat itself.
+    pub fn deliver(&self, topic: &str, number: u64, event: Event) -> bool {
         let Some(hub) = self.hub.upgrade() else {
-            return;
+            return false;
         };
+        if !hub.core().wants(topic, number) {
+            return false;
+        }
         let encoded = Unnumbered::new(&event);
         let (labels, transient) = labels(event);
         let wakes = hub
             .core()
             .deliver(topic, number, encoded, labels, transient, Instant::now());
         wakes.wake();
+        true
     }
 
-    /// Tells the observer how long ago an event was published, on whichever node, that comes now.
+    /// Tells the observer how long ago an event was published, on whichever node, that comes now. An
+    /// observer that panics stops nothing.
     pub fn relayed(&self, topic: &str, lag: Duration) {
         if let Some(hub) = self.hub.upgrade() {
-            hub.observer.relayed(&Relayed { topic, lag });
+            let report = AssertUnwindSafe(|| hub.observer.relayed(&Relayed { topic, lag }));
+            let _ = catch_unwind(report);
         }
     }
 
-    /// A topic is followed: every event of it above this number will be delivered. To be called
-    /// for each topic that [`changes`](Self::changes) has named, and again after
-    /// [`lost`](Self::lost).
-    pub fn followed(&self, topic: &str, number: u64) {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.core().followed(topic, number);
-        }
-    }
-
-    /// Some events of a topic are lost to this node: its streams end, and their clients come back
-    /// and learn of the gap.
-    pub fn lost(&self, topic: &str) {
+    /// Some events of a topic, or of all topics, up to this number are lost to this node: their
+    /// streams end. A client with a `Last-Event-ID` comes back with it, and the engine says whether
+    /// it has missed something; one without is told at once.
+    pub fn lost(&self, topic: Option<&str>, number: u64) {
         let Some(hub) = self.hub.upgrade() else {
             return;
         };
-        let wakes = hub.core().forget(topic);
+        let wakes = hub.core().lost(topic, number);
         wakes.wake();
+    }
+
+    /// How many topics this node has.
+    #[must_use]
+    pub fn topics(&self) -> usize {
+        self.hub.upgrade().map_or(0, |hub| hub.core().topics())
     }
 
     /// Ends streams of this node, as another one asked.
@@ -175,16 +192,6 @@ impl Sink {
         if let Some(hub) = self.hub.upgrade() {
             hub.revoke(revocation);
         }
-    }
-
-    /// What has changed since the last call, in order: topics that this node follows from now on
-    /// (`true`) or no more.
-    #[must_use]
-    pub fn changes(&self) -> Vec<(Arc<str>, bool)> {
-        self.hub
-            .upgrade()
-            .map(|hub| hub.core().take_changes())
-            .unwrap_or_default()
     }
 }
 

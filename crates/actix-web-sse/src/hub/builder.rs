@@ -128,7 +128,7 @@ impl HubBuilder {
             max_topics: config.max_topics,
         });
         if self.backplane.is_some() {
-            core.keep_changes();
+            core.share();
         }
         let shared = Arc::new(Shared {
             core: Mutex::new(core),

@@ -9,7 +9,7 @@ impl State {
     /// Does what a command says.
     pub(super) fn apply(&mut self, command: &Command, turn: &mut Turn<'_>) {
         let streams = match command {
-            Command::Topic(topic, serial, _) => self
+            Command::Topic(topic, serial, _) | Command::Lost(topic, serial, _) => self
                 .views
                 .get(topic)
                 .filter(|view| view.serial == *serial)
@@ -36,6 +36,10 @@ impl State {
                 }
                 Command::Topic(.., reason) => {
                     self.finish(&mut stream, *reason, turn);
+                }
+                Command::Lost(.., number) => {
+                    stream.lost = Some(*number);
+                    self.finish(&mut stream, CloseReason::SlowConsumer, turn);
                 }
                 Command::All(reason, until) => {
                     let window = until.saturating_duration_since(turn.now);

@@ -97,7 +97,7 @@ impl Core {
         transient: bool,
         now: Instant,
     ) -> Result<Accepted, TooManyTopics> {
-        let index = self.topics.index_or_make(topic, now)?;
+        let index = self.topics.index_or_make(topic, self.position, now)?;
         self.position += 1;
         let id = (!transient).then(|| self.epoch.id(self.position));
         let bytes = match &id {
@@ -105,12 +105,21 @@ impl Core {
             None => encoded.transient(),
         };
         let len = bytes.len();
-        let wakes = self.append(index, bytes, labels, transient, now);
+        let wakes = self.append(index, self.position, bytes, labels, transient, now);
         Ok(Accepted {
             id,
             bytes: len,
             wakes,
         })
+    }
+
+    /// Whether a topic is followed; if not, its event with this number has passed.
+    pub(crate) fn wants(&mut self, topic: &str, number: u64) -> bool {
+        let followed = self.topics.index(topic).is_some();
+        if !followed {
+            self.position = self.position.max(number);
+        }
+        followed
     }
 
     /// Takes an event that an engine has numbered, for a topic that is followed.
@@ -123,6 +132,7 @@ impl Core {
         transient: bool,
         now: Instant,
     ) -> Wakes {
+        self.position = self.position.max(number);
         let Some(index) = self.topics.index(topic) else {
             return Wakes::new();
         };
@@ -133,19 +143,19 @@ impl Core {
         if newest.is_some_and(|newest| newest >= number) {
             return Wakes::new();
         }
-        self.position = number;
         let bytes = if transient {
             encoded.transient()
         } else {
             encoded.number(&self.epoch.id(number))
         };
-        self.append(index, bytes, labels, transient, now)
+        self.append(index, number, bytes, labels, transient, now)
     }
 
-    /// Appends a frame at the current position, and says who is to be woken.
+    /// Appends a frame, and says who is to be woken.
     fn append(
         &mut self,
         index: usize,
+        position: u64,
         bytes: Bytes,
         labels: Option<Arc<Labels>>,
         transient: bool,
@@ -155,9 +165,7 @@ impl Core {
         let Some(topic) = self.topics.get_mut(index) else {
             return Wakes::new();
         };
-        topic
-            .log
-            .push(self.position, bytes, !transient, labels, now);
+        topic.log.push(position, bytes, !transient, labels, now);
         topic.trim(&keep, now);
 
         let mut wakes = Wakes::new();
@@ -176,7 +184,7 @@ impl Core {
         last_event_id: Option<&str>,
         now: Instant,
     ) -> Result<Attached, TooManyTopics> {
-        let indexes = self.topics.follow(topics, worker, now)?;
+        let indexes = self.topics.follow(topics, worker, self.position, now)?;
         let keep = self.topics.limits.keep;
         for index in &indexes {
             if let Some(topic) = self.topics.get_mut(*index) {
@@ -340,37 +348,22 @@ impl Core {
         self.topics.len()
     }
 
-    /// Keeps account of the topics made and removed, for a backplane.
-    pub(crate) fn keep_changes(&mut self) {
-        self.topics.keep_changes();
+    /// An engine numbers the events: topics have a past elsewhere.
+    pub(crate) const fn share(&mut self) {
+        self.topics.share();
     }
 
-    /// What has become of the topics since the last call.
-    pub(crate) fn take_changes(&mut self) -> Vec<(Arc<str>, bool)> {
-        self.topics.take_changes()
-    }
-
-    /// Takes another's numbering. `None`: the name is no epoch. If it is a new one, all topics
-    /// forget what they have, and their streams end.
-    pub(crate) fn set_epoch(&mut self, name: &str) -> Option<Wakes> {
+    /// Takes another's numbering, of which everything after this position will be delivered. `None`:
+    /// the name is no epoch. If it is a new one, all topics forget what they have, and their
+    /// streams end.
+    pub(crate) fn set_epoch(&mut self, name: &str, position: u64) -> Option<Wakes> {
         let epoch = Epoch::named(name)?;
-        let mut wakes = Wakes::new();
-        if epoch != self.epoch {
-            self.epoch = epoch;
-            self.position = 0;
-            self.topics.renumber();
-            for name in self.topics.names() {
-                wakes.append(self.forget(&name));
-            }
+        if epoch == self.epoch {
+            return Some(Wakes::new());
         }
-        Some(wakes)
-    }
-
-    /// A topic's log is complete after this position.
-    pub(crate) fn followed(&mut self, name: &str, position: u64) {
-        if let Some(topic) = self.topics.named_mut(name) {
-            topic.log.complete_after(position);
-        }
+        self.epoch = epoch;
+        self.position = position;
+        Some(self.lost(None, position))
     }
 
     /// The numbering, for events that were kept elsewhere.
@@ -383,14 +376,20 @@ impl Core {
         self.epoch.id(position)
     }
 
-    /// Forgets what a topic has, and ends its streams: what comes next does not follow on.
-    pub(crate) fn forget(&mut self, name: &str) -> Wakes {
-        let Some(topic) = self.topics.named_mut(name) else {
-            return Wakes::new();
-        };
-        topic.log.forget();
-        topic.log.complete_after(u64::MAX);
-        self.end_topic(name, CloseReason::SlowConsumer)
+    /// Forgets what a topic, or every topic, has up to this position, and ends its streams: what comes
+    /// next does not follow on.
+    pub(crate) fn lost(&mut self, name: Option<&str>, position: u64) -> Wakes {
+        self.position = self.position.max(position);
+        let mut wakes = Wakes::new();
+        for index in self.topics.indexes(name) {
+            if let Some(topic) = self.topics.get_mut(index) {
+                topic.log.forget();
+                topic.log.complete_after(position);
+                let command = Command::Lost(index, topic.serial, position);
+                wakes.append(self.command(&command));
+            }
+        }
+        wakes
     }
 
     /// Looks at a few topics for what has become too old, and removes those without use.

@@ -1,9 +1,9 @@
-//! What is to be called after a worker's decisions: observers, wakers, the backplane (rule 3 of the
+//! What is to be called after a worker's decisions: observers and wakers (rule 3 of the
 //! [hub](super)).
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::{Shared, stream::Departure};
+use super::stream::Departure;
 
 use crate::stream::Wakes;
 
@@ -15,8 +15,6 @@ pub(crate) struct Effects {
     /// Bodies to be polled.
     pub(super) wakes: Wakes,
     ends: Vec<Departure>,
-    /// The set of topics may have changed.
-    interest: bool,
 }
 
 impl Effects {
@@ -25,32 +23,20 @@ impl Effects {
         self.ends.extend(ended);
     }
 
-    /// Topics may have been removed.
-    pub(super) const fn interest(&mut self) {
-        self.interest = true;
-    }
-
     pub(super) fn wakes_anybody(&self) -> bool {
         !self.wakes.is_empty()
     }
 
     /// Does it all. If an observer panics, the others are called nevertheless, and the panic goes on
     /// when they have been.
-    pub(super) fn run(self, hub: &Shared) {
-        let Self {
-            wakes,
-            ends,
-            interest,
-        } = self;
+    pub(super) fn run(self) {
+        let Self { wakes, ends } = self;
         let mut panicked = None;
         for ended in ends {
             let report = AssertUnwindSafe(|| ended.report());
             panicked = panicked.or(catch_unwind(report).err());
         }
         wakes.wake();
-        if interest {
-            hub.report_interest();
-        }
         if let Some(panic) = panicked {
             resume_unwind(panic);
         }

@@ -15,6 +15,8 @@ pub(crate) enum Command {
     /// Those that follow this topic: its index, and when it was made, since an index is used
     /// again.
     Topic(usize, u64, CloseReason),
+    /// Those that follow this topic, because events up to this number are lost.
+    Lost(usize, u64, u64),
     /// All, spread until this instant.
     All(CloseReason, Instant),
 }

@@ -18,9 +18,9 @@
 //! 2. [`State`](state::State) is one worker's: its streams, and a view of each topic that they follow.
 //!    It is a `RefCell` of that thread. A worker may take the core's lock while its state is borrowed,
 //!    never the other way round.
-//! 3. No code of the application runs under either. Events are encoded and filters run outside; wakers,
-//!    observers and the backplane are collected in [`Effects`](effects::Effects) and called when
-//!    nothing is borrowed. They may call back: publish, open a stream, drop one.
+//! 3. No code of the application runs under either. Events are encoded and filters run outside; wakers
+//!    and observers are collected in [`Effects`](effects::Effects) and called when nothing is
+//!    borrowed. They may call back: publish, open a stream, drop one.
 //!
 //! # Publication
 //!
@@ -67,8 +67,10 @@
 //! # Several nodes
 //!
 //! 13. With a [`Backplane`] its engine numbers the events, and [`Sink::deliver`] takes the place of the
-//!     publication in rule 4. The logs are then a cache of what this node follows. What a client lacks
-//!     before it is asked of the engine, and live events wait for the answer.
+//!     publication in rule 4, in the order of the numbers over all topics, followed or not. So a topic
+//!     that is made is complete from the position of the hub on. The logs are then a cache of what this
+//!     node follows. What a client lacks before it is asked of the engine, and live events wait for the
+//!     answer.
 
 mod backplane;
 mod builder;
@@ -194,13 +196,6 @@ impl Shared {
     /// Reports a mistake in how this hub is mounted, once.
     pub(crate) fn report(&self, mistake: Misconfiguration) {
         self.reported.report(&*self.observer, mistake);
-    }
-
-    /// Reports to the backplane that topics were made or removed.
-    pub(crate) fn report_interest(&self) {
-        if let Some(backplane) = &self.backplane {
-            backplane.interest();
-        }
     }
 
     fn command(&self, command: &Command) {

@@ -151,30 +151,18 @@ async fn an_observer_that_panics_at_the_opening_leaves_nothing_behind() {
     }
 }
 
-/// An engine whose history has one event, and that panics or calls back when interest changes.
-#[derive(Default)]
-struct Engine {
-    sink: Mutex<Option<Sink>>,
-    drops_streams: AtomicBool,
-}
-
+/// An engine whose history has one event.
 #[derive(Clone, Default)]
-struct Node(Arc<Engine>);
+struct Node(Arc<Mutex<Option<Sink>>>);
 
 impl Backplane for Node {
     fn start(&self, sink: Sink) {
-        sink.epoch("engine00").unwrap();
-        self.0.sink.lock().unwrap().replace(sink);
+        sink.epoch("engine00", 0).unwrap();
+        self.0.lock().unwrap().replace(sink);
     }
 
     fn publish(&self, _: &str, _: Event) -> BackplaneFuture<u64> {
         Box::pin(async { Err(BackplaneError::new("not asked for")) })
-    }
-
-    fn interest(&self) {
-        if self.0.drops_streams.load(Ordering::SeqCst) {
-            drop_kept();
-        }
     }
 
     fn history(&self, topics: Vec<Arc<str>>, _: u64) -> BackplaneFuture<History> {
@@ -219,17 +207,4 @@ async fn h06_history_that_comes_with_a_revocation_is_not_sent() {
     let polled = poll_fn(|cx| Poll::Ready(revoked.0.as_mut().poll_next(cx))).await;
     assert!(polled.is_pending());
     revoked.is_ended().await;
-}
-
-#[actix_rt::test]
-async fn a_backplane_may_drop_streams_when_interest_changes() {
-    time::pause();
-    let node = Node::default();
-    let hub = Hub::builder().backplane(node.clone()).build().unwrap();
-    keep(Client::waiting(&hub, "other", None).await);
-    let mut revoked = Client::waiting(&hub, "t", Some("mallory")).await;
-    node.0.drops_streams.store(true, Ordering::SeqCst);
-    hub.disconnect("mallory");
-    revoked.is_ended().await;
-    assert_eq!(hub.stats().streams, 0);
 }

@@ -115,7 +115,6 @@ impl State {
         for cursor in &following.cursors {
             core.detach(turn.worker, cursor.topic);
         }
-        turn.effects.interest();
     }
 
     /// Ends a stream whether or not its body is polled.

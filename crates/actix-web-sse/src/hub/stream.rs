@@ -36,6 +36,10 @@ pub(crate) struct Stream {
     pub(crate) whole: bool,
     /// The reason for which the body shall end, once it is polled.
     pub(crate) ending: Option<CloseReason>,
+    /// Its client has an ID to come back with.
+    pub(crate) named: bool,
+    /// Up to this number events may be lost to it.
+    pub(crate) lost: Option<u64>,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) waker: Option<Waker>,
     /// On an `EventServer`.
@@ -106,6 +110,8 @@ impl Stream {
             heartbeat_due: false,
             whole: false,
             ending: None,
+            named: false,
+            lost: None,
             user,
             waker: None,
             carrier: None,

@@ -82,8 +82,8 @@ pub(super) struct Topics {
     /// Where the sweep goes on.
     swept: usize,
     made: u64,
-    /// Topics made (`true`) and removed since a backplane last asked; `None` without one.
-    changes: Option<Vec<(Arc<str>, bool)>>,
+    /// Topics have a past with a backplane's engine.
+    shared: bool,
 }
 
 impl Topics {
@@ -95,7 +95,7 @@ impl Topics {
             removed: 0,
             swept: 0,
             made: 0,
-            changes: None,
+            shared: false,
         }
     }
 
@@ -119,18 +119,20 @@ impl Topics {
         self.get(self.index(name)?)
     }
 
-    pub(super) fn named_mut(&mut self, name: &str) -> Option<&mut Topic> {
-        self.get_mut(self.index(name)?)
+    /// The index of the topic of this name, or those of all topics.
+    pub(super) fn indexes(&self, name: Option<&str>) -> Vec<usize> {
+        match name {
+            Some(name) => self.index(name).into_iter().collect(),
+            None => self.by_name.values().copied().collect(),
+        }
     }
 
-    pub(super) fn names(&self) -> Vec<Arc<str>> {
-        self.by_name.keys().cloned().collect()
-    }
-
-    /// The index of the topic of this name, which is made if need be.
+    /// The index of the topic of this name, which is made if need be when everything up to this
+    /// position has passed.
     pub(super) fn index_or_make(
         &mut self,
         name: &str,
+        position: u64,
         now: Instant,
     ) -> Result<usize, TooManyTopics> {
         if let Some(index) = self.index(name) {
@@ -143,15 +145,8 @@ impl Topics {
             return Err(TooManyTopics);
         }
         let name: Arc<str> = name.into();
-        // Behind a backplane a log says nothing of the past until the engine has said from where
-        // on it is followed.
-        let created_at = match &mut self.changes {
-            Some(changes) => {
-                changes.push((Arc::clone(&name), true));
-                u64::MAX
-            }
-            None => self.removed,
-        };
+        // Behind a backplane a log says nothing of what has passed.
+        let created_at = if self.shared { position } else { self.removed };
         self.made += 1;
         let index = self.slab.insert(Topic {
             name: Arc::clone(&name),
@@ -182,11 +177,12 @@ impl Topics {
         &mut self,
         names: &[Arc<str>],
         worker: u64,
+        position: u64,
         now: Instant,
     ) -> Result<Vec<usize>, TooManyTopics> {
         let mut indexes = Vec::with_capacity(names.len());
         for name in names {
-            match self.index_or_make(name, now) {
+            match self.index_or_make(name, position, now) {
                 Ok(index) => {
                     if let Some(topic) = self.get_mut(index) {
                         topic.follow(worker);
@@ -237,27 +233,11 @@ impl Topics {
             let topic = self.slab.remove(index);
             self.by_name.remove(&topic.name);
             self.removed = self.removed.max(topic.log.last_position().unwrap_or(0));
-            if let Some(changes) = &mut self.changes {
-                changes.push((topic.name, false));
-            }
         }
     }
 
-    /// Positions begin anew.
-    pub(super) const fn renumber(&mut self) {
-        self.removed = 0;
-    }
-
-    /// Keeps account of the topics made and removed, for a backplane.
-    pub(super) fn keep_changes(&mut self) {
-        self.changes.get_or_insert_default();
-    }
-
-    /// What has become of the topics since the last call.
-    pub(super) fn take_changes(&mut self) -> Vec<(Arc<str>, bool)> {
-        self.changes
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
+    /// Topics have a past with a backplane's engine.
+    pub(super) const fn share(&mut self) {
+        self.shared = true;
     }
 }

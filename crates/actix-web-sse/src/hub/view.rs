@@ -44,6 +44,8 @@ pub(crate) struct Chunk {
     pub(crate) bytes: Bytes,
     pub(crate) events: u32,
     pub(crate) replay: bool,
+    /// An event in it has an ID.
+    pub(crate) named: bool,
     pub(crate) oldest: Instant,
 }
 
@@ -154,6 +156,7 @@ pub(super) fn pack<'a>(
         bytes,
         events: u32::try_from(wanted.len()).unwrap_or(u32::MAX),
         replay,
+        named: wanted.iter().any(|frame| frame.replayable),
         oldest: first.published,
     })
 }

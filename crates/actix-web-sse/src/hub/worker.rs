@@ -124,7 +124,7 @@ impl Local {
             .hub
             .core()
             .attach(self.worker, topics, last_event_id, Instant::now());
-        let placed = attached.map(|attached| {
+        attached.map(|attached| {
             let Attached {
                 cursors,
                 resume,
@@ -140,10 +140,7 @@ impl Local {
                 elsewhere,
                 anchor,
             }
-        });
-        // The application's code: with the places in hand, which are given back if it panics.
-        self.hub.report_interest();
-        placed
+        })
     }
 
     /// Whether commands wait for this worker.
@@ -214,7 +211,7 @@ impl Local {
         if let Some(ended) = ended {
             ended.report();
         }
-        effects.run(&self.hub);
+        effects.run();
     }
 }
 
@@ -253,8 +250,6 @@ impl Drop for Places {
         for (cursor, _) in &self.cursors {
             core.detach(local.worker, cursor.topic);
         }
-        drop(core);
-        local.hub.report_interest();
     }
 }
 
@@ -315,7 +310,6 @@ impl Driver {
         if now.duration_since(self.swept) >= SWEEP.0 {
             self.swept = now;
             local.hub.core().sweep(SWEEP.1, now);
-            effects.interest();
         }
         let unneeded = state
             .empty_since
@@ -346,7 +340,7 @@ impl Future for Driver {
             self.turning = true;
             let turn = self.turn(cx.waker(), &mut effects);
             // Nothing is borrowed here: a waker or an observer may run or drop anything.
-            effects.run(&self.local.hub);
+            effects.run();
             self.turning = false;
             match turn {
                 Outcome::Over => return Poll::Ready(()),

@@ -159,6 +159,7 @@ impl EventBody {
         let mut stream = self.stream.borrow_mut();
         stream.schedule.wrote(now);
         stream.heartbeat_due = false;
+        stream.named |= chunk.named;
         let (kind, lag) = if chunk.replay {
             (SentKind::Replay, None)
         } else {
@@ -194,6 +195,14 @@ impl EventBody {
             CloseReason::Expired => Some(Bytes::from_static(b"event: auth_expired\ndata: {}\n\n")),
             _ => Some(encode::closing_block(retry)),
         }
+    }
+
+    /// Tells a client that events are lost to it, unless it will ask with an ID of its own.
+    fn loss(&self) -> Option<Bytes> {
+        let mut stream = self.stream.borrow_mut();
+        let number = stream.lost.take().filter(|_| !stream.named)?;
+        let anchor = self.local.hub().core().id(number);
+        Some(encode::reset(Resume::Gap, Some(&anchor)))
     }
 }
 
@@ -279,6 +288,9 @@ impl EventBody {
                     _ => self.phase = Phase::Last(reason),
                 },
                 (Phase::Last(reason), _) => {
+                    if let Some(bytes) = self.loss() {
+                        return Poll::Ready(Some(self.control(bytes, now)));
+                    }
                     self.phase = Phase::Done(reason);
                     // The application's stream is not needed any more: what it holds goes now.
                     self.source = None;
@@ -367,6 +379,7 @@ fn read_source(source: &mut EventSource, cx: &mut Context<'_>, now: Instant) -> 
             bytes: first.unwrap_or_else(|| all.freeze()),
             events,
             replay: false,
+            named: false,
             oldest: now,
         }),
     }

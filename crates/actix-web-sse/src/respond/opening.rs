@@ -192,6 +192,8 @@ impl<'a> Opening<'a> {
         if let Some(deadline) = identity.deadline {
             stream.schedule.end_by(deadline, CloseReason::Expired);
         }
+        // Whatever its ID is worth: it comes back with it.
+        stream.named = self.subscriber.last_event_id().is_some();
         let mut ends = Vec::new();
         let (mut backlog, mut newest) = (None, None);
         let events = match source {

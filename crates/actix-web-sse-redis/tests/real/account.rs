@@ -1,0 +1,450 @@
+//! A seeded program of faults that keeps account of every event and every revocation: an event is delivered
+//! once and in its order, or its publisher got an error, or the client was told `reset`; a revocation is
+//! applied by every node, or told as lost.
+//!
+//! `SSE_SEED=n` runs one seed, `SSE_PROGRAM_SECONDS=n` lets it take that long.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use actix_web::{
+    http::StatusCode,
+    rt::{
+        spawn,
+        task::JoinHandle,
+        time::{sleep, timeout},
+    },
+};
+use actix_web_sse::test::{Reading, read_events};
+use actix_web_sse_redis::RedisConfig;
+
+use crate::{
+    failover::in_step,
+    node::{Node, config, until},
+    relay::Relay,
+    revocation::{Guarded, token},
+    server::{LIMIT, Server},
+    traffic::{TOPICS, seeds},
+};
+
+/// How soon after the last fault every node applies every revocation.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// A publication: when it began, and whether it was acknowledged.
+struct Sent {
+    topic: String,
+    began: Instant,
+    acknowledged: bool,
+}
+
+/// What all tasks share.
+struct Scene {
+    nodes: Vec<Node>,
+    over: Cell<bool>,
+    sent: RefCell<HashMap<String, Sent>>,
+    faults: RefCell<Vec<String>>,
+}
+
+impl Scene {
+    /// Publishes, and notes what became of it.
+    async fn publish(&self, node: usize, topic: &str, text: String) -> bool {
+        let began = Instant::now();
+        let outcome = self.nodes[node].try_publish(topic, &text).await;
+        let sent = Sent {
+            topic: topic.to_owned(),
+            began,
+            acknowledged: outcome.is_ok(),
+        };
+        self.sent.borrow_mut().insert(key(&text), sent);
+        outcome.is_ok()
+    }
+
+    fn node(&self, random: &mut fastrand::Rng) -> usize {
+        random.usize(0..self.nodes.len())
+    }
+}
+
+/// The name of an event: what stands before the filling.
+fn key(text: &str) -> String {
+    text.split('|').next().unwrap().to_owned()
+}
+
+/// A client: what it got, and when it was told that something is missing.
+#[derive(Default)]
+struct Seen {
+    name: usize,
+    /// From here on it has to get everything.
+    since: Option<Instant>,
+    got: Vec<(String, String)>,
+    resets: Vec<Instant>,
+}
+
+impl Seen {
+    fn note(&mut self, reading: &Reading, id: &mut Option<String>) {
+        for event in &reading.events {
+            if event.event == "reset" {
+                self.resets.push(Instant::now());
+            } else {
+                self.got
+                    .push((key(&event.data), event.last_event_id.clone()));
+            }
+            // Without one a client keeps the one that it has.
+            if !event.last_event_id.is_empty() {
+                *id = Some(event.last_event_id.clone());
+            }
+        }
+    }
+
+    /// # Errors
+    /// What is missing, doubled or out of order, untold.
+    fn check(&self, sent: &HashMap<String, Sent>) -> Result<(), String> {
+        let mut known = HashSet::new();
+        let mut before: Option<(&str, u64)> = None;
+        for (text, id) in &self.got {
+            if !known.insert(text.as_str()) {
+                return Err(format!("{text} came twice"));
+            }
+            let (epoch, number) = id.split_once('-').unwrap();
+            let number = number.parse().unwrap();
+            if before.is_some_and(|(of, last)| of == epoch && last >= number) {
+                return Err(format!("{text} is out of order"));
+            }
+            before = Some((epoch, number));
+        }
+        let since = self.since.unwrap();
+        let told = self.resets.last();
+        for (text, sent) in sent {
+            let is_due = TOPICS.contains(&&*sent.topic)
+                && sent.acknowledged
+                && sent.began > since
+                && told.is_none_or(|told| sent.began > *told);
+            if is_due && !known.contains(text.as_str()) {
+                return Err(format!("{text} is missing, and nobody told"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Follows the topics, now on this node, now on that one, until it has seen the end of each.
+async fn follow(scene: Rc<Scene>, name: usize, mut random: fastrand::Rng) -> Seen {
+    let mut seen = Seen {
+        name,
+        ..Seen::default()
+    };
+    let (mut id, mut ended) = (None::<String>, HashSet::new());
+    let topics = TOPICS.join(",");
+    while ended.len() < TOPICS.len() {
+        let node = scene.node(&mut random);
+        let stream = scene.nodes[node].open(&topics, id.as_deref()).await;
+        if id.is_none() {
+            seen.since = Some(Instant::now());
+        }
+        let few = if scene.over.get() {
+            1000
+        } else {
+            random.usize(1..200)
+        };
+        let patience = Duration::from_millis(random.u64(50..1500));
+        let reading = read_events(stream, few, patience).await;
+        seen.note(&reading, &mut id);
+        assert!(
+            !reading.ended || id.is_some(),
+            "client {name}: its stream ended, and it has no ID and was told nothing"
+        );
+        let over = reading
+            .events
+            .iter()
+            .filter_map(|event| event.data.strip_suffix(" over"));
+        ended.extend(over.map(str::to_owned));
+    }
+    // The last events have many copies: which of them came says nothing.
+    seen.got.retain(|(text, _)| !text.ends_with(" over"));
+    seen
+}
+
+async fn publish(scene: Rc<Scene>, topic: &'static str, mut random: fastrand::Rng) {
+    let mut number = 0;
+    while !scene.over.get() {
+        number += 1;
+        let filling = if random.u8(..) < 20 {
+            random.usize(500..5000)
+        } else {
+            0
+        };
+        let text = format!("{topic} {number}|{}", "x".repeat(filling));
+        let node = scene.node(&mut random);
+        scene.publish(node, topic, text).await;
+        sleep(Duration::from_millis(random.u64(0..20))).await;
+    }
+}
+
+/// Opens a stream of a topic that nobody has had, publishes there, and reads it.
+async fn fresh(scene: Rc<Scene>, name: usize, mut random: fastrand::Rng) -> usize {
+    let mut number = 0;
+    while !scene.over.get() {
+        number += 1;
+        let topic = format!("fresh-{name}-{number}");
+        let (at, from) = (scene.node(&mut random), scene.node(&mut random));
+        let mut stream = scene.nodes[at].open(&topic, None).await;
+        if !scene.publish(from, &topic, topic.clone()).await {
+            continue;
+        }
+        let start = Instant::now();
+        let mut id: Option<String> = None;
+        loop {
+            let reading = read_events(stream, 1, LIMIT).await;
+            let event = reading.events.first();
+            if event.is_some_and(|event| event.event == "reset" || event.data == topic) {
+                break;
+            }
+            assert!(!reading.ended || id.is_some(), "{topic}: ended untold");
+            assert!(start.elapsed() < LIMIT, "{topic}: never came: {reading:?}");
+            id = event.map(|event| event.last_event_id.clone()).or(id);
+            stream = scene.nodes[at].open(&topic, id.as_deref()).await;
+        }
+    }
+    number
+}
+
+/// A primary, its replica, and a wire from each node to each of them.
+struct Pair {
+    servers: [Server; 2],
+    primary: usize,
+    /// From the primary to the replica.
+    wire: Relay,
+    wires: Vec<[Relay; 2]>,
+}
+
+impl Pair {
+    async fn start(nodes: usize) -> Self {
+        let primary = Server::with(&["--repl-diskless-sync-delay", "0"]);
+        let wire = Relay::to(primary.port);
+        let replica = Server::replica_of(wire.port);
+        in_step(&primary, &replica).await;
+        let ports = [primary.port, replica.port];
+        Self {
+            servers: [primary, replica],
+            primary: 0,
+            wire,
+            wires: (0..nodes).map(|_| ports.map(Relay::to)).collect(),
+        }
+    }
+
+    fn config(&self, node: usize) -> RedisConfig {
+        let mut config = config(&self.servers[0]);
+        let urls = self.wires[node].each_ref().map(Relay::url);
+        config.redis = urls.join(",").into();
+        config.answer_timeout = Duration::from_secs(1);
+        config.connect_timeout = Duration::from_secs(1);
+        config
+    }
+
+    fn primary(&self) -> &Server {
+        &self.servers[self.primary]
+    }
+
+    /// What was not replicated is lost.
+    async fn fail_over(&mut self, random: &mut fastrand::Rng) {
+        if random.bool() {
+            self.wire.sever();
+            sleep(Duration::from_millis(random.u64(0..500))).await;
+        }
+        let (old, new) = (self.primary, 1 - self.primary);
+        self.servers[old].kill();
+        self.servers[new].promote();
+        self.primary = new;
+        sleep(Duration::from_millis(random.u64(0..1000))).await;
+        self.wire = Relay::to(self.servers[new].port);
+        let port = self.wire.port.to_string();
+        self.servers[old].restart_with(&["--replicaof", "127.0.0.1", &port]);
+        in_step(&self.servers[new], &self.servers[old]).await;
+    }
+
+    /// One fault, and its end.
+    async fn fault(&mut self, random: &mut fastrand::Rng) -> String {
+        let pause = Duration::from_millis(random.u64(0..2500));
+        let wires = &self.wires[random.usize(0..self.wires.len())];
+        match random.u32(0..12) {
+            0 => {
+                let primary = &mut self.servers[self.primary];
+                primary.kill();
+                sleep(pause / 4).await;
+                primary.restart();
+                "killed".to_owned()
+            }
+            1 | 2 => {
+                self.primary().signal("-STOP");
+                sleep(pause).await;
+                self.primary().signal("-CONT");
+                format!("stopped for {pause:?}")
+            }
+            3..=5 => {
+                self.fail_over(random).await;
+                "fail-over".to_owned()
+            }
+            6..=8 => {
+                wires.iter().for_each(Relay::sever);
+                sleep(pause).await;
+                wires.iter().for_each(Relay::mend);
+                format!("cut off for {pause:?}")
+            }
+            9 => {
+                wires.iter().for_each(|wire| wire.delay(pause / 10));
+                sleep(pause).await;
+                wires.iter().for_each(Relay::mend);
+                format!("slow by {:?}", pause / 10)
+            }
+            10 => {
+                let keys = [
+                    "topic:a", "topic:b", "log", "topics", "head", "revoked", "nodes",
+                ];
+                let key = keys[random.usize(0..keys.len())];
+                self.primary().command(&["DEL", &format!("{{sse}}:{key}")]);
+                format!("evicted {key}")
+            }
+            _ => {
+                self.primary().command(&["FLUSHALL"]);
+                "flushed".to_owned()
+            }
+        }
+    }
+}
+
+/// Users that were signed out, with a token from before, and the nodes that have to refuse it.
+#[derive(Default)]
+struct SignedOut(Vec<(String, String)>);
+
+impl SignedOut {
+    fn sign_out(&mut self, guards: &[Guarded], random: &mut fastrand::Rng) {
+        let user = format!("user {}", self.0.len());
+        let token = token(&user);
+        guards[random.usize(0..guards.len())].policy.revoke(&user);
+        self.0.push((user, token));
+    }
+
+    async fn check(&self, guards: &[Guarded]) {
+        let start = Instant::now();
+        for (user, token) in &self.0 {
+            for (at, guard) in guards.iter().enumerate() {
+                while guard.answer(token).await != StatusCode::UNAUTHORIZED {
+                    let lost = guards
+                        .iter()
+                        .map(|guard| guard.backplane.stats().revocations_lost);
+                    if lost.sum::<u64>() > 0 {
+                        return;
+                    }
+                    assert!(start.elapsed() < BOUND, "{user} is let in by node {at}");
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn program(seed: u64, length: Duration) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut redis = Pair::start(3).await;
+    let nodes = (0..3).map(|node| Node::start(redis.config(node))).collect();
+    // Their clocks are ten seconds apart in either direction.
+    let guards = [-10_i64, 0, 10]
+        .into_iter()
+        .enumerate()
+        .map(|(node, offset)| {
+            let by = Duration::from_secs(offset.unsigned_abs());
+            let clock = move || match offset < 0 {
+                true => SystemTime::now() - by,
+                false => SystemTime::now() + by,
+            };
+            Guarded::by_clock(redis.config(node), Duration::from_secs(3600), clock)
+        });
+    let guards: Vec<_> = guards.collect();
+    let scene = Rc::new(Scene {
+        nodes,
+        over: Cell::new(false),
+        sent: RefCell::default(),
+        faults: RefCell::default(),
+    });
+    let clients: Vec<JoinHandle<Seen>> = (0..6)
+        .map(|name| spawn(follow(Rc::clone(&scene), name, random.fork())))
+        .collect();
+    let publishers = TOPICS.map(|topic| spawn(publish(Rc::clone(&scene), topic, random.fork())));
+    let openers = [0, 1].map(|name| spawn(fresh(Rc::clone(&scene), name, random.fork())));
+    let mut signed_out = SignedOut::default();
+    let start = Instant::now();
+    while start.elapsed() < length {
+        sleep(Duration::from_millis(random.u64(0..1500))).await;
+        signed_out.sign_out(&guards, &mut random);
+        let fault = redis.fault(&mut random).await;
+        scene
+            .faults
+            .borrow_mut()
+            .push(format!("{:?} {fault}", start.elapsed()));
+        let is_connected = |node: &Node| node.backplane.stats().connected;
+        if random.u8(..) < 100 {
+            until(|| scene.nodes.iter().all(is_connected)).await;
+            until(|| guards.iter().all(|guard| guard.backplane.stats().connected)).await;
+            signed_out.check(&guards).await;
+        }
+    }
+    scene.over.set(true);
+    for publisher in publishers {
+        publisher.await.unwrap();
+    }
+    let mut opened = 0;
+    for opener in openers {
+        opened += timeout(LIMIT * 2, opener)
+            .await
+            .expect("a fresh stream")
+            .unwrap();
+    }
+    until(|| guards.iter().all(|guard| guard.backplane.stats().connected)).await;
+    signed_out.check(&guards).await;
+    let end = Instant::now();
+    while !clients.iter().all(JoinHandle::is_finished) {
+        assert!(
+            end.elapsed() < LIMIT * 2,
+            "clients that never come to the end"
+        );
+        for topic in TOPICS {
+            let _ = scene.nodes[0]
+                .try_publish(topic, &format!("{topic} over"))
+                .await;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    let sent = scene.sent.borrow();
+    let mut resets = 0;
+    for client in clients {
+        let seen = client.await.unwrap();
+        resets += seen.resets.len();
+        if let Err(why) = seen.check(&sent) {
+            let faults = scene.faults.borrow().join("\n");
+            panic!("seed {seed}, client {}: {why}\n{faults}", seen.name);
+        }
+    }
+    let acknowledged = sent.values().filter(|sent| sent.acknowledged).count();
+    println!(
+        "seed {seed}: {} faults, {acknowledged} of {} events acknowledged, {opened} fresh streams, \
+         {} revocations, {resets} resets",
+        scene.faults.borrow().len(),
+        sent.len(),
+        signed_out.0.len()
+    );
+    assert!(acknowledged > 100, "seed {seed}: only {acknowledged}");
+}
+
+#[actix_web::test]
+async fn s82_every_event_and_every_revocation_of_a_program_of_faults_is_accounted_for() {
+    let seconds = std::env::var("SSE_PROGRAM_SECONDS").ok();
+    let seconds = seconds.map_or(60, |seconds| seconds.parse().unwrap());
+    let seeds = seeds(&[1, 2, 3]);
+    let each = Duration::from_secs(seconds) / u32::try_from(seeds.len()).unwrap();
+    for seed in seeds {
+        program(seed, each).await;
+    }
+}
