@@ -136,7 +136,7 @@ fn faults_are_named(software: Software) {
                 wrong.push(format!(
                     "{}, to be named {} and no more:\n{}",
                     fault.name,
-                    fault.kind.name(),
+                    fault.kind.as_str(),
                     human(&report, &[])
                 ));
             }

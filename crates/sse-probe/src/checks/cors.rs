@@ -114,7 +114,7 @@ pub(super) fn allowed_origins(survey: &Survey) -> Verdict {
         .as_ref()
         .map(|policy| policy.credentials);
     let modes: &[Credentials] = match policy {
-        Some(true) => Credentials::ALL,
+        Some(true) => &Credentials::BOTH,
         Some(false) => &[Credentials::Omit],
         None => std::slice::from_ref(&survey.target.credentials),
     };

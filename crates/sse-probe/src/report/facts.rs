@@ -137,7 +137,7 @@ fn cors(survey: &Survey, every: bool) -> Vec<CorsFact> {
         credentials,
         allowed,
     }];
-    for credentials in Credentials::ALL.iter().copied() {
+    for credentials in Credentials::BOTH {
         for denied in &survey.others.denied {
             let Ok(recording) = &denied.attempt else {
                 continue;
