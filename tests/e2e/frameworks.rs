@@ -75,8 +75,8 @@ fn node() -> Command {
 }
 
 fn rust() -> Command {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../target/frameworks/debug/framework-servers");
+    let program =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/frameworks/debug/framework-servers");
     assert!(
         program.is_file(),
         "{} is missing; `tests/run e2e` builds it",
