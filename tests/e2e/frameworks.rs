@@ -74,6 +74,17 @@ fn node() -> Command {
     command
 }
 
+fn rust() -> Command {
+    let program =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/frameworks/debug/framework-servers");
+    assert!(
+        program.is_file(),
+        "{} is missing; `tests/run e2e` builds it",
+        program.display()
+    );
+    Command::new(program)
+}
+
 /// What the probe says of each stream, for a page of `origin` with cookies.
 fn checked(address: SocketAddr, origin: &str) -> Vec<CheckReport> {
     let target = |stream: &&str| {
@@ -114,7 +125,7 @@ fn agree(name: &str, address: SocketAddr, page: &Page<'_>, origin: &str) {
         let blocked = report
             .outcomes
             .iter()
-            .flat_map(sse_probe::checks::Outcome::findings)
+            .flat_map(|outcome| &outcome.findings)
             .any(|finding| finding.kind == FindingKind::Blocked);
         assert_eq!(report.facts.browser_opens, theirs, "{name}, {stream}");
         assert_eq!(!blocked, theirs, "{name}, {stream}: {:#?}", report.outcomes);
@@ -161,6 +172,9 @@ frameworks!(
     nest => node "nest",
     koa => node "koa",
     h3 => node "h3",
+    rocket => rust "rocket",
+    poem => rust "poem",
+    salvo => rust "salvo",
 );
 
 /// An MCP server is asked by POST, as a fetch client does.

@@ -16,8 +16,8 @@
 
 use crate::{
     browser::{Credentials, Headers, Origin, cors_check, event_source_opens},
-    checks::Profile,
     report::{CheckReport, human},
+    target::Profile,
 };
 
 /// A page of `origin` may read a reply with these headers.
@@ -40,10 +40,7 @@ pub fn assert_cors_allowed(headers: &Headers, origin: &str, credentials: Credent
 #[track_caller]
 pub fn assert_cors_blocked(headers: &Headers, origin: &str, credentials: Credentials) {
     if cors_check(headers, &parse(origin), credentials).is_ok() {
-        panic!(
-            "a page of {origin} can read the reply (credentials: {})",
-            credentials.as_str()
-        );
+        panic!("a page of {origin} can read the reply (credentials: {credentials})");
     }
 }
 
@@ -83,8 +80,11 @@ impl CheckReport {
     #[track_caller]
     pub fn assert_passes(&self, profile: Profile) {
         if !self.passes(profile) {
-            let text = human(self, profile, &self.software);
-            panic!("{}", anstream::adapter::strip_str(&text));
+            let text = human(self, &self.software);
+            panic!(
+                "by the profile {profile:?}:\n{}",
+                anstream::adapter::strip_str(&text)
+            );
         }
     }
 
@@ -97,7 +97,7 @@ impl CheckReport {
     pub fn assert_passed(&self, check: &str) {
         match self.outcome(check) {
             Some(outcome) if outcome.passed() => {}
-            Some(outcome) => panic!("`{check}` did not pass: {:#?}", outcome.verdict),
+            Some(outcome) => panic!("`{check}` did not pass: {:#?}", outcome),
             None => panic!("`{check}` was not run"),
         }
     }

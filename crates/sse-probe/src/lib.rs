@@ -42,7 +42,11 @@
 //! http               one exchange: connect, TLS, head, body as it arrives
 //! stream             the format, positions, arrival times
 //! browser            CORS, preflights, redirects, content types, policies of pages
+//! named              enumerations whose members have names
 //! ```
+
+#[macro_use]
+mod named;
 
 pub mod assertions;
 mod browser;
@@ -70,7 +74,7 @@ pub use self::{
     },
     checks::{Finding, FindingKind, Profile},
     observe::{
-        Attempt, AttemptError, Denied, Listener, Needs, Outsider, Progress, Resumed, Resumption,
+        Attempt, AttemptError, Denied, Listener, Need, Outsider, Progress, Resumed, Resumption,
         Survey,
     },
     report::{CheckReport, Checked, check, check_with},

@@ -20,8 +20,8 @@ fn main() -> ExitCode {
     };
     runtime.block_on(async {
         match cli.command {
-            Command::Check(args) => cli::check::run(*args).await,
-            Command::Diff(args) => cli::diff::run(*args).await,
+            Command::Check(args) => cli::check::check(*args).await,
+            Command::Diff(args) => cli::check::diff(*args).await,
             Command::Watch(args) => cli::watch::run(args).await,
             Command::Tail(args) => cli::tail::run(*args).await,
         }

@@ -8,16 +8,15 @@ use std::{
     time::Duration,
 };
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::Args;
 use http::Method;
 use serde::{Deserialize, Deserializer};
 
 use crate::{
     browser::{Credentials, Origin},
-    checks::Profile,
-    http::{Dialer, Family, Identity, Limits, Protocol, Proxy, Tls, Trust},
+    http::{Dialer, Identity, IpVersion, Limits, Protocol, Proxy, Tls, Trust},
     target::{
-        Publish, Secret, ServerPolicy, Target, TargetError, TicketSource, is_credential,
+        Profile, Publish, Secret, ServerPolicy, Target, TargetError, TicketSource, is_credential,
         parse_header, parse_url,
     },
 };
@@ -32,11 +31,11 @@ pub struct Options {
     pub origin: Option<String>,
 
     /// One more origin that must be let in; may be repeated.
-    #[arg(long = "allow-origin", value_name = "ORIGIN", action = ArgAction::Append)]
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allow_origins: Vec<String>,
 
     /// An origin that must be kept out, besides those that are always tried; may be repeated.
-    #[arg(long = "deny-origin", value_name = "ORIGIN", action = ArgAction::Append)]
+    #[arg(long = "deny-origin", value_name = "ORIGIN")]
     pub deny_origins: Vec<String>,
 
     /// Read what the server allows from its own configuration (TOML or JSON with `policy.origins`), and try all of it.
@@ -92,7 +91,7 @@ pub struct Options {
     pub ticket_name: Option<String>,
 
     /// One more header line on every request; may be repeated.
-    #[arg(long = "header", value_name = "NAME: VALUE", action = ArgAction::Append)]
+    #[arg(long = "header", value_name = "NAME: VALUE")]
     #[serde(deserialize_with = "header_lines")]
     pub headers: Vec<String>,
 
@@ -106,15 +105,15 @@ pub struct Options {
 
     /// What must be so: heartbeat=20s, first-byte=1s, first-event=5s, event, http2, resume, auth, public,
     /// certificate=14days, "header=Name: value"; may be repeated.
-    #[arg(long, value_name = "WHAT", action = ArgAction::Append)]
+    #[arg(long, value_name = "WHAT")]
     pub expect: Vec<String>,
 
     /// Run only this check; may be repeated.
-    #[arg(long, value_name = "CHECK", action = ArgAction::Append)]
+    #[arg(long, value_name = "CHECK")]
     pub only: Vec<String>,
 
     /// Leave this check out; may be repeated.
-    #[arg(long, value_name = "CHECK", action = ArgAction::Append)]
+    #[arg(long, value_name = "CHECK")]
     pub skip: Vec<String>,
 
     /// Which findings fail the run: what a browser cannot use and what is insecure, or all.
@@ -149,8 +148,8 @@ pub struct Options {
     pub follow_redirects: Option<bool>,
 
     /// The version of HTTP to speak; on http, 2 is spoken by prior knowledge. As a browser by default.
-    #[arg(long, value_enum, value_name = "VERSION")]
-    pub http: Option<HttpVersion>,
+    #[arg(long, value_enum, value_name = "VERSION", default_value_t)]
+    pub http: Protocol,
 
     /// The version of IP to try first. As the name service says by default.
     #[arg(long, value_enum, value_name = "VERSION")]
@@ -165,7 +164,7 @@ pub struct Options {
     pub proxy_url: Option<String>,
 
     /// Connect to this address whenever HOST:PORT is meant; may be repeated.
-    #[arg(long, value_name = "HOST:PORT:ADDRESS", action = ArgAction::Append)]
+    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     pub resolve: Vec<String>,
 
     /// TLS.
@@ -222,31 +221,6 @@ pub struct BasicAuth {
     pub password_file: PathBuf,
 }
 
-/// A version of HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
-#[non_exhaustive]
-pub enum HttpVersion {
-    /// HTTP/1.1
-    #[value(name = "1.1")]
-    #[serde(rename = "1.1")]
-    One,
-    /// HTTP/2
-    #[value(name = "2")]
-    #[serde(rename = "2")]
-    Two,
-}
-
-/// A version of IP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum IpVersion {
-    /// IPv4
-    Ip4,
-    /// IPv6
-    Ip6,
-}
-
 impl Options {
     /// A target at that URL. Files with secrets are read.
     ///
@@ -259,81 +233,82 @@ impl Options {
 
     /// The same with a dialer that was made before.
     pub(crate) fn target_by(&self, url: &str, dialer: Dialer) -> Result<Target, String> {
-        let say = |why: TargetError| why.to_string();
-        let mut target = Target::new(url).map_err(say)?.dialer(dialer);
+        let year = Duration::from_secs(365 * 86_400);
+        let least = Duration::from_millis(1);
+        for (name, time, least) in [
+            ("--hold", self.hold, Duration::ZERO),
+            (
+                "--timeout (reply_timeout of a module)",
+                self.reply_timeout,
+                least,
+            ),
+            ("--deadline (timeout of a module)", self.timeout, least),
+        ] {
+            if time.is_some_and(|time| !(least..=year).contains(&time)) {
+                return Err(format!("{name}: write a time from {least:?} to a year"));
+            }
+        }
+        let mut target = Target::new(url)?
+            .dialer(dialer)
+            .profile(self.profile)
+            .follow_redirects(self.follow_redirects.unwrap_or(true))
+            .keep_to(self.origins()?)
+            .protocol(self.http);
         if let Some(origin) = &self.origin {
-            target = target.origin(origin).map_err(say)?;
+            target = target.origin(origin)?;
         }
         if let Some(page) = &self.page {
-            target = target.page(page).map_err(say)?;
+            target = target.page(page)?;
         }
-        for origin in &self.allow_origins {
-            target = target.allow_origin(origin).map_err(say)?;
-        }
-        for origin in &self.deny_origins {
-            target = target.deny_origin(origin).map_err(say)?;
-        }
+        target = each(target, &self.allow_origins, Target::allow_origin)?;
+        target = each(target, &self.deny_origins, Target::deny_origin)?;
+        target = each(target, &self.only, Target::only)?;
+        target = each(target, &self.skip, Target::skip)?;
+        target = each(target, &self.expect, |target, what| {
+            Ok(target.expect(what.parse()?))
+        })?;
+        target = each(target, &self.headers, |target, line| {
+            let (name, value) = parse_header(line)?;
+            Ok(target.header(name, value))
+        })?;
         if let Some(file) = &self.policy {
-            target = target.policy(ServerPolicy::read(file).map_err(say)?);
+            target = target.policy(ServerPolicy::read(file)?);
         }
         if self.credentials {
             target = target.credentials(Credentials::Include);
         }
-        for expectation in &self.expect {
-            target = target.expect(expectation.parse().map_err(say)?);
-        }
-        for check in &self.only {
-            target = target.only(check).map_err(say)?;
-        }
-        for check in &self.skip {
-            target = target.skip(check).map_err(say)?;
-        }
-        for line in &self.headers {
-            let (name, value) = parse_header(line).map_err(say)?;
-            target = target.header(name, value);
+        if let Some(hold) = self.hold {
+            target = target.hold(hold);
         }
         if let Some(body) = &self.body {
             target = target.post(text_or_file(body)?);
         }
         if let Some(method) = &self.method {
-            let method = Method::from_bytes(method.as_bytes()).map_err(|_| {
-                format!("method: `{method}` is no method of HTTP; write GET or POST")
-            })?;
-            target = target.method(method);
+            let wrong = |_| format!("method: `{method}` is no method of HTTP; write GET or POST");
+            target = target.method(Method::from_bytes(method.as_bytes()).map_err(wrong)?);
         }
         if let Some(url) = &self.publish_url {
-            let mut publish = Publish::new(parse_url(url).map_err(say)?);
+            let mut publish = Publish::new(parse_url(url)?);
             if let Some(body) = &self.publish_body {
                 publish.body = text_or_file(body)?;
             }
             target = target.publish(publish);
         }
-        if let Some(hold) = self.hold {
-            target = target.hold(hold);
-        }
-        target = target
-            .follow_redirects(self.follow_redirects.unwrap_or(true))
-            .keep_to(self.origins()?)
-            .protocol(match self.http {
-                None => Protocol::Auto,
-                Some(HttpVersion::One) => Protocol::Http1,
-                Some(HttpVersion::Two) => Protocol::Http2,
-            });
         target = self.authenticate(target)?;
-        target.validate().map_err(say)?;
+        target.validate()?;
         Ok(target)
     }
 
     fn authenticate(&self, target: Target) -> Result<Target, String> {
-        let secret = |text: &Option<String>, file: &Option<PathBuf>| match (text, file) {
-            (Some(text), _) => text_or_file(text).map(|t| Some(t.trim().to_owned())),
-            (None, Some(file)) => read(file).map(|t| Some(t.trim().to_owned())),
-            (None, None) => Ok(None),
+        let secret = |text: &Option<String>, file: &Option<PathBuf>| {
+            let text = text.as_deref().map(text_or_file);
+            let text = text.or_else(|| file.as_deref().map(read)).transpose();
+            text.map(|text| text.map(|text| text.trim().to_owned()))
         };
         let bearer = secret(&self.bearer, &self.bearer_file)?;
         let cookie = secret(&self.cookie, &self.cookie_file)?;
         if let Some(url) = &self.ticket_url {
-            let mut source = TicketSource::new(parse_url(url).map_err(|e| e.to_string())?);
+            let mut source = TicketSource::new(parse_url(url)?);
             if let Some(name) = &self.ticket_name {
                 source.field.clone_from(name);
                 source.parameter.clone_from(name);
@@ -361,25 +336,19 @@ impl Options {
     pub(crate) fn dialer(&self) -> Result<Dialer, String> {
         let mut limits = Limits::default();
         if let Some(time) = self.reply_timeout {
-            limits.connect = time;
-            limits.head = time;
+            (limits.connect, limits.head) = (time, time);
         }
-        let named = |path: &Path| {
-            let path = path.display().to_string();
-            move |why: std::io::Error| format!("{path}: {why}")
-        };
         let tls = &self.tls_config;
         let trust = match tls.ca_file.as_ref().or(self.ca_file.as_ref()) {
             _ if tls.insecure_skip_verify => Trust::Anything,
-            Some(path) => Trust::also_file(path).map_err(named(path))?,
+            Some(path) => Trust::also_file(path).map_err(|why| why.to_string())?,
             None => Trust::System,
         };
         let mut config = Tls::from(trust);
         match (&tls.cert_file, &tls.key_file) {
             (Some(certificate), Some(key)) => {
-                let identity =
-                    Identity::from_files(certificate, key).map_err(named(certificate))?;
-                config = config.identity(identity);
+                let identity = Identity::from_files(certificate, key);
+                config = config.identity(identity.map_err(|why| why.to_string())?);
             }
             (None, None) => {}
             _ => return Err("tls_config: cert_file and key_file belong together".to_owned()),
@@ -392,11 +361,9 @@ impl Options {
             dialer.through(Proxy::always(url)?);
         }
         let fallback = self.ip_protocol_fallback.unwrap_or(true);
-        dialer.prefer(match self.preferred_ip_protocol {
-            None => Family::Any,
-            Some(IpVersion::Ip4) => Family::V4 { fallback },
-            Some(IpVersion::Ip6) => Family::V6 { fallback },
-        });
+        if let Some(version) = self.preferred_ip_protocol {
+            dialer.prefer(version, fallback);
+        }
         for text in &self.resolve {
             let (host, port, address) = pin(text)?;
             dialer.pin(&host, port, address);
@@ -405,19 +372,18 @@ impl Options {
     }
 
     /// The origins that this module may be used for.
-    pub(crate) fn origins(&self) -> Result<Vec<Origin>, String> {
-        self.target_origins
+    fn origins(&self) -> Result<Vec<Origin>, String> {
+        let wrong = |why| format!("target_origins: {why}");
+        let origins = self
+            .target_origins
             .iter()
-            .map(|text| {
-                text.parse::<Origin>()
-                    .map_err(|why| format!("target_origins: {why}"))
-            })
-            .collect()
+            .map(|text| text.parse::<Origin>().map_err(wrong));
+        origins.collect()
     }
 
     /// Whether this module may be used for that URL.
     pub(crate) fn allows(&self, url: &str) -> Result<(), String> {
-        let origin = Origin::of(&parse_url(url).map_err(|why| why.to_string())?);
+        let origin = Origin::of(&parse_url(url)?);
         if self.target_origins.is_empty() || self.origins()?.contains(&origin) {
             return Ok(());
         }
@@ -428,6 +394,7 @@ impl Options {
 
     /// What is wrong with it as a module.
     pub(crate) fn faults(&self) -> Vec<String> {
+        const WRITE: &str = "write `target_origins = [\"https://api.example.com\"]`";
         let mut faults = Vec::new();
         let secret_header =
             |line: &String| parse_header(line).is_ok_and(|(name, _)| is_credential(&name));
@@ -438,32 +405,35 @@ impl Options {
             || self.tls_config.cert_file.is_some()
             || self.headers.iter().any(secret_header);
         if self.hosts.is_some() {
-            faults.push(
-                "`hosts` is not read any more: a host alone would let plain http and other ports have the credentials; \
-                 write `target_origins = [\"https://api.example.com\"]`"
-                    .to_owned(),
-            );
+            let why = "a host alone would let plain http and other ports have the credentials";
+            faults.push(format!("`hosts` is not read any more: {why}; {WRITE}"));
         } else if secret && self.target_origins.is_empty() {
-            faults.push(
-                "credentials without `target_origins`: /probe could be made to send them anywhere; \
-                 write `target_origins = [\"https://api.example.com\"]`"
-                    .to_owned(),
-            );
+            let why = "/probe could be made to send them anywhere";
+            faults.push(format!(
+                "credentials without `target_origins`: {why}; {WRITE}"
+            ));
         }
         // Any URL shows the faults that do not depend on it.
-        if let Err(fault) = self.target("https://module.invalid/") {
-            faults.push(fault);
-        }
+        faults.extend(self.target("https://module.invalid/").err());
         faults
     }
 }
 
+/// Applies a setter for each text.
+fn each(
+    target: Target,
+    texts: &[String],
+    set: impl Fn(Target, &str) -> Result<Target, TargetError>,
+) -> Result<Target, TargetError> {
+    texts
+        .iter()
+        .try_fold(target, |target, text| set(target, text))
+}
+
 /// A text, given as it is or in a file, where `ps` does not show it.
 fn text_or_file(text: &str) -> Result<String, String> {
-    match text.strip_prefix('@') {
-        Some(path) => read(Path::new(path)),
-        None => Ok(text.to_owned()),
-    }
+    text.strip_prefix('@')
+        .map_or_else(|| Ok(text.to_owned()), |path| read(Path::new(path)))
 }
 
 fn read(path: &Path) -> Result<String, String> {

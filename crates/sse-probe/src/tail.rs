@@ -48,30 +48,11 @@ pub enum Ended {
 
 /// How to follow.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
 pub struct Following {
     /// The first `Last-Event-ID`.
     pub last_event_id: Option<String>,
     /// Whether to stop at the first end.
     pub once: bool,
-}
-
-impl Following {
-    /// From that id on, or from now.
-    #[must_use]
-    pub fn from(id: Option<String>) -> Self {
-        Self {
-            last_event_id: id,
-            once: false,
-        }
-    }
-
-    /// Stops at the first end.
-    #[must_use]
-    pub fn once(mut self) -> Self {
-        self.once = true;
-        self
-    }
 }
 
 /// Follows a stream until `listen` returns false.
@@ -114,7 +95,7 @@ pub async fn follow(
                 if !listen(Step::Opened(head.version_number(), id.as_deref())) {
                     return Ok(Ended::Enough);
                 }
-                let mut reader = Reader::new();
+                let mut reader = Reader::default();
                 let end = loop {
                     match exchange.next(Instant::now() + LONG).await {
                         Chunk::End(End::Open) => {}
@@ -147,16 +128,7 @@ pub async fn follow(
 }
 
 fn pass_on(reader: &mut Reader, listen: &mut impl FnMut(Step<'_>) -> bool) -> bool {
-    let report = reader.report_mut();
-    for fault in report.take_faults() {
-        if !listen(Step::Fault(&fault)) {
-            return false;
-        }
-    }
-    for item in report.take_items() {
-        if !listen(Step::Item(&item)) {
-            return false;
-        }
-    }
-    true
+    let (items, faults) = reader.report_mut().take();
+    faults.iter().all(|fault| listen(Step::Fault(fault)))
+        && items.iter().all(|item| listen(Step::Item(item)))
 }

@@ -96,6 +96,15 @@ async fn wrong_usage_ends_with_2_and_says_why() {
         ),
         (vec!["check", "http://x/", "--hold", "soon"], "--hold"),
         (
+            vec!["check", "http://x/", "--hold", "18446744073709551615s"],
+            "--hold: write a time",
+        ),
+        (
+            vec!["check", "http://x/", "--deadline", "18446744073709551615s"],
+            "--deadline",
+        ),
+        (vec!["check", "http://x/", "--timeout", "0s"], "--timeout"),
+        (
             vec!["check", "http://x/", "--resolve", "x"],
             "HOST:PORT:ADDRESS",
         ),
@@ -266,14 +275,14 @@ async fn a_line_that_never_ends_is_found_in_bounded_memory() {
     let outcome = report.outcome("format").unwrap();
     assert!(
         outcome
-            .findings()
+            .findings
             .iter()
             .any(|f| f.seen.contains("line 1, byte 0: a line of more than 1 MiB")),
         "{outcome:#?}"
     );
     assert!(
         outcome
-            .findings()
+            .findings
             .iter()
             .any(|f| f.seen.contains("the rest was not read")),
         "{outcome:#?}"
@@ -296,14 +305,14 @@ async fn events_of_10_mb_are_found_in_bounded_memory() {
     .await
     .unwrap();
     let outcome = report.outcome("format").unwrap();
-    let levels: Vec<_> = outcome.findings().iter().map(|f| f.kind).collect();
+    let levels: Vec<_> = outcome.findings.iter().map(|f| f.kind).collect();
     assert!(
         levels.iter().all(|l| *l == FindingKind::Advice),
         "{outcome:#?}"
     );
     assert!(
         outcome
-            .findings()
+            .findings
             .iter()
             .any(|f| f.seen.contains("an event of more than 1 MiB")),
         "{outcome:#?}"
@@ -321,7 +330,7 @@ async fn the_program_stays_small_under_a_flood() {
     ] {
         let server = flood(body).await;
         let script = format!(
-            "ulimit -v 400000; exec {} check {} --bearer token --only format --profile strict --hold 10s --quiet",
+            "ulimit -v 400000; exec {} check {} --bearer token --only format --profile strict --hold 10m --quiet",
             env!("CARGO_BIN_EXE_sse-probe"),
             server.url()
         );

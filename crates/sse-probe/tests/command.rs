@@ -249,41 +249,33 @@ async fn annotations_are_one_line_each() {
     );
 }
 
-/// Sends a signal by the name that `kill` has for it.
-fn signal(child: &std::process::Child, name: &str) {
-    let sent = Command::new("kill")
-        .args([name, &child.id().to_string()])
-        .status();
-    assert!(sent.unwrap().success());
-}
-
-#[test]
-fn sighup_reads_the_configuration_again_and_kills_nothing() {
-    use std::io::{BufRead, BufReader};
-
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("probe.toml");
-    std::fs::write(&file, "listen = \"127.0.0.1:0\"\n").unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sse-probe"))
-        .args(["watch", "--config", file.to_str().unwrap()])
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    // Ends with the program at the latest.
-    let mut wait_for = |part: &str| {
-        let found = lines.find(|line| line.as_ref().unwrap().contains(part));
-        assert!(found.is_some(), "the program ended before it said `{part}`");
-    };
-    wait_for("listening on 127.0.0.1:");
-    signal(&child, "-HUP");
-    wait_for("the configuration was read again");
-    std::fs::write(&file, "interval = \"soon\"\n").unwrap();
-    signal(&child, "-HUP");
-    wait_for("the old one stays");
-    assert!(child.try_wait().unwrap().is_none(), "it goes on");
-    signal(&child, "-TERM");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+#[tokio::test]
+async fn diff_resolves_each_side_by_itself() {
+    let app = Server::start(good).await;
+    let edge = Server::start(|request| good(request).without("Vary")).await;
+    let url = "http://api.example.com:8080/events";
+    let to = |server: &Server| format!("api.example.com:8080:{}", server.address);
+    let (direct, public) = (to(&app), to(&edge));
+    let output = probe(&[
+        "diff",
+        url,
+        url,
+        "--resolve-direct",
+        &direct,
+        "--resolve-public",
+        &public,
+        "--origin",
+        APP,
+        "--credentials",
+        "--hold",
+        "1s",
+        "--profile",
+        "strict",
+    ])
+    .await;
+    assert_eq!(output.status.code(), Some(1), "{}", out(&output));
+    assert!(out(&output).contains("vary"), "{}", out(&output));
+    assert!(!app.requests().is_empty() && !edge.requests().is_empty());
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ use std::{
 };
 
 /// From the lowest floor up; rooms on one line do not know each other.
-const FLOORS: [&[&str]; 11] = [
+const FLOORS: [&[&str]; 12] = [
+    &["named"],
     &["browser"],
     &["stream"],
     &["http"],

@@ -119,7 +119,7 @@ async fn a_certificate_that_ends_too_soon_is_a_warning() {
     let report = sse_probe::check(target.expect(Expectation::Certificate(centuries)))
         .await
         .unwrap();
-    assert_eq!(report.worst(), Some(FindingKind::Advice));
+    assert_eq!(report.worst, Some(FindingKind::Advice));
     assert!(!report.passes(Profile::Browser), "it was expected");
 }
 
@@ -212,7 +212,7 @@ async fn https_without_http2_is_a_warning() {
     let report = sse_probe::check(target).await.unwrap();
     let outcome = report.outcome("protocol").unwrap();
     assert!(
-        outcome.findings().iter().any(|f| f.seen == "no HTTP/2"),
+        outcome.findings.iter().any(|f| f.seen == "no HTTP/2"),
         "{outcome:#?}"
     );
 }

@@ -3,8 +3,9 @@
 use actix_web_sse_metrics::{CATALOGUE, Kind, PROCESS_CATALOGUE};
 
 /// What sse-probe exports; see `metrics` in its own documentation.
-pub const PROBE: [&str; 19] = [
-    "probe_sse_info",
+pub const PROBE: [&str; 20] = [
+    "sse_probe_build_info",
+    "probe_sse_browser_opens",
     "probe_sse_interval_seconds",
     "probe_sse_last_run_timestamp_seconds",
     "probe_success",

@@ -11,17 +11,11 @@ impl Headers {
     pub fn from_lines<N: AsRef<str>, V: AsRef<[u8]>>(
         lines: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        Self(
-            lines
-                .into_iter()
-                .map(|(name, value)| {
-                    (
-                        name.as_ref().to_ascii_lowercase(),
-                        value.as_ref().trim_ascii().to_vec(),
-                    )
-                })
-                .collect(),
-        )
+        let line = |(name, value): (N, V)| {
+            let value = value.as_ref().trim_ascii().to_vec();
+            (name.as_ref().to_ascii_lowercase(), value)
+        };
+        Self(lines.into_iter().map(line).collect())
     }
 
     /// All lines: lower-case name, value.
@@ -64,25 +58,19 @@ impl Headers {
     /// The members of a comma-separated list over all lines, in lower case, without parameters.
     #[must_use]
     pub fn tokens(&self, name: &str) -> Vec<String> {
-        self.members(name)
-            .into_iter()
-            .map(|member| {
-                let end = member.find([';', '=']).unwrap_or(member.len());
-                member[..end].trim().to_ascii_lowercase()
-            })
-            .collect()
+        let token = |member: String| {
+            let name = member.split([';', '=']).next().unwrap_or_default();
+            name.trim().to_ascii_lowercase()
+        };
+        self.members(name).into_iter().map(token).collect()
     }
 
     /// The members of a comma-separated list over all lines, as they stand.
     #[must_use]
     pub fn members(&self, name: &str) -> Vec<String> {
-        self.all(name)
-            .flat_map(|value| {
-                String::from_utf8_lossy(value)
-                    .split(',')
-                    .map(|member| member.trim().to_owned())
-                    .collect::<Vec<_>>()
-            })
+        let members = self.all(name).flat_map(|value| value.split(|b| *b == b','));
+        members
+            .map(|member| String::from_utf8_lossy(member).trim().to_owned())
             .filter(|member| !member.is_empty())
             .collect()
     }
@@ -108,16 +96,7 @@ impl Headers {
 
 impl From<&HeaderMap> for Headers {
     fn from(map: &HeaderMap) -> Self {
-        Self(
-            map.iter()
-                .map(|(name, value)| {
-                    (
-                        name.as_str().to_owned(),
-                        value.as_bytes().trim_ascii().to_vec(),
-                    )
-                })
-                .collect(),
-        )
+        Self::from_lines(map.iter())
     }
 }
 

@@ -5,17 +5,14 @@
 pub(crate) mod cors;
 pub(crate) mod event_source;
 pub(crate) mod headers;
-pub(crate) mod mime;
-pub(crate) mod origin;
+mod origin;
 pub(crate) mod page;
-pub(crate) mod preflight;
-pub(crate) mod redirect;
+mod redirect;
 
 pub use self::{
-    cors::{Block, Credentials, cors_check},
+    cors::{Block, Credentials, PreflightBlock, cors_check, preflight_check},
     event_source::{Refusal, event_source_opens},
     headers::Headers,
     origin::{LookAlike, Mistake, Origin, OriginError},
-    preflight::{PreflightBlock, preflight_check},
     redirect::{Redirect, RedirectBlock, Route},
 };

@@ -1,8 +1,9 @@
 //! Origins: what a browser sends in `Origin`, and the look-alikes that a matcher must not take for it.
 
-use std::{error::Error, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use serde::Serialize;
+use thiserror::Error;
 use url::{Host, Url};
 
 /// An origin as a browser serialises it: `https://app.example.com`, or `null`.
@@ -10,10 +11,11 @@ use url::{Host, Url};
 pub struct Origin(String);
 
 /// A text that no browser would send as an origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{}` is not an origin as a browser sends it; {meant}", given.escape_debug())]
 pub struct OriginError {
     given: String,
-    meant: Option<String>,
+    meant: String,
 }
 
 impl Origin {
@@ -44,13 +46,12 @@ impl Origin {
     /// What the browser says in `Sec-Fetch-Site` when a page of this origin asks for `url`.
     #[must_use]
     pub fn site_towards(&self, url: &Url) -> &'static str {
-        if self.is_origin_of(url) {
-            return "same-origin";
-        }
-        let Ok(own) = Url::parse(&self.0) else {
-            return "cross-site";
+        let same_site = |own: &Url| {
+            own.scheme() == url.scheme() && site(own).is_some() && site(own) == site(url)
         };
-        if own.scheme() == url.scheme() && site(&own).is_some() && site(&own) == site(url) {
+        if self.is_origin_of(url) {
+            "same-origin"
+        } else if Url::parse(&self.0).is_ok_and(|own| same_site(&own)) {
             "same-site"
         } else {
             "cross-site"
@@ -60,37 +61,36 @@ impl Origin {
     /// Origins that a careless comparison (prefix, suffix, unescaped dot, scheme or port ignored) takes for this one.
     #[must_use]
     pub fn look_alikes(&self) -> Vec<LookAlike> {
-        let Ok(url) = Url::parse(&self.0) else {
+        let url = Url::parse(&self.0).ok();
+        let Some((url, host)) = url.as_ref().and_then(|url| Some((url, url.host_str()?))) else {
             return Vec::new();
         };
         let scheme = url.scheme();
         let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
         let mut list = Vec::new();
-        let mut add = |mistake, text: String| {
-            if text != self.0 {
-                list.push(LookAlike {
-                    mistake,
-                    origin: Self(text),
-                });
-            }
-        };
-        if let Some(Host::Domain(host)) = url.host() {
-            add(
+        if matches!(url.host(), Some(Host::Domain(_))) {
+            list.push((
                 Mistake::Suffix,
                 format!("{scheme}://{host}.evil.example{port}"),
-            );
-            add(Mistake::Prefix, format!("{scheme}://evil{host}{port}"));
+            ));
+            list.push((Mistake::Prefix, format!("{scheme}://evil{host}{port}")));
             if let Some((first, rest)) = host.split_once('.') {
-                add(Mistake::Dot, format!("{scheme}://{first}x{rest}{port}"));
+                list.push((Mistake::Dot, format!("{scheme}://{first}x{rest}{port}")));
             }
-            add(Mistake::Subdomain, format!("{scheme}://evil.{host}{port}"));
+            list.push((Mistake::Subdomain, format!("{scheme}://evil.{host}{port}")));
         }
         let other = if scheme == "https" { "http" } else { "https" };
-        if let Some(host) = url.host_str() {
-            add(Mistake::Scheme, format!("{other}://{host}{port}"));
-            let other_port = if url.port() == Some(8443) { 9443 } else { 8443 };
-            add(Mistake::Port, format!("{scheme}://{host}:{other_port}"));
-        }
+        list.push((Mistake::Scheme, format!("{other}://{host}{port}")));
+        let other = if url.port() == Some(8443) { 9443 } else { 8443 };
+        list.push((Mistake::Port, format!("{scheme}://{host}:{other}")));
+        let mut list: Vec<_> = list
+            .into_iter()
+            .map(|(mistake, text)| LookAlike {
+                mistake,
+                origin: Self(text),
+            })
+            .collect();
+        list.retain(|look_alike| look_alike.origin != *self);
         list
     }
 }
@@ -105,36 +105,22 @@ pub struct LookAlike {
     pub origin: Origin,
 }
 
-/// The mistake in an origin matcher that a look-alike tests for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Mistake {
-    /// Compares only the beginning.
-    Suffix,
-    /// Compares only the end.
-    Prefix,
-    /// A dot in a regular expression that stands for any character.
-    Dot,
-    /// Trusts every sub-domain.
-    Subdomain,
-    /// Ignores the scheme.
-    Scheme,
-    /// Ignores the port.
-    Port,
-}
-
-impl Mistake {
-    /// In words.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Suffix => "only the beginning is compared",
-            Self::Prefix => "only the end is compared",
-            Self::Dot => "a dot stands for any character",
-            Self::Subdomain => "every sub-domain is let in",
-            Self::Scheme => "the scheme is not compared",
-            Self::Port => "the port is not compared",
-        }
+named! {
+    /// The mistake in an origin matcher that a look-alike tests for.
+    #[non_exhaustive]
+    pub enum Mistake {
+        /// Compares only the beginning.
+        Suffix = "only the beginning is compared",
+        /// Compares only the end.
+        Prefix = "only the end is compared",
+        /// A dot in a regular expression that stands for any character.
+        Dot = "a dot stands for any character",
+        /// Trusts every sub-domain.
+        Subdomain = "every sub-domain is let in",
+        /// Ignores the scheme.
+        Scheme = "the scheme is not compared",
+        /// Ignores the port.
+        Port = "the port is not compared",
     }
 }
 
@@ -142,35 +128,33 @@ impl FromStr for Origin {
     type Err = OriginError;
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
-        if text == "null" {
-            return Ok(Self::null());
-        }
         let url = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let serialised = url.as_ref().map(|url| url.origin().ascii_serialization());
-        if serialised.as_deref() == Some(text) {
+        let serialised = url.map(|url| url.origin().ascii_serialization());
+        if text == "null" || serialised.as_deref() == Some(text) || is_of_other_scheme(text) {
             return Ok(Self(text.to_owned()));
         }
-        // Extensions and desktop shells have origins that the URL standard calls opaque, yet browsers send them.
-        let other_scheme = text.split_once("://").is_some_and(|(scheme, rest)| {
-            !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https")
-                && scheme.starts_with(|c: char| c.is_ascii_lowercase())
-                && scheme
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-                && rest
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
-        });
-        if other_scheme {
-            return Ok(Self(text.to_owned()));
-        }
+        let form = "give scheme://host, with the port if it is not the usual one, and no path";
         Err(OriginError {
             given: text.to_owned(),
-            meant: serialised,
+            meant: serialised.map_or(form.to_owned(), |meant| format!("it would be `{meant}`")),
         })
     }
+}
+
+/// Extensions and desktop shells have origins that the URL standard calls opaque, yet browsers send them.
+fn is_of_other_scheme(text: &str) -> bool {
+    let only = |text: &str, more: &[u8]| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+    };
+    text.split_once("://").is_some_and(|(scheme, rest)| {
+        !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https")
+            && scheme.starts_with(|c: char| c.is_ascii_lowercase())
+            && only(scheme, b"+-.")
+            && only(rest, b"-._")
+    })
 }
 
 impl fmt::Display for Origin {
@@ -179,32 +163,12 @@ impl fmt::Display for Origin {
     }
 }
 
-impl fmt::Display for OriginError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not an origin as a browser sends it",
-            self.given.escape_debug()
-        )?;
-        match &self.meant {
-            Some(meant) => write!(f, "; it would be `{meant}`"),
-            None => f.write_str(
-                "; give scheme://host, with the port if it is not the usual one, and no path",
-            ),
-        }
-    }
-}
-
-impl Error for OriginError {}
-
 /// The registrable domain, or the whole host where there is none.
 fn site(url: &Url) -> Option<String> {
-    match url.host()? {
-        Host::Domain(host) => {
-            Some(psl::domain_str(host).map_or_else(|| host.to_owned(), str::to_owned))
-        }
-        address => Some(address.to_string()),
-    }
+    Some(match url.host()? {
+        Host::Domain(host) => psl::domain_str(host).unwrap_or(host).to_owned(),
+        address => address.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -23,11 +23,14 @@ impl ContentPolicy {
     #[must_use]
     pub fn of(headers: &Headers, html: &[u8]) -> Self {
         let mut list = CspList(Vec::new());
+        let mut add = |text: &str, source| {
+            list.append(CspList::parse(text, source, PolicyDisposition::Enforce));
+        };
         for line in headers.all("content-security-policy") {
-            list.append(parse(&String::from_utf8_lossy(line), PolicySource::Header));
+            add(&String::from_utf8_lossy(line), PolicySource::Header);
         }
         for text in metas(&String::from_utf8_lossy(html)) {
-            list.append(parse(&text, PolicySource::Meta));
+            add(&text, PolicySource::Meta);
         }
         Self(list)
     }
@@ -36,9 +39,8 @@ impl ContentPolicy {
     /// compared as well.
     #[must_use]
     pub fn blocks(&self, page: &Url, route: &Route) -> Option<String> {
-        let first = route.redirects.first().map_or(route.url(), |r| &r.from);
-        let visited = route.redirects.iter().map(|r| &r.to);
-        for (count, url) in (0_u32..).zip(std::iter::once(first).chain(visited)) {
+        let first = route.urls().next()?;
+        for (count, url) in (0_u32..).zip(route.urls()) {
             let request = Request {
                 url: first.clone(),
                 current_url: url.clone(),
@@ -58,10 +60,6 @@ impl ContentPolicy {
         }
         None
     }
-}
-
-fn parse(text: &str, source: PolicySource) -> CspList {
-    CspList::parse(text, source, PolicyDisposition::Enforce)
 }
 
 /// The policies in `<meta http-equiv="Content-Security-Policy" content="…">`.
@@ -105,20 +103,14 @@ fn attributes(text: &str) -> (Vec<(String, String)>, &str) {
             rest = after;
             continue;
         };
-        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
-        let (value, after) = match quote {
-            Some(quote) => value
-                .get(1..)
-                .unwrap_or_default()
-                .split_once(quote)
-                .unwrap_or((value, "")),
-            None => {
-                let end = value
-                    .find(|c: char| c.is_ascii_whitespace() || c == '>')
-                    .unwrap_or(value.len());
-                value.split_at(end)
-            }
-        };
+        let quoted = ['"', '\''].into_iter().find_map(|quote| {
+            let rest = value.strip_prefix(quote)?;
+            Some(rest.split_once(quote).unwrap_or((value, "")))
+        });
+        let (value, after) = quoted.unwrap_or_else(|| {
+            let end = value.find(|c: char| c.is_ascii_whitespace() || c == '>');
+            value.split_at(end.unwrap_or(value.len()))
+        });
         list.push((name.to_ascii_lowercase(), value.to_owned()));
         rest = after;
     }

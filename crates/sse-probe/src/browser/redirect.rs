@@ -1,8 +1,7 @@
 //! [HTTP-redirect fetch](https://fetch.spec.whatwg.org/#http-redirect-fetch): what a browser does with a redirect, which
 //! `Origin` the next request carries, and which credentials go with it. Pure.
 
-use std::fmt;
-
+use thiserror::Error;
 use url::Url;
 
 use super::{
@@ -13,6 +12,9 @@ use super::{
 
 /// Redirects that a browser follows before it gives up.
 const LONGEST: usize = 20;
+
+/// How far a request goes, as `Sec-Fetch-Site` says it, from near to far.
+const REACHES: [&str; 3] = ["same-origin", "same-site", "cross-site"];
 
 /// One redirect that was followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,45 +29,30 @@ pub struct Redirect {
 }
 
 /// Why a browser does not follow a redirect; the request fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RedirectBlock {
     /// The CORS check of the redirect itself failed.
+    #[error("the redirect at {0} is blocked: {1}")]
     Cors(Url, Block),
     /// `Location` is not a URL, or not one of http or https.
+    #[error("a redirect to `{0}`, which is no http URL")]
     Location(String),
     /// `Location` holds a user name or password, and the request crosses origins.
+    #[error("a redirect across origins to a URL with a user name or password ({})", .0.host_str().unwrap_or_default())]
     UserInfo(Url),
     /// More than 20 in a row.
+    #[error("more than {LONGEST} redirects in a row")]
     TooMany,
     /// To an origin that the configuration does not allow; a browser would go on.
+    #[error("a redirect to {0}, which is not one of the origins that the module may be used for")]
     NotAllowed(Origin),
-}
-
-impl fmt::Display for RedirectBlock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cors(from, block) => write!(f, "the redirect at {from} is blocked: {block}"),
-            Self::Location(text) => write!(f, "a redirect to `{text}`, which is no http URL"),
-            Self::UserInfo(to) => write!(
-                f,
-                "a redirect across origins to a URL with a user name or password ({})",
-                to.host_str().unwrap_or_default()
-            ),
-            Self::TooMany => write!(f, "more than {LONGEST} redirects in a row"),
-            Self::NotAllowed(origin) => write!(
-                f,
-                "a redirect to {origin}, which is not one of the origins that the module may be used for"
-            ),
-        }
-    }
 }
 
 /// The way of a request through redirects.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Route {
-    /// The origin of the page; `None` for a page of the stream's own origin.
     page: Origin,
     url: Url,
     first: Url,
@@ -76,31 +63,23 @@ pub struct Route {
     cors: bool,
     tainted: bool,
     left_origin: bool,
-    farthest: Reach,
-}
-
-/// How far a request goes, as `Sec-Fetch-Site` says it, from near to far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reach {
-    OwnOrigin,
-    OwnSite,
-    Elsewhere,
+    /// The farthest of [`REACHES`].
+    reach: usize,
 }
 
 impl Route {
     /// A request of a page for `url`. Without an origin the page is of the stream's own.
     #[must_use]
     pub fn new(page: Option<&Origin>, url: Url) -> Self {
-        let page = page.cloned().unwrap_or_else(|| Origin::of(&url));
         let mut route = Self {
+            page: page.cloned().unwrap_or_else(|| Origin::of(&url)),
+            first: url.clone(),
+            redirects: Vec::new(),
+            block: None,
             cors: false,
             tainted: false,
             left_origin: false,
-            farthest: Reach::OwnOrigin,
-            redirects: Vec::new(),
-            block: None,
-            first: url.clone(),
-            page,
+            reach: 0,
             url,
         };
         route.arrive();
@@ -113,17 +92,23 @@ impl Route {
         &self.url
     }
 
+    /// Every URL that was asked for, in order.
+    pub fn urls(&self) -> impl Iterator<Item = &Url> {
+        self.redirects.iter().map(|r| &r.from).chain([&self.url])
+    }
+
     /// The `Origin` of the current request: none on a same-origin GET, `null` once a redirect between foreign origins was
     /// followed.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
-        if !self.cors {
-            None
-        } else if self.tainted {
-            Some(Origin::null())
-        } else {
-            Some(self.page.clone())
-        }
+        let sent = || {
+            if self.tainted {
+                Origin::null()
+            } else {
+                self.page.clone()
+            }
+        };
+        self.cors.then(sent)
     }
 
     /// Whether the request is still at the origin that it began at. Cookies and tokens of the user belong to that one.
@@ -141,11 +126,7 @@ impl Route {
     /// The value of `Sec-Fetch-Site`: the farthest of all URLs on the way.
     #[must_use]
     pub fn site(&self) -> &'static str {
-        match self.farthest {
-            Reach::OwnOrigin => "same-origin",
-            Reach::OwnSite => "same-site",
-            Reach::Elsewhere => "cross-site",
-        }
+        REACHES.get(self.reach).copied().unwrap_or("cross-site")
     }
 
     /// Whether the CORS check lets the page read the reply to the current request.
@@ -168,26 +149,21 @@ impl Route {
         credentials: Credentials,
         allowed: &dyn Fn(&Url) -> bool,
     ) -> bool {
-        match self.target(headers, credentials, allowed) {
-            Ok(to) => {
-                self.redirects.push(Redirect {
-                    status,
-                    from: self.url.clone(),
-                    to: to.clone(),
-                });
-                let leaves = Origin::of(&self.url) != Origin::of(&to);
-                self.left_origin |= leaves;
-                // The origin is opaque from here on: the page has no say over where a foreign server sends its request.
-                self.tainted |= leaves && !self.page.is_origin_of(&self.url);
-                self.url = to;
-                self.arrive();
-                true
-            }
+        let to = match self.target(headers, credentials, allowed) {
+            Ok(to) => to,
             Err(block) => {
                 self.block = Some(block);
-                false
+                return false;
             }
-        }
+        };
+        let leaves = Origin::of(&self.url) != Origin::of(&to);
+        self.left_origin |= leaves;
+        // The origin is opaque from here on: the page has no say over where a foreign server sends its request.
+        self.tainted |= leaves && !self.page.is_origin_of(&self.url);
+        let from = std::mem::replace(&mut self.url, to.clone());
+        self.redirects.push(Redirect { status, from, to });
+        self.arrive();
+        true
     }
 
     fn target(
@@ -199,36 +175,32 @@ impl Route {
         self.cors(headers, credentials)
             .map_err(|block| RedirectBlock::Cors(self.url.clone(), block))?;
         let location = headers.get("location").unwrap_or_default();
-        let shown = || RedirectBlock::Location(printable(&location));
-        let text = str::from_utf8(&location).map_err(|_| shown())?;
-        let mut to = self.url.join(text).map_err(|_| shown())?;
-        if !matches!(to.scheme(), "http" | "https") || !to.has_host() {
-            return Err(shown());
-        }
+        let joined = str::from_utf8(&location)
+            .ok()
+            .and_then(|text| self.url.join(text).ok());
+        let mut to = joined
+            .filter(|to| matches!(to.scheme(), "http" | "https") && to.has_host())
+            .ok_or_else(|| RedirectBlock::Location(printable(&location)))?;
         if to.fragment().is_none() {
             to.set_fragment(self.url.fragment());
         }
-        if self.redirects.len() >= LONGEST {
-            return Err(RedirectBlock::TooMany);
-        }
         let user_info = !to.username().is_empty() || to.password().is_some();
-        if user_info && (self.cors || !self.page.is_origin_of(&to)) {
-            return Err(RedirectBlock::UserInfo(to));
+        if self.redirects.len() >= LONGEST {
+            Err(RedirectBlock::TooMany)
+        } else if user_info && (self.cors || !self.page.is_origin_of(&to)) {
+            Err(RedirectBlock::UserInfo(to))
+        } else if !allowed(&to) {
+            Err(RedirectBlock::NotAllowed(Origin::of(&to)))
+        } else {
+            Ok(to)
         }
-        if !allowed(&to) {
-            return Err(RedirectBlock::NotAllowed(Origin::of(&to)));
-        }
-        Ok(to)
     }
 
     fn arrive(&mut self) {
         self.cors |= !self.page.is_origin_of(&self.url);
-        let reach = match self.page.site_towards(&self.url) {
-            "same-origin" => Reach::OwnOrigin,
-            "same-site" => Reach::OwnSite,
-            _ => Reach::Elsewhere,
-        };
-        self.farthest = self.farthest.max(reach);
+        let site = self.page.site_towards(&self.url);
+        let reach = REACHES.iter().position(|reach| *reach == site);
+        self.reach = self.reach.max(reach.unwrap_or(0));
     }
 }
 

@@ -1,17 +1,14 @@
 //! Who may read: the allowed origins, outsiders, error replies.
 
-use super::{Finding, FindingKind, SAME_ORIGIN, Verdict, preflight::passes, remedies};
+use super::{Finding, FindingKind, SAME_ORIGIN, Text, Verdict, access::passes, remedies, texts};
 use crate::{
     browser::{Block, Credentials, Headers, cors_check},
     http::Recording,
-    observe::{Attempt, Denied, Outsider, Survey, seen},
+    observe::{Denied, Outsider, Survey, seen},
     target::{Access, Expectation},
 };
 
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";
-
-const THROWN_AWAY: &str =
-    "the browser opens the stream, throws it away, and the page gets an error without a reason";
 
 /// The origin that is to be let in.
 pub(super) fn cors(survey: &Survey) -> Verdict {
@@ -25,29 +22,22 @@ pub(super) fn cors(survey: &Survey) -> Verdict {
     let headers = &survey.main.head.headers;
     let mode = survey.target.credentials;
     if let Err(block) = cors_check(headers, &sent, mode) {
-        let seen = format!("{origin} is blocked: {block}");
-        return Verdict::bad(Finding::blocked(seen, THROWN_AWAY, remedies_for(&block)));
+        return blocked(&block)
+            .seen(format!("{origin} is blocked: {block}"))
+            .into();
     }
     let mut findings = Vec::new();
     let star = is_star(headers);
-    let public = survey.target.is_public();
-    if star && !public {
-        findings.push(Finding::insecure(
-            "`Access-Control-Allow-Origin: *`",
-            "every page on the web may read the stream; if that is meant, say so with `--expect public`",
-            remedies::NO_WILDCARD,
-        ));
+    if star && !survey.target.is_public() {
+        findings.push(texts::PUBLIC.seen("`Access-Control-Allow-Origin: *`"));
     }
-    if survey.target.expectations.contains(&Expectation::Public) && !star {
+    if survey.target.expects(&Expectation::Public) && !star {
         let seen = "readable by this origin, but not by everyone";
-        let why = "a public stream was expected";
-        findings.push(Finding::advice(seen, why, remedies::EXPECTED).unmet());
+        findings.push(texts::NOT_PUBLIC.seen(seen).unmet_if(true));
     }
     if star && headers.get("access-control-allow-credentials").as_deref() == Some(b"true") {
-        findings.push(Finding::advice(
+        findings.push(texts::WILDCARD_AND_CREDENTIALS.seen(
             "`Access-Control-Allow-Origin: *` together with `Access-Control-Allow-Credentials: true`",
-            "the pair never works with credentials, and is a step away from reflecting every origin",
-            remedies::NO_WILDCARD,
         ));
     }
     let how = match (star, mode) {
@@ -62,15 +52,16 @@ fn is_star(headers: &Headers) -> bool {
     headers.get(ALLOW_ORIGIN).as_deref() == Some(b"*")
 }
 
-fn remedies_for(block: &Block) -> &'static [remedies::Remedy] {
-    match block {
+/// A page that is to be let in cannot read.
+fn blocked(block: &Block) -> Text {
+    texts::THROWN_AWAY.with(match block {
         Block::ManyAllowOrigins(_) => remedies::SINGLE_ALLOW_ORIGIN,
         Block::WildcardWithCredentials => remedies::NO_WILDCARD,
         Block::NoAllowCredentials | Block::AllowCredentialsNotTrue(_) => {
             remedies::ALLOW_CREDENTIALS
         }
         Block::NoAllowOrigin | Block::OtherOrigin(_) => remedies::ALLOW_ORIGIN,
-    }
+    })
 }
 
 /// One and only one `Access-Control-Allow-Origin`, on every reply.
@@ -96,16 +87,15 @@ pub(super) fn allow_origin_once(survey: &Survey) -> Verdict {
     ];
     for (what, recording, kind) in replies {
         let Some(recording) = recording else { continue };
-        let headers = &recording.head.headers;
-        let lines = headers.count(ALLOW_ORIGIN);
-        let text = headers.text(ALLOW_ORIGIN).unwrap_or_default();
+        let lines = recording.head.headers.count(ALLOW_ORIGIN);
+        let text = recording
+            .head
+            .headers
+            .text(ALLOW_ORIGIN)
+            .unwrap_or_default();
         if lines > 1 || text.contains(',') {
-            return Verdict::bad(Finding::new(
-                kind,
-                format!("{what} has {lines} lines of it: `{text}`"),
-                "browsers join the lines and compare the result with the origin, so even two equal lines are blocked",
-                remedies::SINGLE_ALLOW_ORIGIN,
-            ));
+            let seen = format!("{what} has {lines} lines of it: `{text}`");
+            return texts::SEVERAL_LINES.of_kind(kind).seen(seen).into();
         }
     }
     let there = survey.main.head.headers.has(ALLOW_ORIGIN);
@@ -118,88 +108,66 @@ pub(super) fn allowed_origins(survey: &Survey) -> Verdict {
     if list.is_empty() {
         return Verdict::skipped("no further origins were given with --allow-origin or --policy");
     }
-    let policy = survey.target.policy.as_ref();
+    let policy = survey
+        .target
+        .policy
+        .as_ref()
+        .map(|policy| policy.credentials);
     let modes: &[Credentials] = match policy {
-        Some(policy) if policy.credentials => &Credentials::BOTH,
-        Some(_) => &[Credentials::Omit],
+        Some(true) => &Credentials::BOTH,
+        Some(false) => &[Credentials::Omit],
         None => std::slice::from_ref(&survey.target.credentials),
     };
     let mut findings = Vec::new();
-    let mut unanswered = Vec::new();
+    let mut unanswered = None;
     for allowed in list {
         let origin = &allowed.origin;
         let recording = match &allowed.attempt {
             Ok(recording) => recording,
             Err(why) => {
-                unanswered.push(format!("{origin}: {why}"));
+                unanswered.get_or_insert(format!("no answer for {origin}: {why}"));
                 continue;
             }
         };
-        let refused = modes.iter().find_map(|mode| {
-            Some((
-                mode,
-                recording.route.cors(&recording.head.headers, *mode).err()?,
-            ))
-        });
-        if let Some((mode, block)) = refused {
-            let seen = format!(
-                "{origin} is blocked (credentials: {}): {block}",
-                mode.as_str()
-            );
-            findings.push(Finding::blocked(seen, THROWN_AWAY, remedies_for(&block)));
+        let read = |mode| recording.route.cors(&recording.head.headers, mode);
+        if let Some((mode, block)) = modes
+            .iter()
+            .find_map(|mode| Some((mode, read(*mode).err()?)))
+        {
+            let seen = format!("{origin} is blocked (credentials: {mode}): {block}");
+            findings.push(blocked(&block).seen(seen));
         } else if survey.opened() && recording.head.status != 200 {
             let seen = format!("{origin} gets status {}", recording.head.status);
-            let why = "the server refuses a page that is to be let in";
-            findings.push(Finding::blocked(seen, why, remedies::ALLOW_ORIGIN));
+            findings.push(texts::ALLOWED_REFUSED.seen(seen));
         }
-        let with_credentials = recording
-            .route
-            .cors(&recording.head.headers, Credentials::Include)
-            .is_ok();
-        if policy.is_some_and(|policy| !policy.credentials) && with_credentials {
-            findings.push(Finding::insecure(
-                format!("{origin} may read with credentials, which the policy does not allow"),
-                "cookies of visitors reach the stream although nobody meant them to",
-                remedies::ALLOW_CREDENTIALS,
-            ));
+        if policy == Some(false) && read(Credentials::Include).is_ok() {
+            let seen =
+                format!("{origin} may read with credentials, which the policy does not allow");
+            findings.push(texts::MORE_THAN_THE_POLICY.seen(seen));
         }
         if let Some(Ok(reply)) = &allowed.preflight
             && let Err(block) = passes(survey, reply, origin)
         {
             let seen = format!("{origin} fails the preflight: {block}");
-            let why = "fetch clients of that page cannot open the stream";
-            findings.push(Finding::blocked(seen, why, remedies::PREFLIGHT));
+            findings.push(texts::ALLOWED_PREFLIGHT.seen(seen));
         }
     }
-    if findings.is_empty()
-        && let Some(first) = unanswered.first()
-    {
-        return Verdict::skipped(format!("no answer for {first}"));
+    match unanswered {
+        Some(why) if findings.is_empty() => Verdict::skipped(why),
+        _ => Verdict::with(format!("{} further origins tried", list.len()), findings),
     }
-    Verdict::with(format!("{} further origins tried", list.len()), findings)
 }
 
 /// Foreign origins, look-alikes, `null`, and those that the user named.
 pub(super) fn origins(survey: &Survey) -> Verdict {
-    if survey.target.is_same_origin() {
-        return Verdict::skipped(SAME_ORIGIN);
-    }
     let denied = &survey.others.denied;
-    if denied.is_empty() {
-        return Verdict::skipped(super::NOT_OPEN);
-    }
     let public = survey.target.is_public();
     let mut findings = Vec::new();
     let mut opened = Vec::new();
-    let mut unanswered = Vec::new();
     let mut judged = 0;
     for outsider in denied {
-        let recording = match &outsider.attempt {
-            Ok(recording) => recording,
-            Err(why) => {
-                unanswered.push(why);
-                continue;
-            }
+        let Ok(recording) = &outsider.attempt else {
+            continue;
         };
         judged += 1;
         match open_door(outsider, recording, public) {
@@ -216,26 +184,22 @@ pub(super) fn origins(survey: &Survey) -> Verdict {
         && !matches!(survey.target.access, Access::Open)
     {
         let more = if rest.is_empty() { "" } else { " and others" };
-        findings.push(Finding::advice(
-            format!(
-                "opened for {} of {judged} other origins ({first}{more}), though browsers keep the page from reading",
-                opened.len()
-            ),
-            "a foreign page can make visitors open streams that hold slots and memory; answer 403 before the stream begins",
-            remedies::DENY_ORIGIN,
-        ));
+        findings.push(texts::OPENED_FOR_OTHERS.seen(format!(
+            "opened for {} of {judged} other origins ({first}{more}), though browsers keep the page from reading",
+            opened.len()
+        )));
     }
-    if judged == 0
-        && let Some(why) = unanswered.first()
-    {
-        return Verdict::skipped(format!("other origins got no answer: {why}"));
+    let unanswered = denied
+        .iter()
+        .find_map(|denied| denied.attempt.as_ref().err());
+    match unanswered {
+        _ if denied.is_empty() => Verdict::skipped(super::NOT_OPEN),
+        Some(why) if judged == 0 => Verdict::skipped(format!("other origins got no answer: {why}")),
+        _ if public && findings.is_empty() => {
+            Verdict::good("the stream is public: every origin may read")
+        }
+        _ => Verdict::with(format!("{judged} other origins tried"), findings),
     }
-    let seen = if public && findings.is_empty() {
-        "the stream is public: every origin may read".to_owned()
-    } else {
-        format!("{judged} other origins tried")
-    };
-    Verdict::with(seen, findings)
 }
 
 /// An outsider that a browser would let read.
@@ -246,7 +210,7 @@ fn open_door(denied: &Denied, recording: &Recording, public: bool) -> Option<Fin
     let who = match denied.who {
         Outsider::Foreign => format!("the foreign origin {origin}"),
         Outsider::Named => format!("{origin}, which is to be kept out,"),
-        Outsider::LookAlike(mistake) => format!("the look-alike {origin} ({})", mistake.words()),
+        Outsider::LookAlike(mistake) => format!("the look-alike {origin} ({mistake})"),
         Outsider::Null => "the origin `null`".to_owned(),
     };
     // A refusal that the page may read gives it no stream.
@@ -254,80 +218,61 @@ fn open_door(denied: &Denied, recording: &Recording, public: bool) -> Option<Fin
         return None;
     }
     if may(Credentials::Include) {
-        return Some(Finding::insecure(
-            format!("{who} may read with credentials"),
-            "any such page reads the stream with its visitor's cookies",
-            remedies::DENY_ORIGIN,
-        ));
+        return Some(texts::READ_WITH_COOKIES.seen(format!("{who} may read with credentials")));
     }
     let meant = public && denied.who != Outsider::Named;
     if meant || !may(Credentials::Omit) {
         return None;
     }
     Some(if is_star(headers) {
-        Finding::insecure(
-            format!("{who} may read without credentials, by `*`"),
-            "the stream is open to every page on the web",
-            remedies::NO_WILDCARD,
-        )
+        texts::READ_BY_STAR.seen(format!("{who} may read without credentials, by `*`"))
     } else {
-        Finding::insecure(
-            format!("{who} may read without credentials: its origin is reflected"),
-            "the stream is open to every page on the web that the matcher takes for an allowed one",
-            remedies::DENY_ORIGIN,
-        )
+        let seen = format!("{who} may read without credentials: its origin is reflected");
+        texts::REFLECTED.seen(seen)
     })
 }
 
 /// `Vary: Origin` on replies that differ by origin. A reply that is the same for all needs none.
 pub(super) fn vary(survey: &Survey) -> Verdict {
-    if survey.target.is_same_origin() {
-        return Verdict::skipped(SAME_ORIGIN);
-    }
     let main = &survey.main.head;
-    let replies = || {
-        survey
-            .others
-            .denied
-            .iter()
-            .filter_map(|d| d.attempt.as_ref().ok())
-    };
-    let shown = main.headers.text("vary");
-    let seen = shown
-        .as_ref()
-        .map_or_else(|| "no Vary".to_owned(), |v| format!("`Vary: {v}`"));
-    if replies().next().is_none() {
+    let replies = survey
+        .others
+        .denied
+        .iter()
+        .filter_map(|d| d.attempt.as_ref().ok());
+    let mut replies = replies.map(|reply| &reply.head).peekable();
+    if replies.peek().is_none() {
         return Verdict::skipped("no other origin got an answer to compare with");
     }
+    let replies: Vec<_> = replies.collect();
     let allowed = main.headers.get(ALLOW_ORIGIN);
-    let differs =
-        |r: &Recording| r.head.status != main.status || r.head.headers.get(ALLOW_ORIGIN) != allowed;
-    if !replies().any(differs) {
+    let same = replies
+        .iter()
+        .all(|r| r.status == main.status && r.headers.get(ALLOW_ORIGIN) == allowed);
+    if same {
         return Verdict::good("not needed: the reply is the same for every origin");
     }
+    let shown = main.headers.text("vary");
+    let without = if shown.is_some() {
+        " without Origin"
+    } else {
+        ""
+    };
+    let seen = shown.map_or("no Vary".to_owned(), |v| format!("`Vary: {v}`"));
     let names = |headers: &Headers| headers.lists("vary", "origin") || headers.lists("vary", "*");
     let mut findings = Vec::new();
     if !names(&main.headers) {
-        let without = if shown.is_some() {
-            " without Origin"
-        } else {
-            ""
-        };
-        findings.push(Finding::advice(
-            format!("{seen}{without}"),
-            "a cache may hand the reply for one origin to a page of another, which is then blocked",
-            remedies::VARY,
-        ));
+        findings.push(texts::VARY.seen(format!("{seen}{without}")));
     }
-    if let Some(refused) = replies().find(|r| r.head.status >= 400 && !names(&r.head.headers)) {
-        findings.push(Finding::advice(
-            format!(
-                "the {} for another origin has no `Vary: Origin`",
-                refused.head.status
-            ),
-            "a cache may hand the refusal to the allowed origin",
-            remedies::VARY,
-        ));
+    if let Some(refused) = replies
+        .iter()
+        .find(|r| r.status >= 400 && !names(&r.headers))
+    {
+        let seen = format!(
+            "the {} for another origin has no `Vary: Origin`",
+            refused.status
+        );
+        findings.push(texts::VARY_OF_REFUSAL.seen(seen));
     }
     Verdict::with(seen, findings)
 }
@@ -337,28 +282,25 @@ pub(super) fn error_cors(survey: &Survey) -> Verdict {
     let Some(origin) = survey.main.route.origin() else {
         return Verdict::skipped(SAME_ORIGIN);
     };
-    let others: [Option<&Attempt>; 2] = [
-        survey.others.anonymous.as_ref(),
-        survey.others.not_acceptable.as_ref(),
-    ];
+    let others = [&survey.others.anonymous, &survey.others.not_acceptable];
     let main = (!survey.opened()).then_some(&survey.main);
-    let errors: Vec<&Recording> = main
+    let replies = main
         .into_iter()
-        .chain(others.into_iter().filter_map(seen))
-        .filter(|r| r.head.status >= 400)
-        .collect();
-    if errors.is_empty() {
+        .chain(others.into_iter().filter_map(|o| seen(o.as_ref())));
+    let mut statuses = Vec::new();
+    let mut findings = Vec::new();
+    for reply in replies.map(|r| &r.head).filter(|head| head.status >= 400) {
+        statuses.push(reply.status.to_string());
+        if let Err(block) = cors_check(&reply.headers, &origin, survey.target.credentials) {
+            let seen = format!("the {} cannot be read: {block}", reply.status);
+            findings.push(texts::ERROR_CORS.seen(seen));
+        }
+    }
+    if statuses.is_empty() {
         return Verdict::skipped("no error reply was seen");
     }
-    let unreadable = errors.iter().filter_map(|r| {
-        let block = cors_check(&r.head.headers, &origin, survey.target.credentials).err()?;
-        Some(Finding::advice(
-            format!("the {} cannot be read: {block}", r.head.status),
-            "a fetch client sees a network error instead of the status, and cannot tell a lost session from a broken network",
-            remedies::ERROR_CORS,
-        ))
-    });
-    let findings = unreadable.collect();
-    let list: Vec<_> = errors.iter().map(|r| r.head.status.to_string()).collect();
-    Verdict::with(format!("error replies seen: {}", list.join(", ")), findings)
+    Verdict::with(
+        format!("error replies seen: {}", statuses.join(", ")),
+        findings,
+    )
 }

@@ -1,13 +1,13 @@
-//! What comes on the stream, and when.
+//! What comes on the stream, when, and after a reconnect.
 
 use std::time::Duration;
 
 use http::Method;
 
-use super::{Finding, NOT_OPEN, Verdict, remedies, show};
+use super::{Finding, Verdict, expected, show, texts};
 use crate::{
-    http::{End, Recording},
-    observe::Survey,
+    http::End,
+    observe::{Resumed, Survey, seen},
     stream::{
         Fault, FaultKind, Item,
         timing::{Held, bursts, held_back, intervals},
@@ -24,55 +24,43 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(55);
 /// An event that was published has this long to arrive.
 const LATEST_PUBLISHED: Duration = Duration::from_secs(2);
 
+/// What a compressor may write before any data: gzip has 10 bytes, and up to 5 of an empty block.
+const ARCHIVE_HEAD: u64 = 16;
+
 /// Positions that are shown for each kind of fault.
 const SHOWN_FAULTS: usize = 3;
 
-const EXPECTED: &str = "an expectation is not met";
-
 /// The head and a first byte leave at once. A browser needs no byte: the head alone opens an `EventSource`.
 pub(super) fn first_byte(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
-    let expected = survey.target.expectations.iter().find_map(|e| match e {
-        Expectation::FirstByte(time) => Some(*time),
-        _ => None,
-    });
+    let expected = expected!(survey, FirstByte);
     let head = show(survey.main.head.phases.processing);
-    let (late, seen) = match survey.main.first_byte() {
-        Some(first) => {
-            let seen = format!("head after {head}, first byte after {}", show(first));
-            (first > expected.unwrap_or(SLOW), seen)
-        }
+    let first = survey.main.first_byte();
+    let seen = match first {
+        Some(first) => format!("head after {head}, first byte after {}", show(first)),
         None => {
             let lasted = show(survey.main.lasted);
-            let seen = format!("head after {head}, no byte of the body within {lasted}");
-            (true, seen)
+            format!("head after {head}, no byte of the body within {lasted}")
         }
     };
-    let why = "a page cannot tell an idle stream from one that is held back; some proxies pass the head on with the first byte only";
-    let finding = Finding::advice(seen.clone(), why, remedies::FIRST_BYTE);
-    match expected {
-        _ if !late => Verdict::good(seen),
-        Some(_) => Verdict::bad(finding.unmet()),
-        None => Verdict::bad(finding),
+    if first.is_some_and(|first| first <= expected.unwrap_or(SLOW)) {
+        return Verdict::good(seen);
     }
+    texts::FIRST_BYTE
+        .seen(seen)
+        .unmet_if(expected.is_some())
+        .into()
 }
 
 /// Buffers between the application and the client. Only what is proven is reported: a stream may be idle.
 pub(super) fn buffering(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
     let recording = survey.readable();
-    let why = "clients get events late and in lumps, heartbeats keep nothing alive, and idle timeouts strike";
     let held = held_back(&recording.arrivals, &recording.stream).map(|held| match held {
-        Held::Heartbeats { count, at } => format!(
-            "{count} heartbeats came at one moment, {} after the request",
-            show(at)
-        ),
+        Held::Heartbeats { count, at } => {
+            let at = show(at);
+            format!("{count} heartbeats came at one moment, {at} after the request")
+        }
         Held::Clock { count, span, at } => format!(
-            "{count} events that the application stamped {} apart came at one moment, {} after the request",
+            "{count} events that the application stamped {} apart came at one moment, {} after the request (held on the way, or collected by the application)",
             show(span),
             show(at)
         ),
@@ -80,130 +68,102 @@ pub(super) fn buffering(survey: &Survey) -> Verdict {
             format!("the body came in {count} bursts of {size} bytes: a buffer's size")
         }
     });
+    let held = held.or_else(|| in_the_compressor(survey));
+    let bursts = bursts(&recording.arrivals).len();
+    let mut seen = format!("{} bytes in {bursts} bursts", recording.bytes);
+    let (said, unpublished) = published(survey);
+    if let Some(said) = said {
+        seen = format!("{seen}; {said}");
+    }
     let mut findings = Vec::new();
-    let mut seen = format!(
-        "{} bytes in {} bursts",
-        recording.bytes,
-        bursts(&recording.arrivals).len()
-    );
-    let published = published(survey);
-    if let Ok(Some(text)) = &published {
-        seen = format!("{seen}; {text}");
-    }
-    let unpublished = match &published {
-        Err(Unpublished::NotTaken(why)) => {
-            seen = format!("{seen}; nothing was published: {why}");
-            None
-        }
-        Err(Unpublished::HeldBack(text)) => Some(text.clone()),
-        Ok(_) => None,
-    };
-    if let Some(held) = held.or(unpublished) {
-        findings.push(Finding::blocked(held, why, remedies::BUFFERING));
-    }
+    findings.extend(held.or(unpublished).map(|held| texts::BUFFERED.seen(held)));
     let accel = survey.main.head.headers.text("x-accel-buffering");
     if let Some(value) = accel.filter(|v| v.eq_ignore_ascii_case("yes")) {
-        findings.push(Finding::advice(
-            format!("`X-Accel-Buffering: {value}`"),
-            "it asks nginx to buffer the stream",
-            remedies::ACCEL,
-        ));
+        findings.push(texts::ACCEL.seen(format!("`X-Accel-Buffering: {value}`")));
     }
     Verdict::with(seen, findings)
 }
 
-enum Unpublished {
-    NotTaken(String),
-    HeldBack(String),
+/// Compressed, nothing came but the head of the archive; uncompressed, events came.
+fn in_the_compressor(survey: &Survey) -> Option<String> {
+    let main = &survey.main;
+    let (at, _) = seen(survey.others.plain.as_ref())?.stream.events().next()?;
+    (main.bytes <= ARCHIVE_HEAD && main.lasted > at + LATEST_PUBLISHED).then(|| {
+        let (lasted, at) = (show(main.lasted), show(at));
+        format!(
+            "compressed, no event came within {lasted}; uncompressed, the first came after {at}"
+        )
+    })
 }
 
-/// How long a published event took; none if nothing was to be published.
-fn published(survey: &Survey) -> Result<Option<String>, Unpublished> {
+/// What is to be said of an event that was published, and how it shows that something is held back.
+fn published(survey: &Survey) -> (Option<String>, Option<String>) {
     let Some(published) = &survey.others.published else {
-        return Ok(None);
+        return (None, None);
     };
     let taken = match &published.taken {
         Ok(taken) => *taken,
-        Err(why) => return Err(Unpublished::NotTaken(why.clone())),
+        Err(why) => return (Some(format!("nothing was published: {why}")), None),
     };
-    let recording = &survey.main;
-    let came = recording
-        .stream
-        .events()
-        .find(|(_, event)| event.data.contains(&published.marker))
-        .map(|(at, _)| at.saturating_sub(taken));
-    match came {
-        Some(after) if after <= LATEST_PUBLISHED => Ok(Some(format!(
-            "the published event came after {}",
-            show(after)
-        ))),
-        Some(after) => Err(Unpublished::HeldBack(format!(
-            "the published event came {} after the server had taken it",
-            show(after)
-        ))),
-        None if recording.lasted.saturating_sub(taken) <= LATEST_PUBLISHED => Ok(Some(
-            "the published event did not come in time to tell".to_owned(),
-        )),
-        None => Err(Unpublished::HeldBack(format!(
-            "the published event did not come within {}: it is held back, or goes to another topic",
-            show(recording.lasted.saturating_sub(taken))
-        ))),
+    let mut events = survey.main.stream.events();
+    let came = events.find(|(_, event)| event.data.contains(&published.marker));
+    let waited = survey.main.lasted.saturating_sub(taken);
+    match came.map(|(at, _)| at.saturating_sub(taken)) {
+        Some(after) if after <= LATEST_PUBLISHED => (
+            Some(format!("the published event came after {}", show(after))),
+            None,
+        ),
+        Some(after) => {
+            let after = show(after);
+            let held = format!("the published event came {after} after the server had taken it");
+            (None, Some(held))
+        }
+        None if waited <= LATEST_PUBLISHED => (
+            Some("the published event did not come in time to tell".to_owned()),
+            None,
+        ),
+        None => {
+            let held = format!(
+                "the published event did not come within {}: it is held back, or goes to another topic",
+                show(waited)
+            );
+            (None, Some(held))
+        }
     }
 }
 
 /// Events come at all.
 pub(super) fn first_event(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
     let recording = survey.readable();
-    let limit = survey.target.expectations.iter().find_map(|e| match e {
-        Expectation::FirstEvent(time) => Some(*time),
-        Expectation::Event => Some(recording.lasted),
-        _ => None,
-    });
-    let first = recording.stream.events().next().map(|(at, _)| at);
-    let unmet =
-        |seen: String| Verdict::bad(Finding::advice(seen, EXPECTED, remedies::EXPECTED).unmet());
-    match (first, limit) {
-        (Some(at), Some(limit)) if at > limit => {
-            unmet(format!("the first event came after {}", show(at)))
+    let lasted = show(recording.lasted);
+    let limit = expected!(survey, FirstEvent);
+    let expected = limit.is_some() || survey.target.expects(&Expectation::Event);
+    let seen = match recording.stream.events().next() {
+        Some((at, _)) if limit.is_some_and(|limit| at > limit) => {
+            format!("the first event came after {}", show(at))
         }
-        (Some(at), _) => Verdict::good(format!(
-            "{} events, the first after {}",
-            recording.stream.event_count(),
-            show(at)
-        )),
-        (None, Some(_)) => unmet(format!("no event within {}", show(recording.lasted))),
-        (None, None) => {
-            Verdict::skipped(format!("no event came within {}", show(recording.lasted)))
+        Some((at, _)) => {
+            let count = recording.stream.event_count();
+            return Verdict::good(format!("{count} events, the first after {}", show(at)));
         }
-    }
+        None if expected => format!("no event within {lasted}"),
+        None => return Verdict::skipped(format!("no event came within {lasted}")),
+    };
+    texts::NO_EVENT.seen(seen).unmet_if(true).into()
 }
 
 /// Signs of life on an idle stream.
 pub(super) fn heartbeat(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
-    let expected = survey.target.expectations.iter().find_map(|e| match e {
-        Expectation::Heartbeat(time) => Some(*time),
-        _ => None,
-    });
+    let expected = expected!(survey, Heartbeat);
     let recording = survey.readable();
     let silence = recording.longest_silence();
     let limit = expected.unwrap_or(LONGEST_SILENCE);
     if silence > limit {
-        let finding = Finding::advice(
-            format!("silent for {}, longer than {}", show(silence), show(limit)),
-            "proxies and mobile networks cut connections that are silent for a minute, and the server does not notice clients that are gone",
-            remedies::HEARTBEAT,
-        );
-        return Verdict::bad(if expected.is_some() {
-            finding.unmet()
-        } else {
-            finding
-        });
+        let seen = format!("silent for {}, longer than {}", show(silence), show(limit));
+        return texts::HEARTBEAT
+            .seen(seen)
+            .unmet_if(expected.is_some())
+            .into();
     }
     match intervals(&recording.stream).into_iter().max() {
         Some(longest) => Verdict::good(format!(
@@ -222,157 +182,184 @@ pub(super) fn heartbeat(survey: &Survey) -> Verdict {
 
 /// The reconnection time.
 pub(super) fn retry(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
     let Some(retry) = survey.readable().stream.retry() else {
-        return Verdict::good(
-            "none: the browser's own time counts (3 s in Chromium, 5 s in Firefox)",
-        );
+        let none = "none: the browser's own time counts (3 s in Chromium, 5 s in Firefox)";
+        return Verdict::good(none);
     };
-    let seen = show(retry);
-    let why = if retry < Duration::from_millis(100) {
-        "after an outage every client comes back many times a second"
+    let seen = format!("`retry` of {}", show(retry));
+    if retry < Duration::from_millis(100) {
+        texts::SHORT_RETRY.seen(seen).into()
     } else if retry > Duration::from_secs(3600) {
-        "after a cut connection a page waits that long, which looks dead"
+        texts::LONG_RETRY.seen(seen).into()
     } else {
-        return Verdict::good(seen);
-    };
-    let seen = format!("`retry` of {seen}");
-    Verdict::bad(Finding::advice(seen, why, remedies::RETRY))
+        Verdict::good(show(retry))
+    }
 }
 
 /// The bytes keep to the format. Browsers read on whatever comes, so all of this is advice.
 pub(super) fn format(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
     let recording = survey.readable();
     let stream = &recording.stream;
-    if stream.items().is_empty() && stream.fault_count() == 0 && recording.end != End::TooMuch {
+    let too_much = recording.end == End::TooMuch;
+    if stream.items().is_empty() && stream.fault_count() == 0 && !too_much {
         return Verdict::skipped("nothing to read");
     }
     let mut groups: Vec<Vec<&Fault>> = Vec::new();
     for fault in stream.faults() {
-        let same = |g: &&mut Vec<&Fault>| g.first().is_some_and(|f| f.kind.same_kind(&fault.kind));
-        match groups.iter_mut().find(same) {
+        let kind = std::mem::discriminant(&fault.kind);
+        let same = |fault: &&Fault| std::mem::discriminant(&fault.kind) == kind;
+        match groups.iter_mut().find(|group| group.iter().any(same)) {
             Some(group) => group.push(fault),
             None => groups.push(vec![fault]),
         }
     }
     let mut findings: Vec<Finding> = groups.iter().filter_map(|g| finding(g)).collect();
+    let ignored = |fault: &Fault| matches!(fault.kind, FaultKind::UnknownField(_));
+    if stream.items().is_empty() && stream.faults().len() > 1 && stream.faults().iter().all(ignored)
+    {
+        let seen = "nothing came but lines that clients ignore";
+        findings.push(texts::NO_EVENTS.seen(seen));
+    }
     let first = stream.items().first();
     if survey.target.method != Method::GET
         && matches!(first, Some(Item::Comment(..) | Item::Retry(..)))
     {
-        findings.push(Finding::advice(
-            "the answer begins with a comment or `retry`, not with `data:`",
-            "several parsers of OpenAI-style clients fail on such a line before the first data",
-            remedies::FORMAT,
-        ));
+        let seen = "the answer begins with a comment or `retry`, not with `data:`";
+        findings.push(texts::NOT_DATA_FIRST.seen(seen));
     }
-    if recording.end == End::TooMuch {
-        findings.push(Finding::advice(
-            format!("{} bytes came; the rest was not read", recording.bytes),
-            "more than a probe reads: no client keeps up with that for long",
-            remedies::FORMAT,
-        ));
+    if too_much {
+        let seen = format!("{} bytes came; the rest was not read", recording.bytes);
+        findings.push(texts::TOO_MUCH.seen(seen));
     }
-    Verdict::with(
-        format!(
-            "{} events, {} comments, {} faults",
-            stream.event_count(),
-            stream.comment_count(),
-            stream.fault_count()
-        ),
-        findings,
-    )
+    let seen = format!(
+        "{} events, {} comments, {} faults",
+        stream.event_count(),
+        stream.comment_count(),
+        stream.fault_count()
+    );
+    Verdict::with(seen, findings)
 }
 
 fn finding(group: &[&Fault]) -> Option<Finding> {
-    let first = group.first()?;
-    let why = why(&first.kind)?;
-    let shown: Vec<_> = group
-        .iter()
-        .take(SHOWN_FAULTS)
-        .map(ToString::to_string)
-        .collect();
-    let more = match group.len().saturating_sub(SHOWN_FAULTS) {
-        0 => String::new(),
-        n => format!(" (and {n} more)"),
+    let first = &group.first()?.kind;
+    let why = why(first)?;
+    let shown = group.iter().take(SHOWN_FAULTS).map(ToString::to_string);
+    let mut seen = shown.collect::<Vec<_>>().join("; ");
+    if let more @ 1.. = group.len().saturating_sub(SHOWN_FAULTS) {
+        seen.push_str(&format!(" (and {more} more)"));
+    }
+    let text = if matches!(first, FaultKind::NoBlankLine(_)) {
+        texts::NO_EVENTS
+    } else {
+        texts::FORMAT
     };
-    let seen = format!("{}{more}", shown.join("; "));
-    Some(Finding::advice(seen, why, remedies::FORMAT))
+    let mut finding = text.seen(seen);
+    finding.why = why;
+    Some(finding)
 }
 
 /// Why a departure from the format matters; nothing for those that do no harm.
+#[rustfmt::skip]
 fn why(kind: &FaultKind) -> Option<&'static str> {
     Some(match kind {
         FaultKind::LoneCr | FaultKind::ByteOrderMark | FaultKind::IdWithoutData => return None,
-        FaultKind::BadUtf8 => {
-            "browsers show a replacement character; strict parsers end the stream"
-        }
-        FaultKind::UnknownField(_) => {
-            "clients ignore the line: often a line break inside of data, or JSON without `data:`"
-        }
+        FaultKind::BadUtf8 => "browsers show a replacement character; strict parsers end the stream",
+        FaultKind::UnknownField(_) => "clients ignore the line: often a line break inside of data, or JSON without `data:`",
         FaultKind::RetryNotANumber(_) => "clients ignore it",
         FaultKind::RetryTooLarge(_) => "clients with 32-bit timers reconnect at once instead",
         FaultKind::IdWithNul => "clients ignore the id and resume from an older one",
-        FaultKind::IdUnsafe(_) => {
-            "the id comes back as a header: some clients fail to send it, or send it changed"
-        }
-        FaultKind::EventWithoutData(_) => {
-            "no client dispatches it; write `data:` with nothing behind it"
-        }
-        FaultKind::BlankAfterComment => {
-            "some clients (httpx-sse, fetch-event-source) make an empty message of it; write the comment without the blank line"
-        }
+        FaultKind::IdUnsafe(_) => "the id comes back as a header: some clients fail to send it, or send it changed",
+        FaultKind::EventWithoutData(_) => "no client dispatches it; write `data:` with nothing behind it",
+        FaultKind::BlankAfterComment => "some clients (httpx-sse, fetch-event-source) make an empty message of it; write the comment without the blank line",
         FaultKind::LineTooLong => "proxies and parsers have limits per line; some buffer it whole",
-        FaultKind::EventTooLarge => {
-            "slow clients stall on it, and a reconnect sends it again; send a reference instead"
-        }
+        FaultKind::EventTooLarge => "slow clients stall on it, and a reconnect sends it again; send a reference instead",
         FaultKind::NulInData => "C libraries cut the text there",
+        FaultKind::NoBlankLine(_) => "a blank line ends an event: an EventSource opens, but no event ever reaches the page",
         FaultKind::Unfinished => "the last event lacks its blank line, so no client dispatches it",
     })
 }
 
 /// The stream lives as long as it is held.
 pub(super) fn survival(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
     let recording = &survey.main;
     let lasted = show(recording.lasted);
     match &recording.end {
         End::Open => Verdict::good(format!("open for {lasted}")),
         End::TooMuch => Verdict::skipped("more came than is read"),
-        End::Cut(how) => Verdict::bad(Finding::blocked(
-            format!(
-                "cut after {lasted}, after {} of silence: {how}",
-                show(last_silence(recording))
-            ),
-            "the stream was broken off: an idle timeout, a limit of response time, or a crash",
-            remedies::CUT,
-        )),
+        End::Cut(how) => {
+            let silence = show(recording.last_silence());
+            let seen = format!("cut after {lasted}, after {silence} of silence: {how}");
+            texts::CUT.seen(seen).into()
+        }
         End::Clean if survey.target.method != Method::GET => {
             Verdict::good(format!("the answer ended after {lasted}"))
         }
-        End::Clean => Verdict::bad(Finding::advice(
-            format!(
-                "ended cleanly after {lasted}, before {} were over",
-                show(survey.hold)
-            ),
-            "an EventSource reconnects and asks again; a server that ends streams on purpose does so after minutes",
-            remedies::CUT,
-        )),
+        End::Clean => {
+            let hold = show(survey.hold);
+            let seen = format!("ended cleanly after {lasted}, before {hold} were over");
+            texts::ENDED.seen(seen).into()
+        }
     }
 }
 
-/// The silence before the end, which is the length of an idle timeout if one struck.
-pub(crate) fn last_silence(recording: &Recording) -> Duration {
-    let last = recording
-        .arrivals
-        .last()
-        .map_or(recording.head.phases.processing, |a| a.at);
-    recording.lasted.saturating_sub(last)
+/// A reconnect with `Last-Event-ID` misses nothing.
+pub(super) fn resume(survey: &Survey) -> Verdict {
+    let expected = survey.target.expects(&Expectation::Resume);
+    let mut findings = Vec::new();
+    if let Some(recording) = seen(survey.others.unknown_id.as_ref())
+        && recording.head.status != 200
+    {
+        let seen = format!(
+            "status {} for an unknown Last-Event-ID",
+            recording.head.status
+        );
+        findings.push(texts::UNKNOWN_ID.seen(seen));
+    }
+    let Some(resumption) = &survey.others.resumption else {
+        let none = "no event with an id came";
+        if expected {
+            let seen = format!("{none}, so nothing can be resumed");
+            findings.push(texts::LOST.seen(seen).unmet_if(true));
+        }
+        return match findings.is_empty() {
+            true => Verdict::skipped(none),
+            false => Verdict::with(none, findings),
+        };
+    };
+    let from = &resumption.from;
+    let missed = resumption.missed.len();
+    let (text, seen) = match resumption.result() {
+        Err(why) => {
+            let text = (!why.is_inconclusive()).then_some(texts::LOST);
+            (text, format!("no answer after {from}: {why}"))
+        }
+        Ok(Resumed::Replayed) => (None, format!("{missed} missed events came again, in order")),
+        Ok(Resumed::NothingMissed) => (
+            None,
+            format!("nothing was missed since {from}, nothing was repeated"),
+        ),
+        Ok(Resumed::Announced(name)) => (
+            None,
+            format!("the server announces the gap by `event: {name}`"),
+        ),
+        Ok(Resumed::Refused(status)) => {
+            let seen = format!("status {status} with `Last-Event-ID: {from}`");
+            (Some(texts::RECONNECT_REFUSED), seen)
+        }
+        Ok(Resumed::Repeated(id)) => {
+            let seen = format!("the stream begins again with {id}, which the client has already");
+            (Some(texts::REPEATED), seen)
+        }
+        Ok(Resumed::Gap(id)) => {
+            let should = resumption.missed.join(", ");
+            let seen = format!("after {from} came {id}, but {should} should have come");
+            (Some(texts::LOST), seen)
+        }
+        Ok(Resumed::Nothing) => {
+            let seen = format!("{missed} events followed {from}, none of them came again");
+            (Some(texts::LOST), seen)
+        }
+    };
+    findings.extend(text.map(|text| text.seen(seen.clone()).unmet_if(expected)));
+    Verdict::with(seen, findings)
 }

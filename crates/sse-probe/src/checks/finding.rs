@@ -1,52 +1,28 @@
 //! What a check found: what was seen, why it matters, what to change.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::remedies::Remedy;
+use crate::target::Profile;
 
-/// What a finding means for whoever runs the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FindingKind {
-    /// Every browser copes; it costs something, or some client or hop may trip over it.
-    Advice,
-    /// Somebody can use the stream who should not.
-    Insecure,
-    /// A browser cannot use the stream, or not for long.
-    Blocked,
-}
-
-impl FindingKind {
-    /// `advice`, `insecure` or `blocked`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Advice => "advice",
-            Self::Insecure => "insecure",
-            Self::Blocked => "blocked",
-        }
+named! {
+    /// What a finding means for whoever runs the stream.
+    pub enum FindingKind {
+        /// Every browser copes; it costs something, or some client or hop may trip over it.
+        Advice = "advice",
+        /// Somebody can use the stream who should not.
+        Insecure = "insecure",
+        /// A browser cannot use the stream, or not for long.
+        Blocked = "blocked",
     }
 }
 
-impl fmt::Display for FindingKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Which findings fail a run.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, serde::Deserialize, clap::ValueEnum,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Profile {
-    /// What a browser cannot use, what is insecure, and expectations that are not met.
-    #[default]
-    Browser,
-    /// Every finding, advice included.
-    Strict,
+/// What is known of a finding before it is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text {
+    pub(super) kind: FindingKind,
+    pub(super) why: &'static str,
+    pub(super) remedies: &'static [Remedy],
 }
 
 /// One thing that a check found.
@@ -66,59 +42,48 @@ pub struct Finding {
     pub remedies: &'static [Remedy],
 }
 
-impl Finding {
-    /// A finding of any kind.
-    pub(crate) fn new(
-        kind: FindingKind,
-        seen: impl Into<String>,
-        why: &'static str,
-        remedies: &'static [Remedy],
-    ) -> Self {
-        Self {
-            kind,
+impl Text {
+    /// The finding, with what was seen.
+    pub(crate) fn seen(self, seen: impl Into<String>) -> Finding {
+        Finding {
+            kind: self.kind,
             expected: false,
             seen: seen.into(),
-            why,
-            remedies,
+            why: self.why,
+            remedies: self.remedies,
         }
     }
 
-    /// A browser fails.
-    pub(crate) fn blocked(
-        seen: impl Into<String>,
-        why: &'static str,
-        remedies: &'static [Remedy],
-    ) -> Self {
-        Self::new(FindingKind::Blocked, seen, why, remedies)
+    /// The same text for a finding of another kind.
+    pub(crate) fn of_kind(self, kind: FindingKind) -> Self {
+        Self { kind, ..self }
     }
 
-    /// Somebody gets in.
-    pub(crate) fn insecure(
-        seen: impl Into<String>,
-        why: &'static str,
-        remedies: &'static [Remedy],
-    ) -> Self {
-        Self::new(FindingKind::Insecure, seen, why, remedies)
+    /// The same text with other remedies.
+    pub(crate) fn with(self, remedies: &'static [Remedy]) -> Self {
+        Self { remedies, ..self }
     }
+}
 
-    /// Something to know.
-    pub(crate) fn advice(
-        seen: impl Into<String>,
-        why: &'static str,
-        remedies: &'static [Remedy],
-    ) -> Self {
-        Self::new(FindingKind::Advice, seen, why, remedies)
-    }
-
-    /// The same, because the user expects something else.
-    pub(crate) fn unmet(mut self) -> Self {
-        self.expected = true;
-        self
+impl Finding {
+    /// The same; if the user expects something else, that is not met.
+    pub(crate) fn unmet_if(self, expected: bool) -> Self {
+        Self { expected, ..self }
     }
 
     /// Whether it fails a run of that profile.
     #[must_use]
     pub fn fails(&self, profile: Profile) -> bool {
         self.expected || self.kind > FindingKind::Advice || profile == Profile::Strict
+    }
+
+    /// `expected` for what the user asked for, else the kind.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        if self.expected && self.kind == FindingKind::Advice {
+            "expected"
+        } else {
+            self.kind.as_str()
+        }
     }
 }

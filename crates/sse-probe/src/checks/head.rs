@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Finding, NOT_OPEN, Verdict, remedies};
+use super::{Verdict, expected, texts};
 use crate::{
-    browser::{Headers, Refusal, headers::printable, mime},
+    browser::{Headers, Refusal, event_source::is_event_stream, headers::printable},
     http::ExchangeError,
     observe::{AttemptError, Survey},
     target::Expectation,
@@ -15,30 +15,16 @@ const LEAST_VALIDITY: Duration = Duration::from_secs(14 * 86_400);
 
 /// Anything but 200 ends an `EventSource` for good.
 pub(super) fn status(survey: &Survey) -> Verdict {
-    let status = survey.main.head.status;
-    let for_good = "a native EventSource ends for good on every status but 200 and never tries again; Retry-After is not read";
+    let head = &survey.main.head;
     if survey.main.is_come_back() {
-        return Verdict::bad(Finding::blocked(
-            "200, but the stream only sets `retry` and ends: the server is full and asks an EventSource to come back",
-            "pages wait for events until the server has room",
-            remedies::STATUS,
-        ));
+        let seen = "200, but the stream only sets `retry` and ends: the server is full and asks an EventSource to come back";
+        return texts::COME_BACK.seen(seen).into();
     }
-    if status == 200 {
-        return Verdict::good("200");
-    }
-    if survey.main.head.redirects() && survey.target.follow_redirects {
-        return Verdict::skipped(format!("{status}; see the check `redirect`"));
-    }
-    Verdict::bad(Finding::blocked(
-        format!("status {status}{}", hint(status)),
-        for_good,
-        remedies::STATUS,
-    ))
-}
-
-fn hint(status: u16) -> &'static str {
-    match status {
+    let hint = match head.status {
+        200 => return Verdict::good("200"),
+        status if head.redirects() && survey.target.follow_redirects => {
+            return Verdict::skipped(format!("{status}; see the check `redirect`"));
+        }
         204 => " (tells clients to stop)",
         401 => " (give --bearer, --cookie or --ticket-url)",
         403 => " (the origin, or the rights of the credentials)",
@@ -47,83 +33,50 @@ fn hint(status: u16) -> &'static str {
         429 => " (too many streams or connects)",
         502..=504 => " (a proxy without its application?)",
         _ => "",
-    }
+    };
+    let seen = format!("status {}{hint}", head.status);
+    texts::STATUS.seen(seen).into()
 }
 
 /// Browsers follow redirects, with a CORS check at each.
 pub(super) fn redirect(survey: &Survey) -> Verdict {
     let main = &survey.main;
-    let route = &main.route;
-    if let Some(block) = &route.block {
-        return Verdict::bad(Finding::blocked(
-            block.to_string(),
-            "the browser follows no further, and the page gets an error without a reason",
-            remedies::REDIRECT,
-        ));
+    if let Some(block) = &main.route.block {
+        return texts::NOT_FOLLOWED.seen(block.to_string()).into();
     }
     if main.head.redirects() && survey.target.follow_redirects {
-        return Verdict::bad(Finding::blocked(
-            format!("{} without Location", main.head.status),
-            "there is nowhere to go: an EventSource ends for good",
-            remedies::REDIRECT,
-        ));
+        let seen = format!("{} without Location", main.head.status);
+        return texts::NO_LOCATION.seen(seen).into();
     }
-    let Some(last) = route.redirects.last() else {
+    let Some(last) = main.route.redirects.last() else {
         return Verdict::good("none");
     };
-    let seen = format!("{} to {}", last.status, shown(&last.to));
-    let mut findings = vec![Finding::advice(
-        seen.clone(),
-        "each reconnect takes the way again, or Chromium goes to the target at once",
-        remedies::REDIRECT,
-    )];
-    if route.origin().is_some_and(|o| o.as_str() == "null") {
-        findings.push(Finding::advice(
-            "the last request carries `Origin: null`",
-            "after a redirect between two foreign origins a browser no longer says who asks",
-            remedies::REDIRECT,
-        ));
+    // A query may hold a token.
+    let mut to = last.to.clone();
+    to.set_query(None);
+    let seen = format!("{} to {to}", last.status);
+    let mut findings = vec![texts::REDIRECTED.seen(seen.clone())];
+    if main.route.origin().is_some_and(|o| o.as_str() == "null") {
+        findings.push(texts::ORIGIN_NULL.seen("the last request carries `Origin: null`"));
     }
     Verdict::with(seen, findings)
 }
 
-/// A query may hold a token.
-fn shown(url: &url::Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
-}
-
 /// The type that an `EventSource` wants.
 pub(super) fn content_type(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
     let headers = &survey.main.head.headers;
     let shown = headers.text("content-type");
-    if !mime::is_event_stream(headers) {
-        let seen = shown.map_or_else(|| "no Content-Type".to_owned(), |s| format!("`{s}`"));
-        return Verdict::bad(Finding::blocked(
-            seen,
-            "an EventSource ends for good on any other content type",
-            remedies::CONTENT_TYPE,
-        ));
+    if !is_event_stream(headers) {
+        let seen = shown.map_or("no Content-Type".to_owned(), |shown| format!("`{shown}`"));
+        return texts::CONTENT_TYPE.seen(seen).into();
     }
     let shown = shown.unwrap_or_default();
     let mut findings = Vec::new();
     if let Err(Refusal::Charset(charset)) = survey.main.opens(survey.target.credentials) {
-        findings.push(Finding::blocked(
-            format!("charset `{charset}` in `{shown}`"),
-            "event streams are always UTF-8, and Chromium refuses any other charset",
-            remedies::CONTENT_TYPE,
-        ));
+        findings.push(texts::CHARSET.seen(format!("charset `{charset}` in `{shown}`")));
     }
     if headers.count("content-type") > 1 {
-        findings.push(Finding::advice(
-            format!("several Content-Type lines: `{shown}`"),
-            "browsers take the last one; other clients take different ones",
-            remedies::CONTENT_TYPE,
-        ));
+        findings.push(texts::CONTENT_TYPES.seen(format!("several Content-Type lines: `{shown}`")));
     }
     Verdict::with(shown, findings)
 }
@@ -132,56 +85,41 @@ pub(super) fn content_type(survey: &Survey) -> Verdict {
 pub(super) fn protocol(survey: &Survey) -> Verdict {
     let head = &survey.main.head;
     let version = head.version_number();
+    let mut seen = format!("HTTP/{version}");
     let mut findings = Vec::new();
-    let six = "browsers open six connections to a host over HTTP/1.1, for all tabs together: the seventh stream hangs";
-    let expected = survey.target.expectations.contains(&Expectation::Http2);
+    let expected = survey.target.expects(&Expectation::Http2);
     if expected && version != "2" {
-        let seen = format!("HTTP/{version}, not HTTP/2");
-        findings.push(Finding::advice(seen, six, remedies::HTTP2).unmet());
+        findings.push(
+            texts::SIX
+                .seen(format!("{seen}, not HTTP/2"))
+                .unmet_if(true),
+        );
     }
     if version == "1.0" {
-        findings.push(Finding::advice(
-            "HTTP/1.0",
-            "the end of the stream cannot be told from a cut connection; some hop speaks HTTP/1.0",
-            remedies::HTTP2,
-        ));
+        findings.push(texts::HTTP_1_0.seen("HTTP/1.0"));
     }
-    let both = "clients get whichever version they negotiate";
-    let mut seen = format!("HTTP/{version}");
     match &survey.others.other_protocol {
         Some(Ok(other)) if other.head.status == 200 => {
             seen = format!("{seen} and HTTP/{}", other.head.version_number());
         }
-        Some(Ok(other)) => findings.push(Finding::advice(
-            format!(
-                "status {} by HTTP/{}, but 200 by HTTP/{version}",
-                other.head.status,
-                other.head.version_number()
-            ),
-            both,
-            remedies::UNREACHABLE_VARIANT,
-        )),
+        Some(Ok(other)) => findings.push(texts::VERSIONS.seen(format!(
+            "status {} by HTTP/{}, but 200 by {seen}",
+            other.head.status,
+            other.head.version_number()
+        ))),
         Some(Err(AttemptError::Exchange(ExchangeError::NoHttp2))) if version == "1.1" => {
             if !expected {
-                findings.push(Finding::advice("no HTTP/2", six, remedies::HTTP2));
+                findings.push(texts::SIX.seen("no HTTP/2"));
             }
         }
-        Some(Err(AttemptError::Full(_) | AttemptError::OutOfTime)) | None => {}
-        Some(Err(why)) => {
+        Some(Err(why)) if !why.is_inconclusive() => {
             let by = if version == "2" { "1.1" } else { "2" };
-            findings.push(Finding::advice(
-                format!("by HTTP/{by}: {why}"),
-                both,
-                remedies::UNREACHABLE_VARIANT,
-            ));
+            findings.push(texts::VERSIONS.seen(format!("by HTTP/{by}: {why}")));
         }
+        Some(Err(_)) | None => {}
     }
     if head.headers.has("keep-alive") && version == "2" {
-        findings.push(Finding::advice(
-            "`Keep-Alive` over HTTP/2",
-            "headers of one hop are forbidden in HTTP/2; strict clients refuse the reply",
-            remedies::HOP_BY_HOP,
-        ));
+        findings.push(texts::HOP_BY_HOP.seen("`Keep-Alive` over HTTP/2"));
     }
     Verdict::with(seen, findings)
 }
@@ -191,72 +129,49 @@ pub(super) fn certificate(survey: &Survey) -> Verdict {
     let Some(certificates) = survey.main.head.certificates else {
         return Verdict::skipped("no TLS");
     };
-    let expected = survey.target.expectations.iter().find_map(|e| match e {
-        Expectation::Certificate(time) => Some(*time),
-        _ => None,
-    });
-    let why = "once it has expired every client fails at once, and open streams live on, so the outage grows slowly";
+    let expected = expected!(survey, Certificate);
     let Ok(left) = certificates.earliest_expiry.duration_since(survey.at) else {
-        let finding = Finding::blocked("it has expired", why, remedies::CERTIFICATE);
-        return Verdict::bad(finding);
+        let text = texts::CERTIFICATE.of_kind(super::FindingKind::Blocked);
+        return text.seen("it has expired").into();
     };
     let seen = format!("valid for {} more days", left.as_secs() / 86_400);
-    match expected {
-        Some(least) if left < least => {
-            Verdict::bad(Finding::advice(seen, why, remedies::CERTIFICATE).unmet())
-        }
-        None if left < LEAST_VALIDITY => {
-            Verdict::bad(Finding::advice(seen, why, remedies::CERTIFICATE))
-        }
-        _ => Verdict::good(seen),
+    if left < expected.unwrap_or(LEAST_VALIDITY) {
+        return texts::CERTIFICATE
+            .seen(seen)
+            .unmet_if(expected.is_some())
+            .into();
     }
+    Verdict::good(seen)
 }
 
 /// Nothing on the way may store a stream.
 pub(super) fn caching(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
     let headers = &survey.main.head.headers;
     let mut findings = Vec::new();
     if let Some(sign) = served_from_cache(headers) {
-        findings.push(Finding::blocked(
-            format!("served from a cache: {sign}"),
-            "clients get an old stream, or the stream of somebody else",
-            remedies::CACHED,
-        ));
+        findings.push(texts::CACHED.seen(format!("served from a cache: {sign}")));
     }
     if let Some(length) = headers.text("content-length") {
-        findings.push(Finding::advice(
-            format!("Content-Length: {length}"),
-            "a stream has no length: something has stored it, or it ends after that many bytes",
-            remedies::LENGTH,
-        ));
+        findings.push(texts::LENGTH.seen(format!("Content-Length: {length}")));
     }
-    let control = headers.text("cache-control");
-    let lists = |name: &str| headers.lists("cache-control", name);
-    let seen = match &control {
-        Some(control) => format!("`Cache-Control: {control}`"),
-        None => "no Cache-Control".to_owned(),
-    };
-    let no_store = lists("no-store");
-    if !no_store && !lists("no-cache") && !lists("private") {
-        findings.push(Finding::advice(
-            seen.clone(),
-            "a shared cache may store the stream and hand it to others",
-            remedies::CACHED,
-        ));
+    let seen = headers
+        .text("cache-control")
+        .map_or("no Cache-Control".to_owned(), |control| {
+            format!("`Cache-Control: {control}`")
+        });
+    let kept_out = ["no-store", "no-cache", "private"];
+    if !kept_out
+        .iter()
+        .any(|name| headers.lists("cache-control", name))
+    {
+        findings.push(texts::CACHEABLE.seen(seen.clone()));
     }
     Verdict::with(seen, findings)
 }
 
 /// What shows that a reply came out of a store.
 pub(crate) fn served_from_cache(headers: &Headers) -> Option<String> {
-    let age = headers.text("age").filter(|age| age.trim() != "0");
-    if let Some(age) = age {
-        return Some(format!("Age: {age}"));
-    }
-    for name in [
+    const NAMES: [&str; 7] = [
         "x-cache",
         "cf-cache-status",
         "x-proxy-cache",
@@ -264,15 +179,21 @@ pub(crate) fn served_from_cache(headers: &Headers) -> Option<String> {
         "x-cache-lookup",
         "cdn-cache",
         "cache-status",
-    ] {
-        let Some(value) = headers.text(name) else {
-            continue;
-        };
-        let lower = value.to_ascii_lowercase();
-        let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
-        if words.any(|word| word == "hit") {
-            return Some(format!("{name}: {value}"));
-        }
+    ];
+    if let Some(age) = headers.text("age").filter(|age| age.trim() != "0") {
+        return Some(format!("Age: {age}"));
+    }
+    let hit = |name: &&str| {
+        let value = headers.text(name).unwrap_or_default().to_ascii_lowercase();
+        value
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|word| word == "hit")
+    };
+    if let Some(name) = NAMES.into_iter().find(hit) {
+        return Some(format!(
+            "{name}: {}",
+            headers.text(name).unwrap_or_default()
+        ));
     }
     // Varnish writes two transaction numbers on a hit.
     let varnish = headers.text("x-varnish")?;
@@ -281,43 +202,26 @@ pub(crate) fn served_from_cache(headers: &Headers) -> Option<String> {
 
 /// Compression is read by browsers, but it may hold events back.
 pub(super) fn transformation(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
-    let headers = &survey.main.head.headers;
-    if !survey.main.is_compressed() {
+    let head = &survey.main.head;
+    if !head.is_compressed() {
         return Verdict::good("plain");
     }
-    let coding = headers.text("content-encoding").unwrap_or_default();
-    Verdict::bad(Finding::advice(
-        format!("Content-Encoding: {coding}"),
-        "a compressor holds events back unless it flushes after each one; and secrets beside data that an attacker chooses leak by their length",
-        remedies::COMPRESSION,
-    ))
+    let coding = head.headers.text("content-encoding").unwrap_or_default();
+    texts::COMPRESSED
+        .seen(format!("Content-Encoding: {coding}"))
+        .into()
 }
 
 /// Headers that keep a stream from being taken for something else.
 pub(super) fn security_headers(survey: &Survey) -> Verdict {
-    if !survey.opened() {
-        return Verdict::skipped(NOT_OPEN);
-    }
     let headers = &survey.main.head.headers;
     let mut findings = Vec::new();
     if !headers.lists("x-content-type-options", "nosniff") {
-        findings.push(Finding::advice(
-            "no `X-Content-Type-Options: nosniff`",
-            "a stream that carries what users write can be loaded as a script; EventSource itself does not look at it",
-            remedies::SECURITY,
-        ));
+        findings.push(texts::NOSNIFF.seen("no `X-Content-Type-Options: nosniff`"));
     }
-    let https = survey.main.route.url().scheme() == "https";
-    match headers.text("strict-transport-security") {
-        Some(value) if !https => findings.push(Finding::advice(
-            format!("`Strict-Transport-Security: {value}` on http"),
-            "browsers ignore it there; it shows that the application takes itself to be on https",
-            remedies::HSTS,
-        )),
-        _ => {}
+    let plain = survey.main.route.url().scheme() == "http";
+    if let Some(value) = headers.text("strict-transport-security").filter(|_| plain) {
+        findings.push(texts::HSTS.seen(format!("`Strict-Transport-Security: {value}` on http")));
     }
     let seen = if findings.is_empty() {
         "complete"
@@ -339,11 +243,9 @@ pub(super) fn expected_headers(survey: &Survey) -> Verdict {
         count += 1;
         let seen = headers.get(name.as_str());
         if seen.as_deref() != Some(value.as_bytes()) {
-            let seen =
-                seen.map_or_else(|| "nothing".to_owned(), |v| format!("`{}`", printable(&v)));
+            let seen = seen.map_or("nothing".to_owned(), |v| format!("`{}`", printable(&v)));
             let seen = format!("{name}: {seen}, not `{}`", printable(value.as_bytes()));
-            let why = "another value was expected";
-            findings.push(Finding::advice(seen, why, remedies::EXPECTED).unmet());
+            findings.push(texts::OTHER_VALUE.seen(seen).unmet_if(true));
         }
     }
     if count == 0 {

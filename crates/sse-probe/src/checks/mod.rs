@@ -5,22 +5,23 @@ mod cors;
 mod delivery;
 mod finding;
 mod head;
-mod page;
-mod preflight;
-pub(crate) mod remedies;
-mod resume;
+mod remedies;
 mod software;
+pub(crate) mod texts;
+
+use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use self::{delivery::last_silence, head::served_from_cache};
+pub(crate) use self::{finding::Text, head::served_from_cache};
 pub use self::{
-    finding::{Finding, FindingKind, Profile},
+    finding::{Finding, FindingKind},
     remedies::Remedy,
     software::Software,
 };
+pub use crate::target::Profile;
 use crate::{
-    observe::{AttemptError, Needs, Survey},
+    observe::{Need, Survey},
     target::{Target, TargetError},
 };
 
@@ -36,69 +37,71 @@ pub struct Check {
     /// The question, in a few words.
     pub title: &'static str,
     /// The exchanges that it judges, beside the stream itself.
-    pub needs: Needs,
+    pub needs: &'static [Need],
+    when: When,
     judge: fn(&Survey) -> Verdict,
 }
 
-const fn check(
-    name: &'static str,
-    title: &'static str,
-    needs: Needs,
-    judge: fn(&Survey) -> Verdict,
-) -> Check {
-    Check {
-        name,
-        title,
-        needs,
-        judge,
-    }
+/// When a check can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    /// The stream has opened.
+    Opened,
+    /// The page is of another origin.
+    CrossOrigin,
 }
 
-const ON_ERRORS: Needs = Needs::ANONYMOUS.and(Needs::ACCEPT);
+/// The table of checks: the name, the title, when it can be made, what it needs, and what judges it.
+macro_rules! checks {
+    ($($name:literal, $title:literal, $when:ident, [$($need:ident),*], $judge:path;)+) => {
+        [$(Check {
+            name: $name,
+            title: $title,
+            needs: &[$(Need::$need),*],
+            when: When::$when,
+            judge: $judge,
+        }),+]
+    };
+}
 
 /// All checks, in the order of a report.
-#[rustfmt::skip]
-pub const CHECKS: [Check; 27] = [
-    check("status", "The stream answers 200", Needs::NONE, head::status),
-    check("redirect", "Redirects are followed", Needs::NONE, head::redirect),
-    check("content_type", "The content type is text/event-stream", Needs::NONE, head::content_type),
-    check("protocol", "HTTP/1.1 and HTTP/2", Needs::PROTOCOL, head::protocol),
-    check("certificate", "The certificate is valid for a while", Needs::NONE, head::certificate),
-    check("cors", "A page of the allowed origin may read", Needs::NONE, cors::cors),
-    check("allow_origin_once", "Access-Control-Allow-Origin stands once", Needs::NONE, cors::allow_origin_once),
-    check("allowed_origins", "Every allowed origin may read", Needs::ALLOWED, cors::allowed_origins),
-    check("origins", "Other origins are kept out", Needs::DENIED, cors::origins),
-    check("vary", "Replies that depend on the origin say so in Vary", Needs::DENIED, cors::vary),
-    check("preflight", "Fetch clients pass the preflight", Needs::PREFLIGHT.and(Needs::DENIED), preflight::preflight),
-    check("error_cors", "The allowed origin can read error replies", ON_ERRORS, cors::error_cors),
-    check("auth", "Without credentials there is no stream", Needs::ANONYMOUS, access::auth),
-    check("accept", "Another Accept gets no stream", Needs::ACCEPT, access::accept),
-    check("page", "Nothing else stops the page", Needs::PAGE, page::page),
-    check("caching", "No cache stores the stream", Needs::NONE, head::caching),
-    check("transformation", "The stream is not transformed", Needs::PLAIN, head::transformation),
-    check("security_headers", "Security headers", Needs::NONE, head::security_headers),
-    check("expected_headers", "Headers that were asked for with --expect", Needs::NONE, head::expected_headers),
-    check("first_byte", "The first byte of the body comes at once", Needs::NONE, delivery::first_byte),
-    check("buffering", "Nothing holds events back", Needs::PLAIN.and(Needs::PUBLISH), delivery::buffering),
-    check("first_event", "Events come", Needs::PLAIN, delivery::first_event),
-    check("heartbeat", "An idle stream has heartbeats", Needs::PLAIN, delivery::heartbeat),
-    check("retry", "The stream says when to reconnect", Needs::PLAIN, delivery::retry),
-    check("format", "The bytes keep to the event stream format", Needs::PLAIN, delivery::format),
-    check("resume", "A reconnect with Last-Event-ID misses nothing", Needs::RESUME, resume::resume),
-    check("survival", "The stream stays open", Needs::NONE, delivery::survival),
-];
+pub const CHECKS: [Check; 27] = checks! {
+    "status", "The stream answers 200", Always, [], head::status;
+    "redirect", "Redirects are followed", Always, [], head::redirect;
+    "content_type", "The content type is text/event-stream", Opened, [], head::content_type;
+    "protocol", "HTTP/1.1 and HTTP/2", Always, [Protocol], head::protocol;
+    "certificate", "The certificate is valid for a while", Always, [], head::certificate;
+    "cors", "A page of the allowed origin may read", Always, [], cors::cors;
+    "allow_origin_once", "Access-Control-Allow-Origin stands once", Always, [], cors::allow_origin_once;
+    "allowed_origins", "Every allowed origin may read", Always, [Allowed], cors::allowed_origins;
+    "origins", "Other origins are kept out", CrossOrigin, [Denied], cors::origins;
+    "vary", "Replies that depend on the origin say so in Vary", CrossOrigin, [Denied], cors::vary;
+    "preflight", "Fetch clients pass the preflight", CrossOrigin, [Preflight, Denied], access::preflight;
+    "error_cors", "The allowed origin can read error replies", Always, [Anonymous, Accept], cors::error_cors;
+    "auth", "Without credentials there is no stream", Always, [Anonymous], access::auth;
+    "accept", "Another Accept gets no stream", Always, [Accept], access::accept;
+    "page", "Nothing else stops the page", Always, [Page], access::page;
+    "caching", "No cache stores the stream", Opened, [], head::caching;
+    "transformation", "The stream is not transformed", Opened, [Plain], head::transformation;
+    "security_headers", "Security headers", Opened, [], head::security_headers;
+    "expected_headers", "Headers that were asked for with --expect", Always, [], head::expected_headers;
+    "first_byte", "The first byte of the body comes at once", Opened, [], delivery::first_byte;
+    "buffering", "Nothing holds events back", Opened, [Plain, Publish], delivery::buffering;
+    "first_event", "Events come", Opened, [Plain], delivery::first_event;
+    "heartbeat", "An idle stream has heartbeats", Opened, [Plain], delivery::heartbeat;
+    "retry", "The stream says when to reconnect", Opened, [Plain], delivery::retry;
+    "format", "The bytes keep to the event stream format", Opened, [Plain], delivery::format;
+    "resume", "A reconnect with Last-Event-ID misses nothing", Opened, [Resume], delivery::resume;
+    "survival", "The stream stays open", Opened, [], delivery::survival;
+};
 
 impl Check {
     /// Where it is explained.
     #[must_use]
     pub fn link(&self) -> String {
-        link(self.name)
+        format!("{REFERENCE}#{}", self.name)
     }
-}
-
-/// Where a check of that name is explained.
-pub(crate) fn link(name: &str) -> String {
-    format!("{REFERENCE}#{name}")
 }
 
 /// The names of all checks.
@@ -108,25 +111,43 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The exchanges that the checks of a target need.
 #[must_use]
-pub fn needs(target: &Target) -> Needs {
-    CHECKS
-        .iter()
-        .filter(|check| target.runs(check.name))
-        .fold(Needs::NONE, |needs, check| needs.and(check.needs))
+pub fn needs(target: &Target) -> Vec<Need> {
+    let run = CHECKS.iter().filter(|check| target.runs(check.name));
+    run.flat_map(|check| check.needs).copied().collect()
 }
 
 /// Judges a survey by every check that its target wants.
 #[must_use]
 pub fn judge(survey: &Survey) -> Vec<Outcome> {
-    CHECKS
-        .iter()
-        .filter(|check| survey.target.runs(check.name))
-        .map(|check| Outcome {
-            check: check.name,
-            title: check.title,
-            verdict: (check.judge)(survey),
-        })
-        .collect()
+    let run = CHECKS.iter().filter(|check| survey.target.runs(check.name));
+    run.map(|check| check.outcome(survey)).collect()
+}
+
+impl Check {
+    fn outcome(&self, survey: &Survey) -> Outcome {
+        let verdict = match self.when {
+            When::Opened if !survey.opened() => Verdict::skipped(NOT_OPEN),
+            When::CrossOrigin if survey.target.is_same_origin() => Verdict::skipped(SAME_ORIGIN),
+            _ => (self.judge)(survey),
+        };
+        let (seen, findings, judged) = match verdict {
+            Verdict::Judged(seen, findings) => (seen, findings, true),
+            Verdict::Skipped(why) => (why, Vec::new(), false),
+        };
+        let passes = findings.iter().all(|f| !f.fails(survey.target.profile));
+        Outcome {
+            check: self.name,
+            title: self.title,
+            result: match (judged, passes) {
+                (false, _) => CheckResult::Skipped,
+                (true, true) => CheckResult::Passed,
+                (true, false) => CheckResult::Failed,
+            },
+            seen,
+            link: self.link(),
+            findings,
+        }
+    }
 }
 
 impl Target {
@@ -158,98 +179,86 @@ fn known(check: &str) -> Result<&'static str, TargetError> {
 }
 
 /// The answer of a check.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Verdict {
+#[derive(Debug)]
+enum Verdict {
     /// Judged: what was seen, in one line, and what was found, if anything.
     Judged(String, Vec<Finding>),
     /// Not judged, and why.
     Skipped(String),
 }
 
+impl Verdict {
+    /// What was seen is good.
+    fn good(seen: impl Into<String>) -> Self {
+        Self::with(seen, Vec::new())
+    }
+
+    /// What was seen, with these findings.
+    fn with(seen: impl Into<String>, findings: Vec<Finding>) -> Self {
+        Self::Judged(seen.into(), findings)
+    }
+
+    /// Not judged.
+    fn skipped(why: impl Into<String>) -> Self {
+        Self::Skipped(why.into())
+    }
+}
+
+/// One finding; what was seen is in it.
+impl From<Finding> for Verdict {
+    fn from(finding: Finding) -> Self {
+        Self::Judged(finding.seen.clone(), vec![finding])
+    }
+}
+
+named! {
+    /// What became of a check.
+    pub enum CheckResult {
+        /// Nothing was found that fails the run.
+        Passed = "passed",
+        /// Something was.
+        Failed = "failed",
+        /// It was not judged.
+        Skipped = "skipped",
+    }
+}
+
 /// A check and its answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The check's name.
     pub check: &'static str,
     /// The check's title.
     pub title: &'static str,
-    /// Its answer.
-    pub verdict: Verdict,
-}
-
-impl Verdict {
-    /// What was seen is good.
-    pub(crate) fn good(seen: impl Into<String>) -> Self {
-        Self::Judged(seen.into(), Vec::new())
-    }
-
-    /// What was seen, with these findings.
-    pub(crate) fn with(seen: impl Into<String>, findings: Vec<Finding>) -> Self {
-        Self::Judged(seen.into(), findings)
-    }
-
-    /// One finding; what was seen is in it.
-    pub(crate) fn bad(finding: Finding) -> Self {
-        Self::Judged(finding.seen.clone(), vec![finding])
-    }
-
-    /// Not judged.
-    pub(crate) fn skipped(why: impl Into<String>) -> Self {
-        Self::Skipped(why.into())
-    }
+    /// What became of it, by the target's profile.
+    pub result: CheckResult,
+    /// What was seen, in one line; or why it was not judged.
+    pub seen: String,
+    /// Where the check is explained.
+    pub link: String,
+    /// What was found.
+    pub findings: Vec<Finding>,
 }
 
 impl Outcome {
     /// The worst kind that was found.
     #[must_use]
     pub fn worst(&self) -> Option<FindingKind> {
-        self.findings().iter().map(|f| f.kind).max()
-    }
-
-    /// What was found.
-    #[must_use]
-    pub fn findings(&self) -> &[Finding] {
-        match &self.verdict {
-            Verdict::Judged(_, findings) => findings,
-            Verdict::Skipped(_) => &[],
-        }
+        self.findings.iter().map(|f| f.kind).max()
     }
 
     /// Whether nothing was found that fails a run of that profile. Checks that were not judged pass.
     #[must_use]
     pub fn passes(&self, profile: Profile) -> bool {
-        self.findings().iter().all(|f| !f.fails(profile))
+        self.findings.iter().all(|f| !f.fails(profile))
     }
 
     /// Whether it was judged, and found nothing but advice.
     #[must_use]
     pub fn passed(&self) -> bool {
-        matches!(self.verdict, Verdict::Judged(..)) && self.passes(Profile::Browser)
+        self.result != CheckResult::Skipped && self.passes(Profile::Browser)
     }
-
-    /// What became of it: `passed`, `failed` or `skipped`.
-    #[must_use]
-    pub fn result(&self, profile: Profile) -> CheckResult {
-        match &self.verdict {
-            Verdict::Skipped(_) => CheckResult::Skipped,
-            Verdict::Judged(..) if self.passes(profile) => CheckResult::Passed,
-            Verdict::Judged(..) => CheckResult::Failed,
-        }
-    }
-}
-
-/// What became of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CheckResult {
-    /// Nothing was found that fails the run.
-    Passed,
-    /// Something was.
-    Failed,
-    /// It was not judged.
-    Skipped,
 }
 
 /// The reason with which a check that needs an open stream skips.
@@ -258,13 +267,23 @@ const NOT_OPEN: &str = "the stream did not open";
 /// The reason with which a check that needs another origin skips.
 const SAME_ORIGIN: &str = "no other origin was given with --origin";
 
-/// Why a failed exchange says nothing about the server, if it does not: it was full, or there was no time.
-fn inconclusive(why: &AttemptError) -> Option<String> {
-    matches!(why, AttemptError::Full(_) | AttemptError::OutOfTime).then(|| why.to_string())
+/// The time that an expectation of that kind names, if the user has one.
+macro_rules! expected {
+    ($survey:expr, $kind:ident) => {
+        $survey
+            .target
+            .expectations
+            .iter()
+            .find_map(|expectation| match expectation {
+                $crate::target::Expectation::$kind(time) => Some(*time),
+                _ => None,
+            })
+    };
 }
+use expected;
 
 /// A duration for people.
-pub(crate) fn show(time: std::time::Duration) -> String {
+pub(crate) fn show(time: Duration) -> String {
     let ms = time.as_millis();
     match ms {
         0..=999 => format!("{ms} ms"),

@@ -1,109 +1,69 @@
 //! The software that remedies are known for, and how it shows itself in a reply.
 
-use std::{fmt, str::FromStr};
-
-use serde::{Serialize, Serializer};
+use std::str::FromStr;
 
 use crate::browser::Headers;
 
-/// Where a change can be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Software {
-    /// The application itself.
-    Actix,
-    /// The page that opens the stream.
-    Page,
-    /// nginx, OpenResty and their relatives.
-    Nginx,
-    /// HAProxy, which leaves no trace in replies by default.
-    HaProxy,
-    /// Caddy.
-    Caddy,
-    /// Apache httpd.
-    Apache,
-    /// Varnish.
-    Varnish,
-    /// Cloudflare, CloudFront, Fastly, Google Cloud CDN.
-    Cdn,
+named! {
+    /// Where a change can be made.
+    #[non_exhaustive]
+    pub enum Software {
+        /// The application itself.
+        Actix = "actix",
+        /// The page that opens the stream.
+        Page = "page",
+        /// nginx, OpenResty and their relatives.
+        Nginx = "nginx",
+        /// HAProxy, which leaves no trace in replies by default.
+        HaProxy = "HAProxy",
+        /// Caddy.
+        Caddy = "Caddy",
+        /// Apache httpd.
+        Apache = "Apache",
+        /// Varnish.
+        Varnish = "Varnish",
+        /// Cloudflare, CloudFront, Fastly, Google Cloud CDN.
+        Cdn = "CDN",
+    }
 }
 
-impl Software {
-    const ALL: [Self; 8] = [
-        Self::Actix,
-        Self::Page,
-        Self::Nginx,
-        Self::HaProxy,
-        Self::Caddy,
-        Self::Apache,
-        Self::Varnish,
-        Self::Cdn,
-    ];
-
-    /// The usual spelling.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Actix => "actix",
-            Self::Page => "page",
-            Self::Nginx => "nginx",
-            Self::HaProxy => "HAProxy",
-            Self::Caddy => "Caddy",
-            Self::Apache => "Apache",
-            Self::Varnish => "Varnish",
-            Self::Cdn => "CDN",
-        }
-    }
-
-    /// What a reply shows of the hops that it passed.
-    #[must_use]
-    pub fn seen_in(headers: &Headers) -> Vec<Self> {
-        let mut text = String::new();
-        for name in ["server", "via", "x-powered-by"] {
-            text.push_str(&headers.text(name).unwrap_or_default().to_ascii_lowercase());
-            text.push(' ');
-        }
-        let any = |marks: &[&str]| marks.iter().any(|m| text.contains(m));
-        let has = |names: &[&str]| names.iter().any(|n| headers.has(n));
-        let mut seen = Vec::new();
-        if any(&["nginx", "openresty", "tengine"]) {
-            seen.push(Self::Nginx);
-        }
-        if any(&["haproxy"]) {
-            seen.push(Self::HaProxy);
-        }
-        if any(&["caddy"]) {
-            seen.push(Self::Caddy);
-        }
-        if any(&["apache"]) {
-            seen.push(Self::Apache);
-        }
-        if any(&["varnish"]) || has(&["x-varnish"]) {
-            seen.push(Self::Varnish);
-        }
-        if any(&[
+/// Words in `Server`, `Via` or `X-Powered-By`, and names of headers.
+const SIGNS: [(Software, &[&str], &[&str]); 6] = [
+    (Software::Nginx, &["nginx", "openresty", "tengine"], &[]),
+    (Software::HaProxy, &["haproxy"], &[]),
+    (Software::Caddy, &["caddy"], &[]),
+    (Software::Apache, &["apache"], &[]),
+    (Software::Varnish, &["varnish"], &["x-varnish"]),
+    (
+        Software::Cdn,
+        &[
             "cloudflare",
             "cloudfront",
             "fastly",
             "google frontend",
             "1.1 google",
-        ]) || has(&["cf-ray", "x-amz-cf-id", "x-served-by"])
-        {
-            seen.push(Self::Cdn);
-        }
-        seen
-    }
-}
+        ],
+        &["cf-ray", "x-amz-cf-id", "x-served-by"],
+    ),
+];
 
-impl Serialize for Software {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl fmt::Display for Software {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+impl Software {
+    /// What a reply shows of the hops that it passed.
+    #[must_use]
+    pub fn seen_in(headers: &Headers) -> Vec<Self> {
+        let named = ["server", "via", "x-powered-by"].map(|name| headers.text(name));
+        let text = named
+            .map(Option::unwrap_or_default)
+            .join(" ")
+            .to_ascii_lowercase();
+        let shows = |(_, words, names): &&(Self, &[&str], &[&str])| {
+            words.iter().any(|word| text.contains(word)) || names.iter().any(|n| headers.has(n))
+        };
+        SIGNS
+            .iter()
+            .filter(shows)
+            .map(|(software, ..)| *software)
+            .collect()
     }
 }
 
@@ -111,16 +71,15 @@ impl FromStr for Software {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|s| s.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| {
-                let names: Vec<_> = Self::ALL.iter().map(|s| s.name()).collect();
-                format!(
-                    "nothing is known of `{text}`; known are {}",
-                    names.join(", ")
-                )
-            })
+        let mut all = Self::ALL.iter();
+        let found = all.find(|software| software.as_str().eq_ignore_ascii_case(text));
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|software| software.as_str()).collect();
+            format!(
+                "nothing is known of `{text}`; known are {}",
+                names.join(", ")
+            )
+        })
     }
 }
 

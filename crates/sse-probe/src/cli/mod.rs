@@ -1,7 +1,6 @@
 //! Arguments, and what each command prints and returns.
 
 pub(crate) mod check;
-pub(crate) mod diff;
 pub(crate) mod tail;
 pub(crate) mod watch;
 
@@ -25,7 +24,7 @@ pub(crate) enum Command {
     /// Judge a stream: headers, CORS, authentication, delivery, format, resuming.
     Check(Box<check::CheckArgs>),
     /// Compare a stream at the application and through proxies or a CDN, and name what the hop does wrong.
-    Diff(Box<diff::DiffArgs>),
+    Diff(Box<check::DiffArgs>),
     /// Probe targets again and again, and export what is seen for Prometheus.
     Watch(watch::WatchArgs),
     /// Follow a stream, reconnecting as a browser does.
@@ -33,27 +32,18 @@ pub(crate) enum Command {
 }
 
 /// Options that only a check can use.
+#[rustfmt::skip]
 const OF_CHECK: [&str; 11] = [
-    "allow_origins",
-    "deny_origins",
-    "policy",
-    "page",
-    "expect",
-    "only",
-    "skip",
-    "publish_url",
-    "publish_body",
-    "timeout",
+    "allow_origins", "deny_origins", "policy", "page", "expect", "only", "skip", "publish_url", "publish_body", "timeout",
     "follow_redirects",
 ];
 
 /// Reads the command line. Wrong usage ends the process with 2, which is what clap does by itself.
 pub(crate) fn parse() -> Cli {
     let hide = |command: clap::Command, names: &[&'static str]| {
-        let hide = |command: clap::Command, name: &&'static str| {
+        names.iter().fold(command, |command, name| {
             command.mut_arg(*name, |argument| argument.hide(true))
-        };
-        names.iter().fold(command, hide)
+        })
     };
     let command = Cli::command()
         .mut_subcommand("diff", |diff| hide(diff, &OF_CHECK))
@@ -66,19 +56,18 @@ pub(crate) fn parse() -> Cli {
     }
 }
 
-/// Everything is as it should be.
-pub(crate) const GOOD: u8 = 0;
-/// Something was found.
-pub(crate) const FINDINGS: u8 = 1;
-/// What was asked for cannot be done.
-pub(crate) const USAGE: u8 = 2;
 /// The target gave no reply.
 pub(crate) const UNREACHABLE: u8 = 3;
+
+/// 0 if everything is as it should be, 1 if something was found.
+pub(crate) fn ended(good: bool) -> ExitCode {
+    ExitCode::from(u8::from(!good))
+}
 
 /// Says what is wrong with what was asked for.
 pub(crate) fn usage(why: &impl std::fmt::Display) -> ExitCode {
     anstream::eprintln!("sse-probe: {why}");
-    ExitCode::from(USAGE)
+    ExitCode::from(2)
 }
 
 /// Says why there is no reply.

@@ -10,7 +10,7 @@ use sse_probe::{
     tail::{Ended, Following, Step, follow},
 };
 
-use super::{FINDINGS, GOOD, unreachable, usage};
+use super::{ended, unreachable, usage};
 
 #[derive(Debug, Args)]
 pub(crate) struct TailArgs {
@@ -46,10 +46,10 @@ pub(crate) async fn run(args: TailArgs) -> ExitCode {
         Ok(target) => target,
         Err(why) => return usage(&why),
     };
-    let mut following = Following::from(args.last_event_id.clone());
-    if args.once {
-        following = following.once();
-    }
+    let following = Following {
+        last_event_id: args.last_event_id.clone(),
+        once: args.once,
+    };
     let seen = Cell::new(0_u64);
     let listen = |step: Step<'_>| {
         if let Step::Item(Item::Event(..)) = step {
@@ -60,17 +60,15 @@ pub(crate) async fn run(args: TailArgs) -> ExitCode {
     };
     let followed = tokio::select! {
         followed = follow(&target, following, listen) => followed,
-        _ = tokio::signal::ctrl_c() => return ExitCode::from(GOOD),
+        _ = tokio::signal::ctrl_c() => return ended(true),
     };
     match followed {
         Ok(Ended::Refused(why)) => {
-            anstream::eprintln!(
-                "sse-probe: {}: an EventSource ends for good: {why}",
-                args.url
-            );
-            ExitCode::from(FINDINGS)
+            let url = &args.url;
+            anstream::eprintln!("sse-probe: {url}: an EventSource ends for good: {why}");
+            ended(false)
         }
-        Ok(_) => ExitCode::from(GOOD),
+        Ok(_) => ended(true),
         Err(why) => unreachable(&args.url, &why),
     }
 }
@@ -96,11 +94,8 @@ fn show(step: &Step<'_>, args: &TailArgs) {
         }
         Step::Fault(fault) => anstream::eprintln!("{red}{fault}{red:#}"),
         Step::Item(Item::Event(at, event)) => {
-            anstream::println!(
-                "{faint}{:>9.3}{faint:#} {}",
-                at.as_secs_f64(),
-                describe(event)
-            );
+            let (at, event) = (at.as_secs_f64(), describe(event));
+            anstream::println!("{faint}{at:>9.3}{faint:#} {event}");
         }
         Step::Item(Item::Comment(at, text)) if args.comments => {
             anstream::println!("{faint}{:>9.3} :{}{faint:#}", at.as_secs_f64(), safe(text));
@@ -135,9 +130,8 @@ fn describe(event: &SeenEvent) -> String {
     for part in data.lines() {
         let _ = write!(line, "\n          {part}");
     }
-    let cut = event
-        .data_len
-        .saturating_sub(u64::try_from(event.data.len()).unwrap_or(u64::MAX));
+    let kept = u64::try_from(event.data.len()).unwrap_or(u64::MAX);
+    let cut = event.data_len.saturating_sub(kept);
     if cut > 0 {
         let _ = write!(line, "\n          … and {cut} bytes more");
     }
@@ -146,13 +140,15 @@ fn describe(event: &SeenEvent) -> String {
 
 /// Keeps what a server sent from driving the terminal.
 fn safe(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let shown = c == '\n' || c == '\t' || !c.is_control();
-            let escaped = (!shown).then(|| c.escape_default());
-            escaped.into_iter().flatten().chain(shown.then_some(c))
-        })
-        .collect()
+    let mut out = String::new();
+    for c in text.chars() {
+        if c == '\n' || c == '\t' || !c.is_control() {
+            out.push(c);
+        } else {
+            out.extend(c.escape_default());
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use clap::Args;
 use sse_probe::exporter::{Config, Exporter, Reloader, WebConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{GOOD, usage};
+use super::{ended, usage};
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
@@ -45,7 +45,7 @@ pub(crate) async fn run(args: WatchArgs) -> ExitCode {
             config.modules.len(),
             config.targets.len()
         );
-        return ExitCode::from(GOOD);
+        return ended(true);
     }
     if let Some(listen) = args.listen {
         config.listen = listen;
@@ -67,7 +67,7 @@ pub(crate) async fn run(args: WatchArgs) -> ExitCode {
     let reloads = tokio::spawn(reload_on_hangup(hangups, exporter.reloader()));
     exporter.run(stopped()).await;
     reloads.abort();
-    ExitCode::from(GOOD)
+    ended(true)
 }
 
 /// Reads the configuration again at each SIGHUP, which would end the process otherwise.

@@ -3,48 +3,40 @@
 use super::{Difference, Kind};
 use crate::{
     browser::{Headers, headers::printable},
-    checks::{
-        FindingKind,
-        remedies::{self, Remedy},
-    },
+    checks::{FindingKind, Text, texts},
     http::Recording,
     report::shown_url,
 };
 
 /// Headers that belong to a hop, or differ from reply to reply.
+#[rustfmt::skip]
 const IGNORED: [&str; 25] = [
-    "age",
-    "alt-svc",
-    "cf-ray",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "date",
-    "expires",
-    "keep-alive",
-    "nel",
-    "report-to",
-    "server",
-    "server-timing",
-    "set-cookie",
-    "strict-transport-security",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
+    "age", "alt-svc", "cf-ray", "connection", "content-encoding", "content-length", "date", "expires", "keep-alive",
+    "nel", "report-to", "server", "server-timing", "set-cookie", "strict-transport-security", "trailer",
+    "transfer-encoding", "upgrade", "via", "x-cache", "x-powered-by", "x-request-id", "x-served-by", "x-varnish",
     // nginx takes this one out itself, after it has done what it says.
     "x-accel-buffering",
-    "x-cache",
-    "x-powered-by",
-    "x-request-id",
-    "x-served-by",
-    "x-varnish",
 ];
 
 /// Headers whose lists are compared member by member: more members do no harm.
 const LISTS: [&str; 2] = ["vary", "cache-control"];
 
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";
+
+/// What a difference in that header means; nothing if it does not matter to streams.
+fn meaning(name: &str) -> Option<Text> {
+    Some(match name {
+        ALLOW_ORIGIN => texts::DIFF_ALLOW_ORIGIN,
+        "access-control-allow-credentials" => texts::DIFF_ALLOW_CREDENTIALS,
+        "access-control-expose-headers" => texts::DIFF_EXPOSE_HEADERS,
+        _ if name.starts_with("access-control-") => texts::DIFF_HEADER,
+        "content-type" => texts::DIFF_CONTENT_TYPE,
+        "vary" => texts::DIFF_VARY,
+        "cache-control" => texts::DIFF_CACHE_CONTROL,
+        "x-content-type-options" | "content-security-policy" => texts::DIFF_SECURITY,
+        _ => return None,
+    })
+}
 
 /// The hop redirects, and the application does not.
 pub(super) fn redirect(app: &Recording, edge: &Recording) -> Option<Difference> {
@@ -57,238 +49,157 @@ pub(super) fn redirect(app: &Recording, edge: &Recording) -> Option<Difference> 
         Some(redirect) => format!("{} to {}", redirect.status, shown_url(&redirect.to)),
         None => {
             let to = edge.head.headers.text("location");
-            let to = to.unwrap_or_else(|| "nowhere".to_owned());
-            format!("{} to {to}", edge.head.status)
+            format!(
+                "{} to {}",
+                edge.head.status,
+                to.as_deref().unwrap_or("nowhere")
+            )
         }
     };
-    let (kind, why) = if last {
-        (
-            FindingKind::Blocked,
-            "a browser does not follow it to a stream, and the page gets an error",
-        )
+    let text = if last {
+        texts::DIFF_NOT_FOLLOWED
     } else {
-        (
-            FindingKind::Advice,
-            "each reconnect takes the way again, and between foreign origins `Origin` becomes `null`",
-        )
+        texts::DIFF_REDIRECTED
     };
-    Some(Difference::new(
-        Kind::Redirected,
-        kind,
-        format!("the public URL answers {seen}"),
-        "a redirect in the proxy: http to https, a trailing slash, a rewritten host",
-        why,
-        remedies::REDIRECT,
-    ))
+    Some(Difference {
+        kind: Kind::Redirected,
+        finding: text.seen(format!("the public URL answers {seen}")),
+        cause: "a redirect in the proxy: http to https, a trailing slash, a rewritten host".into(),
+    })
 }
 
 /// The hop answers with another status.
 pub(super) fn status(app: &Recording, edge: &Recording) -> Option<Difference> {
     let (direct, public) = (app.head.status, edge.head.status);
-    (direct != public).then(|| {
-        let cause = match public {
-            401 => "Authorization or Cookie is not forwarded",
-            403 => "the Host or the client's address that the proxy forwards is not the one that the application allows, or the proxy itself refuses",
-            404 => "the proxy changes the path",
-            406 => "the proxy changes Accept",
-            429 => "the application counts all clients as one: the proxy's address is not trusted, or it sends no X-Forwarded-For",
-            502..=504 => "the proxy does not reach the application",
-            _ => "the proxy answers itself",
-        };
-        Difference::new(
-            Kind::Status,
-            FindingKind::Blocked,
-            format!("status {public} in public, {direct} at the application"),
-            cause,
-            "a native EventSource ends for good on every status but 200",
-            remedies::STATUS,
-        )
+    if direct == public {
+        return None;
+    }
+    #[rustfmt::skip]
+    let cause = match public {
+        401 => "Authorization or Cookie is not forwarded",
+        403 => "the Host or the client's address that the proxy forwards is not the one that the application allows, or the proxy itself refuses",
+        404 => "the proxy changes the path",
+        406 => "the proxy changes Accept",
+        429 => "the application counts all clients as one: the proxy's address is not trusted, or it sends no X-Forwarded-For",
+        502..=504 => "the proxy does not reach the application",
+        _ => "the proxy answers itself",
+    };
+    let seen = format!("status {public} in public, {direct} at the application");
+    Some(Difference {
+        kind: Kind::Status,
+        finding: texts::DIFF_STATUS.seen(seen),
+        cause: cause.to_owned(),
     })
 }
 
-/// Headers whose differences matter to streams.
-const MATTER: [&str; 5] = [
-    "cache-control",
-    "content-security-policy",
-    "content-type",
-    "vary",
-    "x-content-type-options",
-];
-
-fn matters(name: &str) -> bool {
-    name.starts_with("access-control-") || MATTER.contains(&name)
+/// The names on either side, each once.
+fn names<'a>(app: &'a Headers, edge: &'a Headers) -> impl Iterator<Item = &'a str> {
+    let added = edge.names().into_iter().filter(|name| !app.has(name));
+    app.names().into_iter().chain(added)
 }
 
 /// The names of all other headers that differ.
 pub(super) fn others(app: &Headers, edge: &Headers) -> Vec<String> {
-    let mut names = app.names();
-    names.extend(edge.names().into_iter().filter(|n| !app.has(n)));
-    names.retain(|n| !IGNORED.contains(n) && !matters(n) && app.get(n) != edge.get(n));
-    names.iter().map(|n| printable(n.as_bytes())).collect()
+    names(app, edge)
+        .filter(|n| !IGNORED.contains(n) && meaning(n).is_none() && app.get(n) != edge.get(n))
+        .map(|n| printable(n.as_bytes()))
+        .collect()
 }
 
 /// Compares two header lists. CORS headers are left out if the hop does not forward the origin: they follow from that.
 pub(super) fn compare(app: &Headers, edge: &Headers, origin_forwarded: bool) -> Vec<Difference> {
-    let mut names = app.names();
-    names.extend(edge.names().into_iter().filter(|n| !app.has(n)));
-    names
-        .retain(|name| matters(name) && (origin_forwarded || !name.starts_with("access-control-")));
-    names
-        .into_iter()
-        .filter_map(|name| one(name, app, edge))
+    names(app, edge)
+        .filter(|name| origin_forwarded || !name.starts_with("access-control-"))
+        .filter_map(|name| one(name, meaning(name)?, app, edge))
         .collect()
 }
 
-fn one(name: &str, app: &Headers, edge: &Headers) -> Option<Difference> {
+fn one(name: &str, text: Text, app: &Headers, edge: &Headers) -> Option<Difference> {
     let (before, after) = (app.count(name), edge.count(name));
-    if name == ALLOW_ORIGIN
-        && edge.members(name).iter().any(|m| m == "*")
-        && !app.members(name).iter().any(|m| m == "*")
-    {
-        return Some(wildcard(app, edge));
-    }
-    if LISTS.contains(&name) {
-        return list(name, app, edge);
-    }
-    let text = |headers: &Headers| printable(&headers.get(name).unwrap_or_default());
-    let (level, remedies) = weight(name);
-    if before > 0 && after == 0 {
-        return Some(Difference::new(
-            Kind::Stripped,
-            level,
-            format!("{name} is gone (the application sends `{}`)", text(app)),
-            "the proxy hides or deletes this header",
-            why(name),
-            remedies,
-        ));
-    }
-    if after > before && before > 0 {
-        return Some(Difference::new(
-            Kind::Doubled,
-            level,
-            format!("{name} stands {after} times: `{}`", text(edge)),
-            "the proxy adds what the application has sent already",
-            why(name),
-            if name == ALLOW_ORIGIN {
-                remedies::SINGLE_ALLOW_ORIGIN
-            } else {
-                remedies
-            },
-        ));
-    }
-    if before == 0 {
-        let level = if name == ALLOW_ORIGIN {
-            FindingKind::Blocked
-        } else {
-            FindingKind::Advice
-        };
-        return Some(Difference::new(
-            Kind::Added,
-            level,
-            format!("{name}: `{}` comes from the proxy", text(edge)),
-            "the proxy adds this header",
-            why(name),
-            remedies,
-        ));
-    }
-    (app.get(name) != edge.get(name)).then(|| {
-        Difference::new(
-            Kind::Changed,
-            level,
-            format!(
-                "{name} is `{}`, but the application sends `{}`",
-                text(edge),
-                text(app)
-            ),
-            "the proxy overwrites this header",
-            why(name),
-            remedies,
-        )
-    })
-}
-
-fn wildcard(app: &Headers, edge: &Headers) -> Difference {
-    let text = |headers: &Headers| {
-        headers
-            .text(ALLOW_ORIGIN)
-            .unwrap_or_else(|| "nothing".to_owned())
+    let shown = |headers: &Headers| headers.text(name).unwrap_or("nothing".to_owned());
+    let (direct, public) = (shown(app), shown(edge));
+    let star = |headers: &Headers| headers.members(name).iter().any(|m| m == "*");
+    let found = |kind, text: Text, seen: String, cause: &str| {
+        Some(Difference {
+            kind,
+            finding: text.seen(seen),
+            cause: cause.to_owned(),
+        })
     };
-    let doubled = edge.count(ALLOW_ORIGIN) > 1 || edge.members(ALLOW_ORIGIN).len() > 1;
-    Difference::new(
-        Kind::Wildcard,
-        FindingKind::Blocked,
-        format!(
-            "{ALLOW_ORIGIN} is `{}`, but the application sends `{}`",
-            text(edge),
-            text(app)
-        ),
-        if doubled {
+    let other = format!("{name} is `{public}`, but the application sends `{direct}`");
+    if name == ALLOW_ORIGIN && star(edge) && !star(app) {
+        let cause = if after > 1 || edge.members(name).len() > 1 {
             "the proxy adds `*` beside the application's own header"
         } else {
             "the proxy writes `*` over the application's own header"
-        },
-        "`*` never works with credentials, two values never work at all, and alone it opens the stream to every page",
-        remedies::NO_WILDCARD,
-    )
-}
-
-/// Members that the application sent and that are gone.
-fn list(name: &str, app: &Headers, edge: &Headers) -> Option<Difference> {
-    let after = edge.tokens(name);
-    let gone: Vec<_> = app
-        .tokens(name)
-        .into_iter()
-        .filter(|t| !after.contains(t))
-        .collect();
-    let (level, remedies) = weight(name);
-    (!gone.is_empty()).then(|| {
-        let kind = if after.is_empty() {
+        };
+        return found(Kind::Wildcard, texts::DIFF_WILDCARD, other, cause);
+    }
+    if LISTS.contains(&name) {
+        let left = edge.tokens(name);
+        let mut gone = app.tokens(name);
+        gone.retain(|token| !left.contains(token));
+        let kind = if left.is_empty() {
             Kind::Stripped
         } else {
             Kind::Changed
         };
-        Difference::new(
-            kind,
-            level,
-            format!(
-                "{name} has lost {}; in public it is `{}`",
-                gone.join(", "),
-                edge.text(name).unwrap_or_default()
-            ),
-            "the proxy overwrites or deletes this header",
-            why(name),
-            remedies,
-        )
-    })
-}
-
-fn weight(name: &str) -> (FindingKind, &'static [Remedy]) {
-    match name {
-        ALLOW_ORIGIN => (FindingKind::Blocked, remedies::ALLOW_ORIGIN),
-        "access-control-allow-credentials" => (FindingKind::Blocked, remedies::ALLOW_CREDENTIALS),
-        "content-type" => (FindingKind::Blocked, remedies::CONTENT_TYPE),
-        "vary" => (FindingKind::Advice, remedies::VARY),
-        "cache-control" => (FindingKind::Advice, remedies::NO_TRANSFORM),
-        "access-control-expose-headers" => (FindingKind::Advice, remedies::ERROR_CORS),
-        "x-content-type-options" | "content-security-policy" => {
-            (FindingKind::Advice, remedies::SECURITY)
-        }
-        _ => (FindingKind::Advice, remedies::SECURITY),
+        let public = edge.text(name).unwrap_or_default();
+        let seen = format!(
+            "{name} has lost {}; in public it is `{public}`",
+            gone.join(", ")
+        );
+        let cause = "the proxy overwrites or deletes this header";
+        return if gone.is_empty() {
+            None
+        } else {
+            found(kind, text, seen, cause)
+        };
     }
-}
-
-fn why(name: &str) -> &'static str {
-    match name {
-        ALLOW_ORIGIN => "a browser wants exactly one line with exactly the page's origin",
-        "access-control-allow-credentials" => "pages that send cookies need `true` there, once",
-        "content-type" => "an EventSource opens on text/event-stream only",
-        "vary" => "a cache may hand the reply for one origin to a page of another",
-        "cache-control" => "caches and compressors further on do as it says",
-        "access-control-expose-headers" => "fetch clients cannot read Retry-After and the like",
-        "x-content-type-options" | "content-security-policy" => {
-            "it keeps the stream from being run as a script or page"
-        }
-        _ => "the application's header does not reach clients as it was sent",
+    if before == 0 {
+        let blocked = name == ALLOW_ORIGIN;
+        let kind = if blocked {
+            FindingKind::Blocked
+        } else {
+            FindingKind::Advice
+        };
+        let seen = format!("{name}: `{public}` comes from the proxy");
+        found(
+            Kind::Added,
+            text.of_kind(kind),
+            seen,
+            "the proxy adds this header",
+        )
+    } else if after == 0 {
+        let seen = format!("{name} is gone (the application sends `{direct}`)");
+        found(
+            Kind::Stripped,
+            text,
+            seen,
+            "the proxy hides or deletes this header",
+        )
+    } else if after > before {
+        let text = if name == ALLOW_ORIGIN {
+            texts::DIFF_ALLOW_ORIGINS
+        } else {
+            text
+        };
+        let seen = format!("{name} stands {after} times: `{public}`");
+        found(
+            Kind::Doubled,
+            text,
+            seen,
+            "the proxy adds what the application has sent already",
+        )
+    } else if app.get(name) != edge.get(name) {
+        found(
+            Kind::Changed,
+            text,
+            other,
+            "the proxy overwrites this header",
+        )
+    } else {
+        None
     }
 }
 

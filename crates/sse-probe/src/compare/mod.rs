@@ -4,106 +4,65 @@
 //! Both are read at the same time, so that the same events can be compared by their times of arrival. A stream without
 //! events and heartbeats shows no buffers.
 
-mod behaviour;
-mod delivery;
 mod headers;
-mod show;
-mod side;
+mod hop;
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
-use serde::{Serialize, Serializer};
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use thiserror::Error;
 
-pub use self::show::{github, human, json};
-use self::side::Side;
 use crate::{
-    checks::{Finding, FindingKind, Profile, REFERENCE, Remedy, Software},
-    http::{ExchangeError, Phase},
-    observe::AttemptError,
-    report::shown_url,
-    target::Target,
+    browser::Origin,
+    checks::{Finding, REFERENCE, Software, show},
+    http::{ExchangeError, Recording},
+    observe::{Attempt, AttemptError, Page, USUAL_HEADERS, foreign, seen},
+    report::{annotate, colour, describe, dim, seconds, shown_url},
+    target::{Profile, Target},
 };
 
-/// What a hop does to a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Kind {
-    /// A header of the application is gone.
-    Stripped,
-    /// A header came that the application did not send.
-    Added,
-    /// A header stands more often than the application sent it.
-    Doubled,
-    /// A header has another value.
-    Changed,
-    /// `Access-Control-Allow-Origin: *` came in.
-    Wildcard,
-    /// The `Origin` of the request does not reach the application.
-    OriginNotForwarded,
-    /// Another status.
-    Status,
-    /// A redirect.
-    Redirected,
-    /// The preflight is answered otherwise.
-    Preflight,
-    /// The reply came out of a store.
-    Cached,
-    /// The body is compressed.
-    Compressed,
-    /// Bytes are held back.
-    Buffered,
-    /// The stream is ended before its time.
-    Cut,
-}
+/// How long a second request is read: a stored reply is over at once.
+const AGAIN: Duration = Duration::from_secs(1);
 
-impl Serialize for Kind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+named! {
+    /// What a hop does to a stream.
+    #[non_exhaustive]
+    pub enum Kind {
+        /// A header of the application is gone.
+        Stripped = "stripped",
+        /// A header came that the application did not send.
+        Added = "added",
+        /// A header stands more often than the application sent it.
+        Doubled = "doubled",
+        /// A header has another value.
+        Changed = "changed",
+        /// `Access-Control-Allow-Origin: *` came in.
+        Wildcard = "wildcard",
+        /// The `Origin` of the request does not reach the application.
+        OriginNotForwarded = "origin_not_forwarded",
+        /// Another status.
+        Status = "status",
+        /// A redirect.
+        Redirected = "redirected",
+        /// The preflight is answered otherwise.
+        Preflight = "preflight",
+        /// The reply came out of a store.
+        Cached = "cached",
+        /// The body is compressed.
+        Compressed = "compressed",
+        /// Bytes are held back.
+        Buffered = "buffered",
+        /// The stream is ended before its time.
+        Cut = "cut",
     }
 }
 
 impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 13] = [
-        Self::Stripped,
-        Self::Added,
-        Self::Doubled,
-        Self::Changed,
-        Self::Wildcard,
-        Self::OriginNotForwarded,
-        Self::Status,
-        Self::Redirected,
-        Self::Preflight,
-        Self::Cached,
-        Self::Compressed,
-        Self::Buffered,
-        Self::Cut,
-    ];
-
     /// Where it is explained.
     #[must_use]
     pub fn link(self) -> String {
-        format!("{REFERENCE}#diff-{}", self.name().replace('_', "-"))
-    }
-
-    /// The name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stripped => "stripped",
-            Self::Added => "added",
-            Self::Doubled => "doubled",
-            Self::Changed => "changed",
-            Self::Wildcard => "wildcard",
-            Self::OriginNotForwarded => "origin_not_forwarded",
-            Self::Status => "status",
-            Self::Redirected => "redirected",
-            Self::Preflight => "preflight",
-            Self::Cached => "cached",
-            Self::Compressed => "compressed",
-            Self::Buffered => "buffered",
-            Self::Cut => "cut",
-        }
+        format!("{REFERENCE}#diff-{}", self.as_str().replace('_', "-"))
     }
 }
 
@@ -119,48 +78,31 @@ pub struct Difference {
     pub cause: String,
 }
 
-impl Difference {
-    fn new(
-        kind: Kind,
-        weight: FindingKind,
-        seen: impl Into<String>,
-        cause: impl Into<String>,
-        why: &'static str,
-        remedies: &'static [Remedy],
-    ) -> Self {
-        Self {
-            kind,
-            finding: Finding::new(weight, seen, why, remedies),
-            cause: cause.into(),
-        }
-    }
-}
-
-/// What a comparison came to.
-#[derive(Debug)]
+/// What a comparison came to. As JSON its times are in seconds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DiffReport {
     /// The application's URL, without its query.
     pub direct: String,
     /// The public URL, without its query.
     pub public: String,
+    /// Whether no difference fails the run.
+    pub passed: bool,
+    /// Which findings fail the run: the profile of the application's target.
+    pub profile: Profile,
     /// The hops that show themselves at the public URL only.
     pub software: Vec<Software>,
+    /// How long both were watched.
+    #[serde(rename = "watchedSeconds", serialize_with = "seconds")]
+    pub watched: Duration,
     /// The differences, the worst first.
     pub differences: Vec<Difference>,
     /// Other headers that differ, by name: they do not matter to streams.
     pub also: Vec<String>,
-    /// How long both were watched.
-    pub watched: Duration,
 }
 
 impl DiffReport {
-    /// Whether no difference fails a run of that profile.
-    #[must_use]
-    pub fn passes(&self, profile: Profile) -> bool {
-        self.differences.iter().all(|d| !d.finding.fails(profile))
-    }
-
     /// The kinds of differences that fail a run of that profile.
     #[must_use]
     pub fn kinds(&self, profile: Profile) -> Vec<Kind> {
@@ -175,36 +117,78 @@ impl DiffReport {
 }
 
 /// Which of the two gave no reply.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DiffError {
     /// The application.
-    Direct(AttemptError),
+    #[error("at the application: {0}")]
+    Direct(#[source] AttemptError),
     /// The public URL.
-    Public(AttemptError),
+    #[error("at the public URL: {0}")]
+    Public(#[source] AttemptError),
     /// The application itself does not open the stream: the status. There is nothing to compare with.
+    #[error(
+        "the application itself answers {0}, so there is no stream to compare; run `sse-probe check` on it first"
+    )]
     NotOpen(u16),
 }
 
-impl std::fmt::Display for DiffError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Direct(why) => write!(f, "at the application: {why}"),
-            Self::Public(why) => write!(f, "at the public URL: {why}"),
-            Self::NotOpen(status) => write!(
-                f,
-                "the application itself answers {status}, so there is no stream to compare; run `sse-probe check` on it first"
-            ),
-        }
-    }
+/// What is seen on one side.
+#[derive(Debug)]
+struct Side {
+    /// The origin that asked.
+    origin: Option<Origin>,
+    /// The stream, as a browser asks for it.
+    main: Recording,
+    /// Without compression, if `main` is compressed.
+    plain: Option<Attempt>,
+    /// As a page of another origin whose `Origin` was lost on the way.
+    originless: Option<Attempt>,
+    /// By a foreign origin.
+    foreign: Option<Attempt>,
+    /// The preflight of a fetch client.
+    preflight: Option<Attempt>,
+    /// The stream, asked for once more when the first was over.
+    again: Attempt,
 }
 
-impl std::error::Error for DiffError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Direct(why) | Self::Public(why) => Some(why),
-            Self::NotOpen(_) => None,
-        }
+impl Side {
+    async fn make(target: &Target, time: Duration) -> Result<Self, AttemptError> {
+        let page = Page::of(target);
+        let origin = target.origin.clone();
+        let (main, route) = page.open().await?;
+        let meanwhile = async {
+            let Some(origin) = &origin else {
+                return (None, None, None);
+            };
+            let by_foreign = page.clone().from(&foreign()).glance().await;
+            let names = USUAL_HEADERS.map(str::to_owned);
+            let preflight = page.preflight(origin, &names).await;
+            let originless = page.clone().without_origin().glance().await;
+            (Some(by_foreign), Some(preflight), Some(originless))
+        };
+        let (main, (foreign, preflight, originless)) =
+            tokio::join!(main.record(route, time), meanwhile);
+        let plain = if main.head.is_compressed() {
+            Some(page.clone().uncompressed().record(time).await)
+        } else {
+            None
+        };
+        let again = page.record(AGAIN).await;
+        Ok(Self {
+            origin,
+            main,
+            plain,
+            originless,
+            foreign,
+            preflight,
+            again,
+        })
+    }
+
+    /// The stream as text.
+    fn readable(&self) -> &Recording {
+        seen(self.plain.as_ref()).unwrap_or(&self.main)
     }
 }
 
@@ -224,25 +208,28 @@ pub async fn compare(direct: &Target, public: &Target) -> Result<DiffReport, Dif
     let mut report = DiffReport {
         direct: shown_url(&direct.url),
         public: shown_url(&public.url),
+        passed: false,
+        profile: direct.profile,
         software: Vec::new(),
+        watched: time,
         differences: Vec::new(),
         also: Vec::new(),
-        watched: time,
     };
-    let edge = match edge {
-        Ok(edge) => edge,
-        Err(AttemptError::Exchange(ExchangeError::Timeout(Phase::Head, after))) => {
-            report.differences.push(delivery::head_held_back(after));
-            return Ok(report);
+    match edge {
+        Ok(edge) => {
+            report.software = Software::seen_in(&edge.main.head.headers);
+            report.differences = differences(&app, &edge);
+            report.also = headers::others(&app.main.head.headers, &edge.main.head.headers);
+        }
+        Err(AttemptError::Exchange(ExchangeError::HeadTimeout(after))) => {
+            report.differences.push(hop::head_held_back(after));
         }
         Err(why) => return Err(DiffError::Public(why)),
-    };
-    report.software = Software::seen_in(&edge.main.head.headers);
-    report.differences = differences(&app, &edge);
-    report.also = headers::others(&app.main.head.headers, &edge.main.head.headers);
+    }
     report
         .differences
         .sort_by_key(|d| std::cmp::Reverse(d.finding.kind));
+    report.passed = report.kinds(report.profile).is_empty();
     Ok(report)
 }
 
@@ -252,28 +239,86 @@ fn differences(app: &Side, edge: &Side) -> Vec<Difference> {
     if edge.main.head.redirects() {
         return found;
     }
-    let origin = behaviour::not_forwarded(app, edge);
+    let origin = hop::not_forwarded(app, edge);
     let forwarded = origin.is_none();
     found.extend(origin);
     if let Some(status) = headers::status(&app.main, &edge.main) {
-        if forwarded {
-            found.push(status);
-        }
+        found.extend(forwarded.then_some(status));
         return found;
     }
-    found.extend(headers::compare(
-        &app.main.head.headers,
-        &edge.main.head.headers,
-        forwarded,
-    ));
-    found.extend(behaviour::preflight(app, edge));
-    let cached = behaviour::cached(app, edge);
+    let (direct, public) = (&app.main.head.headers, &edge.main.head.headers);
+    found.extend(headers::compare(direct, public, forwarded));
+    found.extend(hop::preflight(app, edge));
+    let cached = hop::cached(app, edge);
     let stored = cached.is_some();
     found.extend(cached);
-    found.extend(delivery::compressed(&app.main, &edge.main));
-    found.extend(delivery::buffered(app, edge));
-    if !stored {
-        found.extend(delivery::cut(&app.main, &edge.main));
-    }
+    found.extend(hop::compressed(&app.main, &edge.main));
+    found.extend(hop::buffered(app, edge));
+    found.extend(hop::cut(&app.main, &edge.main).filter(|_| !stored));
     found
+}
+
+/// With ANSI colours; remedies for the software in the list, or for all if it is empty.
+#[must_use]
+pub fn human(report: &DiffReport, software: &[Software]) -> String {
+    let (bold, faint) = (Style::new().bold(), dim());
+    let mut out = format!(
+        "{bold}{}{bold:#} through {bold}{}{bold:#}\n",
+        report.direct, report.public
+    );
+    let mut count = 0;
+    for Difference {
+        kind,
+        finding,
+        cause,
+    } in &report.differences
+    {
+        let (mark, style) = if finding.fails(report.profile) {
+            count += 1;
+            ("FAIL", colour(AnsiColor::Red))
+        } else {
+            ("note", colour(AnsiColor::Cyan))
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{style}{mark}{style:#}  {kind}: {cause}");
+        describe(&mut out, finding, &kind.link(), software);
+    }
+    if !report.also.is_empty() {
+        let names = report.also.join(", ");
+        let _ = writeln!(out, "{faint}also different: {names}{faint:#}");
+    }
+    let hops: Vec<_> = report.software.iter().map(|s| s.as_str()).collect();
+    let hops = if hops.is_empty() {
+        "no hop shows itself".to_owned()
+    } else {
+        hops.join(", ")
+    };
+    let (word, style) = if report.passed {
+        ("the same", colour(AnsiColor::Green))
+    } else {
+        ("not the same", colour(AnsiColor::Red))
+    };
+    let time = show(report.watched);
+    let _ = writeln!(
+        out,
+        "{style}{word}{style:#}: {count} differences that matter, seen within {time} ({hops})"
+    );
+    out
+}
+
+/// As annotations of a workflow run on GitHub.
+#[must_use]
+pub fn github(report: &DiffReport) -> String {
+    let mut out = String::new();
+    for Difference {
+        kind,
+        finding,
+        cause,
+    } in &report.differences
+    {
+        let title = format!("sse-probe diff, {kind}: {}", report.public);
+        let text = format!("{cause}: {}. {}", finding.seen, kind.link());
+        annotate(&mut out, finding.fails(report.profile), &title, &text);
+    }
+    out
 }

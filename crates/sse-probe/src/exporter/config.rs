@@ -1,10 +1,9 @@
 //! The exporter's configuration.
 
-use std::{
-    collections::BTreeMap, error::Error, fmt, fs, net::SocketAddr, path::Path, time::Duration,
-};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
 
 use serde::Deserialize;
+use thiserror::Error;
 
 use crate::{http::Dialer, options::Options};
 
@@ -13,27 +12,35 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The exporter's configuration.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Config {
     /// Where to listen. `127.0.0.1:9465` by default.
-    #[serde(default = "default_listen")]
     pub listen: SocketAddr,
     /// How often each target is probed. One minute by default.
-    #[serde(default = "default_interval", with = "humantime_serde")]
+    #[serde(with = "humantime_serde")]
     pub interval: Duration,
     /// How many targets may be probed at one time in rounds. 8 by default.
-    #[serde(default = "default_concurrency")]
     pub concurrency: usize,
     /// How many probes on demand may be under way; further ones wait within the time of their scrape. 64 by default.
-    #[serde(default = "default_probe_concurrency")]
     pub probe_concurrency: usize,
     /// Ways to probe.
-    #[serde(default)]
     pub modules: BTreeMap<String, Options>,
     /// What is probed by itself.
-    #[serde(default)]
     pub targets: Vec<StaticTarget>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9465)),
+            interval: Duration::from_secs(60),
+            concurrency: 8,
+            probe_concurrency: 64,
+            modules: BTreeMap::new(),
+            targets: Vec::new(),
+        }
+    }
 }
 
 /// A target that is probed by itself.
@@ -47,12 +54,12 @@ pub struct StaticTarget {
     #[serde(default = "default_module")]
     pub module: String,
     /// The label `instance`. The URL without its query by default.
-    #[serde(default)]
     pub name: Option<String>,
 }
 
 /// Everything that is wrong with a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}", .0.join("\n"))]
 pub struct ConfigError(Vec<String>);
 
 impl ConfigError {
@@ -66,14 +73,6 @@ impl ConfigError {
         &self.0
     }
 }
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
-
-impl Error for ConfigError {}
 
 impl Config {
     /// Reads a file.
@@ -93,67 +92,60 @@ impl Config {
     ///
     /// As for [`Config::read`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text)
-            .map_err(|why| ConfigError::one(why.to_string().trim().to_owned()))?;
+        let mut config: Self =
+            toml::from_str(text).map_err(|why| ConfigError::one(why.to_string().trim()))?;
         config.modules.entry(default_module()).or_default();
         for module in config.modules.values_mut() {
             module.reply_timeout.get_or_insert(REPLY_TIMEOUT);
         }
-        let mut faults = Vec::new();
-        if config.concurrency == 0 {
-            faults.push("concurrency: 0, so nothing is probed; write 1 or more".to_owned());
-        }
-        if config.probe_concurrency == 0 {
-            faults
-                .push("probe_concurrency: 0, so /probe never answers; write 1 or more".to_owned());
-        }
-        if config.interval < Duration::from_secs(1) {
-            faults.push("interval: less than a second; write \"1s\" or more".to_owned());
-        }
-        for (name, module) in &config.modules {
-            let of_module = module.faults();
-            faults.extend(
-                of_module
-                    .into_iter()
-                    .map(|f| format!("modules.{name}: {f}")),
-            );
-        }
-        for target in &config.targets {
-            let fault = match config.modules.get(&target.module) {
-                None => Some(format!("there is no module `{}`", target.module)),
-                Some(module) => module.allows(&target.url).err(),
-            };
-            faults.extend(
-                fault.map(|fault| format!("targets, {}: {fault}", without_query(&target.url))),
-            );
-        }
-        faults.extend(collisions(&config.targets));
+        let faults = config.faults();
         if faults.is_empty() {
             Ok(config)
         } else {
             Err(ConfigError(faults))
         }
     }
-}
 
-/// Targets whose metrics would have the same label. Each pair is named.
-fn collisions(targets: &[StaticTarget]) -> Vec<String> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut faults = Vec::new();
-    for (number, target) in (1..).zip(targets) {
-        let instance = target.instance();
-        match seen.get(&instance) {
-            None => {
-                seen.insert(instance, number);
-            }
-            Some(first) => faults.push(format!(
-                "targets: number {first} and number {number} ({}) both have the instance `{instance}`, since queries are \
-                 left out of it; give each a `name` of its own",
-                without_query(&target.url)
-            )),
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut fault = |wrong: bool, text: &str| faults.extend(wrong.then(|| text.to_owned()));
+        fault(
+            self.concurrency == 0,
+            "concurrency: 0, so nothing is probed; write 1 or more",
+        );
+        fault(
+            self.probe_concurrency == 0,
+            "probe_concurrency: 0, so /probe never answers; write 1 or more",
+        );
+        let times = Duration::from_secs(1)..=Duration::from_secs(365 * 86_400);
+        fault(
+            !times.contains(&self.interval),
+            "interval: write a time from \"1s\" to \"1year\"",
+        );
+        for (name, module) in &self.modules {
+            let of_module = module.faults().into_iter();
+            faults.extend(of_module.map(|fault| format!("modules.{name}: {fault}")));
         }
+        let mut instances: BTreeMap<String, usize> = BTreeMap::new();
+        for (number, target) in (1..).zip(&self.targets) {
+            let shown = without_query(&target.url);
+            let fault = match self.modules.get(&target.module) {
+                None => Some(format!("there is no module `{}`", target.module)),
+                Some(module) => module.allows(&target.url).err(),
+            };
+            faults.extend(fault.map(|fault| format!("targets, {shown}: {fault}")));
+            // Metrics of two targets with one label would be one.
+            let instance = target.instance();
+            if let Some(first) = instances.get(&instance) {
+                faults.push(format!(
+                    "targets: number {first} and number {number} ({shown}) both have the instance `{instance}`, since \
+                     queries are left out of it; give each a `name` of its own"
+                ));
+            }
+            instances.entry(instance).or_insert(number);
+        }
+        faults
     }
-    faults
 }
 
 impl StaticTarget {
@@ -183,11 +175,11 @@ pub(super) struct Module<'a> {
 
 impl Loaded {
     pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
-        let mut dialers = BTreeMap::new();
-        for (name, module) in &config.modules {
-            let dialer = module.dialer().map_err(ConfigError::one)?;
-            dialers.insert(name.clone(), dialer);
-        }
+        let modules = config.modules.iter();
+        let dialers = modules.map(|(name, module)| Ok((name.clone(), module.dialer()?)));
+        let dialers = dialers
+            .collect::<Result<_, String>>()
+            .map_err(ConfigError::one)?;
         Ok(Self { config, dialers })
     }
 
@@ -204,22 +196,6 @@ impl Loaded {
 
 fn without_query(url: &str) -> String {
     url.split(['?', '#']).next().unwrap_or_default().to_owned()
-}
-
-fn default_listen() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 9465))
-}
-
-fn default_interval() -> Duration {
-    Duration::from_secs(60)
-}
-
-fn default_concurrency() -> usize {
-    8
-}
-
-fn default_probe_concurrency() -> usize {
-    64
 }
 
 fn default_module() -> String {
@@ -257,6 +233,23 @@ mod tests {
             "modules.d: `hosts` is not read any more",
             "no module `c`",
             "`x` cannot be probed",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn times_that_no_clock_holds_are_refused() {
+        let error = Config::parse(
+            "interval = \"18446744073709551615s\"\n[modules.a]\nhold = \"18446744073709551615s\"\n\
+             [modules.b]\ntimeout = \"0s\"\n[modules.c]\nreply_timeout = \"0s\"\n",
+        );
+        let text = error.unwrap_err().to_string();
+        for part in [
+            "interval: ",
+            "modules.a: --hold",
+            "modules.b: ",
+            "modules.c: ",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

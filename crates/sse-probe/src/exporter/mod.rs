@@ -23,8 +23,6 @@
 //! The file is read again on SIGHUP and on `POST /-/reload`. One that is wrong is refused, and the old one stays.
 
 mod config;
-mod pages;
-mod probes;
 mod respond;
 mod web;
 
@@ -33,23 +31,32 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use prometheus::{Gauge, GaugeVec, Opts, Registry, process_collector::ProcessCollector};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at},
 };
 
-use self::{config::Loaded, probes::Probed};
+use self::config::{Loaded, Module};
 pub use self::{
     config::{Config, ConfigError, StaticTarget},
     web::WebConfig,
+};
+use crate::{
+    browser::Origin,
+    http::ExchangeError,
+    observe::AttemptError,
+    report::{Checked, check_with, failure, shown_url},
 };
 
 /// Connections of scrapers at one time.
@@ -60,6 +67,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Probes that are kept for the page.
 const HISTORY: usize = 100;
+
+/// What a probe in rounds may take beyond the time that the stream is held. The held stream is one of some twenty
+/// exchanges; a target so slow that they take a minute more is not well.
+const BEYOND_HOLD: Duration = Duration::from_secs(60);
+
+/// What is left of the time for the answer.
+const MARGIN: Duration = Duration::from_millis(250);
 
 /// A bound exporter.
 #[derive(Debug)]
@@ -86,15 +100,19 @@ struct State {
     results: Mutex<HashMap<String, Arc<Probed>>>,
     /// The last probes, the newest first.
     history: Mutex<VecDeque<Arc<Probed>>>,
-    own: Own,
+    /// Whether the configuration was read the last time that it was tried, and when it was read last.
+    reloaded: Mutex<(bool, SystemTime)>,
 }
 
-/// The exporter's own metrics.
+/// A probe and its result.
 #[derive(Debug)]
-struct Own {
-    registry: Registry,
-    reload_succeeded: Gauge,
-    reload_time: Gauge,
+struct Probed {
+    id: u64,
+    at: SystemTime,
+    url: String,
+    module: String,
+    checked: Checked,
+    took: Duration,
 }
 
 impl Exporter {
@@ -119,8 +137,6 @@ impl Exporter {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(config.listen).await?;
         let loaded = Loaded::new(config).map_err(io::Error::other)?;
-        let own = Own::new().map_err(io::Error::other)?;
-        own.reloaded(true);
         let state = Arc::new(State {
             source: source.map(Path::to_owned),
             rounds: Semaphore::new(loaded.config.concurrency),
@@ -129,7 +145,7 @@ impl Exporter {
             web: Mutex::new(Arc::new(web)),
             results: Mutex::default(),
             history: Mutex::default(),
-            own,
+            reloaded: Mutex::new((true, SystemTime::now())),
         });
         Ok(Self { listener, state })
     }
@@ -159,7 +175,7 @@ impl Exporter {
                 let mut tasks = JoinSet::new();
                 for index in 0..current.config.targets.len() {
                     let (state, current) = (Arc::clone(&self.state), Arc::clone(&current));
-                    tasks.spawn(probes::forever(state, current, index));
+                    tasks.spawn(async move { state.probe_for_ever(&current, index).await });
                 }
                 if loaded.changed().await.is_err() {
                     return;
@@ -190,35 +206,28 @@ async fn accept(listener: &TcpListener, state: &Arc<State>) {
         let state = Arc::clone(state);
         while scrapes.try_join_next().is_some() {}
         scrapes.spawn(async move {
-            serve(&state, socket).await;
+            // A scraper that goes away is no concern.
+            serve(&state, socket).await.ok();
             drop(permit);
         });
     }
 }
 
-async fn serve(state: &Arc<State>, socket: TcpStream) {
-    let web = state.web();
+async fn serve(state: &Arc<State>, socket: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
     let service = service_fn(|request| respond::respond(Arc::clone(state), request));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .keep_alive(false);
-    // A scraper that goes away is no concern.
-    match web.acceptor() {
-        None => {
-            http.serve_connection(TokioIo::new(socket), service)
-                .await
-                .ok();
-        }
+    let acceptor = state.web().acceptor();
+    match acceptor {
+        None => http.serve_connection(TokioIo::new(socket), service).await?,
         Some(acceptor) => {
-            let accepted = tokio::time::timeout(PATIENCE, acceptor.accept(socket)).await;
-            if let Ok(Ok(socket)) = accepted {
-                http.serve_connection(TokioIo::new(socket), service)
-                    .await
-                    .ok();
-            }
+            let socket = timeout(PATIENCE, acceptor.accept(socket)).await??;
+            http.serve_connection(TokioIo::new(socket), service).await?;
         }
     }
+    Ok(())
 }
 
 impl Reloader {
@@ -235,9 +244,13 @@ impl Reloader {
 impl State {
     fn reload(&self) -> Result<(), ConfigError> {
         let result = self.try_reload();
-        self.own.reloaded(result.is_ok());
+        let mut reloaded = lock(&self.reloaded);
+        reloaded.0 = result.is_ok();
         match &result {
-            Ok(()) => tracing::info!("the configuration was read again"),
+            Ok(()) => {
+                reloaded.1 = SystemTime::now();
+                tracing::info!("the configuration was read again");
+            }
             Err(why) => {
                 tracing::error!(error = %why, "the configuration was not read again; the old one stays");
             }
@@ -246,17 +259,15 @@ impl State {
     }
 
     fn try_reload(&self) -> Result<(), ConfigError> {
-        let Some(source) = &self.source else {
-            return Err(ConfigError::one("there is no file to read again"));
-        };
-        let config = Config::read(source)?;
+        let no_file = || ConfigError::one("there is no file to read again");
+        let config = Config::read(self.source.as_ref().ok_or_else(no_file)?)?;
         let web = self.web().read_again().map_err(ConfigError::one)?;
         let before = self.loaded.borrow().config.listen;
         if config.listen.port() != 0 && config.listen != before {
             tracing::warn!(listen = %config.listen, "a new `listen` counts after a restart only");
         }
         let loaded = Loaded::new(config)?;
-        let instances: Vec<String> = loaded
+        let instances: Vec<_> = loaded
             .config
             .targets
             .iter()
@@ -275,53 +286,76 @@ impl State {
     fn loaded(&self) -> Arc<Loaded> {
         Arc::clone(&self.loaded.borrow())
     }
-}
 
-impl Own {
-    fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let build = GaugeVec::new(
-            Opts::new(
-                "sse_probe_build_info",
-                "1 with the version of the exporter.",
-            ),
-            &["version"],
-        )?;
-        build
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1.0);
-        let reload_succeeded = Gauge::new(
-            "sse_probe_config_last_reload_successful",
-            "1 if the configuration was read the last time that it was tried.",
-        )?;
-        let reload_time = Gauge::new(
-            "sse_probe_config_last_reload_success_timestamp_seconds",
-            "When the configuration was read the last time, in Unix time.",
-        )?;
-        registry.register(Box::new(build))?;
-        registry.register(Box::new(reload_succeeded.clone()))?;
-        registry.register(Box::new(reload_time.clone()))?;
-        registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self {
-            registry,
-            reload_succeeded,
-            reload_time,
-        })
+    /// Probes one static target again and again. The targets share the interval, so that their rounds do not begin at one
+    /// moment.
+    async fn probe_for_ever(&self, loaded: &Loaded, index: usize) {
+        let Config {
+            interval, targets, ..
+        } = &loaded.config;
+        let target = targets.get(index);
+        let Some((target, module)) = target.and_then(|t| Some((t, loaded.module(&t.module)?)))
+        else {
+            return;
+        };
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let share = (*interval / count(targets.len()).max(1)).saturating_mul(count(index));
+        let mut ticks = interval_at(Instant::now() + share, *interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let hold = module.options.hold.unwrap_or(Duration::from_secs(35));
+        let limit = module.options.timeout.unwrap_or(hold + BEYOND_HOLD);
+        loop {
+            ticks.tick().await;
+            let Ok(permit) = self.rounds.acquire().await else {
+                return;
+            };
+            let probed = self.probe(module, &target.url, limit).await;
+            drop(permit);
+            lock(&self.results).insert(target.instance(), probed);
+        }
     }
 
-    fn reloaded(&self, succeeded: bool) {
-        self.reload_succeeded.set(f64::from(u8::from(succeeded)));
-        if succeeded {
-            self.reload_time.set(unix(SystemTime::now()));
+    /// Probes once, for at most `limit`. What is not seen by then is not judged.
+    async fn probe(&self, module: Module<'_>, url: &str, limit: Duration) -> Arc<Probed> {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let at = SystemTime::now();
+        let begun = Instant::now();
+        let limit = module.options.timeout.map_or(limit, |own| own.min(limit));
+        let end = begun + limit;
+        let (shown, checked) = match module.options.target_by(url, module.dialer.clone()) {
+            Ok(target) => {
+                let shown = shown_url(target.url());
+                let all = check_with(target, Some(end - MARGIN.min(limit / 4)), &|_| {});
+                let checked = timeout_at(end, all).await;
+                (shown, checked.unwrap_or(Err(AttemptError::OutOfTime)))
+            }
+            Err(why) => {
+                let origin = url.parse().map(|url| Origin::of(&url).to_string());
+                let why = AttemptError::Exchange(ExchangeError::Request(why));
+                (origin.unwrap_or_default(), Err(why))
+            }
+        };
+        let probed = Arc::new(Probed {
+            id: COUNT.fetch_add(1, Ordering::Relaxed),
+            at,
+            url: shown,
+            module: module.name.to_owned(),
+            checked,
+            took: begun.elapsed(),
+        });
+        let Probed {
+            id, url, module, ..
+        } = &*probed;
+        if let Some((reason, why)) = failure(&probed.checked) {
+            tracing::warn!(id, target_url = url, module, reason, why, "a probe failed");
         }
+        let mut history = lock(&self.history);
+        history.push_front(Arc::clone(&probed));
+        history.truncate(HISTORY);
+        probed
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn unix(time: SystemTime) -> f64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs_f64()
 }

@@ -1,20 +1,25 @@
 //! The exporter's own replies.
 
-use std::{collections::HashMap, convert::Infallible, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
+use humantime::{format_duration, format_rfc3339_seconds};
 use hyper::body::{Bytes, Incoming};
-use prometheus::{Gauge, Opts, Registry, TextEncoder};
+use prometheus::{core::Collector as _, process_collector::ProcessCollector};
 use tokio::time::{Instant, timeout_at};
 use url::form_urlencoded;
 
-use super::{
-    State, lock, pages,
-    probes::{Probed, probe},
-    unix,
+use super::{Probed, State, lock};
+use crate::{
+    observe::AttemptError,
+    report::{Metrics, failure, flag, human},
 };
-use crate::report::{human, register};
 
 /// How long a probe may take if Prometheus does not say.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -22,83 +27,104 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// What a reply needs of the time that Prometheus waits.
 const MARGIN: Duration = Duration::from_millis(500);
 
-pub(super) type Reply = Response<Full<Bytes>>;
+const STYLE: &str = "body{font:14px/1.4 system-ui,sans-serif;margin:2em}table{border-collapse:collapse}\
+    th,td{text-align:left;padding:.25em 1em .25em 0;border-bottom:1px solid #ddd;vertical-align:top}\
+    .failed{color:#b00020;font-weight:600}.good{color:#1b6e20}";
+
+type Reply = Response<Full<Bytes>>;
+
+/// A reply, or the status and the text of a refusal.
+type Answer = Result<Reply, (StatusCode, String)>;
 
 pub(super) async fn respond(
     state: Arc<State>,
     request: Request<Incoming>,
 ) -> Result<Reply, Infallible> {
-    let path = request.uri().path();
-    if path != "/-/healthy" && !state.web().admits(request.headers()).await {
-        return Ok(unauthorized());
-    }
-    let method = request.method();
-    if path == "/-/reload" {
-        return Ok(match *method {
-            Method::POST | Method::PUT => reload(&state),
-            _ => text(StatusCode::METHOD_NOT_ALLOWED, "POST or PUT\n".to_owned()),
-        });
-    }
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return Ok(text(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "GET or HEAD\n".to_owned(),
-        ));
-    }
-    let query = request.uri().query().unwrap_or_default();
-    Ok(match path {
-        "/metrics" => metrics(&state),
-        "/probe" => on_demand(&state, query, request.headers()).await,
-        "/logs" => log(&state, query),
-        "/-/healthy" => text(StatusCode::OK, "healthy\n".to_owned()),
-        "/" => pages::html(pages::last_probes(&lock(&state.history))),
-        _ => text(StatusCode::NOT_FOUND, "not here\n".to_owned()),
-    })
+    let answered = answer(&state, &request).await;
+    Ok(answered.unwrap_or_else(|(status, why)| {
+        let mut reply = text(format!("{why}\n"));
+        *reply.status_mut() = status;
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                let challenge = "Basic realm=\"sse-probe\", charset=\"UTF-8\"";
+                set(&mut reply, header::WWW_AUTHENTICATE, challenge);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => set(&mut reply, header::RETRY_AFTER, "5"),
+            _ => {}
+        }
+        reply
+    }))
 }
 
-fn reload(state: &State) -> Reply {
-    match state.reload() {
-        Ok(()) => text(StatusCode::OK, "reloaded\n".to_owned()),
-        Err(why) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{why}\n")),
+async fn answer(state: &State, request: &Request<Incoming>) -> Answer {
+    let (method, path) = (request.method(), request.uri().path());
+    if path != "/-/healthy" && !state.web().admits(request.headers()).await {
+        return Err((
+            StatusCode::UNAUTHORIZED,
+            "credentials are needed".to_owned(),
+        ));
+    }
+    let (methods, allowed) = match path {
+        "/-/reload" => ([Method::POST, Method::PUT], "POST or PUT"),
+        _ => ([Method::GET, Method::HEAD], "GET or HEAD"),
+    };
+    if !methods.contains(method) {
+        return Err((StatusCode::METHOD_NOT_ALLOWED, allowed.to_owned()));
+    }
+    let query = request.uri().query().unwrap_or_default();
+    match path {
+        "/metrics" => metrics(state),
+        "/probe" => on_demand(state, query, request.headers()).await,
+        "/logs" => log(state, query),
+        "/" => Ok(last_probes(state)),
+        "/-/healthy" => Ok(text("healthy\n".to_owned())),
+        "/-/reload" => match state.reload() {
+            Ok(()) => Ok(text("reloaded\n".to_owned())),
+            Err(why) => Err((StatusCode::INTERNAL_SERVER_ERROR, why.to_string())),
+        },
+        _ => Err((StatusCode::NOT_FOUND, "not here".to_owned())),
     }
 }
 
 /// The last result of each static target, and the exporter's own metrics.
-fn metrics(state: &State) -> Reply {
-    let registry = Registry::new();
-    let interval = state.loaded().config.interval;
-    let results = lock(&state.results).clone();
-    for (instance, probed) in results {
-        let labels = HashMap::from([("instance".to_owned(), instance)]);
-        // One result that cannot be registered must not hide the others.
-        let added = add(&registry, &labels, &probed)
-            .and_then(|()| add_interval(&registry, &labels, interval));
-        if let Err(why) = added {
-            tracing::error!(id = probed.id, error = %why, "a result was left out of /metrics");
-        }
+fn metrics(state: &State) -> Answer {
+    const RELOADED: (&str, &str) = (
+        "sse_probe_config_last_reload_successful",
+        "1 if the configuration was read the last time that it was tried.",
+    );
+    const RELOAD_TIME: (&str, &str) = (
+        "sse_probe_config_last_reload_success_timestamp_seconds",
+        "When the configuration was read the last time, in Unix time.",
+    );
+    const INTERVAL: (&str, &str) = (
+        "probe_sse_interval_seconds",
+        "How often sse-probe probes this target by itself.",
+    );
+    let mut metrics = Metrics::default();
+    let (succeeded, at) = *lock(&state.reloaded);
+    metrics.set_build_info();
+    metrics.set(RELOADED, &[], flag(succeeded));
+    metrics.set(RELOAD_TIME, &[], unix(at));
+    let interval = state.loaded().config.interval.as_secs_f64();
+    for (instance, probed) in &*lock(&state.results) {
+        metrics.of_instance(instance);
+        add(&mut metrics, probed);
+        // What is older by far was not probed.
+        metrics.set(INTERVAL, &[], interval);
     }
-    let mut families = state.own.registry.gather();
-    families.extend(registry.gather());
-    match TextEncoder::new().encode_to_string(&families) {
-        Ok(body) => text(StatusCode::OK, body),
-        Err(why) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{why}\n")),
-    }
+    encoded(metrics.text(ProcessCollector::for_self().collect())).map(text)
 }
 
-async fn on_demand(state: &State, query: &str, headers: &HeaderMap) -> Reply {
+async fn on_demand(state: &State, query: &str, headers: &HeaderMap) -> Answer {
     let begun = Instant::now();
-    let bad = |why: String| text(StatusCode::BAD_REQUEST, format!("{why}\n"));
-    let Some(target) = parameter(query, "target") else {
-        return bad("the parameter `target` is missing".to_owned());
-    };
+    let bad = |why: String| (StatusCode::BAD_REQUEST, why);
+    let target = parameter(query, "target");
+    let target = target.ok_or_else(|| bad("the parameter `target` is missing".to_owned()))?;
     let name = parameter(query, "module").unwrap_or_else(|| "default".to_owned());
     let loaded = state.loaded();
-    let Some(module) = loaded.module(&name) else {
-        return bad("there is no such module".to_owned());
-    };
-    if let Err(why) = module.options.allows(&target) {
-        return bad(why);
-    }
+    let module = loaded.module(&name);
+    let module = module.ok_or_else(|| bad("there is no such module".to_owned()))?;
+    module.options.allows(&target).map_err(bad)?;
     let asked = headers
         .get("x-prometheus-scrape-timeout-seconds")
         .and_then(|v| v.to_str().ok()?.parse().ok())
@@ -107,66 +133,112 @@ async fn on_demand(state: &State, query: &str, headers: &HeaderMap) -> Reply {
     let end = begun + limit;
     // Waits for its turn as long as the scraper does.
     let Ok(Ok(_permit)) = timeout_at(end, state.on_demand.acquire()).await else {
-        let mut busy = text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many probes are under way; raise `probe_concurrency`\n".to_owned(),
-        );
-        busy.headers_mut().insert(header::RETRY_AFTER, 5.into());
-        return busy;
+        return Err(busy());
     };
     let left = end.saturating_duration_since(Instant::now());
-    let probed = Arc::new(probe(module, &target, left).await);
-    state.keep(&probed);
-    let registry = Registry::new();
-    let body = add(&registry, &HashMap::new(), &probed)
-        .and_then(|()| TextEncoder::new().encode_to_string(&registry.gather()));
-    match body {
-        Ok(body) if parameter(query, "debug").as_deref() == Some("true") => {
-            let report = described(&probed);
-            text(StatusCode::OK, format!("{report}\nMetrics:\n{body}"))
-        }
-        Ok(body) => text(StatusCode::OK, body),
-        Err(why) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{why}\n")),
+    let probed = state.probe(module, &target, left).await;
+    // What waited for its turn until no time was left says nothing of the target.
+    if matches!(probed.checked, Err(AttemptError::OutOfTime)) && left < limit * 3 / 4 {
+        return Err(busy());
     }
+    let mut metrics = Metrics::default();
+    add(&mut metrics, &probed);
+    let body = encoded(metrics.text(Vec::new()))?;
+    Ok(text(
+        if parameter(query, "debug").as_deref() == Some("true") {
+            format!("{}\nMetrics:\n{body}", described(&probed))
+        } else {
+            body
+        },
+    ))
+}
+
+fn busy() -> (StatusCode, String) {
+    let why = "too many probes are under way; raise `probe_concurrency`";
+    (StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
+}
+
+fn add(metrics: &mut Metrics, probed: &Probed) {
+    const LAST_RUN: (&str, &str) = (
+        "probe_sse_last_run_timestamp_seconds",
+        "When the probe began, in Unix time.",
+    );
+    metrics.set(LAST_RUN, &[], unix(probed.at));
+    metrics.add(&probed.checked, probed.took);
+}
+
+fn encoded(text: Result<String, prometheus::Error>) -> Result<String, (StatusCode, String)> {
+    text.map_err(|why| (StatusCode::INTERNAL_SERVER_ERROR, why.to_string()))
 }
 
 /// One of the last probes, in full.
-fn log(state: &State, query: &str) -> Reply {
+fn log(state: &State, query: &str) -> Answer {
     let id = parameter(query, "id").and_then(|id| id.parse::<u64>().ok());
-    let found = lock(&state.history)
-        .iter()
-        .find(|p| Some(p.id) == id)
-        .cloned();
-    match found {
-        Some(probed) => text(StatusCode::OK, described(&probed)),
-        None => text(
+    let history = lock(&state.history);
+    match history.iter().find(|probed| Some(probed.id) == id) {
+        Some(probed) => Ok(text(described(probed))),
+        None => Err((
             StatusCode::NOT_FOUND,
-            "that probe is not among the last ones\n".to_owned(),
-        ),
+            "that probe is not among the last ones".to_owned(),
+        )),
     }
 }
 
 /// A probe as a person reads it.
-pub(super) fn described(probed: &Probed) -> String {
-    let mut out = format!(
-        "Probe {} of {} by module {}, at {}, in {}\n",
-        probed.id,
-        probed.url,
-        probed.module,
-        humantime::format_rfc3339_seconds(probed.at),
-        humantime::format_duration(Duration::from_millis(
-            u64::try_from(probed.took.as_millis()).unwrap_or(u64::MAX)
-        )),
-    );
-    if let Some((reason, why)) = probed.failure() {
-        // Writing to a String cannot fail.
+fn described(probed: &Probed) -> String {
+    let Probed {
+        id, url, module, ..
+    } = probed;
+    let at = format_rfc3339_seconds(probed.at);
+    let took = Duration::from_millis(u64::try_from(probed.took.as_millis()).unwrap_or(u64::MAX));
+    let took = format_duration(took);
+    let mut out = format!("Probe {id} of {url} by module {module}, at {at}, in {took}\n");
+    // Writing to a String cannot fail.
+    if let Some((reason, why)) = failure(&probed.checked) {
         let _ = writeln!(out, "failed, {reason}: {why}");
     }
     if let Ok(report) = &probed.checked {
-        let text = human(report, probed.profile, &report.software);
+        let text = human(report, &report.software);
         let _ = write!(out, "{}", anstream::adapter::strip_str(&text));
     }
     out
+}
+
+/// The last probes, the newest first, and why each failed. The page can load nothing.
+fn last_probes(state: &State) -> Reply {
+    let mut rows = String::new();
+    for probed in &*lock(&state.history) {
+        let failure = failure(&probed.checked);
+        let class = if failure.is_some() { "failed" } else { "good" };
+        let (result, why) = failure.unwrap_or(("good", String::new()));
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            rows,
+            "<tr><td><a href=\"/logs?id={}\">{}</a></td><td>{}</td><td>{}</td><td class=\"{class}\">{result}</td>\
+             <td>{:.1} s</td><td>{}</td></tr>",
+            probed.id,
+            format_rfc3339_seconds(probed.at),
+            escape(&probed.url),
+            escape(&probed.module),
+            probed.took.as_secs_f64(),
+            escape(&why),
+        );
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let mut reply = text(format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>sse-probe</title><style>{STYLE}</style>\
+         <h1>sse-probe {version}</h1><p><a href=\"/metrics\">/metrics</a> · /probe?target=URL&amp;module=NAME&amp;debug=true</p>\
+         <table><tr><th>Probe</th><th>Target</th><th>Module</th><th>Result</th><th>Time</th><th>Why</th></tr>\n{rows}</table></html>\n"
+    ));
+    set(&mut reply, header::CONTENT_TYPE, "text/html; charset=utf-8");
+    let policy = "default-src 'none'; style-src 'unsafe-inline'";
+    set(&mut reply, header::CONTENT_SECURITY_POLICY, policy);
+    reply
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('"', "&quot;");
+    text.replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn parameter(query: &str, name: &str) -> Option<String> {
@@ -175,71 +247,25 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         .map(|(_, v)| v.into_owned())
 }
 
-fn add(
-    registry: &Registry,
-    labels: &HashMap<String, String>,
-    probed: &Probed,
-) -> Result<(), prometheus::Error> {
-    let last = Gauge::with_opts(
-        Opts::new(
-            "probe_sse_last_run_timestamp_seconds",
-            "When the probe began, in Unix time.",
-        )
-        .const_labels(labels.clone()),
-    )?;
-    last.set(unix(probed.at));
-    registry.register(Box::new(last))?;
-    register(
-        registry,
-        labels,
-        &probed.checked,
-        probed.profile,
-        probed.took,
-    )
+fn unix(time: SystemTime) -> f64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
 }
 
-/// How often a target is probed that is probed by itself: what is older by far was not probed.
-fn add_interval(
-    registry: &Registry,
-    labels: &HashMap<String, String>,
-    interval: Duration,
-) -> Result<(), prometheus::Error> {
-    let gauge = Gauge::with_opts(
-        Opts::new(
-            "probe_sse_interval_seconds",
-            "How often sse-probe probes this target by itself.",
-        )
-        .const_labels(labels.clone()),
-    )?;
-    gauge.set(interval.as_secs_f64());
-    registry.register(Box::new(gauge))
-}
-
-fn unauthorized() -> Reply {
-    let mut reply = text(
-        StatusCode::UNAUTHORIZED,
-        "credentials are needed\n".to_owned(),
-    );
-    reply.headers_mut().insert(
-        header::WWW_AUTHENTICATE,
-        HeaderValue::from_static("Basic realm=\"sse-probe\", charset=\"UTF-8\""),
-    );
+fn set(reply: &mut Reply, name: HeaderName, value: &'static str) {
     reply
+        .headers_mut()
+        .insert(name, HeaderValue::from_static(value));
 }
 
-pub(super) fn text(status: StatusCode, body: String) -> Reply {
+fn text(body: String) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(body)));
-    *reply.status_mut() = status;
-    let headers = reply.headers_mut();
-    for (name, value) in [
-        (
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        ),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    set(
+        &mut reply,
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    );
+    set(&mut reply, header::CACHE_CONTROL, "no-store");
+    set(&mut reply, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     reply
 }

@@ -10,6 +10,7 @@
 
 use std::{
     collections::BTreeMap,
+    error::Error,
     fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,15 +18,12 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header};
-use rustls::{
-    RootCertStore, ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
-};
+use rustls::{RootCertStore, ServerConfig, crypto::ring, server::WebPkiClientVerifier};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+
+use crate::http::{Identity, pem_certificates};
 
 /// Passwords that are compared at one time: each costs a core for a while, by design.
 static COMPARISONS: Semaphore = Semaphore::const_new(2);
@@ -85,10 +83,11 @@ impl WebConfig {
             }
         }
         let folder = path.parent().unwrap_or(Path::new("."));
-        let acceptor = match &file.tls_server_config {
-            Some(server) => Some(server.acceptor(folder).map_err(named)?),
-            None => None,
-        };
+        let acceptor = file
+            .tls_server_config
+            .map(|server| server.acceptor(folder))
+            .transpose();
+        let acceptor = acceptor.map_err(|why| named(why.to_string()))?;
         Ok(Self {
             source: Some(path.to_owned()),
             acceptor,
@@ -140,44 +139,26 @@ fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
 }
 
 impl Server {
-    fn acceptor(&self, folder: &Path) -> Result<TlsAcceptor, String> {
-        let open = |file: &Path| {
-            let path = folder.join(file);
-            fs::read(&path).map_err(|why| format!("{}: {why}", path.display()))
-        };
-        let certificates = |file: &Path| -> Result<Vec<CertificateDer<'static>>, String> {
-            let list: Vec<_> = CertificateDer::pem_slice_iter(&open(file)?)
-                .filter_map(Result::ok)
-                .collect();
-            if list.is_empty() {
-                return Err(format!(
-                    "{}: no certificate in PEM form in it",
-                    file.display()
-                ));
-            }
-            Ok(list)
-        };
-        let key = PrivateKeyDer::from_pem_slice(&open(&self.key_file)?)
-            .map_err(|_| format!("{}: no key in PEM form in it", self.key_file.display()))?;
+    fn acceptor(&self, folder: &Path) -> Result<TlsAcceptor, Box<dyn Error>> {
+        let identity =
+            Identity::from_files(&folder.join(&self.cert_file), &folder.join(&self.key_file))?;
+        let (chain, key) = identity.into_parts();
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|why| why.to_string())?;
+            .with_safe_default_protocol_versions()?;
         let builder = match &self.client_ca_file {
             None => builder.with_no_client_auth(),
             Some(file) => {
                 let mut roots = RootCertStore::empty();
-                for certificate in certificates(file)? {
-                    roots.add(certificate).map_err(|why| why.to_string())?;
+                for certificate in pem_certificates(&folder.join(file))? {
+                    roots.add(certificate)?;
                 }
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                builder.with_client_cert_verifier(verifier.build().map_err(|e| e.to_string())?)
+                builder.with_client_cert_verifier(verifier.build()?)
             }
         };
-        let mut config = builder
-            .with_single_cert(certificates(&self.cert_file)?, key)
-            .map_err(|why| why.to_string())?;
+        let mut config = builder.with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }

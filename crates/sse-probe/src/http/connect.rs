@@ -34,12 +34,10 @@ use tower_service::Service;
 use url::Url;
 
 use super::{
-    Ask, ExchangeError, Head, Limits, Phase, Phases, Protocol, Tls,
-    ask::request,
-    tls::{Certificates, certificates},
-    way::{Family, Proxy},
+    Ask, Certificates, ExchangeError, Head, IpVersion, Limits, Phases, Protocol, Proxy, Tls,
+    tls::certificates,
 };
-use crate::browser::headers::Headers;
+use crate::browser::Headers;
 
 /// Head lines that are read. Browsers read fewer.
 const HEAD_LINES: usize = 200;
@@ -54,7 +52,8 @@ pub struct Dialer {
     tls: Arc<Tls>,
     pinned: HashMap<(String, u16), Vec<SocketAddr>>,
     proxy: Proxy,
-    family: Family,
+    /// The version of IP that is tried first, and whether the other one is tried as well.
+    preferred: Option<(IpVersion, bool)>,
     sni: Option<String>,
 }
 
@@ -93,9 +92,10 @@ impl Dialer {
         self.proxy = proxy;
     }
 
-    /// Addresses of that family are tried first.
-    pub fn prefer(&mut self, family: Family) {
-        self.family = family;
+    /// Addresses of that version are tried first; others only with `fallback`. By default they are tried as the name
+    /// service orders them, the other version 300 ms later, as browsers do (RFC 8305).
+    pub fn prefer(&mut self, version: IpVersion, fallback: bool) {
+        self.preferred = Some((version, fallback));
     }
 
     /// TLS asks for, and verifies, the certificate of this name instead of the URL's host.
@@ -111,12 +111,6 @@ impl Dialer {
         self
     }
 
-    /// The limits of its exchanges.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// Whether TLS proves who the client is.
     pub(crate) fn has_identity(&self) -> bool {
         self.tls.identity.is_some()
@@ -128,158 +122,136 @@ impl Dialer {
     ///
     /// Whatever keeps a reply from coming.
     pub async fn open(&self, ask: &Ask) -> Result<Exchange, ExchangeError> {
-        let connect = self.limits.connect;
-        let tcp = timeout(connect + GRACE, self.connect(&ask.url))
+        let Limits { connect, head, .. } = self.limits;
+        let (tcp, mut link) = timeout(connect + GRACE, self.connect(&ask.url))
             .await
-            .map_err(|_| ExchangeError::Timeout(Phase::Connect, connect))??;
-        let link = timeout(connect, self.encrypt(tcp, ask))
+            .map_err(|_| ExchangeError::ConnectTimeout(connect))??;
+        let stream = timeout(connect, self.encrypt(tcp, &mut link, ask))
             .await
-            .map_err(|_| ExchangeError::Timeout(Phase::Tls, connect))??;
-        let started = Instant::now();
-        let head = self.limits.head;
-        timeout(head, self.ask(link, ask, started))
+            .map_err(|_| ExchangeError::TlsTimeout(connect))??;
+        timeout(head, self.ask(stream, link, ask, Instant::now()))
             .await
-            .map_err(|_| ExchangeError::Timeout(Phase::Head, head))?
+            .map_err(|_| ExchangeError::HeadTimeout(head))?
     }
 
     /// The TCP connection, through a proxy if there is one.
-    async fn connect(&self, url: &Url) -> Result<Tcp, ExchangeError> {
+    async fn connect(&self, url: &Url) -> Result<(TcpStream, Link), ExchangeError> {
+        let no_host = || ExchangeError::Request("the URL has no host".to_owned());
+        let own = (
+            url.host_str().ok_or_else(no_host)?,
+            url.port_or_known_default().unwrap_or(80),
+        );
         let proxy = self.proxy.of(url);
         let (host, port) = match &proxy {
-            Some(proxy) => {
-                let uri = proxy.uri();
-                let host = uri.host().unwrap_or_default().to_owned();
-                (host, uri.port_u16().unwrap_or(80))
-            }
-            None => {
-                let host = url
-                    .host_str()
-                    .ok_or_else(|| ExchangeError::Request("the URL has no host".to_owned()))?;
-                (host.to_owned(), url.port_or_known_default().unwrap_or(80))
-            }
+            Some(proxy) => (
+                proxy.uri().host().unwrap_or_default(),
+                proxy.uri().port_u16().unwrap_or(80),
+            ),
+            None => own,
         };
         let mut phases = Phases::default();
         let begin = Instant::now();
-        let addresses = self.addresses(&host, port).await?;
+        let addresses = self.addresses(host, port).await?;
         phases.resolve = begin.elapsed();
 
         let begin = Instant::now();
         // The connector gives each address its share of the time, and races the two families.
-        let port = addresses.first().map_or(port, SocketAddr::port);
         let first = addresses.first().copied();
+        let port = first.map_or(port, |address| address.port());
         let mut connector = HttpConnector::new_with_resolver(Known(addresses));
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(self.limits.connect));
-        let uri = |scheme: &str, host: &str, port: u16| -> Result<Uri, ExchangeError> {
+        let uri = |scheme: &str, (host, port): (&str, u16)| {
             let text = format!("{scheme}://{host}:{port}/");
-            text.parse()
+            text.parse::<Uri>()
                 .map_err(|why| ExchangeError::Request(format!("{text}: {why}")))
         };
-        let failed = |why: &(dyn std::error::Error + 'static)| {
-            let io = io_error(why);
-            match first {
-                Some(_) if io.kind() == io::ErrorKind::TimedOut => {
-                    ExchangeError::Timeout(Phase::Connect, self.limits.connect)
-                }
-                Some(address) => ExchangeError::Connect(address, io),
-                None => ExchangeError::Resolve(host.clone(), io),
-            }
-        };
-        let to = uri("http", &host, port)?;
-        let (stream, forward) = match proxy {
+        let to = uri("http", (host, port))?;
+        let (stream, forward) = match &proxy {
             Some(proxy) if url.scheme() == "https" => {
-                let host = url.host_str().unwrap_or_default();
-                let target = uri("https", host, url.port_or_known_default().unwrap_or(443))?;
                 let mut tunnel = Tunnel::new(to, connector);
                 if let Some(auth) = proxy.basic_auth() {
                     tunnel = tunnel.with_auth(auth.clone());
                 }
-                let stream = tunnel
-                    .call(target)
-                    .await
-                    .map_err(|why| ExchangeError::Proxy(why.to_string()))?;
-                (stream, None)
+                let stream = tunnel.call(uri("https", own)?).await;
+                (
+                    stream.map_err(|why| ExchangeError::Proxy(why.to_string()))?,
+                    None,
+                )
             }
-            proxy => {
-                let stream = connector.call(to).await.map_err(|why| failed(&why))?;
-                (stream, proxy)
+            _ => {
+                let failed = |io: io::Error| match (first, io.kind()) {
+                    (Some(_), io::ErrorKind::TimedOut) => {
+                        ExchangeError::ConnectTimeout(self.limits.connect)
+                    }
+                    (Some(address), io::ErrorKind::ConnectionRefused) => {
+                        ExchangeError::Refused(address)
+                    }
+                    (Some(address), _) => ExchangeError::Connect(address, io),
+                    (None, _) => ExchangeError::Resolve(host.to_owned(), io),
+                };
+                let stream = connector.call(to).await;
+                (stream.map_err(|why| failed(io_error(&why)))?, proxy.clone())
             }
         };
         let stream = stream.into_inner();
         phases.connect = begin.elapsed();
-        let address = stream.peer_addr().map_err(ExchangeError::Io)?;
         // Ends with a reset. A server that keeps half-closed connections (actix by default) would otherwise count each
         // finished exchange as an open stream until its second heartbeat, and the next one would meet its limits.
         stream.set_zero_linger().ok();
-        Ok(Tcp {
-            stream,
-            address,
+        let link = Link {
+            address: stream.peer_addr().map_err(ExchangeError::Io)?,
             phases,
             forward,
-        })
+            http2: false,
+            tls_version: None,
+            certificates: None,
+        };
+        Ok((stream, link))
     }
 
     /// TLS over it, if the URL wants that.
-    async fn encrypt(&self, tcp: Tcp, ask: &Ask) -> Result<Link, ExchangeError> {
-        let Tcp {
-            stream,
-            address,
-            mut phases,
-            forward,
-        } = tcp;
+    async fn encrypt(
+        &self,
+        stream: TcpStream,
+        link: &mut Link,
+        ask: &Ask,
+    ) -> Result<Box<dyn Duplex>, ExchangeError> {
         if ask.url.scheme() != "https" {
-            return Ok(Link {
-                http2: ask.protocol == Protocol::Http2,
-                stream: Box::new(stream),
-                address,
-                phases,
-                forward,
-                session: None,
-            });
+            link.http2 = ask.protocol == Protocol::Http2;
+            return Ok(Box::new(stream));
         }
         let host = self
             .sni
             .as_deref()
             .or(ask.url.host_str())
             .unwrap_or_default();
-        let tls_error = |why: io::Error| ExchangeError::Tls(host.to_owned(), why);
-        let config = self
-            .tls
-            .client(ask.protocol, ask.anonymous)
-            .map_err(|why| tls_error(io::Error::other(why)))?;
+        let failed = |why: io::Error| ExchangeError::Tls(host.to_owned(), why);
+        let config = self.tls.client(ask.protocol, ask.anonymous);
+        let config = config.map_err(|why| failed(io::Error::other(why)))?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(bare.to_owned())
-            .map_err(|why| tls_error(io::Error::other(why)))?;
+        let name = ServerName::try_from(bare.to_owned());
+        let name = name.map_err(|why| failed(io::Error::other(why)))?;
         let begin = Instant::now();
-        let stream = TlsConnector::from(config)
-            .connect(name, stream)
-            .await
-            .map_err(|why| match tls_alert(&why) {
-                Some(AlertDescription::NoApplicationProtocol) => ExchangeError::NoHttp2,
-                _ => tls_error(why),
-            })?;
-        phases.tls = begin.elapsed();
+        let stream = TlsConnector::from(config).connect(name, stream).await;
+        let stream = stream.map_err(|why| match tls_alert(&why) {
+            Some(AlertDescription::NoApplicationProtocol) => ExchangeError::NoHttp2,
+            _ => failed(why),
+        })?;
+        link.phases.tls = begin.elapsed();
         let (_, session) = stream.get_ref();
-        let http2 = session.alpn_protocol() == Some(b"h2");
-        if ask.protocol == Protocol::Http2 && !http2 {
+        link.http2 = session.alpn_protocol() == Some(b"h2");
+        if ask.protocol == Protocol::Http2 && !link.http2 {
             return Err(ExchangeError::NoHttp2);
         }
-        let session = Session {
-            version: match session.protocol_version() {
-                Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
-                _ => "TLS 1.2",
-            },
-            certificates: certificates(session.peer_certificates().unwrap_or_default()),
-        };
-        Ok(Link {
-            http2,
-            stream: Box::new(stream),
-            address,
-            phases,
-            forward: None,
-            session: Some(session),
-        })
+        link.forward = None;
+        link.tls_version = Some(match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "TLS 1.2",
+        });
+        link.certificates = certificates(session.peer_certificates().unwrap_or_default());
+        Ok(Box::new(stream))
     }
 
     async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ExchangeError> {
@@ -289,16 +261,10 @@ impl Dialer {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let failed = |why| ExchangeError::Resolve(host.to_owned(), why);
         let mut list: Vec<SocketAddr> = lookup_host((bare, port)).await.map_err(failed)?.collect();
-        match self.family {
-            Family::Any => {}
-            Family::V4 { fallback } => {
-                list.sort_by_key(|a| !a.is_ipv4());
-                list.retain(|a| fallback || a.is_ipv4());
-            }
-            Family::V6 { fallback } => {
-                list.sort_by_key(|a| !a.is_ipv6());
-                list.retain(|a| fallback || a.is_ipv6());
-            }
+        if let Some((version, fallback)) = self.preferred {
+            let preferred = |a: &SocketAddr| a.is_ipv4() == (version == IpVersion::Ip4);
+            list.sort_by_key(|address| !preferred(address));
+            list.retain(|address| fallback || preferred(address));
         }
         if list.is_empty() {
             let why = "it has no address of the family that is asked for";
@@ -307,11 +273,17 @@ impl Dialer {
         Ok(list)
     }
 
-    async fn ask(&self, link: Link, ask: &Ask, sent: Instant) -> Result<Exchange, ExchangeError> {
-        let request = request(ask, link.http2, link.forward.as_ref())?;
+    async fn ask(
+        &self,
+        io: Box<dyn Duplex>,
+        mut link: Link,
+        ask: &Ask,
+        sent: Instant,
+    ) -> Result<Exchange, ExchangeError> {
+        let request = ask.request(link.http2, link.forward.as_ref())?;
         let head_bytes = self.limits.head_bytes;
         let failed = |error: hyper::Error| ExchangeError::from_hyper(&error, head_bytes);
-        let io = TokioIo::new(link.stream);
+        let io = TokioIo::new(io);
         // Either way the connection is driven by a task of its own, which ends with the exchange.
         let (reply, connection) = if link.http2 {
             let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -321,10 +293,7 @@ impl Dialer {
                 .await
                 .map_err(failed)?;
             let connection = EndOnDrop(tokio::spawn(connection).abort_handle());
-            (
-                sender.send_request(request).await.map_err(failed)?,
-                connection,
-            )
+            (sender.send_request(request).await, connection)
         } else {
             let (mut sender, connection) = http1::Builder::new()
                 .max_buf_size(head_bytes)
@@ -333,23 +302,19 @@ impl Dialer {
                 .await
                 .map_err(failed)?;
             let connection = EndOnDrop(tokio::spawn(connection).abort_handle());
-            (
-                sender.send_request(request).await.map_err(failed)?,
-                connection,
-            )
+            (sender.send_request(request).await, connection)
         };
-        let (parts, body) = reply.into_parts();
-        let mut phases = link.phases;
-        phases.processing = sent.elapsed();
+        let (parts, body) = reply.map_err(failed)?.into_parts();
+        link.phases.processing = sent.elapsed();
         Ok(Exchange {
             head: Head {
                 status: parts.status.as_u16(),
                 version: parts.version,
                 headers: Headers::from(&parts.headers),
                 address: link.address,
-                phases,
-                tls_version: link.session.as_ref().map(|s| s.version),
-                certificates: link.session.and_then(|s| s.certificates),
+                phases: link.phases,
+                tls_version: link.tls_version,
+                certificates: link.certificates,
             },
             body,
             sent,
@@ -402,27 +367,14 @@ impl Service<Name> for Known {
 trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
-/// A TCP connection.
-struct Tcp {
-    stream: TcpStream,
-    address: SocketAddr,
-    phases: Phases,
-    forward: Option<Intercept>,
-}
-
-/// A connection that is ready for a request.
+/// What is known of a connection, which is over TCP alone at first.
 struct Link {
-    http2: bool,
-    stream: Box<dyn Duplex>,
     address: SocketAddr,
     phases: Phases,
     /// The proxy that is asked to forward the request.
     forward: Option<Intercept>,
-    session: Option<Session>,
-}
-
-struct Session {
-    version: &'static str,
+    http2: bool,
+    tls_version: Option<&'static str>,
     certificates: Option<Certificates>,
 }
 

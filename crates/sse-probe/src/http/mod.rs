@@ -3,37 +3,54 @@
 //! Every exchange opens its own connection, so that each answer has passed every hop anew; nothing is decompressed,
 //! cached, retried or redirected on the way.
 
-mod ask;
 mod connect;
-mod error;
 mod recording;
+mod request;
 mod tls;
-mod way;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{error, io, net::SocketAddr, time::Duration};
 
-pub(crate) use self::recording::opens;
+use clap::ValueEnum;
+use humantime::format_duration;
+use serde::Deserialize;
+use thiserror::Error;
+
 pub use self::{
-    ask::Ask,
     connect::{Dialer, Exchange},
-    error::{ExchangeError, Phase},
     recording::{Chunk, End, Recording},
+    request::{Ask, Proxy},
     tls::{Certificates, Identity, Tls, Trust},
-    way::{Family, Proxy},
 };
-use crate::browser::headers::Headers;
+pub(crate) use self::{recording::opens, tls::pem_certificates};
+use crate::browser::Headers;
 
 /// Which version of HTTP to speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Protocol {
     /// As a browser: HTTP/2 where TLS offers it, HTTP/1.1 otherwise.
     #[default]
     Auto,
     /// HTTP/1.1 only.
+    #[value(name = "1.1")]
+    #[serde(rename = "1.1")]
     Http1,
     /// HTTP/2 only: by ALPN on https, by prior knowledge on http.
+    #[value(name = "2")]
+    #[serde(rename = "2")]
     Http2,
+}
+
+/// A version of IP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum IpVersion {
+    /// IPv4
+    Ip4,
+    /// IPv6
+    Ip6,
 }
 
 /// What bounds an exchange.
@@ -88,6 +105,13 @@ impl Head {
         matches!(self.status, 301 | 302 | 303 | 307 | 308)
     }
 
+    /// Whether the body is compressed.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        let codings = self.headers.tokens("content-encoding");
+        codings.iter().any(|c| c != "identity")
+    }
+
     /// `1.0`, `1.1` or `2`.
     #[must_use]
     pub fn version_number(&self) -> &'static str {
@@ -111,4 +135,94 @@ pub struct Phases {
     pub tls: Duration,
     /// From the request to the head of the reply.
     pub processing: Duration,
+}
+
+/// Why there was no reply that can be judged.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// The name has no address.
+    #[error("`{0}` cannot be resolved: {1}")]
+    Resolve(String, #[source] io::Error),
+    /// Nobody listens.
+    #[error("{0} refuses the connection: nothing listens there")]
+    Refused(SocketAddr),
+    /// The network does not go there.
+    #[error("no connection to {0}: {1}")]
+    Connect(SocketAddr, #[source] io::Error),
+    /// The TLS handshake failed; an expired or untrusted certificate is reported here.
+    #[error("TLS with `{0}` failed: {1}")]
+    Tls(String, #[source] io::Error),
+    /// The server does not speak HTTP/2, which was asked for.
+    #[error("the server does not speak HTTP/2")]
+    NoHttp2,
+    /// The head has more bytes or lines than any client reads.
+    #[error("the head of the reply goes on beyond {} KiB or 200 lines", .0 / 1024)]
+    HeadTooLarge(usize),
+    /// What came back is not HTTP.
+    #[error("the reply is not HTTP: {0}")]
+    Protocol(String),
+    /// No connection came about in time.
+    #[error("no connection within {}", format_duration(*.0))]
+    ConnectTimeout(Duration),
+    /// The TLS handshake did not end in time.
+    #[error("no TLS handshake within {}; does the server speak TLS on this port?", format_duration(*.0))]
+    TlsTimeout(Duration),
+    /// The head of the reply did not come in time.
+    #[error("no reply within {}; a server that waits for the first event before it sends the head does this", format_duration(*.0))]
+    HeadTimeout(Duration),
+    /// The connection was closed before a reply.
+    #[error("the connection was closed before a reply")]
+    Closed,
+    /// The proxy did not connect.
+    #[error("the proxy did not connect: {0}")]
+    Proxy(String),
+    /// The operating system failed.
+    #[error("{0}")]
+    Io(io::Error),
+    /// The request itself cannot be made, for instance because a header value holds a line break.
+    #[error("the request cannot be made: {0}")]
+    Request(String),
+}
+
+impl ExchangeError {
+    /// The error as a label, from a closed list.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Resolve(..) => "dns",
+            Self::Refused(_) | Self::Connect(..) | Self::Io(_) | Self::ConnectTimeout(_) => {
+                "connect"
+            }
+            Self::Proxy(_) => "proxy",
+            Self::Tls(..) | Self::NoHttp2 | Self::TlsTimeout(_) => "tls",
+            Self::HeadTooLarge(_) | Self::Protocol(_) => "protocol",
+            Self::HeadTimeout(_) => "timeout",
+            Self::Closed => "closed",
+            Self::Request(_) => "request",
+        }
+    }
+
+    /// What hyper says, in the words of this crate.
+    fn from_hyper(error: &hyper::Error, head_bytes: usize) -> Self {
+        let text = with_causes(error);
+        if error.is_parse_too_large() || text.contains("header list size") {
+            Self::HeadTooLarge(head_bytes)
+        } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+            Self::Closed
+        } else {
+            Self::Protocol(text)
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
 }

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Exchange, Head};
+use super::{Exchange, Head, with_causes};
 use crate::{
-    browser::{Credentials, Origin, Refusal, Route, event_source_opens, mime},
+    browser::{
+        Credentials, Origin, Refusal, Route, event_source::is_event_stream, event_source_opens,
+    },
     stream::{Arrival, Reader, Report},
 };
 
@@ -100,10 +102,12 @@ impl Exchange {
     ) -> Recording {
         // What no clock holds is as good as a year.
         let until = Instant::now() + time.min(YEAR);
-        let mut reader = is_plain_stream(self.head()).then(Reader::new);
+        let head = self.head().clone();
+        let plain = is_event_stream(&head.headers) && !head.is_compressed();
+        let mut reader = plain.then(Reader::default);
         let mut recording = Recording {
             route,
-            head: self.head().clone(),
+            head,
             arrivals: Vec::new(),
             bytes: 0,
             beginning: Vec::new(),
@@ -118,12 +122,16 @@ impl Exchange {
                     break;
                 }
                 Chunk::Bytes(bytes, at) => {
-                    recording.note(&bytes, at);
                     if let Some(reader) = &mut reader {
                         reader.feed(&bytes, at);
-                        if !going(reader.report()) {
-                            break;
-                        }
+                    }
+                    let whole = reader.as_ref().is_some_and(Reader::is_between_events);
+                    recording.note(&bytes, at, whole);
+                    if reader
+                        .as_ref()
+                        .is_some_and(|reader| !going(reader.report()))
+                    {
+                        break;
                     }
                     if recording.bytes > self.body_bytes {
                         recording.end = End::TooMuch;
@@ -141,21 +149,22 @@ impl Exchange {
 }
 
 impl Recording {
-    fn note(&mut self, bytes: &[u8], at: Duration) {
+    fn note(&mut self, bytes: &[u8], at: Duration, whole: bool) {
         let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.bytes += count;
         let room = BEGINNING.saturating_sub(self.beginning.len());
         self.beginning.extend(bytes.iter().take(room).copied());
         let full = self.arrivals.len() >= ARRIVALS;
         match self.arrivals.last_mut() {
-            Some(last) if last.at == at => last.bytes += count,
-            Some(last) if full => {
-                *last = Arrival {
-                    at,
-                    bytes: last.bytes + count,
-                };
+            Some(last) if last.at == at || full => {
+                (last.at, last.whole) = (at, whole);
+                last.bytes += count;
             }
-            _ => self.arrivals.push(Arrival { at, bytes: count }),
+            _ => self.arrivals.push(Arrival {
+                at,
+                bytes: count,
+                whole,
+            }),
         }
     }
 
@@ -168,14 +177,21 @@ impl Recording {
     /// The longest time without a byte, the time after the last one included.
     #[must_use]
     pub fn longest_silence(&self) -> Duration {
-        let begin = self.head.phases.processing;
-        let mut last = begin;
+        let mut last = self.head.phases.processing;
         let mut longest = Duration::ZERO;
         for at in self.arrivals.iter().map(|a| a.at).chain([self.lasted]) {
             longest = longest.max(at.saturating_sub(last));
             last = at;
         }
         longest
+    }
+
+    /// The silence before the end, which is the length of an idle timeout if one struck.
+    #[must_use]
+    pub fn last_silence(&self) -> Duration {
+        let last = self.arrivals.last().map(|a| a.at);
+        self.lasted
+            .saturating_sub(last.unwrap_or(self.head.phases.processing))
     }
 
     /// Whether a browser gives this reply to an `EventSource`.
@@ -185,13 +201,6 @@ impl Recording {
     /// The first reason why not.
     pub fn opens(&self, credentials: Credentials) -> Result<(), Refusal> {
         opens(&self.route, &self.head, credentials)
-    }
-
-    /// Whether the body is compressed.
-    #[must_use]
-    pub fn is_compressed(&self) -> bool {
-        let codings = self.head.headers.tokens("content-encoding");
-        codings.iter().any(|c| c != "identity")
     }
 
     /// Whether this is the answer of a server that is full and asks an `EventSource` to come back: an event stream
@@ -223,25 +232,9 @@ pub(crate) fn opens(route: &Route, head: &Head, credentials: Credentials) -> Res
     )
 }
 
-/// Whether the body can be read as an event stream as it is.
-fn is_plain_stream(head: &Head) -> bool {
-    mime::is_event_stream(&head.headers)
-        && head
-            .headers
-            .tokens("content-encoding")
-            .iter()
-            .all(|c| c == "identity")
-}
-
 fn cut(why: &hyper::Error) -> String {
     if why.is_incomplete_message() {
         return "the connection closed before the last chunk".to_owned();
     }
-    let mut text = why.to_string();
-    let mut cause = std::error::Error::source(why);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
+    with_causes(why)
 }

@@ -4,7 +4,7 @@ use std::{
     fmt, fs, io,
     path::Path,
     sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use rustls::{
@@ -40,15 +40,8 @@ impl Trust {
     ///
     /// The file cannot be read, or holds no certificate.
     pub fn also_file(path: &Path) -> io::Result<Self> {
-        let text = fs::read(path)?;
-        let list: Vec<_> = CertificateDer::pem_slice_iter(&text)
-            .filter_map(Result::ok)
-            .map(|der| der.to_vec())
-            .collect();
-        if list.is_empty() {
-            return Err(no_pem("certificate"));
-        }
-        Ok(Self::Also(list))
+        let list = pem_certificates(path)?;
+        Ok(Self::Also(list.iter().map(|der| der.to_vec()).collect()))
     }
 }
 
@@ -66,17 +59,14 @@ impl Identity {
     ///
     /// A file cannot be read, or does not hold what it should.
     pub fn from_files(certificate: &Path, key: &Path) -> io::Result<Self> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&fs::read(certificate)?)
-            .filter_map(Result::ok)
-            .collect();
-        if chain.is_empty() {
-            return Err(no_pem("certificate"));
-        }
-        let key = PrivateKeyDer::from_pem_slice(&fs::read(key)?).map_err(|_| no_pem("key"))?;
-        Ok(Self {
-            chain,
-            key: Arc::new(key),
-        })
+        let chain = pem_certificates(certificate)?;
+        let key = Arc::new(pem_key(key)?);
+        Ok(Self { chain, key })
+    }
+
+    /// The certificates, the server's or client's own first, and the key.
+    pub(crate) fn into_parts(self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        (self.chain, self.key.clone_key())
     }
 }
 
@@ -86,12 +76,33 @@ impl fmt::Debug for Identity {
     }
 }
 
-fn no_pem(what: &str) -> io::Error {
-    let why = format!("no {what} in PEM form in it");
+/// The certificates of a PEM file; at least one. Errors name the file.
+pub(crate) fn pem_certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let text = read(path)?;
+    let list: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .filter_map(Result::ok)
+        .collect();
+    if list.is_empty() {
+        return Err(no_pem(path, "certificate"));
+    }
+    Ok(list)
+}
+
+fn pem_key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| no_pem(path, "key"))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let named = |why: io::Error| io::Error::new(why.kind(), format!("{}: {why}", path.display()));
+    fs::read(path).map_err(named)
+}
+
+fn no_pem(path: &Path, what: &str) -> io::Error {
+    let why = format!("{}: no {what} in PEM form in it", path.display());
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-type Made = OnceLock<Result<Arc<ClientConfig>, String>>;
+type Made = OnceLock<Result<ClientConfig, String>>;
 
 /// How TLS is spoken. The configuration is made once, at the first use.
 #[derive(Default)]
@@ -140,14 +151,8 @@ impl Tls {
         } else {
             &self.anonymous
         };
-        let config = made
-            .get_or_init(|| {
-                configure(&self.trust, identity)
-                    .map(Arc::new)
-                    .map_err(|why| why.to_string())
-            })
-            .clone()?;
-        let mut config = ClientConfig::clone(&config);
+        let configured = || configure(&self.trust, identity).map_err(|why| why.to_string());
+        let mut config = made.get_or_init(configured).clone()?;
         config.alpn_protocols = match protocol {
             Protocol::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http1 => vec![b"http/1.1".to_vec()],
@@ -209,14 +214,9 @@ pub(super) fn certificates(presented: &[CertificateDer<'_>]) -> Option<Certifica
         .filter_map(|der| Certificate::from_der(der).ok())
         .collect();
     let expiry = |certificate: &Certificate| {
-        let end: Duration = certificate
-            .tbs_certificate()
-            .validity()
-            .not_after
-            .to_unix_duration();
-        SystemTime::UNIX_EPOCH
-            .checked_add(end)
-            .unwrap_or(SystemTime::UNIX_EPOCH)
+        let end = certificate.tbs_certificate().validity().not_after;
+        let end = SystemTime::UNIX_EPOCH.checked_add(end.to_unix_duration());
+        end.unwrap_or(SystemTime::UNIX_EPOCH)
     };
     let mut leading = read.first()?;
     let mut chain_expiry = expiry(leading);

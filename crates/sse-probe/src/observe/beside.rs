@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, header};
+use http::{Method, header};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Allowed, AttemptError, Denied, Listener, Needs, Others, Outsider, Page, PageSeen, Progress,
+    Allowed, AttemptError, Denied, Listener, Need, Others, Outsider, Page, PageSeen, Progress,
     Published,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         page::{AddressSpace, ContentPolicy},
     },
     http::{Ask, Protocol},
-    target::{Publish, Target, USER_AGENT},
+    target::{Publish, Secret, Target, USER_AGENT},
 };
 
 /// The headers that fetch clients of event streams send and a browser asks permission for.
@@ -28,18 +28,19 @@ pub(crate) const UNKNOWN_HEADER: &str = "x-sse-probe-unknown";
 /// All exchanges that can be made while the stream is held, the most telling ones first.
 pub(super) async fn others(
     page: &Page<'_>,
-    needs: Needs,
+    needs: &[Need],
     opened: bool,
     version: http::Version,
     tell: Listener<'_>,
 ) -> Others {
     let mut others = Others::default();
     let target = page.target();
-    if let Some(url) = target.page.as_ref().filter(|_| needs.include(Needs::PAGE)) {
+    let needs = |need| needs.contains(&need);
+    if let Some(url) = target.page.as_ref().filter(|_| needs(Need::Page)) {
         tell(Progress::Asking("the page"));
         others.page = Some(page_seen(page, url).await);
     }
-    if needs.include(Needs::ANONYMOUS) && target.is_secured() {
+    if needs(Need::Anonymous) && target.is_secured() {
         tell(Progress::Asking("without credentials"));
         others.anonymous = Some(page.clone().anonymous().glance().await);
     }
@@ -48,15 +49,14 @@ pub(super) async fn others(
     }
     // Each POST may cost something at the other end, so few are made.
     let cheap = target.method == Method::GET;
-    if needs.include(Needs::ALLOWED) {
+    if needs(Need::Allowed) {
         for origin in further_origins(target) {
             tell(Progress::Asking(origin.as_str()));
             let attempt = page.clone().from(&origin).glance().await;
             let names = preflight_headers(target);
-            let preflight = if names.is_empty() {
-                None
-            } else {
-                Some(page.preflight(&origin, &names).await)
+            let preflight = match names.as_slice() {
+                [] => None,
+                names => Some(page.preflight(&origin, names).await),
             };
             others.allowed.push(Allowed {
                 origin,
@@ -66,7 +66,7 @@ pub(super) async fn others(
         }
     }
     if let Some(origin) = target.origin.clone().filter(|_| !target.is_same_origin()) {
-        if needs.include(Needs::DENIED) {
+        if needs(Need::Denied) {
             for (who, origin) in outsiders(target, &origin) {
                 if !cheap && !matches!(who, Outsider::Foreign | Outsider::Named) {
                     continue;
@@ -80,12 +80,9 @@ pub(super) async fn others(
                 });
             }
         }
-        if needs.include(Needs::PREFLIGHT) {
+        if needs(Need::Preflight) {
             tell(Progress::Asking("by preflight"));
-            let mut names = preflight_headers(target);
-            if names.is_empty() {
-                names.extend(USUAL_HEADERS.map(str::to_owned));
-            }
+            let names = asked_headers(target);
             others.preflight = Some(page.preflight(&origin, &names).await);
             others.preflight_denied = Some(page.preflight(&foreign(), &names).await);
             let unknown = [UNKNOWN_HEADER.to_owned()];
@@ -93,7 +90,7 @@ pub(super) async fn others(
         }
     }
     let encrypted = target.url.scheme() == "https";
-    if cheap && needs.include(Needs::PROTOCOL) && encrypted && target.protocol == Protocol::Auto {
+    if cheap && needs(Need::Protocol) && encrypted && target.protocol == Protocol::Auto {
         tell(Progress::Asking("by the other version of HTTP"));
         let other = if version == http::Version::HTTP_2 {
             Protocol::Http1
@@ -102,7 +99,7 @@ pub(super) async fn others(
         };
         others.other_protocol = Some(page.clone().speaking(other).glance().await);
     }
-    if cheap && needs.include(Needs::ACCEPT) {
+    if cheap && needs(Need::Accept) {
         tell(Progress::Asking("for JSON"));
         others.not_acceptable = Some(page.clone().accepting("application/json").glance().await);
     }
@@ -126,6 +123,16 @@ pub(crate) fn preflight_headers(target: &Target) -> Vec<String> {
     names
 }
 
+/// The same for a preflight that is tried in any case: those that fetch clients usually send, if there are none.
+pub(crate) fn asked_headers(target: &Target) -> Vec<String> {
+    let names = preflight_headers(target);
+    if names.is_empty() {
+        USUAL_HEADERS.map(str::to_owned).into()
+    } else {
+        names
+    }
+}
+
 /// The origins besides the first one that are to be let in.
 fn further_origins(target: &Target) -> Vec<Origin> {
     let policy = target.policy.iter().flat_map(|policy| policy.origins());
@@ -142,12 +149,8 @@ fn further_origins(target: &Target) -> Vec<Origin> {
 fn outsiders(target: &Target, origin: &Origin) -> Vec<(Outsider, Origin)> {
     let mut list = vec![(Outsider::Foreign, foreign())];
     list.extend(target.deny.iter().map(|o| (Outsider::Named, o.clone())));
-    list.extend(
-        origin
-            .look_alikes()
-            .into_iter()
-            .map(|l| (Outsider::LookAlike(l.mistake), l.origin)),
-    );
+    let look_alikes = origin.look_alikes().into_iter();
+    list.extend(look_alikes.map(|l| (Outsider::LookAlike(l.mistake), l.origin)));
     list.push((Outsider::Null, Origin::null()));
     list.retain(|(_, o)| !target.allows(o) && !o.is_origin_of(&target.url));
     list
@@ -179,30 +182,31 @@ pub(super) async fn published(
     sleep(after.min(Duration::from_secs(1))).await;
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let marker = format!("probe-{:x}", since.unwrap_or_default().as_nanos());
-    let mut ask = Ask::get(how.url.clone());
-    ask.method = Method::POST;
-    ask.body = Bytes::from(how.body.replace("{marker}", &marker));
     let json = how.body.trim_start().starts_with(['{', '[']);
     let kind = if json {
         "application/json"
     } else {
         "text/plain"
     };
-    let mut lines = vec![
-        (header::CONTENT_TYPE, kind),
-        (header::USER_AGENT, USER_AGENT),
-    ];
     let secret = target.access.authorization();
-    lines.extend(secret.iter().map(|s| (header::AUTHORIZATION, s.expose())));
-    lines.extend(target.access.cookie().map(|c| (header::COOKIE, c.expose())));
-    let mut taken = Err("the request cannot be made".to_owned());
-    for (name, text) in lines {
-        match HeaderValue::from_str(text) {
-            Ok(value) => ask = ask.header(name, value),
-            Err(_) => return Published { marker, taken },
+    let lines = [
+        (header::CONTENT_TYPE, Some(kind)),
+        (header::USER_AGENT, Some(USER_AGENT)),
+        (header::AUTHORIZATION, secret.as_ref().map(Secret::expose)),
+        (header::COOKIE, target.access.cookie().map(Secret::expose)),
+    ];
+    let lines = lines
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text?)));
+    let ask = Ask::new(Method::POST, how.url.clone()).headers(lines);
+    let taken = match ask {
+        Ok(mut ask) => {
+            ask.body = Bytes::from(how.body.replace("{marker}", &marker));
+            target.dialer.open(&ask).await
         }
-    }
-    taken = match target.dialer.open(&ask).await {
+        Err(why) => Err(why),
+    };
+    let taken = match taken {
         Ok(exchange) if (200..300).contains(&exchange.head().status) => Ok(sent.elapsed()),
         Ok(exchange) => Err(format!("status {}", exchange.head().status)),
         Err(why) => Err(why.to_string()),

@@ -1,7 +1,7 @@
 //! All exchanges that the checks judge, made once.
 //!
 //! The main stream is held open while the others are made one after the other, so that a server with a limit of few
-//! streams per client is not driven into it. Which of the others are made is said by [`Needs`].
+//! streams per client is not driven into it. Which of the others are made is said by [`Need`].
 
 mod beside;
 mod page;
@@ -9,16 +9,19 @@ mod resume;
 
 use std::{
     convert::Infallible,
-    fmt,
     time::{Duration, SystemTime},
 };
 
 use http::Method;
+use humantime::format_duration;
+use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
-pub(crate) use self::beside::{UNKNOWN_HEADER, USUAL_HEADERS, foreign, preflight_headers};
-pub(crate) use self::page::{Page, seen};
 pub use self::resume::{Resumed, Resumption};
+pub(crate) use self::{
+    beside::{UNKNOWN_HEADER, USUAL_HEADERS, asked_headers, foreign, preflight_headers},
+    page::{Page, seen},
+};
 use self::{
     beside::{others, published},
     page::GLANCE,
@@ -28,7 +31,7 @@ use crate::{
         Mistake, Origin, Route,
         page::{AddressSpace, ContentPolicy},
     },
-    http::{Exchange, ExchangeError, Phase, Recording},
+    http::{Exchange, ExchangeError, Recording},
     target::Target,
 };
 
@@ -36,19 +39,29 @@ use crate::{
 pub type Attempt = Result<Recording, AttemptError>;
 
 /// Why an exchange gave nothing to judge.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AttemptError {
     /// No reply.
-    Exchange(ExchangeError),
+    #[error("{0}")]
+    Exchange(#[from] ExchangeError),
     /// No ticket to make the request with.
+    #[error("{0}")]
     Ticket(String),
     /// The server answered again and again that it is full: the status.
+    #[error("the server answers that it is full (status {0}), also when asked again")]
     Full(u16),
     /// Not even the head of the stream came within this time, although other requests are answered at once: something
     /// holds the reply back until it ends, or the application waits for the first event.
+    #[error(
+        "other requests are answered at once, but not even the head of the stream came within {}: a proxy holds the \
+         reply back until it ends, or the application waits for the first event; for nginx `proxy_buffering off;`, for \
+         Caddy `flush_interval -1`, for Varnish `set beresp.do_stream = true;`",
+        format_duration(*.0)
+    )]
     HeldBack(Duration),
     /// The time for the whole probe was up.
+    #[error("the time for the probe was up; give it more")]
     OutOfTime,
 }
 
@@ -64,41 +77,10 @@ impl AttemptError {
             Self::OutOfTime => "timeout",
         }
     }
-}
 
-impl From<ExchangeError> for AttemptError {
-    fn from(why: ExchangeError) -> Self {
-        Self::Exchange(why)
-    }
-}
-
-impl fmt::Display for AttemptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exchange(why) => write!(f, "{why}"),
-            Self::Ticket(why) => f.write_str(why),
-            Self::HeldBack(after) => write!(
-                f,
-                "other requests are answered at once, but not even the head of the stream came within {}: a proxy holds \
-                 the reply back until it ends, or the application waits for the first event; for nginx \
-                 `proxy_buffering off;`, for Caddy `flush_interval -1`, for Varnish `set beresp.do_stream = true;`",
-                humantime::format_duration(*after)
-            ),
-            Self::Full(status) => write!(
-                f,
-                "the server answers that it is full (status {status}), also when asked again"
-            ),
-            Self::OutOfTime => f.write_str("the time for the probe was up; give it more"),
-        }
-    }
-}
-
-impl std::error::Error for AttemptError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Exchange(why) => Some(why),
-            _ => None,
-        }
+    /// Whether it says nothing about the server but that it was full, or there was no time.
+    pub(crate) fn is_inconclusive(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::OutOfTime)
     }
 }
 
@@ -210,45 +192,30 @@ pub struct Others {
     pub published: Option<Published>,
 }
 
-/// The exchanges that a check needs beside the stream itself.
+/// An exchange that a check needs beside the stream itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Needs(u16);
-
-impl Needs {
-    /// None.
-    pub const NONE: Self = Self(0);
+#[non_exhaustive]
+pub enum Need {
     /// One without compression.
-    pub const PLAIN: Self = Self(1);
+    Plain,
     /// One by the other version of HTTP.
-    pub const PROTOCOL: Self = Self(1 << 1);
+    Protocol,
     /// One without credentials.
-    pub const ANONYMOUS: Self = Self(1 << 2);
+    Anonymous,
     /// One by each further origin that is to be let in.
-    pub const ALLOWED: Self = Self(1 << 3);
+    Allowed,
     /// One by each outsider.
-    pub const DENIED: Self = Self(1 << 4);
+    Denied,
     /// One with another `Accept`.
-    pub const ACCEPT: Self = Self(1 << 5);
+    Accept,
     /// Preflights.
-    pub const PREFLIGHT: Self = Self(1 << 6);
+    Preflight,
     /// Reconnects.
-    pub const RESUME: Self = Self(1 << 7);
+    Resume,
     /// The page.
-    pub const PAGE: Self = Self(1 << 8);
+    Page,
     /// An event that is published.
-    pub const PUBLISH: Self = Self(1 << 9);
-
-    /// The needs of both.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether these exchanges are among them.
-    #[must_use]
-    pub const fn include(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
+    Publish,
 }
 
 /// What a survey is doing, for people who wait.
@@ -281,7 +248,7 @@ impl Survey {
     /// The main exchange gave no reply. Failures of the others are part of the survey.
     pub async fn make(
         target: Target,
-        needs: Needs,
+        needs: &[Need],
         deadline: Option<Instant>,
         tell: Listener<'_>,
     ) -> Result<Self, AttemptError> {
@@ -293,7 +260,7 @@ impl Survey {
             Err(why) => return Err(held_back(&page, why).await),
         };
         let opened = main.head().status == 200 && route.block.is_none();
-        let resumes = opened && needs.include(Needs::RESUME) && target.method == Method::GET;
+        let resumes = opened && needs.contains(&Need::Resume) && target.method == Method::GET;
         let left = page.at_most(target.hold);
         let hold = match deadline {
             _ if !opened => GLANCE.min(left),
@@ -308,7 +275,7 @@ impl Survey {
         let version = main.head().version;
         let publish = async {
             match &target.publish {
-                Some(publish) if opened && needs.include(Needs::PUBLISH) => {
+                Some(publish) if opened && needs.contains(&Need::Publish) => {
                     Some(published(&target, publish, hold / 4, sent).await)
                 }
                 _ => None,
@@ -318,7 +285,7 @@ impl Survey {
         let (main, mut others, published) =
             tokio::join!(hold_open(main, route, hold, tell), rest, publish);
         others.published = published;
-        if opened && needs.include(Needs::PLAIN) && main.is_compressed() {
+        if opened && needs.contains(&Need::Plain) && main.head.is_compressed() {
             tell(Progress::Asking("the stream without compression"));
             let time = target.hold.min(Duration::from_secs(5));
             others.plain = Some(page.clone().uncompressed().record(time).await);
@@ -360,21 +327,20 @@ impl Survey {
 
 /// Tells a reply that is held back from a server that does not answer at all.
 async fn held_back(page: &Page<'_>, why: AttemptError) -> AttemptError {
-    let AttemptError::Exchange(ExchangeError::Timeout(Phase::Head, after)) = why else {
+    let AttemptError::Exchange(ExchangeError::HeadTimeout(after)) = why else {
         return why;
     };
     // A short reply passes every buffer.
     let refused = page.clone().accepting("application/json").open().await;
-    let answered = match refused {
-        Ok((exchange, _)) => exchange.head().status < 500,
+    let status = match refused {
+        Ok((exchange, _)) => Some(exchange.head().status),
         Err(_) => {
-            let asked = page
-                .preflight(&foreign(), &[UNKNOWN_HEADER.to_owned()])
-                .await;
-            asked.is_ok_and(|reply| reply.head.status < 500)
+            let names = [UNKNOWN_HEADER.to_owned()];
+            let asked = page.preflight(&foreign(), &names).await.ok();
+            asked.map(|reply| reply.head.status)
         }
     };
-    if answered {
+    if status.is_some_and(|status| status < 500) {
         AttemptError::HeldBack(after)
     } else {
         why

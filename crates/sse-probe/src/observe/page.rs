@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, Method, header};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Attempt, AttemptError};
 use crate::{
-    browser::{Origin, Redirect, Route, preflight},
-    http::{Ask, Exchange, ExchangeError, Protocol, Recording},
+    browser::{Origin, Redirect, Route, cors::request_headers},
+    http::{Ask, Exchange, Protocol, Recording},
     stream::Item,
-    target::{Access, Target, USER_AGENT, is_credential},
+    target::{Access, Secret, Target, USER_AGENT, is_credential},
 };
 
 /// How long a reply that is only glanced at may take to show whether it is a stream.
@@ -21,6 +21,11 @@ const TRIES: u32 = 4;
 
 /// The longest time between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A page that opens the stream; each method varies one thing.
 #[derive(Debug, Clone)]
@@ -57,24 +62,26 @@ impl<'a> Page<'a> {
         self.target
     }
 
-    pub(crate) fn anonymous(mut self) -> Self {
-        self.authenticated = false;
-        self
+    pub(crate) fn anonymous(self) -> Self {
+        Self {
+            authenticated: false,
+            ..self
+        }
     }
 
-    pub(crate) fn accepting(mut self, accept: &'static str) -> Self {
-        self.accept = accept;
-        self
+    pub(crate) fn accepting(self, accept: &'static str) -> Self {
+        Self { accept, ..self }
     }
 
-    pub(crate) fn uncompressed(mut self) -> Self {
-        self.encodings = "identity";
-        self
+    pub(crate) fn uncompressed(self) -> Self {
+        Self {
+            encodings: "identity",
+            ..self
+        }
     }
 
-    pub(crate) fn speaking(mut self, protocol: Protocol) -> Self {
-        self.protocol = protocol;
-        self
+    pub(crate) fn speaking(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
     }
 
     pub(crate) fn from(mut self, origin: &Origin) -> Self {
@@ -145,28 +152,22 @@ impl<'a> Page<'a> {
     pub(crate) async fn preflight(&self, origin: &Origin, names: &[String]) -> Attempt {
         let target = self.target;
         let route = Route::new(Some(origin), target.url.clone());
-        let mut ask = Ask::get(target.url.clone());
-        ask.method = Method::OPTIONS;
-        ask.protocol = self.protocol;
-        ask.anonymous = true;
-        for (name, text) in [
+        let asked = request_headers(names);
+        let mut ask = Ask::new(Method::OPTIONS, target.url.clone()).headers([
             (header::ACCEPT, "*/*"),
             (
                 header::ACCESS_CONTROL_REQUEST_METHOD,
                 target.method.as_str(),
             ),
-            (
-                header::ACCESS_CONTROL_REQUEST_HEADERS,
-                &preflight::request_headers(names),
-            ),
+            (header::ACCESS_CONTROL_REQUEST_HEADERS, &asked),
             (header::ORIGIN, origin.as_str()),
             (header::USER_AGENT, USER_AGENT),
-            (HeaderName::from_static("sec-fetch-mode"), "cors"),
-            (HeaderName::from_static("sec-fetch-site"), route.site()),
-            (HeaderName::from_static("sec-fetch-dest"), "empty"),
-        ] {
-            ask = ask.header(name, value(text)?);
-        }
+            (FETCH_MODE, "cors"),
+            (FETCH_SITE, route.site()),
+            (FETCH_DEST, "empty"),
+        ])?;
+        ask.protocol = self.protocol;
+        ask.anonymous = true;
         for (name, value) in &target.headers {
             if *name == header::HOST || *name == header::USER_AGENT {
                 ask.replace(name, value);
@@ -181,18 +182,15 @@ impl<'a> Page<'a> {
 
     /// The page itself, as a browser navigates to it.
     pub(crate) async fn visit(&self, url: &url::Url) -> Attempt {
-        let mut ask = Ask::get(url.clone());
-        ask.anonymous = true;
-        for (name, text) in [
+        let mut ask = Ask::get(url.clone()).headers([
             (header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8"),
             (header::ACCEPT_ENCODING, "identity"),
             (header::USER_AGENT, USER_AGENT),
-            (HeaderName::from_static("sec-fetch-mode"), "navigate"),
-            (HeaderName::from_static("sec-fetch-site"), "none"),
-            (HeaderName::from_static("sec-fetch-dest"), "document"),
-        ] {
-            ask = ask.header(name, value(text)?);
-        }
+            (FETCH_MODE, "navigate"),
+            (FETCH_SITE, "none"),
+            (FETCH_DEST, "document"),
+        ])?;
+        ask.anonymous = true;
         let mut route = Route::new(None, url.clone());
         self.in_time(async {
             loop {
@@ -245,7 +243,7 @@ impl<'a> Page<'a> {
         let ticket = self.ticket().await?;
         let mut method = target.method.clone();
         let allowed =
-            |url: &url::Url| target.origins.is_empty() || target.origins.contains(&Origin::of(url));
+            |url: &url::Url| target.keep_to.is_empty() || target.keep_to.contains(&Origin::of(url));
         loop {
             let ask = self.ask(&route, method.clone(), ticket.as_deref())?;
             let exchange = target.dialer.open(&ask).await?;
@@ -267,15 +265,14 @@ impl<'a> Page<'a> {
 
     async fn ticket(&self) -> Result<Option<String>, AttemptError> {
         let target = self.target;
-        let Access::Ticket(source) = &target.access else {
-            return Ok(None);
-        };
-        if !self.authenticated {
-            return Ok(None);
+        match &target.access {
+            Access::Ticket(source) if self.authenticated => {
+                let origin = target.origin.as_ref().map(Origin::as_str);
+                let ticket = source.fetch(&target.dialer, origin).await;
+                ticket.map(Some).map_err(AttemptError::Ticket)
+            }
+            _ => Ok(None),
         }
-        let origin = target.origin.as_ref().map(Origin::as_str);
-        let ticket = source.fetch(&target.dialer, origin).await;
-        ticket.map(Some).map_err(AttemptError::Ticket)
     }
 
     fn ask(
@@ -285,51 +282,43 @@ impl<'a> Page<'a> {
         ticket: Option<&str>,
     ) -> Result<Ask, AttemptError> {
         let target = self.target;
-        let mut ask = Ask::get(route.url().clone());
-        ask.protocol = self.protocol;
         // What the user gave belongs to the origin that it was given for; a client certificate does as well.
         let own = self.authenticated && route.at_first_origin();
+        let origin = route.origin().filter(|_| !self.origin_lost);
+        let authorization = target.access.authorization();
+        let authorization = authorization
+            .as_ref()
+            .filter(|_| own && route.keeps_authorization());
+        let cookie = target.access.cookie().filter(|_| own);
+        let lines = [
+            (header::ACCEPT, Some(self.accept)),
+            (header::ACCEPT_ENCODING, Some(self.encodings)),
+            (header::CACHE_CONTROL, Some("no-cache")),
+            (header::USER_AGENT, Some(USER_AGENT)),
+            (FETCH_MODE, Some("cors")),
+            (FETCH_SITE, Some(route.site())),
+            (FETCH_DEST, Some("empty")),
+            (header::ORIGIN, origin.as_ref().map(Origin::as_str)),
+            (LAST_EVENT_ID, self.last_event_id.as_deref()),
+            (header::AUTHORIZATION, authorization.map(Secret::expose)),
+            (header::COOKIE, cookie.map(Secret::expose)),
+        ];
+        let lines = lines
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text?)));
+        let mut ask = Ask::get(route.url().clone()).headers(lines)?;
+        ask.protocol = self.protocol;
         ask.anonymous = !own;
         if method == target.method {
             ask.body = target.body.clone();
         }
         ask.method = method;
-        let mut lines = vec![
-            (header::ACCEPT, self.accept),
-            (header::ACCEPT_ENCODING, self.encodings),
-            (header::CACHE_CONTROL, "no-cache"),
-            (header::USER_AGENT, USER_AGENT),
-            (HeaderName::from_static("sec-fetch-mode"), "cors"),
-            (HeaderName::from_static("sec-fetch-site"), route.site()),
-            (HeaderName::from_static("sec-fetch-dest"), "empty"),
-        ];
-        let origin = route.origin().filter(|_| !self.origin_lost);
-        if let Some(origin) = &origin {
-            lines.push((header::ORIGIN, origin.as_str()));
-        }
-        if let Some(id) = &self.last_event_id {
-            lines.push((HeaderName::from_static("last-event-id"), id));
-        }
-        let authorization = target.access.authorization();
-        if let Some(secret) = authorization
-            .as_ref()
-            .filter(|_| own && route.keeps_authorization())
-        {
-            lines.push((header::AUTHORIZATION, secret.expose()));
-        }
-        if let Some(cookie) = target.access.cookie().filter(|_| own) {
-            lines.push((header::COOKIE, cookie.expose()));
-        }
         if let (Access::Ticket(source), Some(ticket)) = (&target.access, ticket)
             && own
             && route.redirects.is_empty()
         {
-            ask.url
-                .query_pairs_mut()
-                .append_pair(&source.parameter, ticket);
-        }
-        for (name, text) in lines {
-            ask = ask.header(name, value(text)?);
+            let mut query = ask.url.query_pairs_mut();
+            query.append_pair(&source.parameter, ticket);
         }
         for (name, value) in &target.headers {
             let varied = *name == header::ACCEPT && self.accept != "text/event-stream";
@@ -339,11 +328,6 @@ impl<'a> Page<'a> {
         }
         Ok(ask)
     }
-}
-
-fn value(text: &str) -> Result<HeaderValue, AttemptError> {
-    HeaderValue::from_str(text)
-        .map_err(|why| AttemptError::Exchange(ExchangeError::Request(why.to_string())))
 }
 
 /// What a glance at a reply showed, if there was one.

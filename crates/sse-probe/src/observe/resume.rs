@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Attempt, page::Page};
+use super::{Attempt, AttemptError, page::Page};
 use crate::stream::{Report, SeenEvent};
 
 /// How far back the reconnect goes: far enough to prove replay, near enough for short replay buffers.
@@ -53,14 +53,11 @@ pub(super) async fn try_resume(page: &Page<'_>, first: &Report) -> Option<Resump
     let (from, missed) = ids.get(at..)?.split_first()?;
     let missed: Vec<String> = missed.iter().map(|id| (*id).to_owned()).collect();
     let enough = missed.len().max(1);
+    let going = |report: &Report| report.events().count() < enough;
     let attempt = match page.clone().resuming(from).open().await {
-        Ok((exchange, route)) => {
-            let seen =
-                |report: &Report| report.event_count() < u64::try_from(enough).unwrap_or(u64::MAX);
-            Ok(exchange
-                .record_while(route, page.at_most(PATIENCE), seen)
-                .await)
-        }
+        Ok((exchange, route)) => Ok(exchange
+            .record_while(route, page.at_most(PATIENCE), going)
+            .await),
         Err(why) => Err(why),
     };
     Some(Resumption {
@@ -71,33 +68,37 @@ pub(super) async fn try_resume(page: &Page<'_>, first: &Report) -> Option<Resump
 }
 
 impl Resumption {
-    /// What it showed; `None` if there was no reply.
-    #[must_use]
-    pub fn result(&self) -> Option<Resumed> {
-        let recording = self.attempt.as_ref().ok()?;
+    /// What it showed.
+    ///
+    /// # Errors
+    ///
+    /// There was no reply.
+    pub fn result(&self) -> Result<Resumed, &AttemptError> {
+        let recording = self.attempt.as_ref()?;
         if recording.head.status != 200 {
-            return Some(Resumed::Refused(recording.head.status));
+            return Ok(Resumed::Refused(recording.head.status));
         }
-        let events: Vec<&SeenEvent> = recording.stream.events().map(|(_, e)| e).collect();
-        let Some(first) = events.first() else {
-            return Some(if self.missed.is_empty() {
-                Resumed::NothingMissed
-            } else {
+        let events = || recording.stream.events().map(|(_, event)| event);
+        let missed_any = !self.missed.is_empty();
+        let Some(first) = events().next() else {
+            return Ok(if missed_any {
                 Resumed::Nothing
+            } else {
+                Resumed::NothingMissed
             });
         };
         let Some(id) = own_id(first) else {
-            return Some(Resumed::Announced(first.name.clone()));
+            return Ok(Resumed::Announced(first.name.clone()));
         };
-        let got: Vec<&str> = events.iter().filter_map(|e| own_id(e)).collect();
+        let got = events().filter_map(own_id);
         let in_order = self
             .missed
             .iter()
-            .zip(&got)
+            .zip(got)
             .all(|(missed, got)| missed == got);
-        Some(if id == self.from {
+        Ok(if id == self.from {
             Resumed::Repeated(id.to_owned())
-        } else if self.missed.is_empty() {
+        } else if !missed_any {
             Resumed::NothingMissed
         } else if in_order {
             Resumed::Replayed

@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     browser::Credentials,
-    checks::{FindingKind, Outcome, Verdict},
-    http::Phases,
+    checks::{FindingKind, Outcome},
+    http::{Phases, Recording},
     observe::{Outsider, Resumed, Survey},
     stream::timing::intervals,
 };
@@ -108,34 +108,34 @@ impl Facts {
             heartbeat_max: intervals(&recording.stream).into_iter().max(),
             retry: recording.stream.retry(),
             buffering: blocked("buffering"),
-            resume: resume.and_then(|r| match r.result()? {
+            resume: resume.and_then(|r| match r.result().ok()? {
                 Resumed::Replayed => Some(true),
                 Resumed::NothingMissed | Resumed::Announced(_) => None,
                 _ => Some(false),
             }),
             auth_bypass: worst("auth") == Some(FindingKind::Insecure),
-            cors: cors(survey, outcomes),
+            cors: cors(survey, !blocked("allowed_origins")),
         }
     }
 }
 
-fn cors(survey: &Survey, outcomes: &[Outcome]) -> Vec<CorsFact> {
+/// `every` says whether all further origins that are to be let in may read.
+fn cors(survey: &Survey, every: bool) -> Vec<CorsFact> {
     let main = &survey.main;
     if main.route.origin().is_none() {
         return Vec::new();
     }
+    let reads = |recording: &Recording, credentials| {
+        let (route, headers) = (&recording.route, &recording.head.headers);
+        route.block.is_none() && route.cors(headers, credentials).is_ok()
+    };
     // A public stream is rightly blocked with credentials, so for the pages that are meant only their own mode counts.
     let credentials = survey.target.credentials;
-    let every = outcomes
-        .iter()
-        .filter(|o| o.check == "allowed_origins" && matches!(o.verdict, Verdict::Judged(..)))
-        .all(|o| o.worst() != Some(FindingKind::Blocked));
+    let allowed = every && reads(main, credentials);
     let mut facts = vec![CorsFact {
         role: "allowed",
         credentials,
-        allowed: every
-            && main.route.block.is_none()
-            && main.route.cors(&main.head.headers, credentials).is_ok(),
+        allowed,
     }];
     for credentials in Credentials::BOTH {
         for denied in &survey.others.denied {
@@ -148,17 +148,10 @@ fn cors(survey: &Survey, outcomes: &[Outcome]) -> Vec<CorsFact> {
                 Outsider::Null => "null",
             };
             // A refusal that the page may read gives it no stream.
-            let allowed = recording.head.status == 200
-                && recording.route.block.is_none()
-                && recording
-                    .route
-                    .cors(&recording.head.headers, credentials)
-                    .is_ok();
+            let allowed = recording.head.status == 200 && reads(recording, credentials);
             // One open door of a kind is an open door.
-            match facts
-                .iter_mut()
-                .find(|f| f.role == role && f.credentials == credentials)
-            {
+            let same = |f: &&mut CorsFact| f.role == role && f.credentials == credentials;
+            match facts.iter_mut().find(same) {
                 Some(fact) => fact.allowed |= allowed,
                 None => facts.push(CorsFact {
                     role,
@@ -178,7 +171,6 @@ fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::O
 
 #[expect(clippy::ref_option, reason = "serde calls it so")]
 fn unix<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok())
-        .map(|t| t.as_secs())
-        .serialize(serializer)
+    let since = time.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok());
+    since.map(|t| t.as_secs()).serialize(serializer)
 }

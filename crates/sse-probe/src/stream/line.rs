@@ -1,7 +1,5 @@
 //! Cuts bytes into lines: LF, CR and CRLF end one, also across chunks.
 
-use super::report::LineEnds;
-
 /// What is kept of a line. Longer lines are measured and validated, not stored.
 const KEPT: usize = 256 * 1024;
 
@@ -21,34 +19,21 @@ pub(super) struct Line<'a> {
 }
 
 /// The line that is being read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lines {
     kept: Vec<u8>,
     len: u64,
-    number: u64,
+    ended: u64,
     offset: u64,
     position: u64,
     after_cr: bool,
     utf8: Utf8,
     bad_utf8: Option<u64>,
-    ends: LineEnds,
+    /// CRs that ended a line without an LF.
+    pub(super) lone_crs: u64,
 }
 
 impl Lines {
-    pub(super) fn new() -> Self {
-        Self {
-            kept: Vec::new(),
-            len: 0,
-            number: 1,
-            offset: 0,
-            position: 0,
-            after_cr: false,
-            utf8: Utf8::default(),
-            bad_utf8: None,
-            ends: LineEnds::default(),
-        }
-    }
-
     /// Takes bytes, and hands out each line that they end.
     pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(Line<'_>)) {
         for &byte in bytes {
@@ -56,8 +41,7 @@ impl Lines {
             if self.after_cr {
                 self.after_cr = false;
                 if byte == b'\n' {
-                    self.ends.cr -= 1;
-                    self.ends.crlf += 1;
+                    self.lone_crs -= 1;
                     self.offset = self.position;
                     continue;
                 }
@@ -66,11 +50,9 @@ impl Lines {
                 b'\n' | b'\r' => {
                     if byte == b'\r' {
                         self.after_cr = true;
-                        self.ends.cr += 1;
-                    } else {
-                        self.ends.lf += 1;
+                        self.lone_crs += 1;
                     }
-                    if !self.utf8.complete() {
+                    if self.utf8.missing > 0 {
                         self.bad_utf8.get_or_insert(self.position - 1);
                     }
                     line(self.current());
@@ -92,7 +74,7 @@ impl Lines {
     /// The line that has not ended yet.
     pub(super) fn current(&self) -> Line<'_> {
         Line {
-            number: self.number,
+            number: self.ended + 1,
             offset: self.offset,
             bytes: &self.kept,
             len: self.len,
@@ -100,15 +82,11 @@ impl Lines {
         }
     }
 
-    pub(super) fn ends(&self) -> LineEnds {
-        self.ends
-    }
-
     fn next_line(&mut self) {
         self.kept.clear();
         self.kept.shrink_to(4096);
         self.len = 0;
-        self.number += 1;
+        self.ended += 1;
         self.offset = self.position;
         self.utf8 = Utf8::default();
         self.bad_utf8 = None;
@@ -124,10 +102,6 @@ struct Utf8 {
 }
 
 impl Utf8 {
-    fn complete(&self) -> bool {
-        self.missing == 0
-    }
-
     fn accept(&mut self, byte: u8) -> bool {
         if self.missing > 0 {
             let good = (self.low..=self.high).contains(&byte);
@@ -156,8 +130,8 @@ mod tests {
 
     use super::*;
 
-    fn lines(chunks: &[&[u8]]) -> (Vec<(u64, u64, String)>, LineEnds) {
-        let mut lines = Lines::new();
+    fn lines(chunks: &[&[u8]]) -> (Vec<(u64, u64, String)>, u64) {
+        let mut lines = Lines::default();
         let mut out = Vec::new();
         for chunk in chunks {
             lines.feed(chunk, |l| {
@@ -168,22 +142,22 @@ mod tests {
                 ));
             });
         }
-        (out, lines.ends())
+        (out, lines.lone_crs)
     }
 
     #[test]
     fn every_line_end_counts_also_when_it_is_split() {
-        let (seen, ends) = lines(&[b"a\r", b"\nb\rc\n", b"\r\n"]);
+        let (seen, lone_crs) = lines(&[b"a\r", b"\nb\rc\n", b"\r\n"]);
         let text: Vec<_> = seen.iter().map(|(_, _, t)| t.as_str()).collect();
         assert_eq!(text, ["a", "b", "c", ""]);
-        assert_eq!((ends.lf, ends.cr, ends.crlf), (1, 1, 2));
+        assert_eq!(lone_crs, 1);
         let offsets: Vec<_> = seen.iter().map(|(_, o, _)| *o).collect();
         assert_eq!(offsets, [0, 3, 5, 7]);
     }
 
     #[test]
     fn a_line_that_never_ends_costs_bounded_memory() {
-        let mut lines = Lines::new();
+        let mut lines = Lines::default();
         let chunk = vec![b'x'; 1024 * 1024];
         for _ in 0..10 {
             lines.feed(&chunk, |_| panic!("no line ended"));
@@ -197,7 +171,7 @@ mod tests {
         #[test]
         fn the_validator_agrees_with_the_standard_library(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
             let line: Vec<u8> = bytes.into_iter().filter(|b| !b"\r\n".contains(b)).collect();
-            let mut lines = Lines::new();
+            let mut lines = Lines::default();
             let mut bad = None;
             lines.feed(&line, |_| {});
             lines.feed(b"\n", |l| bad = Some(l.bad_utf8.is_some()));

@@ -1,17 +1,220 @@
 //! The body of an event stream, read as browsers read it, with every departure from the format and its position.
 //!
-//! Parser crates hide what a probe must see: where a line began, what was ignored and why, which line ends were used,
-//! when each part came. This reader keeps that, and holds bounded memory whatever the server sends.
+//! Parser crates hide what a probe must see: where a line began, what was ignored and why, when each part came. This reader
+//! keeps that, and holds bounded memory whatever the server sends.
 
-mod fault;
 mod line;
 mod reader;
-mod report;
 pub(crate) mod timing;
 
-pub use self::{
-    fault::{Fault, FaultKind},
-    reader::Reader,
-    report::{Item, LineEnds, Report, SeenEvent},
-    timing::Arrival,
-};
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use self::{reader::Reader, timing::Arrival};
+use crate::browser::headers::printable;
+
+/// Items that are kept; later ones are only counted.
+const ITEMS: usize = 10_000;
+
+/// Faults that are kept; later ones are only counted.
+const FAULTS: usize = 200;
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// Browsers show U+FFFD.
+    #[error("a byte that is not UTF-8")]
+    BadUtf8,
+    /// At the start.
+    #[error("a byte order mark")]
+    ByteOrderMark,
+    /// Its value is lost.
+    #[error("unknown field `{}`, which clients ignore", shown(.0))]
+    UnknownField(String),
+    /// Anything but digits.
+    #[error("`retry: {}` is not a number and is ignored", shown(.0))]
+    RetryNotANumber(String),
+    /// Some clients overflow and reconnect at once.
+    #[error("`retry: {0}` is 2^31 ms or more")]
+    RetryTooLarge(u64),
+    /// Clients keep the ID before it.
+    #[error("an id with a NUL byte, which is ignored")]
+    IdWithNul,
+    /// It comes back changed, or not at all, as a header: too long, or with bytes that are not ASCII.
+    #[error("id `{}` is not safe as a header value", shown(.0))]
+    IdUnsafe(String),
+    /// WebKit does not move the last event ID for it.
+    #[error("an id in a block without data")]
+    IdWithoutData,
+    /// `event` in a block without data.
+    #[error("event `{}` without data, which is never dispatched", shown(.0))]
+    EventWithoutData(String),
+    /// Nothing else stands in the block: some clients make an empty message of it.
+    #[error("a comment with a blank line after it")]
+    BlankAfterComment,
+    /// Proxies and parsers have limits.
+    #[error("a line of more than 1 MiB")]
+    LineTooLong,
+    /// The data of all its lines.
+    #[error("an event of more than 1 MiB")]
+    EventTooLarge,
+    /// C libraries cut the text there.
+    #[error("a NUL byte in data")]
+    NulInData,
+    /// Legal, but line-based proxies and parsers miss it.
+    #[error("a lone CR as line end")]
+    LoneCr,
+    /// Line after line of data for seconds, and no blank line: nothing is ever dispatched.
+    #[error("lines of data for {} s without a blank line, so that no event ends", .0.as_secs())]
+    NoBlankLine(Duration),
+    /// The body ended within a block.
+    #[error("the body ends inside an event, which is lost")]
+    Unfinished,
+}
+
+fn shown(text: &str) -> String {
+    printable(text.as_bytes())
+}
+
+/// Something wrong, with its position.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("line {line}, byte {offset}: {kind}")]
+#[non_exhaustive]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// The line, from 1.
+    pub line: u64,
+    /// The byte in the body, from 0.
+    pub offset: u64,
+}
+
+/// An event that a browser would dispatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeenEvent {
+    /// The `event` field; empty means `message`.
+    pub name: String,
+    /// The last event ID after it, if there is one.
+    pub id: Option<String>,
+    /// Whether this event itself carried the id.
+    pub own_id: bool,
+    /// The data, at most its first 64 KiB.
+    pub data: String,
+    /// The true length of the data.
+    pub data_len: u64,
+}
+
+/// A part of a stream, with the time at which it was complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Item {
+    /// A dispatched event.
+    Event(Duration, SeenEvent),
+    /// A comment: a heartbeat, mostly.
+    Comment(Duration, String),
+    /// A new reconnection time.
+    Retry(Duration, Duration),
+}
+
+impl Item {
+    /// When it was complete, counted from the request.
+    #[must_use]
+    pub fn at(&self) -> Duration {
+        match self {
+            Self::Event(at, _) | Self::Comment(at, _) | Self::Retry(at, _) => *at,
+        }
+    }
+}
+
+/// Everything that was read.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    items: Vec<Item>,
+    faults: Vec<Fault>,
+    fault_count: u64,
+    events: u64,
+    comments: u64,
+    retry: Option<Duration>,
+    last_id: Option<String>,
+}
+
+impl Report {
+    /// The parts, in their order; at most 10 000.
+    #[must_use]
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// The events among the parts.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = (Duration, &SeenEvent)> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Event(at, event) => Some((*at, event)),
+            _ => None,
+        })
+    }
+
+    /// The faults, at most 200.
+    #[must_use]
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// All faults, the ones not kept included.
+    #[must_use]
+    pub fn fault_count(&self) -> u64 {
+        self.fault_count
+    }
+
+    /// All events, the ones not kept included.
+    #[must_use]
+    pub fn event_count(&self) -> u64 {
+        self.events
+    }
+
+    /// All comments, the ones not kept included.
+    #[must_use]
+    pub fn comment_count(&self) -> u64 {
+        self.comments
+    }
+
+    /// The last reconnection time that was set.
+    #[must_use]
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
+    /// What the body did to the last event ID: nothing, or set it to this; an empty text clears it.
+    #[must_use]
+    pub fn last_id_change(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
+    /// Takes the parts and the faults out, for a reader that follows a stream without end.
+    pub fn take(&mut self) -> (Vec<Item>, Vec<Fault>) {
+        (
+            std::mem::take(&mut self.items),
+            std::mem::take(&mut self.faults),
+        )
+    }
+
+    fn push(&mut self, item: Item) {
+        match &item {
+            Item::Event(..) => self.events += 1,
+            Item::Comment(..) => self.comments += 1,
+            Item::Retry(_, time) => self.retry = Some(*time),
+        }
+        if self.items.len() < ITEMS {
+            self.items.push(item);
+        }
+    }
+
+    fn fault(&mut self, kind: FaultKind, line: u64, offset: u64) {
+        self.fault_count += 1;
+        if self.faults.len() < FAULTS {
+            self.faults.push(Fault { kind, line, offset });
+        }
+    }
+}

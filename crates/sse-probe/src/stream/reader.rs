@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 use super::{
-    fault::{Fault, FaultKind},
+    FaultKind, Item, Report, SeenEvent,
     line::{Line, Lines},
-    report::{Item, Report, SeenEvent},
 };
 
 /// What is kept of an event's data.
@@ -20,11 +19,14 @@ const COMMENT_KEPT: usize = 256;
 /// (<https://fetch.spec.whatwg.org/#cors-safelisted-request-header>).
 const LONG_ID: usize = 128;
 
+/// Data that comes for so long without a blank line is not one slow event.
+const NO_EVENT: Duration = Duration::from_secs(2);
+
 /// Lines and events larger than this are faults.
 const LARGE: u64 = 1024 * 1024;
 
 /// Reads a stream as it arrives.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Reader {
     lines: Lines,
     inner: Interpreter,
@@ -36,7 +38,6 @@ pub struct Reader {
 struct Interpreter {
     report: Report,
     block: Block,
-    last_id: Option<String>,
 }
 
 /// The block between two blank lines.
@@ -50,25 +51,11 @@ struct Block {
     id: Option<String>,
     fields: u64,
     comments: u64,
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// When its first and its last line of data came.
+    data_came: Option<(Duration, Duration)>,
 }
 
 impl Reader {
-    /// One at the beginning of a body.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            lines: Lines::new(),
-            inner: Interpreter::default(),
-            long_line: 0,
-        }
-    }
-
     /// Takes bytes that came at `at`.
     pub fn feed(&mut self, bytes: &[u8], at: Duration) {
         let inner = &mut self.inner;
@@ -79,7 +66,12 @@ impl Reader {
         });
         inner.long(&self.lines.current(), &mut long_line);
         self.long_line = long_line;
-        inner.report.ends = self.lines.ends();
+    }
+
+    /// Whether nothing has come of the next event.
+    #[must_use]
+    pub fn is_between_events(&self) -> bool {
+        self.lines.current().len == 0 && self.inner.block.begun.is_none()
     }
 
     /// What was read so far.
@@ -95,25 +87,34 @@ impl Reader {
 
     /// The end of the body: `clean` if the protocol ended it, not if it was cut or left.
     #[must_use]
-    pub fn finish(mut self, clean: bool) -> Report {
+    pub fn finish(self, clean: bool) -> Report {
+        let Interpreter {
+            mut report, block, ..
+        } = self.inner;
         let line = self.lines.current();
-        let begun = self.inner.block.begun;
-        let unfinished = line.len > 0 || self.inner.block.data_lines > 0;
-        if clean && unfinished {
-            let (number, offset) = begun.unwrap_or((line.number, line.offset));
-            self.inner.fault(FaultKind::Unfinished, number, offset);
+        if clean && (line.len > 0 || block.data_lines > 0) {
+            let (number, offset) = block.begun.unwrap_or((line.number, line.offset));
+            report.fault(FaultKind::Unfinished, number, offset);
         }
-        let ends = self.lines.ends();
-        if ends.cr > 0 {
-            self.inner.fault(FaultKind::LoneCr, 1, 0);
+        if let Some((first, last)) = block.data_came
+            && report.events == 0
+            && block.data_lines > 2
+            && last.saturating_sub(first) >= NO_EVENT
+        {
+            let (number, offset) = block.begun.unwrap_or((line.number, line.offset));
+            let time = last.saturating_sub(first);
+            report.fault(FaultKind::NoBlankLine(time), number, offset);
         }
-        self.inner.report
+        if self.lines.lone_crs > 0 {
+            report.fault(FaultKind::LoneCr, 1, 0);
+        }
+        report
     }
 }
 
 impl Interpreter {
     fn fault(&mut self, kind: FaultKind, line: u64, offset: u64) {
-        self.report.fault(Fault { kind, line, offset });
+        self.report.fault(kind, line, offset);
     }
 
     /// Reports a long line once, as soon as it is known to be long.
@@ -174,6 +175,8 @@ impl Interpreter {
                 if value.contains(&0) {
                     self.fault(FaultKind::NulInData, number, offset);
                 }
+                let first = self.block.data_came.map_or(at, |(first, _)| first);
+                self.block.data_came = Some((first, at));
                 self.block.add_data(value, value_len);
             }
             b"event" => {
@@ -216,8 +219,7 @@ impl Interpreter {
         let (line, start) = block.begun.unwrap_or((number, offset));
         let own_id = block.id.is_some();
         if let Some(id) = block.id {
-            self.last_id = Some(id);
-            self.report.set_last_id(self.last_id.as_deref());
+            self.report.last_id = Some(id);
         }
         if block.data_lines > 0 {
             if block.data_len > LARGE {
@@ -227,7 +229,7 @@ impl Interpreter {
                 at,
                 SeenEvent {
                     name: block.name,
-                    id: self.last_id.clone().filter(|id| !id.is_empty()),
+                    id: self.report.last_id.clone().filter(|id| !id.is_empty()),
                     own_id,
                     data: block.data,
                     data_len: block.data_len,

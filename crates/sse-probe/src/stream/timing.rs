@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::{Item, Report};
+use super::{Item, Report};
 
 /// Bytes that came at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Arrival {
     pub at: Duration,
     /// How many.
     pub bytes: u64,
+    /// Whether an event ended with them, so that nothing of the next one had come.
+    pub whole: bool,
 }
 
 /// Bytes that come closer together than this count as one burst.
@@ -26,6 +28,8 @@ pub(crate) struct Burst {
     pub until: Duration,
     /// How many.
     pub bytes: u64,
+    /// Whether an event ended with them.
+    pub whole: bool,
 }
 
 /// Groups arrivals.
@@ -37,11 +41,13 @@ pub(crate) fn bursts(arrivals: &[Arrival]) -> Vec<Burst> {
             Some(burst) if arrival.at.saturating_sub(burst.until) < TOGETHER => {
                 burst.until = arrival.at;
                 burst.bytes += arrival.bytes;
+                burst.whole = arrival.whole;
             }
             _ => bursts.push(Burst {
                 at: arrival.at,
                 until: arrival.at,
                 bytes: arrival.bytes,
+                whole: arrival.whole,
             }),
         }
     }
@@ -87,34 +93,35 @@ pub(crate) fn held_back(arrivals: &[Arrival], stream: &Report) -> Option<Held> {
         .or_else(|| blocks(arrivals))
 }
 
-/// Events that the application stamped a second or more apart, and that arrived together. The first group may be a
-/// replay, unless it is no older than the connection.
+/// Events that the application stamped a second or more apart, and that arrived together after a silence in which they
+/// could have come. A replay of older events is none.
 fn clock(stream: &Report) -> Option<Held> {
-    let mut group: Vec<(Duration, Duration)> = Vec::new();
-    let mut groups = 0;
-    for (at, event) in stream.events() {
-        let stamp = event.id.as_deref().filter(|_| event.own_id);
-        let Some(stamp) = stamp.and_then(timestamp).or_else(|| timestamp(&event.data)) else {
-            group.clear();
+    let mut stamps: Vec<Duration> = Vec::new();
+    let (mut last, mut silence) = (Duration::ZERO, Duration::ZERO);
+    for item in stream.items() {
+        let at = item.at();
+        let pause = at.saturating_sub(last);
+        if pause >= TOGETHER {
+            stamps.clear();
+            silence = pause;
+        }
+        last = at;
+        let Item::Event(_, event) = item else {
             continue;
         };
-        if group
-            .last()
-            .is_none_or(|(last, _)| at.saturating_sub(*last) >= TOGETHER)
-        {
-            group.clear();
-            groups += 1;
-        }
-        group.push((at, stamp));
-        let stamps = group.iter().map(|(_, stamp)| *stamp);
-        let span = stamps.clone().max()?.saturating_sub(stamps.min()?);
-        let own = groups > 1 || (at > Duration::from_secs(1) && span <= at);
-        if group.len() >= 3 && span >= Duration::from_secs(1) && own {
-            return Some(Held::Clock {
-                count: group.len(),
-                span,
-                at,
-            });
+        let own_id = event.id.as_deref().filter(|_| event.own_id);
+        let Some(stamp) = own_id
+            .and_then(timestamp)
+            .or_else(|| timestamp(&event.data))
+        else {
+            stamps.clear();
+            continue;
+        };
+        stamps.push(stamp);
+        let count = stamps.len();
+        let span = stamps.iter().max()?.saturating_sub(*stamps.iter().min()?);
+        if count >= 3 && (Duration::from_secs(1)..=silence).contains(&span) {
+            return Some(Held::Clock { count, span, at });
         }
     }
     None
@@ -162,35 +169,35 @@ fn timestamp(text: &str) -> Option<Duration> {
     None
 }
 
+/// Comments that came together. A first block may hold several (padding for old clients), and an event may carry one. So:
+/// three in a row with nothing between, later than the first second or with more comments before. A server that sends as
+/// many at each beat does so on purpose.
 fn heartbeats_together(stream: &Report) -> Option<Held> {
-    // A first block may hold several comments (padding for old clients), and an event may carry one. So: three comments
-    // in a row with nothing between, later than the first second or with more comments before.
-    let mut run: Vec<Duration> = Vec::new();
-    let mut comments = 0;
+    // When the first of them came, and how many there are.
+    let mut lumps: Vec<(Duration, usize)> = Vec::new();
+    let mut in_a_row = false;
     for item in stream.items() {
-        let Item::Comment(at, _) = item else {
-            run.clear();
-            continue;
-        };
-        comments += 1;
-        if run
-            .first()
-            .is_some_and(|first| at.saturating_sub(*first) >= TOGETHER)
-        {
-            run.clear();
+        match (item, lumps.last_mut()) {
+            (Item::Comment(at, _), Some((first, count)))
+                if in_a_row && at.saturating_sub(*first) < TOGETHER =>
+            {
+                *count += 1;
+            }
+            (Item::Comment(at, _), _) => lumps.push((*at, 1)),
+            _ => {}
         }
-        run.push(*at);
-        let late = run
-            .first()
-            .is_some_and(|first| *first > Duration::from_secs(1));
-        if run.len() >= 3 && (late || comments > run.len()) {
-            return Some(Held::Heartbeats {
-                count: run.len(),
-                at: *at,
-            });
-        }
+        in_a_row = matches!(item, Item::Comment(..));
     }
-    None
+    let alike = lumps
+        .windows(2)
+        .all(|pair| matches!(pair, [a, b] if a.1 == b.1));
+    if lumps.len() > 1 && alike {
+        return None;
+    }
+    let late = |n: usize, at: Duration| n > 0 || at > Duration::from_secs(1);
+    let mut lumps = lumps.into_iter().enumerate();
+    let (_, (at, count)) = lumps.find(|(n, (at, count))| *count >= 3 && late(*n, *at))?;
+    Some(Held::Heartbeats { count, at })
 }
 
 fn blocks(arrivals: &[Arrival]) -> Option<Held> {
@@ -198,6 +205,10 @@ fn blocks(arrivals: &[Arrival]) -> Option<Held> {
     // The first burst may be a replay and the last one may have been cut off by the end of the recording.
     let inner: Vec<_> = bursts.iter().skip(1).rev().skip(1).collect();
     if inner.len() < 2 {
+        return None;
+    }
+    // An application may send events of just that size; a buffer ends in the middle of one.
+    if inner.iter().all(|burst| burst.whole) {
         return None;
     }
     let apart = bursts.windows(2).all(
@@ -231,7 +242,7 @@ pub(crate) fn intervals(stream: &Report) -> Vec<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::reader::Reader;
+    use crate::stream::Reader;
 
     fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
@@ -239,12 +250,16 @@ mod tests {
 
     fn arrivals(list: &[(u64, u64)]) -> Vec<Arrival> {
         list.iter()
-            .map(|&(at, bytes)| Arrival { at: ms(at), bytes })
+            .map(|&(at, bytes)| Arrival {
+                at: ms(at),
+                bytes,
+                whole: false,
+            })
             .collect()
     }
 
     fn heartbeats(times: &[u64]) -> Report {
-        let mut reader = Reader::new();
+        let mut reader = Reader::default();
         for &at in times {
             reader.feed(b":\n", ms(at));
         }
@@ -269,6 +284,8 @@ mod tests {
             None,
             "padding at the start"
         );
+        let beats = [2000, 2000, 2001, 4000, 4000, 4001, 6000, 6000, 6001];
+        assert_eq!(held_back(&[], &heartbeats(&beats)), None, "three a beat");
     }
 
     #[test]
@@ -288,7 +305,7 @@ mod tests {
     }
 
     fn stamped(times: &[(u64, u64)]) -> Report {
-        let mut reader = Reader::new();
+        let mut reader = Reader::default();
         for (at, stamp) in times {
             let text = format!("data: {}\n\n", 1_700_000_000_000 + stamp);
             reader.feed(text.as_bytes(), ms(*at));
@@ -304,6 +321,10 @@ mod tests {
         assert!(matches!(held_back(&[], &late), Some(Held::Clock { .. })));
         let replay = stamped(&[(1, 0), (1, 60_000), (1, 120_000), (1000, 121_000)]);
         assert_eq!(held_back(&[], &replay), None);
+        let pages = stamped(&[(1, 0), (200, 60_000), (200, 120_000), (201, 180_000)]);
+        assert_eq!(held_back(&[], &pages), None, "a replay in two parts");
+        let jitter = stamped(&[(1000, 5000), (1100, 2000), (1100, 6000), (1101, 3000)]);
+        assert_eq!(held_back(&[], &jitter), None, "late at the source");
         let batch = stamped(&[(0, 0), (1000, 1000), (1000, 1000), (1000, 1001)]);
         assert_eq!(held_back(&[], &batch), None);
     }
@@ -325,6 +346,9 @@ mod tests {
                 count: 2
             })
         );
+        let mut frames = blocks;
+        frames.iter_mut().for_each(|arrival| arrival.whole = true);
+        assert_eq!(held_back(&frames, &stream), None, "events of that size");
         let events = arrivals(&[(0, 300), (1000, 120), (2000, 118), (3000, 121)]);
         assert_eq!(held_back(&events, &stream), None);
     }

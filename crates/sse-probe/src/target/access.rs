@@ -3,8 +3,8 @@
 use std::{fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
-use http::{HeaderValue, Method, header};
+use http::{Method, header};
+use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
@@ -65,9 +65,10 @@ impl Access {
 
     /// The value of `Cookie`, likewise.
     pub(crate) fn cookie(&self) -> Option<&Secret> {
-        match self {
-            Self::Cookie(cookie) => Some(cookie),
-            _ => None,
+        if let Self::Cookie(cookie) = self {
+            Some(cookie)
+        } else {
+            None
         }
     }
 }
@@ -107,34 +108,25 @@ impl TicketSource {
         dialer: &Dialer,
         origin: Option<&str>,
     ) -> Result<String, String> {
-        let failed = |why: String| format!("no ticket from {}: {why}", self.url);
-        let mut ask = Ask::get(self.url.clone())
-            .header(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))
-            .header(header::ACCEPT, HeaderValue::from_static("application/json"));
-        ask.method = Method::POST;
-        ask.body = Bytes::new();
+        let failed = |why: &dyn fmt::Display| format!("no ticket from {}: {why}", self.url);
+        let authorization = self
+            .bearer
+            .as_ref()
+            .map(|b| format!("Bearer {}", b.expose()));
         let lines = [
-            (header::ORIGIN, origin.map(str::to_owned)),
-            (
-                header::COOKIE,
-                self.cookie.as_ref().map(|c| c.expose().to_owned()),
-            ),
-            (
-                header::AUTHORIZATION,
-                self.bearer
-                    .as_ref()
-                    .map(|b| format!("Bearer {}", b.expose())),
-            ),
-            (header::CONTENT_LENGTH, Some("0".to_owned())),
+            (header::USER_AGENT, Some(USER_AGENT)),
+            (header::ACCEPT, Some("application/json")),
+            (header::CONTENT_LENGTH, Some("0")),
+            (header::ORIGIN, origin),
+            (header::COOKIE, self.cookie.as_ref().map(Secret::expose)),
+            (header::AUTHORIZATION, authorization.as_deref()),
         ];
-        for (name, value) in lines {
-            if let Some(value) = value {
-                let value = HeaderValue::from_str(&value)
-                    .map_err(|_| failed(format!("{name} cannot be a header")))?;
-                ask = ask.header(name, value);
-            }
-        }
-        let mut exchange = dialer.open(&ask).await.map_err(|e| failed(e.to_string()))?;
+        let lines = lines
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text?)));
+        let ask = Ask::new(Method::POST, self.url.clone()).headers(lines);
+        let ask = ask.map_err(|why| failed(&why))?;
+        let mut exchange = dialer.open(&ask).await.map_err(|why| failed(&why))?;
         let status = exchange.head().status;
         let mut body = Vec::new();
         let until = Instant::now() + Duration::from_secs(5);
@@ -143,19 +135,18 @@ impl TicketSource {
                 Chunk::Bytes(bytes, _) if body.len() + bytes.len() <= 64 * 1024 => {
                     body.extend_from_slice(&bytes);
                 }
-                Chunk::Bytes(..) => return Err(failed("the answer is too long".to_owned())),
+                Chunk::Bytes(..) => return Err(failed(&"the answer is too long")),
                 Chunk::End(End::Clean) => break,
-                Chunk::End(_) => return Err(failed("the answer did not end".to_owned())),
+                Chunk::End(_) => return Err(failed(&"the answer did not end")),
             }
         }
         if !(200..=299).contains(&status) {
-            return Err(failed(format!("status {status}")));
+            return Err(failed(&format_args!("status {status}")));
         }
-        let json: serde_json::Value = serde_json::from_slice(&body)
-            .map_err(|_| failed("the answer is not JSON".to_owned()))?;
-        json.get(&self.field)
-            .and_then(serde_json::Value::as_str)
-            .map(str::to_owned)
-            .ok_or_else(|| failed(format!("the answer has no text in `{}`", self.field)))
+        let json: Value =
+            serde_json::from_slice(&body).map_err(|_| failed(&"the answer is not JSON"))?;
+        let ticket = json.get(&self.field).and_then(Value::as_str);
+        let missing = || failed(&format_args!("the answer has no text in `{}`", self.field));
+        ticket.map(str::to_owned).ok_or_else(missing)
     }
 }

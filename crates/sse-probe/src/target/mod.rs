@@ -1,29 +1,66 @@
 //! What to probe, as whom, and what is expected of it.
 
 mod access;
-mod error;
-mod expectation;
-mod policy;
+mod expected;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
+use thiserror::Error;
 use url::Url;
 
 pub use self::{
     access::{Access, Secret, TicketSource},
-    error::TargetError,
-    expectation::Expectation,
-    policy::ServerPolicy,
+    expected::{Expectation, Profile, ServerPolicy},
 };
 use crate::{
-    browser::{Credentials, Origin},
+    browser::{Credentials, Origin, OriginError},
     http::{Dialer, Limits, Protocol, Tls},
 };
 
 /// The user agent of every request, so that a server's logs and metrics can tell probes from people.
 pub const USER_AGENT: &str = concat!("sse-probe/", env!("CARGO_PKG_VERSION"));
+
+/// What is wrong with a target.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// Not a URL that can be probed, and why.
+    #[error("`{}` cannot be probed: {}", .0.escape_debug(), .1)]
+    Url(String, String),
+    /// Not an origin.
+    #[error("{0}")]
+    Origin(#[from] OriginError),
+    /// Not a header line.
+    #[error("`{}` is not a header line that can be added; write `Name: value`", .0.escape_debug())]
+    Header(String),
+    /// Not an expectation.
+    #[error("`{}` is not an expectation; there are: heartbeat=20s, first-byte=1s, first-event=5s, event, http2, \
+             resume, auth, public, certificate=14days, header=Name: value", .0.escape_debug())]
+    Expectation(String),
+    /// No check of that name; and the names that there are.
+    #[error("there is no check `{}`; there are: {}", .0.escape_debug(), .1.join(", "))]
+    UnknownCheck(String, Vec<&'static str>),
+    /// A server's policy that cannot be read, and why.
+    #[error("{0}")]
+    Policy(String),
+    /// A browser sends cookies across origins only in the credentials mode `include`.
+    #[error("a browser sends a cookie across origins only with credentials; add --credentials")]
+    CookieWithoutCredentials,
+    /// The same origin is to be let in and to be kept out.
+    #[error("`{0}` is both an origin to let in and one to keep out; remove it from one of the two")]
+    AllowedAndDenied(String),
+    /// A token or cookie with bytes that a header cannot hold.
+    #[error("the token or cookie holds a line break or another byte that no header can carry")]
+    SecretNotAHeader,
+}
+
+impl From<TargetError> for String {
+    fn from(why: TargetError) -> Self {
+        why.to_string()
+    }
+}
 
 /// A stream to probe.
 ///
@@ -51,7 +88,7 @@ pub struct Target {
     pub(crate) publish: Option<Publish>,
     pub(crate) follow_redirects: bool,
     /// The origins that redirects may lead to; all if there are none.
-    pub(crate) origins: Vec<Origin>,
+    pub(crate) keep_to: Vec<Origin>,
     pub(crate) credentials: Credentials,
     pub(crate) access: Access,
     pub(crate) deny: Vec<Origin>,
@@ -59,6 +96,7 @@ pub struct Target {
     pub(crate) protocol: Protocol,
     pub(crate) hold: Duration,
     pub(crate) expectations: Vec<Expectation>,
+    pub(crate) profile: Profile,
     pub(crate) only: Vec<&'static str>,
     pub(crate) skip: Vec<&'static str>,
     pub(crate) dialer: Dialer,
@@ -85,7 +123,38 @@ impl Publish {
     }
 }
 
+/// A setter for each of these fields.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $type:ty,)+) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $field(mut self, $field: $type) -> Self {
+            self.$field = $field;
+            self
+        }
+    )+};
+}
+
 impl Target {
+    setters! {
+        /// Whether redirects are followed, as browsers do. They are by default.
+        follow_redirects: bool,
+        /// The credentials mode of the page. `Omit` by default.
+        credentials: Credentials,
+        /// How long the stream must live. 35 s by default: longer than the 30 s after which several proxies cut.
+        hold: Duration,
+        /// The version of HTTP.
+        protocol: Protocol,
+        /// How connections are made.
+        dialer: Dialer,
+        /// Asks by another method.
+        method: Method,
+        /// Which findings fail the run. [`Profile::Browser`] by default.
+        profile: Profile,
+        /// Redirects may lead to these origins only. To all, if none is given.
+        keep_to: Vec<Origin>,
+    }
+
     /// A target with everything else as it usually is: no origin (a page of the same origin), no credentials,
     /// held for 35 s.
     ///
@@ -103,7 +172,7 @@ impl Target {
             page: None,
             publish: None,
             follow_redirects: true,
-            origins: Vec::new(),
+            keep_to: Vec::new(),
             credentials: Credentials::Omit,
             access: Access::Open,
             deny: Vec::new(),
@@ -111,6 +180,7 @@ impl Target {
             protocol: Protocol::Auto,
             hold: Duration::from_secs(35),
             expectations: Vec::new(),
+            profile: Profile::default(),
             only: Vec::new(),
             skip: Vec::new(),
             dialer: Dialer::default(),
@@ -123,7 +193,7 @@ impl Target {
     ///
     /// No browser sends that text as an origin.
     pub fn origin(mut self, origin: &str) -> Result<Self, TargetError> {
-        self.origin = Some(origin.parse().map_err(TargetError::Origin)?);
+        self.origin = Some(origin.parse()?);
         Ok(self)
     }
 
@@ -133,8 +203,7 @@ impl Target {
     ///
     /// No browser sends that text as an origin.
     pub fn allow_origin(mut self, origin: &str) -> Result<Self, TargetError> {
-        self.allow
-            .push(origin.parse().map_err(TargetError::Origin)?);
+        self.allow.push(origin.parse()?);
         Ok(self)
     }
 
@@ -186,42 +255,14 @@ impl Target {
         self
     }
 
-    /// Asks by another method.
-    #[must_use]
-    pub fn method(mut self, method: Method) -> Self {
-        self.method = method;
-        self
-    }
-
-    /// Whether redirects are followed, as browsers do. They are by default.
-    #[must_use]
-    pub fn follow_redirects(mut self, follow: bool) -> Self {
-        self.follow_redirects = follow;
-        self
-    }
-
-    /// Redirects may lead to these origins only. To all, if none is given.
-    #[must_use]
-    pub fn keep_to(mut self, origins: Vec<Origin>) -> Self {
-        self.origins = origins;
-        self
-    }
-
     /// An origin that the server must not let in, besides those that are always tried.
     ///
     /// # Errors
     ///
     /// No browser sends that text as an origin.
     pub fn deny_origin(mut self, origin: &str) -> Result<Self, TargetError> {
-        self.deny.push(origin.parse().map_err(TargetError::Origin)?);
+        self.deny.push(origin.parse()?);
         Ok(self)
-    }
-
-    /// The credentials mode of the page. `Omit` by default.
-    #[must_use]
-    pub fn credentials(mut self, mode: Credentials) -> Self {
-        self.credentials = mode;
-        self
     }
 
     /// Authenticates as a fetch client: `Authorization: Bearer …`.
@@ -260,20 +301,6 @@ impl Target {
         self
     }
 
-    /// How long the stream must live. 35 s by default: longer than the 30 s after which several proxies cut.
-    #[must_use]
-    pub fn hold(mut self, time: Duration) -> Self {
-        self.hold = time;
-        self
-    }
-
-    /// The version of HTTP.
-    #[must_use]
-    pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.protocol = protocol;
-        self
-    }
-
     /// Something that must be so, beyond what every stream needs.
     #[must_use]
     pub fn expect(mut self, expectation: Expectation) -> Self {
@@ -285,13 +312,6 @@ impl Target {
     #[must_use]
     pub fn connection(mut self, limits: Limits, tls: impl Into<Tls>) -> Self {
         self.dialer = self.dialer.with(limits, tls.into());
-        self
-    }
-
-    /// How connections are made.
-    #[must_use]
-    pub fn dialer(mut self, dialer: Dialer) -> Self {
-        self.dialer = dialer;
         self
     }
 
@@ -322,10 +342,15 @@ impl Target {
         (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
 
+    /// Whether the user expects that.
+    pub(crate) fn expects(&self, what: &Expectation) -> bool {
+        self.expectations.contains(what)
+    }
+
     /// Whether every page may read the stream, by the user's word or by the server's policy.
     pub(crate) fn is_public(&self) -> bool {
-        self.expectations.contains(&Expectation::Public)
-            || self.policy.as_ref().is_some_and(|p| p.public)
+        self.expects(&Expectation::Public)
+            || self.policy.as_ref().is_some_and(ServerPolicy::is_public)
     }
 
     /// Whether pages of that origin are to be let in.
@@ -392,19 +417,16 @@ impl Target {
 /// A URL that can be probed.
 pub(crate) fn parse_url(text: &str) -> Result<Url, TargetError> {
     let url = Url::parse(text).map_err(|why| TargetError::Url(text.to_owned(), why.to_string()))?;
-    let wrong = |why: &str| Err(TargetError::Url(text.to_owned(), why.to_owned()));
-    if !matches!(url.scheme(), "http" | "https") {
-        return wrong("only http and https can be probed");
-    }
-    if !url.has_host() {
-        return wrong("it has no host");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return wrong(
-            "user names and passwords in URLs are not sent by browsers; use --bearer or --cookie",
-        );
-    }
-    Ok(url)
+    let why = if !matches!(url.scheme(), "http" | "https") {
+        "only http and https can be probed"
+    } else if !url.has_host() {
+        "it has no host"
+    } else if !url.username().is_empty() || url.password().is_some() {
+        "user names and passwords in URLs are not sent by browsers; use --bearer or --cookie"
+    } else {
+        return Ok(url);
+    };
+    Err(TargetError::Url(text.to_owned(), why.to_owned()))
 }
 
 /// A header line from `Name: value`.
@@ -425,17 +447,15 @@ pub fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), TargetError
 
 /// Whether a header of that name is likely to hold a secret.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    [
+    let secrets = [
         "authorization",
         "cookie",
         "token",
         "api-key",
         "apikey",
         "secret",
-    ]
-    .iter()
-    .any(|part| name.contains(part))
+    ];
+    secrets.iter().any(|part| name.as_str().contains(part))
 }
 
 /// Whether a browser asks permission for a header of that name, set by a script. `Content-Type` depends on its value.
@@ -462,13 +482,14 @@ fn is_form(kind: &HeaderValue) -> bool {
         .split(|b| *b == b';')
         .next()
         .unwrap_or_default();
-    [
-        &b"application/x-www-form-urlencoded"[..],
-        b"multipart/form-data",
-        b"text/plain",
-    ]
-    .iter()
-    .any(|form| essence.trim_ascii().eq_ignore_ascii_case(form))
+    let forms = [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/plain",
+    ];
+    forms
+        .iter()
+        .any(|form| essence.trim_ascii().eq_ignore_ascii_case(form.as_bytes()))
 }
 
 #[cfg(test)]

@@ -81,3 +81,12 @@ async fn cookies_across_sites_are_advice() {
     let report = checked(server.target().cookie("sid=1").only("page").unwrap()).await;
     found(&report, "page", FindingKind::Advice, "another site");
 }
+
+#[tokio::test]
+async fn http_3_is_mentioned_where_it_is_offered() {
+    let server =
+        Server::start(|request| good(request).with("Alt-Svc", "h3=\":443\"; ma=86400")).await;
+    let report = checked(server.target().only("page").unwrap()).await;
+    let seen = &report.outcome("page").unwrap().seen;
+    assert!(seen.contains("HTTP/3 is offered"), "{seen}");
+}

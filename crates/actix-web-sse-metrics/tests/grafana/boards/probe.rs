@@ -159,11 +159,11 @@ pub fn board() -> Board {
                 &[
                     (
                         "{{instance}}",
-                        "(time() - max by (instance) (probe_sse_last_run_timestamp_seconds{%})) or 0 * max by (instance) (probe_sse_info{%})",
+                        "(time() - max by (instance) (probe_sse_last_run_timestamp_seconds{%})) or 0 * max by (instance) (probe_sse_browser_opens{%})",
                     ),
                     (
                         "{{instance}} interval",
-                        "max by (instance) (probe_sse_interval_seconds{%}) or 0 * max by (instance) (probe_sse_info{%})",
+                        "max by (instance) (probe_sse_interval_seconds{%}) or 0 * max by (instance) (probe_sse_browser_opens{%})",
                     ),
                 ],
                 "Of targets that the probe looks at by itself; 0 where each scrape is a probe.",

@@ -8,11 +8,11 @@ pub fn group() -> Group {
         records: vec![
             // Targets of sse-probe, known for a day, and for as long as they are not probed.
             Record {
-                name: "job_instance:probe_sse_info:known",
+                name: "job_instance:sse_probe_build_info:known",
                 expr: r#"
-                    max by (<I>) (last_over_time(probe_sse_info{%}[1d]))
+                    max by (<I>) (last_over_time(sse_probe_build_info{%}[1d]))
                     or
-                    (last_over_time(job_instance:probe_sse_info:known[6h]) and on (<I>) (max by (<I>) (up{%}) == 0))
+                    (last_over_time(job_instance:sse_probe_build_info:known[6h]) and on (<I>) (max by (<I>) (up{%}) == 0))
                 "#,
             },
         ],
@@ -85,7 +85,7 @@ fn others() -> Vec<Alert> {
             expr: r#"
                 max by (<I>) (probe_success{%}) == 0
                   and on (<I>)
-                job_instance:probe_sse_info:known
+                job_instance:sse_probe_build_info:known
             "#,
             after: "5m",
             severity: "critical",
@@ -99,7 +99,7 @@ fn others() -> Vec<Alert> {
         Alert {
             name: "SSEProbeMissing",
             expr: r#"
-                (max by (<I>) (up{%}) == 0 and on (<F>) count by (<F>) (job_instance:probe_sse_info:known))
+                (max by (<I>) (up{%}) == 0 and on (<F>) count by (<F>) (job_instance:sse_probe_build_info:known))
                 or
                 (
                   time() - max by (<I>) (probe_sse_last_run_timestamp_seconds{%})
@@ -141,7 +141,7 @@ fn others() -> Vec<Alert> {
             expr: r#"
                 max by (<I>) (probe_ssl_earliest_cert_expiry{%}) - time() < <t certificate_days> * 86400
                   and on (<I>)
-                job_instance:probe_sse_info:known
+                job_instance:sse_probe_build_info:known
             "#,
             after: "1h",
             board: "probe",

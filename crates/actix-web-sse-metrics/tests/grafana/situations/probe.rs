@@ -13,7 +13,7 @@ fn target() -> Target {
     let target = Target { series: Vec::new() };
     target
         .with("up", "", &[(4 * DAY, 1.0)])
-        .with("probe_sse_info", "version=\"1\"", &[(4 * DAY, 1.0)])
+        .with("sse_probe_build_info", "version=\"1\"", &[(4 * DAY, 1.0)])
         .with("probe_success", "", &[(4 * DAY, 1.0)])
         .verdict("allowed", "include", &[(4 * DAY, 1.0)])
         .verdict("foreign", "include", &[(4 * DAY, 0.0)])
@@ -130,7 +130,7 @@ pub fn situations() -> Vec<Situation> {
                     format!("1x{} stale _x{} 1x60", HOUR - 1, 2 * DAY - 1),
                 )
                 .values(
-                    "probe_sse_info",
+                    "sse_probe_build_info",
                     "version=\"1\"",
                     format!("1x{} stale _x{} 1x60", HOUR - 1, 2 * DAY - 1),
                 ),

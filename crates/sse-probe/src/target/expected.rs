@@ -1,39 +1,93 @@
-//! What the server's own configuration allows, read from its file.
+//! What must be so at this target: the user's expectations, and what the server's own configuration allows.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, str::FromStr, time::Duration};
 
-use serde::Deserialize;
+use http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 
-use super::TargetError;
+use super::{TargetError, parse_header};
 use crate::browser::Origin;
+
+/// Which findings fail a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// What a browser cannot use, what is insecure, and expectations that are not met.
+    #[default]
+    Browser,
+    /// Every finding, advice included.
+    Strict,
+}
+
+/// Something that must be so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expectation {
+    /// No longer silence than this.
+    Heartbeat(Duration),
+    /// The first byte of the body within this time.
+    FirstByte(Duration),
+    /// The first event within this time.
+    FirstEvent(Duration),
+    /// At least one event while the stream is held.
+    Event,
+    /// HTTP/2.
+    Http2,
+    /// Replay after `Last-Event-ID`.
+    Resume,
+    /// 401 without credentials.
+    Auth,
+    /// Every origin may read: `*`.
+    Public,
+    /// The certificate is valid for at least this long.
+    Certificate(Duration),
+    /// A header with exactly this value.
+    Header(HeaderName, HeaderValue),
+}
+
+impl FromStr for Expectation {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let (key, value) = match text.split_once('=') {
+            Some((key, value)) => (key.trim(), Some(value.trim())),
+            None => (text.trim(), None),
+        };
+        let time = value.and_then(|v| humantime::parse_duration(v).ok());
+        Ok(match (key, value, time) {
+            ("heartbeat", _, Some(time)) => Self::Heartbeat(time),
+            ("first-byte", _, Some(time)) => Self::FirstByte(time),
+            ("first-event", _, Some(time)) => Self::FirstEvent(time),
+            ("certificate", _, Some(time)) => Self::Certificate(time),
+            ("event", None, _) => Self::Event,
+            ("http2", None, _) => Self::Http2,
+            ("resume", None, _) => Self::Resume,
+            ("auth", None, _) => Self::Auth,
+            ("public", None, _) => Self::Public,
+            ("header", Some(line), _) => {
+                let (name, value) = parse_header(line)?;
+                Self::Header(name, value)
+            }
+            _ => return Err(TargetError::Expectation(text.to_owned())),
+        })
+    }
+}
 
 /// What stands for `*` in an origin that is made from a pattern.
 const SAMPLE_LABEL: &str = "sse-probe";
 const SAMPLE_PORT: &str = "5173";
 
-/// The origins that a server says it allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The origins that a server says it allows: `[policy.origins]` of `actix-web-sse`'s configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct ServerPolicy {
-    /// The entries as they are written; `*` in one stands for labels or for a port.
+    /// The entries as they are written; `*` in one stands for labels or for a port, alone for every origin.
     pub allow: Vec<String>,
     /// Whether pages may send cookies.
     pub credentials: bool,
     /// The request headers that pages may send.
     pub request_headers: Vec<String>,
-    /// Whether every origin is allowed.
-    pub public: bool,
-}
-
-/// `[policy.origins]` of `actix-web-sse`'s configuration.
-#[derive(Debug, Deserialize)]
-struct Origins {
-    #[serde(default)]
-    allow: Vec<String>,
-    #[serde(default)]
-    credentials: bool,
-    #[serde(default)]
-    request_headers: Vec<String>,
 }
 
 impl ServerPolicy {
@@ -60,22 +114,22 @@ impl ServerPolicy {
             .and_then(|policy| policy.get("origins"))
             .or_else(|| value.get("origins"))
             .ok_or("it has no table `policy.origins` with `allow = [\"https://…\"]`")?;
-        let origins: Origins = table
+        let policy: Self = table
             .clone()
             .try_into()
             .map_err(|why: toml::de::Error| format!("policy.origins: {why}"))?;
-        let policy = Self {
-            public: origins.allow.iter().any(|entry| entry == "*"),
-            credentials: origins.credentials,
-            request_headers: origins.request_headers,
-            allow: origins.allow,
-        };
         for entry in policy.allow.iter().filter(|entry| *entry != "*") {
             sample(entry)
                 .parse::<Origin>()
                 .map_err(|why| format!("policy.origins.allow, `{entry}`: {why}"))?;
         }
         Ok(policy)
+    }
+
+    /// Whether every origin is allowed.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.allow.iter().any(|entry| entry == "*")
     }
 
     /// Each allowed origin; for a pattern, one that it matches.
@@ -130,13 +184,37 @@ fn matches(entry: &str, origin: &str) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn expectations_are_read() {
+        assert_eq!(
+            "heartbeat=20s".parse(),
+            Ok(Expectation::Heartbeat(Duration::from_secs(20)))
+        );
+        assert_eq!("resume".parse(), Ok(Expectation::Resume));
+        assert!(matches!(
+            "header=X-A: b".parse(),
+            Ok(Expectation::Header(..))
+        ));
+        for bad in [
+            "",
+            "heartbeat",
+            "heartbeat=soon",
+            "resume=yes",
+            "header=x",
+            "colour=red",
+        ] {
+            let error = bad.parse::<Expectation>().unwrap_err().to_string();
+            assert!(!error.is_empty(), "{bad}");
+        }
+    }
+
     const FILE: &str = "[server]\nlisten = \"x\"\n[policy.origins]\ncredentials = true\n\
         allow = [\"https://app.example.com\", \"https://*.tenant.example.net\", \"http://localhost:*\"]\n";
 
     #[test]
     fn every_entry_gives_an_origin_that_it_matches() {
         let policy = ServerPolicy::parse(FILE).unwrap();
-        assert!(policy.credentials && !policy.public);
+        assert!(policy.credentials && !policy.is_public());
         let origins = policy.origins();
         let shown: Vec<_> = origins.iter().map(Origin::as_str).collect();
         assert_eq!(
@@ -170,7 +248,7 @@ mod tests {
     #[test]
     fn json_is_read_as_well_and_what_is_missing_is_named() {
         let json = "{\"origins\": {\"allow\": [\"*\"]}}";
-        assert!(ServerPolicy::parse(json).unwrap().public);
+        assert!(ServerPolicy::parse(json).unwrap().is_public());
         let error = ServerPolicy::parse("[policy]\n").unwrap_err();
         assert!(error.contains("policy.origins"), "{error}");
         let error = ServerPolicy::parse("[origins]\nallow = [\"app\"]").unwrap_err();
