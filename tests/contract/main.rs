@@ -34,6 +34,7 @@ mod preflight;
 mod resume;
 mod scrape;
 mod served;
+mod signing_in;
 mod slow;
 mod start;
 mod wire;

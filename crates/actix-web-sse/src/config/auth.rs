@@ -22,6 +22,11 @@ pub struct AuthConfig {
     pub jwt_audience: Vec<String>,
     /// Which `iss` a token must have, one of them. Default empty: any or none.
     pub jwt_issuer: Vec<String>,
+    /// How far the issuer's clock may be ahead of this one: so much may `nbf` and `iat` lie in the
+    /// future. Default 30 s, at most 5 min. There is none for `exp`: a stream ends when its token
+    /// does.
+    #[serde(with = "humantime_serde")]
+    pub jwt_leeway: Duration,
     /// The cookie that holds a token. Default none.
     pub cookie: Option<String>,
     /// Stream tickets. Default none.
@@ -56,6 +61,7 @@ impl Default for AuthConfig {
             jwt_hs256_secret: None,
             jwt_audience: Vec::new(),
             jwt_issuer: Vec::new(),
+            jwt_leeway: Duration::from_secs(30),
             cookie: None,
             ticket: None,
             timeout: Duration::from_secs(3),
@@ -71,6 +77,9 @@ impl Default for AuthConfig {
 const MAX_REVOCATION_SKEW: Duration = Duration::from_secs(15);
 
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A clock that is further ahead is wrong.
+const MAX_JWT_LEEWAY: Duration = Duration::from_secs(300);
 
 /// Remembered tokens. Section `[auth.cache]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +177,13 @@ impl AuthConfig {
             if !names.is_empty() && self.jwt_hs256_secret.is_none() {
                 faults.add(key, names, "means nothing without jwt_hs256_secret");
             }
+        }
+        if self.jwt_leeway > MAX_JWT_LEEWAY {
+            faults.add(
+                "auth.jwt_leeway",
+                self.jwt_leeway,
+                "must be at most 5min: set the issuer's clock by NTP",
+            );
         }
         let checks_tokens = has_authenticator || self.jwt_hs256_secret.is_some();
         if self.required && !checks_tokens && self.ticket.is_none() {

@@ -228,6 +228,7 @@ fn f17_secrets_and_limits() {
             "auth.ticket.ttl",
         ),
         ("timeout = '0s'", "auth.timeout"),
+        ("jwt_leeway = '6m'", "auth.jwt_leeway"),
         ("required = true", "auth.required"),
         ("cookie = 'sid'", "auth.cookie"),
         ("cache = { entries = 0 }", "auth.cache.entries"),

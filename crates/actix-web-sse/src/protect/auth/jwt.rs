@@ -14,6 +14,7 @@ struct Claims {
     sub: String,
     /// A date may have a fraction (RFC 7519 § 2), and may be absurd.
     exp: f64,
+    nbf: Option<f64>,
     iat: Option<f64>,
     topics: Option<Vec<String>>,
     #[serde(default)]
@@ -24,6 +25,9 @@ struct Claims {
 pub(crate) struct JwtHs256 {
     key: DecodingKey,
     validation: Validation,
+    /// How far `nbf` and `iat` may lie ahead, in seconds.
+    leeway: f64,
+    issued_ahead: f64,
 }
 
 impl JwtHs256 {
@@ -35,7 +39,6 @@ impl JwtHs256 {
         // Only HS256, so that a token cannot choose `none` or the public key of another.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_required_spec_claims(&["exp", "sub"]);
-        validation.validate_nbf = true;
         // A stream ends at `exp`, so none may open after it.
         validation.leeway = 0;
         if !config.jwt_audience.is_empty() {
@@ -48,6 +51,13 @@ impl JwtHs256 {
         Some(Self {
             key: DecodingKey::from_secret(secret.expose()),
             validation,
+            leeway: config.jwt_leeway.as_secs_f64(),
+            // An application dates what it issues after a revocation that far ahead, and the
+            // clocks of two nodes may differ by as much.
+            issued_ahead: config
+                .jwt_leeway
+                .max(config.revocation_skew * 2)
+                .as_secs_f64(),
         })
     }
 
@@ -59,7 +69,13 @@ impl JwtHs256 {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs_f64();
-        if claims.sub.is_empty() || claims.exp <= now {
+        let is_ahead = |date: Option<f64>, leeway| date.is_some_and(|date| date > now + leeway);
+        if claims.sub.is_empty()
+            || claims.exp <= now
+            || is_ahead(claims.nbf, self.leeway)
+            // It would outlive revocations, which go by when a token was issued.
+            || is_ahead(claims.iat, self.issued_ahead)
+        {
             return Err(AuthError::Invalid);
         }
         // Beyond what a clock can hold, a token never expires; the lifetime of a stream has its
@@ -152,7 +168,6 @@ mod tests {
             (json!(1_700_000_000.25), 1_700_000_000_250),
             (json!(null), 0),
             (json!(-1), 0),
-            (json!(1e300), 0),
         ] {
             let token = token(&json!({"sub": "u", "exp": now() + 100, "iat": iat}));
             let issued = check(|_| {}, &token).unwrap().issued.unwrap();
@@ -225,6 +240,44 @@ mod tests {
         }
         let claims = json!({"sub": "u", "exp": now() + 100, "nbf": now() - 5});
         assert!(check(|_| {}, &token(&claims)).is_ok());
+    }
+
+    #[test]
+    fn w09_a_clock_that_is_ahead_is_tolerated_for_nbf_and_iat() {
+        let at = |name: &str, ahead: i64| {
+            let mut claims = json!({"sub": "u", "exp": now() + 900});
+            claims[name] = json!(now() as i64 + ahead);
+            token(&claims)
+        };
+        for name in ["nbf", "iat"] {
+            for ahead in [-600, 0, 1, 28] {
+                assert!(check(|_| {}, &at(name, ahead)).is_ok(), "{name} {ahead}");
+            }
+            for ahead in [32, 600, i64::from(u32::MAX)] {
+                assert!(check(|_| {}, &at(name, ahead)).is_err(), "{name} {ahead}");
+            }
+            let generous = |auth: &mut AuthConfig| auth.jwt_leeway = Duration::from_secs(120);
+            assert!(check(generous, &at(name, 118)).is_ok(), "{name}");
+            assert!(check(generous, &at(name, 122)).is_err(), "{name}");
+        }
+        let strict = |auth: &mut AuthConfig| auth.jwt_leeway = Duration::ZERO;
+        assert!(check(strict, &at("nbf", 2)).is_err());
+        // What an application issues after a revocation is dated ahead.
+        assert!(check(strict, &at("iat", 8)).is_ok());
+        assert!(check(strict, &at("iat", 12)).is_err());
+        for wrong in [json!("soon"), json!([1]), json!(true)] {
+            let claims = json!({"sub": "u", "exp": now() + 100, "nbf": wrong});
+            assert!(check(|_| {}, &token(&claims)).is_err(), "{claims}");
+        }
+    }
+
+    #[test]
+    fn w09_there_is_no_leeway_for_the_end() {
+        let generous = |auth: &mut AuthConfig| auth.jwt_leeway = Duration::from_secs(300);
+        for exp in [now() - 1, now()] {
+            let token = token(&json!({"sub": "u", "exp": exp}));
+            assert_eq!(check(generous, &token).unwrap_err(), AuthError::Invalid);
+        }
     }
 
     #[test]

@@ -1,0 +1,32 @@
+//! Group W: tokens and cookies as issuers and browsers send them.
+
+use actix_web_sse_tests::{Claims, Demo, Request, Settings};
+
+use crate::{APP, DEMO, expect};
+
+const INVALID: (u16, &str) = (401, "invalid_token");
+
+fn page() -> Request {
+    Request::event_source("/events", APP)
+}
+
+#[test]
+fn w09_a_token_may_be_dated_thirty_seconds_ahead() {
+    let demo = Demo::start(DEMO, &Settings::reference());
+    for ahead in [0, 1, 28] {
+        let token = demo.token(&Claims::of("ada").valid_in(ahead));
+        expect::ok(&page().bearer(&token), &demo, Some(APP));
+    }
+    let token = demo.token(&Claims::of("ada").valid_in(60));
+    expect::refused(&page().bearer(&token), &demo, INVALID, Some(APP));
+}
+
+#[test]
+fn w09_the_tolerated_lead_is_a_setting_and_none_for_the_end() {
+    let settings = Settings::reference().set("auth.jwt_leeway", "2m");
+    let demo = Demo::start(DEMO, &settings);
+    let token = demo.token(&Claims::of("ada").valid_in(110));
+    expect::ok(&page().bearer(&token), &demo, Some(APP));
+    let ended = demo.token(&Claims::of("ada").expiring_in(0));
+    expect::refused(&page().bearer(&ended), &demo, INVALID, Some(APP));
+}
