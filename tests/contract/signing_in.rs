@@ -30,3 +30,28 @@ fn w09_the_tolerated_lead_is_a_setting_and_none_for_the_end() {
     let ended = demo.token(&Claims::of("ada").expiring_in(0));
     expect::refused(&page().bearer(&ended), &demo, INVALID, Some(APP));
 }
+
+#[test]
+fn w10_of_several_cookies_the_first_that_holds_counts() {
+    let demo = Demo::start(DEMO, &Settings::reference());
+    let good = demo.token(&Claims::of("ada"));
+    let ended = demo.token(&Claims::of("ada").expiring_in(0));
+    let cookies = |values: &[&str]| {
+        let pairs: Vec<_> = values
+            .iter()
+            .map(|value| format!("__Host-sid={value}"))
+            .collect();
+        page().header("Cookie", pairs.join("; "))
+    };
+    let tries = |before: usize| {
+        let mut values: Vec<_> = (0..before).map(|n| format!("old-{n}")).collect();
+        values.push(good.clone());
+        let values: Vec<_> = values.iter().map(String::as_str).collect();
+        cookies(&values)
+    };
+    expect::ok(&cookies(&[&ended, &good]), &demo, Some(APP));
+    expect::ok(&cookies(&["", "nonsense", &good]), &demo, Some(APP));
+    expect::ok(&tries(7), &demo, Some(APP));
+    expect::refused(&tries(8), &demo, INVALID, Some(APP));
+    expect::refused(&cookies(&[&ended, "nonsense"]), &demo, INVALID, Some(APP));
+}

@@ -211,13 +211,16 @@ pub fn credentials(data: &[u8]) -> bool {
     let several = lines(authorization).count() > 1;
     match presented {
         Err(_) => false,
-        Ok(Presented::Token(token)) => {
-            assert!(!several && !token.text.is_empty());
-            assert!([authorization, cookies].iter().any(|place| {
-                place
-                    .windows(token.text.len())
-                    .any(|part| part == token.text.as_bytes())
-            }));
+        Ok(Presented::Tokens(tokens)) => {
+            assert!(!several && (1..=8).contains(&tokens.iter().count()));
+            for token in tokens.iter() {
+                assert!(!token.text.is_empty());
+                assert!([authorization, cookies].iter().any(|place| {
+                    place
+                        .windows(token.text.len())
+                        .any(|part| part == token.text.as_bytes())
+                }));
+            }
             true
         }
         Ok(Presented::Ticket(_)) => {

@@ -28,6 +28,10 @@ pub struct AuthConfig {
     #[serde(with = "humantime_serde")]
     pub jwt_leeway: Duration,
     /// The cookie that holds a token. Default none.
+    ///
+    /// A browser sends several cookies of one name if they were set for different paths or domains.
+    /// At most eight are tried, in their order, and the first that holds counts. A neighbouring
+    /// domain can set one that comes first: a name that begins with `__Host-` keeps it out.
     pub cookie: Option<String>,
     /// Stream tickets. Default none.
     pub ticket: Option<TicketConfig>,

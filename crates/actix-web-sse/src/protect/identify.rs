@@ -6,9 +6,13 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, HeaderValue},
 };
+use tokio::time::Instant;
 
 use super::{
-    auth::credentials::{self, Contradiction, Places, Presented},
+    auth::{
+        Token,
+        credentials::{self, Contradiction, Places, Presented, Tokens},
+    },
     exchange::{Exchange, Mount},
     limit::{NoUserSlot, Permit, Place},
     panic::caught,
@@ -78,28 +82,78 @@ impl Exchange {
             )
             .map_err(|Contradiction| RefusalReason::InvalidRequest)?
         };
-        let found = if let (Presented::Ticket(text), Some(tickets)) = (&presented, tickets) {
-            let topic = policy.topic_of(request);
-            let binding = policy.binding(&self.origin, self.source, request);
-            let seen = policy.revoked.newest();
-            let (identity, claim) = tickets
-                .check_at(text, topic.as_deref(), binding, (policy.clock)())
-                .ok_or(RefusalReason::InvalidTicket)?;
-            (identity, seen, Some(claim))
-        } else {
-            let identity =
-                policy
-                    .auth
-                    .identify(&presented, self.source.address, request, &policy.revoked);
-            let (identity, seen) = identity.await?;
-            (identity, seen, None)
+        let (mut identity, seen, claim) = match (&presented, tickets) {
+            (Presented::Ticket(text), Some(tickets)) => {
+                let topic = policy.topic_of(request);
+                let binding = policy.binding(&self.origin, self.source, request);
+                let seen = policy.revoked.newest();
+                let (identity, claim) = tickets
+                    .check_at(text, topic.as_deref(), binding, (policy.clock)())
+                    .ok_or(RefusalReason::InvalidTicket)?;
+                policy.check_revoked(&identity)?;
+                (identity, seen, Some(claim))
+            }
+            (Presented::Tokens(tokens), _) => {
+                let (identity, seen) = self.first_that_holds(tokens, request).await?;
+                (identity, seen, None)
+            }
+            (Presented::Unreadable, _) => return Err(RefusalReason::InvalidToken),
+            (Presented::Ticket(_) | Presented::Nothing, _) => {
+                let (identity, seen) = self.holder_of(None, request, self.deadline()).await?;
+                (identity, seen, None)
+            }
         };
-        let (mut identity, seen, claim) = found;
-        policy.check_revoked(&identity)?;
         if identity.method != AuthMethod::None {
             identity.standing = Some(Standing::new(Arc::clone(policy) as _, seen));
         }
         Ok((identity, claim))
+    }
+
+    /// Who holds the first token that holds. Each after the first costs the address another request
+    /// of its budget, and all of them have the time of one.
+    async fn first_that_holds(
+        &self,
+        tokens: &Tokens<'_>,
+        request: &HttpRequest,
+    ) -> Result<(Identity, u64), RefusalReason> {
+        let deadline = self.deadline();
+        for (nth, token) in tokens.iter().enumerate() {
+            if nth > 0 {
+                let limits = &self.policy.0.limits;
+                limits.admit_another_attempt(self.source.address)?;
+            }
+            match self.holder_of(Some(token), request, deadline).await {
+                Err(RefusalReason::InvalidToken) => {}
+                decided => return decided,
+            }
+        }
+        Err(RefusalReason::InvalidToken)
+    }
+
+    /// Whose token this is, or who it is without one, unless that was revoked.
+    async fn holder_of(
+        &self,
+        token: Option<Token<'_>>,
+        request: &HttpRequest,
+        deadline: Instant,
+    ) -> Result<(Identity, u64), RefusalReason> {
+        let policy = &self.policy.0;
+        let (identity, seen) = policy
+            .auth
+            .identify(
+                token,
+                self.source.address,
+                request,
+                &policy.revoked,
+                deadline,
+            )
+            .await?;
+        policy.check_revoked(&identity)?;
+        Ok((identity, seen))
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.policy.0.auth.timeout()
     }
 
     /// A cookie goes wherever the browser is sent. It counts only where the page that sends it

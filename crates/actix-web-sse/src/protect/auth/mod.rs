@@ -10,8 +10,9 @@ pub(crate) mod session_cookie;
 use std::{fmt, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use actix_web::HttpRequest;
+use tokio::time::Instant;
 
-use self::{cache::Cache, credentials::Presented};
+use self::cache::Cache;
 use super::{panic::caught, revoked::Revoked};
 use crate::{
     config::AuthConfig,
@@ -204,19 +205,16 @@ impl Auth {
         }
     }
 
-    /// Who presents this, tickets aside; with the newest revocation before that was looked up.
+    /// Whose token this is, or who it is without one; with the newest revocation before that was
+    /// looked up.
     pub(in crate::protect) async fn identify(
         &self,
-        presented: &Presented<'_>,
+        token: Option<Token<'_>>,
         address: Option<IpAddr>,
         request: &HttpRequest,
         revoked: &Revoked,
+        deadline: Instant,
     ) -> Result<(Identity, u64), RefusalReason> {
-        let token = match presented {
-            Presented::Token(token) => Some(*token),
-            Presented::Unreadable => return Err(RefusalReason::InvalidToken),
-            Presented::Ticket(_) | Presented::Nothing => None,
-        };
         let asked = match (&self.authenticator, token) {
             (Some(authenticator), Some(_)) => Some(authenticator),
             (Some(authenticator), None) if !authenticator.needs_token() => Some(authenticator),
@@ -232,7 +230,8 @@ impl Auth {
                     address,
                     request,
                 };
-                match self.ask(authenticator.as_ref(), attempt, revoked).await {
+                let authenticator = authenticator.as_ref();
+                match self.ask(authenticator, attempt, revoked, deadline).await {
                     Err(AuthError::Missing) if token.is_none() && !self.required => {
                         return Ok(nobody());
                     }
@@ -251,6 +250,7 @@ impl Auth {
         authenticator: &dyn Authenticator,
         attempt: Attempt<'_>,
         revoked: &Revoked,
+        deadline: Instant,
     ) -> Result<(Identity, u64), AuthError> {
         // Inside the future, so that a panic before the first await is caught too.
         let asking = caught(async {
@@ -277,7 +277,7 @@ impl Auth {
             }
             Ok::<_, AuthError>((identity, seen))
         });
-        match tokio::time::timeout(self.timeout, asking).await {
+        match tokio::time::timeout_at(deadline, asking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(AuthError::Unavailable),
         }

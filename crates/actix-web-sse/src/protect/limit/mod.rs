@@ -218,6 +218,18 @@ impl Limits {
         })
     }
 
+    /// Takes another request of the address's budget, for one that brings several credentials.
+    ///
+    /// # Errors
+    /// There is none left.
+    pub(crate) fn admit_another_attempt(
+        &self,
+        address: Option<IpAddr>,
+    ) -> Result<(), RefusalReason> {
+        let key = ClientKey::of(address, self.ipv6_prefix);
+        self.spend(key, self.limits_of(address).attempts).map(drop)
+    }
+
     /// Whoever holds this permit has been let in by the authenticator.
     pub(crate) fn authenticated(&self, permit: &mut Permit) {
         if let Some(attempt) = permit.attempt.take() {
