@@ -55,3 +55,44 @@ fn w10_of_several_cookies_the_first_that_holds_counts() {
     expect::refused(&tries(8), &demo, INVALID, Some(APP));
     expect::refused(&cookies(&[&ended, "nonsense"]), &demo, INVALID, Some(APP));
 }
+
+#[test]
+fn w11_rights_are_topics_or_patterns_of_topics() {
+    let demo = Demo::start(DEMO, &Settings::reference());
+    let asks = |topic: &str, rights: &[&str]| {
+        let token = demo.token(&Claims::of("ada").only(rights));
+        Request::event_source(&format!("/events?topic={topic}"), APP).bearer(&token)
+    };
+    for (topic, rights) in [
+        ("anything", &["*"][..]),
+        ("orders/7", &["orders/*"]),
+        ("orders/7/items", &["news", "orders/*"]),
+        ("orders:*", &["orders:*"]),
+    ] {
+        expect::ok(&asks(topic, rights), &demo, Some(APP));
+    }
+    for (topic, rights) in [
+        ("orders", &["orders/*"][..]),
+        ("orders/", &["orders/*"]),
+        ("orders2/7", &["orders/*"]),
+        ("orders:7", &["orders:*"]),
+        ("orders/7", &["orders"]),
+        ("orders/7/x", &["orders/*/x"]),
+        ("*", &["orders/*"]),
+        ("anything", &[]),
+    ] {
+        let scope = (403, "insufficient_scope");
+        expect::refused(&asks(topic, rights), &demo, scope, Some(APP));
+    }
+    // A ticket is for the topic that it names, whatever its name.
+    let ada = demo.token(&Claims::of("ada").only(&["*"]));
+    let ticket = Request::new("POST", "/ticket?topic=*")
+        .bearer(&ada)
+        .body("text/plain", "")
+        .send(demo.app)
+        .json();
+    let ticket = ticket["ticket"].as_str().expect("a ticket");
+    let stream = |topic: &str| Request::stream(&format!("/events?topic={topic}&ticket={ticket}"));
+    expect::refused(&stream("prices"), &demo, (401, "invalid_ticket"), None);
+    expect::ok(&stream("*"), &demo, None);
+}

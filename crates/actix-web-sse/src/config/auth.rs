@@ -15,7 +15,9 @@ pub struct AuthConfig {
     /// Whether a client without credentials is refused. Default false. Credentials that do not
     /// hold are refused in any case: nobody goes on as anonymous after a token has expired.
     pub required: bool,
-    /// The key of JSON Web Tokens signed with HS256; needs the feature `jwt`.
+    /// The key of JSON Web Tokens signed with HS256; needs the feature `jwt`. Read are the claims
+    /// `sub` and `exp`, which must be there, `nbf`, `iat`, `aud`, `iss`, `publish`, and `topics`: the
+    /// rights, in the grammar of [`TopicRights`](crate::TopicRights); without it all topics.
     pub jwt_hs256_secret: Option<Secret>,
     /// Which `aud` a token may have, one of them. Default empty: a token that names an audience
     /// is refused (RFC 7519 § 4.1.3).

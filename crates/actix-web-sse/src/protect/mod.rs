@@ -97,6 +97,9 @@
 //! sends. After a token has expired nobody goes on as anonymous: the stream ends with
 //! `event: auth_expired`, and the next request is refused with 401.
 //!
+//! A token may name the topics that its user reads: `"topics": ["prices", "orders/*"]`, or `["*"]`
+//! for all; the grammar is at [`TopicRights`](crate::TopicRights).
+//!
 //! ## Tickets
 //!
 //! The page fetches a ticket with its real credentials ([`Policy::ticket`] answers), and puts it

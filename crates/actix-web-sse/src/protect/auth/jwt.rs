@@ -86,7 +86,7 @@ impl JwtHs256 {
             .issued_at(issued(claims.iat))
             .publishing(claims.publish);
         if let Some(topics) = claims.topics {
-            identity = identity.reading(topics);
+            identity = identity.reading_matching(topics.iter().map(String::as_str));
         }
         Ok(identity)
     }
@@ -159,6 +159,19 @@ mod tests {
 
         let identity = check(|_| {}, &token(&json!({"sub": "u", "exp": now() + 100}))).unwrap();
         assert!(identity.topics.allow("whatever") && !identity.publish);
+    }
+
+    #[test]
+    fn w11_rights_are_patterns() {
+        let rights = |topics: Value| {
+            let claims = json!({"sub": "u", "exp": now() + 100, "topics": topics});
+            check(|_| {}, &token(&claims)).unwrap().topics
+        };
+        assert!(rights(json!(["*"])).allow("anything"));
+        let orders = rights(json!(["orders/*", "news"]));
+        assert!(orders.allow("orders/7") && orders.allow("news"));
+        assert!(!orders.allow("orders") && !orders.allow("prices"));
+        assert!(!rights(json!([])).allow("news"));
     }
 
     #[test]
