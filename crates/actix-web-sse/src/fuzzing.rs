@@ -43,6 +43,7 @@ pub fn origin(data: &[u8]) -> bool {
         let entries = [
             "https://app.example.com",
             "https://*.tenant.example.net",
+            "https://*--name.example.app",
             "http://localhost:*",
         ];
         OriginList::new(
@@ -65,7 +66,8 @@ pub fn origin(data: &[u8]) -> bool {
                 assert_eq!(url.origin().ascii_serialization(), text);
                 assert!(
                     matches!(host, "app.example.com" | "localhost")
-                        || host.ends_with(".tenant.example.net"),
+                        || host.ends_with(".tenant.example.net")
+                        || host.ends_with("--name.example.app") && host.split('.').count() == 3,
                     "{text}"
                 );
             }
@@ -74,7 +76,10 @@ pub fn origin(data: &[u8]) -> bool {
             None => {
                 let labels = text
                     .strip_prefix("https://")
-                    .and_then(|host| host.strip_suffix(".tenant.example.net"))
+                    .and_then(|host| {
+                        host.strip_suffix(".tenant.example.net")
+                            .or_else(|| host.strip_suffix("name.example.app"))
+                    })
                     .unwrap_or_default();
                 let is_label =
                     |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.');
