@@ -127,7 +127,7 @@ pub fn preflight(data: &[u8]) -> bool {
             true,
             false,
             vec![actix_web::http::header::AUTHORIZATION],
-            &[],
+            Vec::new(),
             Duration::ZERO,
         )
         .preflight_rules(&["GET"], &[])

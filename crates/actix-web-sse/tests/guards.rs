@@ -17,6 +17,9 @@ mod support;
 
 #[path = "guards/accept_and_method.rs"]
 mod accept_and_method;
+#[cfg(feature = "actix-cors")]
+#[path = "guards/api_cors.rs"]
+mod api_cors;
 #[path = "guards/auth.rs"]
 mod auth;
 #[path = "guards/budgets.rs"]

@@ -166,7 +166,7 @@ pub(super) fn cors_rules(config: &OriginsConfig, public: bool, faults: &mut Faul
         config.credentials,
         public,
         request_headers,
-        &expose,
+        expose,
         config.max_age,
     )
 }

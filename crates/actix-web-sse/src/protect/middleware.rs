@@ -14,7 +14,10 @@ use actix_web::{
     Error, HttpResponse, ResponseError,
     body::{self, BodySize, BoxBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::{Method, StatusCode, header::CONTENT_TYPE},
+    http::{
+        Method, StatusCode,
+        header::{CONTENT_TYPE, HeaderName},
+    },
 };
 
 use super::{
@@ -32,6 +35,12 @@ use crate::{
         refusal::Refusal,
     },
 };
+
+/// What a preflight of a companion may ask for; a route answers other methods with 405 by itself.
+pub(super) const API_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+/// What a companion takes beside the request headers of the streams.
+pub(super) const API_REQUEST_HEADERS: [HeaderName; 1] = [CONTENT_TYPE];
 
 /// The part of a [`Policy`] for the companions of streams; see [`Policy::api`].
 #[derive(Debug, Clone)]
@@ -62,14 +71,11 @@ impl ApiPolicy {
 }
 
 impl ApiPolicy {
-    /// What a preflight may ask for; a route answers other methods with 405 by itself.
-    const METHODS: [&'static str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-
     pub(super) fn new(policy: &Policy) -> Self {
         let rules = policy
             .0
             .cors
-            .preflight_rules(&Self::METHODS, &[CONTENT_TYPE]);
+            .preflight_rules(&API_METHODS, &API_REQUEST_HEADERS);
         Self {
             policy: policy.clone(),
             mount: Mount::Api(Arc::new(rules)),

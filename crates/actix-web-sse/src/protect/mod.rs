@@ -79,7 +79,8 @@
 //! An `actix_cors::Cors` around the policy is harmless but useless: it overwrites the CORS
 //! headers with its own, never doubling them, and answers preflights before the policy sees them,
 //! so it has to allow what the policy allows. Inside the policy, its headers are replaced by the
-//! policy's. Best leave it off the streams.
+//! policy's. Best leave it off the streams. For the application's other routes `Policy::cors`
+//! (feature `actix-cors`) makes one of the same allow-list.
 //!
 //! # Signing in
 //!
@@ -213,6 +214,8 @@
 
 pub(crate) mod accept;
 mod allow_list;
+#[cfg(feature = "actix-cors")]
+mod api_cors;
 pub(crate) mod auth;
 mod builder;
 mod caller;
