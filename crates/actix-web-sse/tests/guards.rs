@@ -36,6 +36,9 @@ mod http2;
 mod hub;
 #[path = "guards/in_between.rs"]
 mod in_between;
+#[cfg(feature = "jwks")]
+#[path = "guards/jwks.rs"]
+mod jwks;
 #[cfg(feature = "jwt")]
 #[path = "guards/jwt.rs"]
 mod jwt;

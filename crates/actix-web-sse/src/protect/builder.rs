@@ -186,7 +186,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Who checks tokens. Instead of the ready one for [`AuthConfig::jwt_hs256_secret`].
+    /// Who checks tokens. Instead of the ready one for [`AuthConfig::jwt_hs256_secret`] and
+    /// [`AuthConfig::jwks`].
     #[must_use]
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
         self.authenticator = Some(Arc::new(authenticator));
@@ -319,6 +320,7 @@ impl PolicyBuilder {
         let cors = cors_rules(&config.origins, origins.is_public(), &mut faults);
         let (limits, proxies) = Limits::new(&config.limits, &mut faults);
         self.auth.check(self.authenticator.is_some(), &mut faults);
+        let auth = Auth::new(&self.auth, self.authenticator, &self.observer, &mut faults);
         let tickets =
             self.auth.ticket.as_ref().and_then(|ticket| {
                 Tickets::new(ticket, config.limits.ipv6_prefix, self.ticket_store)
@@ -351,7 +353,7 @@ impl PolicyBuilder {
             candidate,
             cors,
             outbound,
-            auth: Auth::new(&self.auth, self.authenticator),
+            auth,
             tickets,
             user_limit_store: self.user_limit_store,
             revoked: Revoked::default(),

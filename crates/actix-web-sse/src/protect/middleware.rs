@@ -129,6 +129,7 @@ impl<S> Guarded<S> {
     fn around(service: S, policy: &Policy, mount: &Mount) -> Ready<Result<Self, ()>> {
         let mounted: Arc<dyn Mounted> = Arc::clone(&policy.0) as _;
         mounting::mounted(&mounted);
+        policy.0.auth.warm_up();
         ready(Ok(Self {
             service: Rc::new(service),
             policy: policy.clone(),

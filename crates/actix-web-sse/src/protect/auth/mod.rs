@@ -3,6 +3,8 @@
 
 mod cache;
 pub(crate) mod credentials;
+#[cfg(feature = "jwks")]
+pub(crate) mod jwks;
 #[cfg(feature = "jwt")]
 pub(crate) mod jwt;
 pub(crate) mod session_cookie;
@@ -15,9 +17,9 @@ use tokio::time::Instant;
 use self::cache::Cache;
 use super::{panic::caught, revoked::Revoked};
 use crate::{
-    config::AuthConfig,
+    config::{AuthConfig, Faults},
     identity::Identity,
-    observe::{AuthMethod, RefusalReason},
+    observe::{AuthMethod, Observer, RefusalReason},
 };
 
 /// A token as it was presented.
@@ -163,6 +165,8 @@ pub trait Authenticator: Send + Sync + 'static {
 /// Checks credentials, as configured.
 pub(crate) struct Auth {
     authenticator: Option<Arc<dyn Authenticator>>,
+    #[cfg(feature = "jwks")]
+    keys: Option<Arc<jwks::KeySet>>,
     cache: Option<Cache>,
     required: bool,
     timeout: Duration,
@@ -170,17 +174,46 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    pub(crate) fn new(config: &AuthConfig, authenticator: Option<Arc<dyn Authenticator>>) -> Self {
+    /// As configured. Whatever is wrong with the keys is a fault.
+    pub(crate) fn new(
+        config: &AuthConfig,
+        authenticator: Option<Arc<dyn Authenticator>>,
+        observer: &Arc<dyn Observer>,
+        faults: &mut Faults,
+    ) -> Self {
+        let _ = (observer, &faults);
         #[cfg(feature = "jwt")]
         let authenticator = authenticator.or_else(|| {
-            jwt::JwtHs256::of(config).map(|jwt| Arc::new(jwt) as Arc<dyn Authenticator>)
+            jwt::Jwt::shared(config).map(|jwt| Arc::new(jwt) as Arc<dyn Authenticator>)
+        });
+        #[cfg(feature = "jwks")]
+        let keys = config
+            .jwks
+            .as_ref()
+            .and_then(|keys| jwks::KeySet::new(keys, Arc::clone(observer), faults));
+        #[cfg(feature = "jwks")]
+        let authenticator = authenticator.or_else(|| {
+            let jwt = jwt::Jwt::published(config, Arc::clone(keys.as_ref()?));
+            Some(Arc::new(jwt) as Arc<dyn Authenticator>)
         });
         Self {
             authenticator,
+            #[cfg(feature = "jwks")]
+            keys,
             cache: config.cache.as_ref().map(Cache::new),
             required: config.required,
             timeout: config.timeout,
             cookie: config.cookie.as_deref().map(Into::into),
+        }
+    }
+
+    /// Gets what is needed from elsewhere, so that the first request finds it.
+    pub(crate) fn warm_up(&self) {
+        #[cfg(feature = "jwks")]
+        if let Some(keys) = &self.keys
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            keys.warm_up();
         }
     }
 

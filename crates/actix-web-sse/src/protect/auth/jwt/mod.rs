@@ -1,14 +1,31 @@
-//! JSON Web Tokens signed with HS256 (RFC 7519).
+//! JSON Web Tokens (RFC 7519): signed with HS256 and one shared key, or with a key of an issuer's
+//! published set.
+//!
+//! 1. The algorithm is the key's: HS256 is tried with the shared key and nothing else, RS256, ES256
+//!    and EdDSA with public keys of their kind. A token chooses among the algorithms that were
+//!    configured, and neither `none` nor another is one.
+//! 2. What a token says is read when its signature has been checked.
+//! 3. A signature is checked here and not by a crate for tokens: `jsonwebtoken` has one backend for
+//!    the whole process, which a library cannot choose for the application that it is part of.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod jws;
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, crypto::rust_crypto, decode};
+use std::{
+    collections::HashSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
+use sha2::Sha256;
 
+pub(crate) use self::jws::Jws;
+#[cfg(feature = "jwks")]
+use super::jwks::KeySet;
 use super::{Attempt, AuthError, AuthFuture, Authenticator, CacheKey};
 use crate::{config::AuthConfig, identity::Identity};
 
-/// The claims that are read beside the registered ones.
+/// The claims that are read.
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
@@ -16,41 +33,102 @@ struct Claims {
     exp: f64,
     nbf: Option<f64>,
     iat: Option<f64>,
+    iss: Option<String>,
+    aud: Option<Audience>,
+    /// Which application the token was issued to: OpenID Connect says it so,
+    azp: Option<String>,
+    /// and RFC 9068 so.
+    client_id: Option<String>,
     topics: Option<Vec<String>>,
     #[serde(default)]
     publish: bool,
 }
 
-/// Checks tokens with one shared key.
-pub(crate) struct JwtHs256 {
-    key: DecodingKey,
-    validation: Validation,
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
+}
+
+/// What a token has to say of itself.
+struct Terms {
+    audience: HashSet<String>,
+    issuer: HashSet<String>,
+    client: HashSet<String>,
     /// How far `nbf` and `iat` may lie ahead, in seconds.
     leeway: f64,
     issued_ahead: f64,
 }
 
-impl JwtHs256 {
+enum Keys {
+    Shared(Box<Hmac<Sha256>>),
+    #[cfg(feature = "jwks")]
+    Published(std::sync::Arc<KeySet>),
+}
+
+/// Checks tokens.
+pub(crate) struct Jwt {
+    keys: Keys,
+    terms: Terms,
+}
+
+impl Jwt {
     /// The authenticator of the configuration, if it has the key for one.
-    pub(crate) fn of(config: &AuthConfig) -> Option<Self> {
+    pub(crate) fn shared(config: &AuthConfig) -> Option<Self> {
         let secret = config.jwt_hs256_secret.as_ref()?;
-        // Fails when there is one already, which is as good.
-        let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
-        // Only HS256, so that a token cannot choose `none` or the public key of another.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_required_spec_claims(&["exp", "sub"]);
-        // A stream ends at `exp`, so none may open after it.
-        validation.leeway = 0;
-        if !config.jwt_audience.is_empty() {
-            validation.set_audience(&config.jwt_audience);
-        }
-        if !config.jwt_issuer.is_empty() {
-            validation.set_issuer(&config.jwt_issuer);
-            validation.required_spec_claims.insert("iss".to_owned());
-        }
+        let key = Hmac::new_from_slice(secret.expose()).ok()?;
         Some(Self {
-            key: DecodingKey::from_secret(secret.expose()),
-            validation,
+            keys: Keys::Shared(Box::new(key)),
+            terms: Terms::of(config),
+        })
+    }
+
+    /// One that goes by the keys of an issuer.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn published(config: &AuthConfig, keys: std::sync::Arc<KeySet>) -> Self {
+        Self {
+            keys: Keys::Published(keys),
+            terms: Terms::of(config),
+        }
+    }
+
+    async fn check(&self, token: &str, now: SystemTime) -> Result<Identity, AuthError> {
+        let jws = Jws::parse(token).ok_or(AuthError::Invalid)?;
+        match &self.keys {
+            Keys::Shared(key) => {
+                let mut mac = (**key).clone();
+                mac.update(jws.signed);
+                // Compares in constant time.
+                let signed = jws.algorithm() == "HS256" && mac.verify_slice(&jws.signature).is_ok();
+                if !signed {
+                    return Err(AuthError::Invalid);
+                }
+            }
+            #[cfg(feature = "jwks")]
+            Keys::Published(keys) => keys.verify(&jws).await?,
+        }
+        let claims = jws.claims().ok_or(AuthError::Invalid)?;
+        self.terms.identity(claims, now).ok_or(AuthError::Invalid)
+    }
+}
+
+impl Terms {
+    fn of(config: &AuthConfig) -> Self {
+        let set = |names: &[String]| names.iter().cloned().collect();
+        Self {
+            audience: set(&config.jwt_audience),
+            issuer: set(&config.jwt_issuer),
+            client: set(&config.jwt_client),
             leeway: config.jwt_leeway.as_secs_f64(),
             // An application dates what it issues after a revocation that far ahead, and the
             // clocks of two nodes may differ by as much.
@@ -58,25 +136,26 @@ impl JwtHs256 {
                 .jwt_leeway
                 .max(config.revocation_skew * 2)
                 .as_secs_f64(),
-        })
+        }
     }
 
-    fn check(&self, token: &str, now: SystemTime) -> Result<Identity, AuthError> {
-        let claims = decode::<Claims>(token, &self.key, &self.validation)
-            .map_err(|_| AuthError::Invalid)?
-            .claims;
+    /// Whom the claims of a token that is genuine stand for, if it holds, and holds here.
+    fn identity(&self, claims: Claims, now: SystemTime) -> Option<Identity> {
+        if claims.sub.is_empty() || !self.is_for_us(&claims) {
+            return None;
+        }
         let now = now
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs_f64();
         let is_ahead = |date: Option<f64>, leeway| date.is_some_and(|date| date > now + leeway);
-        if claims.sub.is_empty()
-            || claims.exp <= now
+        // A stream ends at `exp`, so none may open after it.
+        if claims.exp <= now
             || is_ahead(claims.nbf, self.leeway)
             // It would outlive revocations, which go by when a token was issued.
             || is_ahead(claims.iat, self.issued_ahead)
         {
-            return Err(AuthError::Invalid);
+            return None;
         }
         // Beyond what a clock can hold, a token never expires; the lifetime of a stream has its
         // own limit.
@@ -88,7 +167,31 @@ impl JwtHs256 {
         if let Some(topics) = claims.topics {
             identity = identity.reading_matching(topics.iter().map(String::as_str));
         }
-        Ok(identity)
+        Some(identity)
+    }
+
+    /// Audience, issuer and client. Without a configured audience a token must not name one
+    /// (RFC 7519 § 4.1.3).
+    fn is_for_us(&self, claims: &Claims) -> bool {
+        let named = claims.aud.as_ref().map_or(&[][..], Audience::names);
+        let audience = if self.audience.is_empty() {
+            named.is_empty()
+        } else {
+            named.iter().any(|name| self.audience.contains(name))
+        };
+        let issuer = || {
+            let stated = claims.iss.as_ref();
+            self.issuer.is_empty() || stated.is_some_and(|name| self.issuer.contains(name))
+        };
+        let client = || {
+            let mut stated = [&claims.azp, &claims.client_id]
+                .into_iter()
+                .flatten()
+                .peekable();
+            self.client.is_empty()
+                || stated.peek().is_some() && stated.all(|name| self.client.contains(name))
+        };
+        audience && issuer() && client()
     }
 }
 
@@ -100,13 +203,12 @@ fn issued(iat: Option<f64>) -> SystemTime {
         .unwrap_or(UNIX_EPOCH)
 }
 
-impl Authenticator for JwtHs256 {
+impl Authenticator for Jwt {
     fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a> {
-        let answer = attempt
-            .token
-            .ok_or(AuthError::Missing)
-            .and_then(|token| self.check(token.text, SystemTime::now()));
-        Box::pin(std::future::ready(answer))
+        Box::pin(async move {
+            let token = attempt.token.ok_or(AuthError::Missing)?;
+            self.check(token.text, SystemTime::now()).await
+        })
     }
 
     fn cache_key(&self, _: &Attempt<'_>) -> CacheKey {
@@ -116,7 +218,8 @@ impl Authenticator for JwtHs256 {
 
 #[cfg(test)]
 mod tests {
-    use jsonwebtoken::{EncodingKey, Header, encode};
+    use futures_util::FutureExt;
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
     use serde_json::{Value, json};
 
     use super::*;
@@ -129,9 +232,11 @@ mod tests {
             ..AuthConfig::default()
         };
         change(&mut config);
-        JwtHs256::of(&config)
+        Jwt::shared(&config)
             .unwrap()
             .check(token, SystemTime::now())
+            .now_or_never()
+            .unwrap()
     }
 
     fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
@@ -233,10 +338,8 @@ mod tests {
             json!(1e300),
         ] {
             let token = token(&json!({"sub": "u", "exp": exp}));
-            match check(|_| {}, &token) {
-                Ok(identity) => assert!(!identity.is_expired(), "{exp}"),
-                Err(error) => assert_eq!((error, exp), (AuthError::Invalid, json!(1e300))),
-            }
+            let identity = check(|_| {}, &token).unwrap();
+            assert!(!identity.is_expired(), "{exp}");
         }
         for claims in [
             json!({"sub": "u", "exp": now()}),
@@ -306,5 +409,47 @@ mod tests {
         assert!(check(ours, &claims("other", "login")).is_err());
         assert!(check(ours, &claims("streams", "other")).is_err());
         assert!(check(ours, &token(&json!({"sub": "u", "exp": now() + 100}))).is_err());
+        let named = |change: fn(&mut AuthConfig), more: Value| {
+            let mut claims = json!({"sub": "u", "exp": now() + 100});
+            claims
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            check(change, &token(&claims)).is_ok()
+        };
+        let audience: fn(&mut AuthConfig) =
+            |config| config.jwt_audience = vec!["a".into(), "b".into()];
+        for (aud, holds) in [
+            (json!("a"), true),
+            (json!(["x", "b"]), true),
+            (json!(["x"]), false),
+            (json!([]), false),
+            (json!("A"), false),
+            (json!(5), false),
+            (json!({"a": 1}), false),
+            (json!(null), false),
+        ] {
+            assert_eq!(named(audience, json!({"aud": aud})), holds, "{aud}");
+        }
+        assert!(!named(audience, json!({})), "it says for nobody");
+        let nobody: fn(&mut AuthConfig) = |_| {};
+        for (aud, holds) in [
+            (json!([]), true),
+            (json!(null), true),
+            (json!(["a"]), false),
+        ] {
+            assert_eq!(named(nobody, json!({"aud": aud})), holds, "{aud}");
+        }
+        let client: fn(&mut AuthConfig) = |config| config.jwt_client = vec!["page".into()];
+        for (claims, holds) in [
+            (json!({"azp": "page"}), true),
+            (json!({"client_id": "page"}), true),
+            (json!({"azp": "page", "client_id": "page"}), true),
+            (json!({"azp": "page", "client_id": "other"}), false),
+            (json!({"azp": "other"}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(named(client, claims.clone()), holds, "{claims}");
+        }
     }
 }
