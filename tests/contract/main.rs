@@ -25,6 +25,7 @@ mod held;
 mod hub_lifecycle;
 mod hub_protocols;
 mod hub_resume;
+mod issuer_keys;
 mod lifecycle;
 mod lifecycle_hub;
 mod lifecycle_process;

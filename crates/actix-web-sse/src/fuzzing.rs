@@ -239,6 +239,27 @@ pub fn credentials(data: &[u8]) -> bool {
     }
 }
 
+/// A token that is read is, written again, the same: no two texts are one token.
+#[cfg(feature = "jwt")]
+#[must_use]
+pub fn token(data: &[u8]) -> bool {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    use crate::protect::auth::jwt::Jws;
+
+    let text = String::from_utf8_lossy(data);
+    let Some(jws) = Jws::parse(&text) else {
+        return false;
+    };
+    let signature = URL_SAFE_NO_PAD.encode(&jws.signature);
+    assert_eq!(
+        [jws.signed, b".", signature.as_bytes()].concat(),
+        text.as_bytes()
+    );
+    let _ = jws.claims::<serde_json::Value>();
+    true
+}
+
 /// Nothing is a ticket that was not signed; what was signed is believed only where it is one;
 /// and what can be read is what would be written.
 #[must_use]
@@ -297,7 +318,7 @@ mod tests {
 
     type Target = fn(&[u8]) -> bool;
 
-    const TARGETS: [(&str, Target); 8] = [
+    const TARGETS: &[(&str, Target)] = &[
         ("origin", super::origin),
         ("accept", super::accept),
         ("preflight", super::preflight),
@@ -306,6 +327,8 @@ mod tests {
         ("credentials", super::credentials),
         ("ticket", super::ticket),
         ("last_event_id", super::last_event_id),
+        #[cfg(feature = "jwt")]
+        ("token", super::token),
     ];
 
     /// The corpora that the fuzzers start from reach what lies behind the first rejection.

@@ -26,6 +26,8 @@ mod auth;
 mod budgets;
 #[path = "guards/configuration.rs"]
 mod configuration;
+#[path = "guards/cookies.rs"]
+mod cookies;
 #[path = "guards/cors.rs"]
 mod cors;
 #[path = "guards/extraction.rs"]
@@ -36,6 +38,9 @@ mod http2;
 mod hub;
 #[path = "guards/in_between.rs"]
 mod in_between;
+#[cfg(feature = "jwks")]
+#[path = "guards/issuer.rs"]
+mod issuer;
 #[cfg(feature = "jwks")]
 #[path = "guards/jwks.rs"]
 mod jwks;
@@ -58,5 +63,10 @@ mod revocation;
 mod storm;
 #[path = "guards/tickets.rs"]
 mod tickets;
+#[cfg(feature = "jwks")]
+#[path = "guards/token_shapes.rs"]
+mod token_shapes;
 #[path = "guards/user_limits.rs"]
 mod user_limits;
+#[path = "guards/wildcards.rs"]
+mod wildcards;

@@ -55,7 +55,7 @@ impl Authenticator for Obedient {
     }
 }
 
-fn auth(change: impl FnOnce(&mut AuthConfig)) -> AuthConfig {
+pub fn auth(change: impl FnOnce(&mut AuthConfig)) -> AuthConfig {
     let mut auth = AuthConfig::default();
     auth.required = true;
     auth.cookie = Some("__Host-sid".into());
@@ -64,7 +64,7 @@ fn auth(change: impl FnOnce(&mut AuthConfig)) -> AuthConfig {
     auth
 }
 
-fn serve(change: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> (Server, Arc<AtomicUsize>) {
+pub fn serve(change: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> (Server, Arc<AtomicUsize>) {
     let recording: Arc<Recording> = Arc::default();
     let authenticator = Obedient::default();
     let asked = Arc::clone(&authenticator.asked);
@@ -202,95 +202,6 @@ async fn t05_credentials_that_may_disagree_are_refused() {
     reply.assert_err(400);
     assert_eq!(reply.body().await, br#"{"error":"invalid_request"}"#);
     assert_eq!(asked.load(Ordering::SeqCst), 0);
-}
-
-fn cookies(values: &[&str]) -> String {
-    let pairs: Vec<_> = values
-        .iter()
-        .map(|value| format!("__Host-sid={value}"))
-        .collect();
-    format!("Origin: {APP}\r\nCookie: {}\r\n", pairs.join("; "))
-}
-
-async fn w10_of_several_cookies_the_first_that_holds_counts() {
-    let (server, asked) = serve(|builder| builder.topic(|_| Some("demo".into())));
-    for (values, status, checked) in [
-        (&["old", "alice"][..], 200, 2),
-        (&["ended", "", "old", "alice"], 200, 3),
-        (&["alice", "old"], 200, 1),
-        // Each once.
-        (&["old", "old", "alice"], 200, 2),
-        (&["old", "older"], 401, 2),
-        (&["1", "2", "3", "4", "5", "6", "7", "alice"], 200, 8),
-        (&["1", "2", "3", "4", "5", "6", "7", "8", "alice"], 401, 8),
-        // It holds, and does not suffice: no other is looked for.
-        (&["old", "forbidden", "alice"], 403, 2),
-        (&["bob", "alice"], 403, 1),
-        // It could not be checked.
-        (&["old", "broken", "alice"], 503, 2),
-    ] {
-        asked.store(0, Ordering::SeqCst);
-        let reply = server.get(&cookies(values)).await;
-        assert_eq!(reply.status, status, "{values:?}");
-        assert_eq!(asked.load(Ordering::SeqCst), checked, "{values:?}");
-        reply.assert_readable_by(APP);
-    }
-}
-
-/// A leftover that was signed out, beside the new session.
-async fn w10_a_revoked_cookie_does_not_hold() {
-    let recording: Arc<Recording> = Arc::default();
-    let policy = reference(&recording)
-        .auth(auth(|auth| auth.revocation_skew = Duration::ZERO))
-        .authenticator(Dated)
-        .build()
-        .unwrap();
-    let server = Server::start(&recording, streams(policy.clone()));
-    let now = Dated::seconds(std::time::SystemTime::now());
-    let (old, new) = ((now - 60).to_string(), (now + 60).to_string());
-    server.get(&cookies(&[&old])).await.assert_ok();
-    policy.revoke("ada");
-    server.get(&cookies(&[&old])).await.assert_err(401);
-    server.get(&cookies(&[&old, &new])).await.assert_ok();
-}
-
-/// Whose tokens are the moment of their issue.
-struct Dated;
-
-impl Dated {
-    fn seconds(time: std::time::SystemTime) -> u64 {
-        time.duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_secs()
-    }
-}
-
-impl Authenticator for Dated {
-    fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a> {
-        let issued = attempt.token.unwrap().text.parse().map(Duration::from_secs);
-        Box::pin(async move {
-            let issued = std::time::UNIX_EPOCH + issued.map_err(|_| AuthError::Invalid)?;
-            Ok(Identity::user("ada").issued_at(issued))
-        })
-    }
-}
-
-/// Eight slow answers have the time of one.
-async fn w10_all_cookies_together_have_the_time_of_one() {
-    let (server, _) = serve(|builder| builder);
-    let since = Instant::now();
-    let slow: Vec<_> = (0..8).map(|n| format!("slow-{n}")).collect();
-    let slow: Vec<_> = slow.iter().map(String::as_str).collect();
-    server.get(&cookies(&slow)).await.assert_err(503);
-    assert!(since.elapsed() < Duration::from_millis(700));
-}
-
-/// Whoever guesses with cookies has no more guesses than with tokens.
-async fn w10_each_cookie_is_an_attempt_of_its_address() {
-    let (server, asked) = serve(|builder| builder.attempts_per_ip(4));
-    let reply = server.get(&cookies(&["1", "2", "3", "4", "5", "6"])).await;
-    reply.assert_err(429);
-    assert_eq!(asked.load(Ordering::SeqCst), 4);
 }
 
 async fn t07_what_cannot_be_checked_is_not_let_in() {
@@ -464,10 +375,6 @@ over_both! {
     o22_c09_a02_the_cheaper_refusal_comes_first,
     t03_the_right_to_another_topic_does_not_suffice,
     t05_credentials_that_may_disagree_are_refused,
-    w10_of_several_cookies_the_first_that_holds_counts,
-    w10_a_revoked_cookie_does_not_hold,
-    w10_all_cookies_together_have_the_time_of_one,
-    w10_each_cookie_is_an_attempt_of_its_address,
     t07_what_cannot_be_checked_is_not_let_in,
     l19_the_limits_stand_before_the_check,
     a_user_has_a_limit_of_its_own,
