@@ -32,6 +32,7 @@ mod lifecycle_process;
 mod metrics;
 mod origin;
 mod preflight;
+mod reload;
 mod resume;
 mod scrape;
 mod served;

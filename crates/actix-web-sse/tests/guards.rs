@@ -55,6 +55,8 @@ mod origin;
 mod outbound;
 #[path = "guards/preflight.rs"]
 mod preflight;
+#[path = "guards/reconfigure.rs"]
+mod reconfigure;
 #[path = "guards/remembered.rs"]
 mod remembered;
 #[path = "guards/revocation.rs"]

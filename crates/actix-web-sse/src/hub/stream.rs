@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{Filter, Slot, core::Cursor};
 use crate::{
     config::StreamConfig,
+    identity::AllowedPage,
     observe::CloseReason,
     stream::{Account, Carrier, Due, Ended, Schedule, Wakes},
 };
@@ -37,6 +38,8 @@ pub(crate) struct Stream {
     /// The reason for which the body shall end, once it is polled.
     pub(crate) ending: Option<CloseReason>,
     pub(crate) user: Option<Arc<str>>,
+    /// The foreign page that reads it, if one does.
+    pub(crate) page: Option<Arc<AllowedPage>>,
     pub(crate) waker: Option<Waker>,
     /// On an `EventServer`.
     pub(crate) carrier: Option<Rc<dyn Carrier>>,
@@ -107,6 +110,7 @@ impl Stream {
             whole: false,
             ending: None,
             user,
+            page: None,
             waker: None,
             carrier: None,
             lifecycle: Lifecycle::Open,

@@ -2,6 +2,7 @@
 
 mod admission;
 mod findings;
+mod page;
 mod rights;
 mod standing;
 
@@ -18,7 +19,8 @@ pub use self::rights::{TopicPattern, TopicRights};
 pub(crate) use self::{
     admission::Admission,
     findings::Findings,
-    standing::{Recheck, Standing, UserStreams},
+    page::{AllowedPage, Pages, PagesOf},
+    standing::{PolicyStreams, Recheck, Standing},
 };
 use crate::observe::{AuthMethod, RefusalReason};
 

@@ -73,6 +73,13 @@ pub trait Observer: Send + Sync + 'static {
         let _ = policy;
     }
 
+    /// A policy that reports to this observer has other rules
+    /// ([`Policy::reconfigure`](crate::Policy::reconfigure)). Default: as if one was built with them.
+    fn policy_changed(&self, before: &PolicyInfo, after: &PolicyInfo) {
+        let _ = before;
+        self.policy(after);
+    }
+
     /// The published keys of an issuer were read, or could not be.
     fn keys_read(&self, read: &KeysRead<'_>) {
         let _ = read;
@@ -187,6 +194,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.policy(policy);
     }
 
+    fn policy_changed(&self, before: &PolicyInfo, after: &PolicyInfo) {
+        self.0.policy_changed(before, after);
+        self.1.policy_changed(before, after);
+    }
+
     fn keys_read(&self, read: &KeysRead<'_>) {
         self.0.keys_read(read);
         self.1.keys_read(read);
@@ -277,6 +289,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn policy(&self, policy: &PolicyInfo) {
         (**self).policy(policy);
+    }
+
+    fn policy_changed(&self, before: &PolicyInfo, after: &PolicyInfo) {
+        (**self).policy_changed(before, after);
     }
 
     fn keys_read(&self, read: &KeysRead<'_>) {

@@ -261,7 +261,7 @@ impl<'a> KeysRead<'a> {
     }
 }
 
-/// What a policy enforces, reported once when it is built: what a recorder shows beside the counts.
+/// What a policy enforces, reported when it is built and when that is changed: what a recorder shows beside the counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolicyInfo {

@@ -11,7 +11,7 @@ use actix_web::{
 use super::{
     Policy,
     middleware::{API_METHODS, API_REQUEST_HEADERS},
-    policy::Inner,
+    rules::Rules,
 };
 use crate::origin::{OriginHeader, is_own};
 
@@ -21,7 +21,12 @@ impl Policy {
     ///
     /// Taken over are the origins, whether credentials may come along, request and response headers,
     /// the age of a preflight; methods and `Content-Type` as for [`Policy::api`]. A foreign origin
-    /// is blocked before the handler. A `Cors` belongs to one thread: call this in the factory of
+    /// is blocked before the handler. What [`reconfigure`](Self::reconfigure) changes in the list of
+    /// origins holds here at once; for all else, such as credentials, the application is to be
+    /// started again: until then a changed one is no allow-list for these routes, and lets no
+    /// foreign page read.
+    ///
+    /// A `Cors` belongs to one thread: call this in the factory of
     /// the `App`.
     ///
     /// ```
@@ -60,10 +65,17 @@ impl Policy {
     /// | hosts, fetch metadata, credentials, limits, reports | checked | not looked at |
     #[must_use]
     pub fn cors(&self) -> Cors {
-        let rules = &self.0.cors;
-        let inner = Arc::clone(&self.0);
+        let policy = Arc::clone(&self.0);
+        let taken_over = policy.rules();
+        let rules = &taken_over.cors;
+        let then = (rules.credentials(), rules.is_public());
         let mut cors = Cors::default()
-            .allowed_origin_fn(move |_, head| inner.is_allowed(head))
+            .allowed_origin_fn(move |_, head| {
+                let rules = policy.rules();
+                // An origin of a list without credentials is not to be let in with them.
+                let now = (rules.cors.credentials(), rules.cors.is_public());
+                now == then && rules.lets_read(head)
+            })
             .block_on_origin_mismatch(true)
             .allowed_methods(API_METHODS)
             .allowed_headers(rules.request_headers())
@@ -80,10 +92,11 @@ impl Policy {
     }
 }
 
-impl Inner {
-    /// Whether a page of this request's origin may read the reply. Only what no page can forge tells
-    /// an own page over plain `http`: from here nobody sees how the request came.
-    fn is_allowed(&self, head: &RequestHead) -> bool {
+impl Rules {
+    /// Whether a page of this request's origin may read the reply. An own page is one of which the
+    /// browser says so, which no page can forge; or one over https, where the browser says nothing:
+    /// how the request came cannot be seen from here.
+    fn lets_read(&self, head: &RequestHead) -> bool {
         let headers = head.headers();
         let lines = headers.get_all(header::ORIGIN).map(HeaderValue::as_bytes);
         let origin = match OriginHeader::read(lines) {
@@ -94,11 +107,15 @@ impl Inner {
         if self.origins.find(origin).is_some() {
             return true;
         }
-        let authority = head.uri.authority().map(|name| name.as_str().as_bytes());
-        let host = || headers.get(header::HOST).map(HeaderValue::as_bytes);
         let says_same_origin = headers
             .get("sec-fetch-site")
             .map(|site| site == "same-origin");
+        let of_the_web = origin.starts_with(b"https://") || origin.starts_with(b"http://");
+        if says_same_origin == Some(true) && of_the_web {
+            return true;
+        }
+        let authority = head.uri.authority().map(|name| name.as_str().as_bytes());
+        let host = || headers.get(header::HOST).map(HeaderValue::as_bytes);
         is_own(origin, authority.or_else(host), "https", says_same_origin)
     }
 }

@@ -62,8 +62,8 @@ impl Exchange {
         let policy = &self.policy.0;
         let tickets = match self.mount {
             Mount::Streams => policy.tickets.as_ref(),
-            Mount::Api(_) => None,
-            Mount::Open(_) => return Ok((Identity::anonymous(), None)),
+            Mount::Api => None,
+            Mount::Open => return Ok((Identity::anonymous(), None)),
         };
         let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
         let places = Places {
@@ -120,7 +120,7 @@ impl Exchange {
         for (nth, token) in tokens.iter().enumerate() {
             if nth > 0 {
                 let limits = &self.policy.0.limits;
-                limits.admit_another_attempt(self.source.address)?;
+                limits.admit_another_attempt(&self.rules.limits, self.source.address)?;
             }
             match self.holder_of(Some(token), request, deadline).await {
                 Err(RefusalReason::InvalidToken) => {}
@@ -161,7 +161,7 @@ impl Exchange {
     fn cookies_count(&self) -> bool {
         match self.origin.cors {
             CorsVerdict::SameOrigin | CorsVerdict::NoOrigin => true,
-            CorsVerdict::Allowed => self.policy.0.cors.credentials(),
+            CorsVerdict::Allowed => self.rules.cors.credentials(),
             CorsVerdict::Denied => false,
         }
     }
@@ -193,16 +193,22 @@ impl Exchange {
         }
         policy
             .limits
-            .admit_user(&mut permit, identity.user.as_ref())?;
+            .admit_user(&self.rules.limits, &mut permit, identity.user.as_ref())?;
         if Self::is_head(request) {
             return Ok((Rc::new(permit), None));
         }
         policy
-            .admit_user_everywhere(&mut permit, identity.user.as_ref())
+            .admit_user_everywhere(
+                self.rules.limits.per_user(),
+                &mut permit,
+                identity.user.as_ref(),
+            )
             .await?;
         // Before the ticket: a revoked one need not be used up.
         identity.check()?;
-        let place = policy.limits.admit_now(self.source.address)?;
+        let place = policy
+            .limits
+            .admit_now(&self.rules.limits, self.source.address)?;
         // A policy further out has claimed the ticket, and its permit holds the lease.
         let claim = claim.filter(|_| !claimed_further_out(request));
         let permit: Rc<dyn Any> = match (claim, &policy.tickets) {
@@ -228,12 +234,11 @@ impl Inner {
     /// There is none, or nobody can tell.
     async fn admit_user_everywhere(
         &self,
+        limit: Option<u32>,
         permit: &mut Permit,
         user: Option<&Arc<str>>,
     ) -> Result<(), RefusalReason> {
-        let (Some(store), Some(limit), Some(user)) =
-            (&self.user_limit_store, self.limits.per_user(), user)
-        else {
+        let (Some(store), Some(limit), Some(user)) = (&self.user_limit_store, limit, user) else {
             return Ok(());
         };
         let asking = caught(async { store.acquire(user, limit).await });

@@ -37,10 +37,10 @@ use crate::{
 };
 
 /// What a preflight of a companion may ask for; a route answers other methods with 405 by itself.
-pub(super) const API_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+pub(crate) const API_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /// What a companion takes beside the request headers of the streams.
-pub(super) const API_REQUEST_HEADERS: [HeaderName; 1] = [CONTENT_TYPE];
+pub(crate) const API_REQUEST_HEADERS: [HeaderName; 1] = [CONTENT_TYPE];
 
 /// The part of a [`Policy`] for the companions of streams; see [`Policy::api`].
 #[derive(Debug, Clone)]
@@ -63,22 +63,16 @@ impl ApiPolicy {
     /// Asks nobody who they are: for endpoints that are there to sign in, or that take reports.
     #[must_use]
     pub fn without_auth(mut self) -> Self {
-        if let Mount::Api(rules) = self.mount {
-            self.mount = Mount::Open(rules);
-        }
+        self.mount = Mount::Open;
         self
     }
 }
 
 impl ApiPolicy {
     pub(super) fn new(policy: &Policy) -> Self {
-        let rules = policy
-            .0
-            .cors
-            .preflight_rules(&API_METHODS, &API_REQUEST_HEADERS);
         Self {
             policy: policy.clone(),
-            mount: Mount::Api(Arc::new(rules)),
+            mount: Mount::Api,
         }
     }
 }
@@ -95,7 +89,7 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        Guarded::around(service, self, &Mount::Streams)
+        Guarded::around(service, self, Mount::Streams)
     }
 }
 
@@ -111,7 +105,7 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        Guarded::around(service, &self.policy, &self.mount)
+        Guarded::around(service, &self.policy, self.mount)
     }
 }
 
@@ -126,14 +120,14 @@ pub struct Guarded<S> {
 
 impl<S> Guarded<S> {
     /// Policies for streams and for their companions wrap a service alike.
-    fn around(service: S, policy: &Policy, mount: &Mount) -> Ready<Result<Self, ()>> {
+    fn around(service: S, policy: &Policy, mount: Mount) -> Ready<Result<Self, ()>> {
         let mounted: Arc<dyn Mounted> = Arc::clone(&policy.0) as _;
         mounting::mounted(&mounted);
         policy.0.auth.warm_up();
         ready(Ok(Self {
             service: Rc::new(service),
             policy: policy.clone(),
-            mount: mount.clone(),
+            mount,
             asked: Cell::new(false),
         }))
     }
@@ -177,7 +171,7 @@ where
                 };
             }
         }
-        let exchange = Exchange::new(&self.policy, &self.mount, &request);
+        let exchange = Exchange::new(&self.policy, self.mount, &request);
         exchange.announce(request.request());
         match exchange.judge(request.request()) {
             Verdict::Answer(response) => GuardFuture::decided(&exchange, request, response),

@@ -98,6 +98,11 @@
 //! sends. After a token has expired nobody goes on as anonymous: the stream ends with
 //! `event: auth_expired`, and the next request is refused with 401.
 //!
+//! Tokens are JSON Web Tokens signed with a shared key
+//! ([`jwt_hs256_secret`](crate::config::AuthConfig::jwt_hs256_secret), feature `jwt`) or with the published
+//! keys of an issuer ([`JwksConfig`](crate::config::JwksConfig), feature `jwks`), or whatever an
+//! [`Authenticator`] understands.
+//!
 //! A token may name the topics that its user reads: `"topics": ["prices", "orders/*"]`, or `["*"]`
 //! for all; the grammar is at [`TopicRights`](crate::TopicRights).
 //!
@@ -202,6 +207,12 @@
 //! attempts_per_ip = 500
 //! ```
 //!
+//! # Changing the rules
+//!
+//! [`Policy::reconfigure`] replaces the section `[policy]` while the policy is in use: origins from a
+//! database, say, without a restart. Streams, permits, used tickets and revocations stay. Streams of
+//! origins that are on the list no more go on, or end, as [`RemovedOrigins`] says.
+//!
 //! # Behind a proxy
 //!
 //! - **List it in [`trusted_proxies`](crate::config::LimitsConfig::trusted_proxies).** Otherwise
@@ -235,9 +246,11 @@ mod middleware;
 mod outbound;
 mod panic;
 mod policy;
+mod reconfigure;
 mod revocation;
 mod revocation_store;
 mod revoked;
+mod rules;
 pub(crate) mod ticket;
 
 pub use crate::config::{AcceptMode, Overload};
@@ -248,6 +261,7 @@ pub use caller::Caller;
 pub use limit::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};
 pub use policy::Policy;
+pub use reconfigure::RemovedOrigins;
 pub use revocation_store::{RevocationSink, RevocationStore};
 pub use revoked::UserRevocation;
 pub use ticket::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavailable};

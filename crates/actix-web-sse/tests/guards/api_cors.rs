@@ -288,7 +288,8 @@ async fn one_list_rules_streams_and_other_routes() {
             wanted,
             "{case}: {ours:?}"
         );
-        if theirs.lets_the_page(origin, *asked) != wanted {
+        // The own page needs no headers, and may get some.
+        if *page != Page::Own && theirs.lets_the_page(origin, *asked) != wanted {
             *differ.entry(asked.what).or_insert(0) += 1;
         }
         if asked.preflight.is_none() {
@@ -373,7 +374,10 @@ async fn the_own_page_posts() {
         ("http://api.example.com", None, 400),
         ("http://api.example.com", Some("cross-site"), 400),
         ("https://api.example.com", Some("same-site"), 400),
-        ("https://evil.com", Some("same-origin"), 400),
+        // Behind a proxy that rewrites `Host` the browser's word is all there is.
+        ("https://public.example.com", Some("same-origin"), 200),
+        ("https://public.example.com", None, 400),
+        ("chrome-extension://abcd", Some("same-origin"), 400),
     ] {
         let mut request = TestRequest::post()
             .uri("/me")
