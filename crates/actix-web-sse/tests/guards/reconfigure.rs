@@ -315,7 +315,7 @@ async fn w14_no_reply_is_half_by_one_set_of_rules() {
         }
     });
     let mut seen = [0, 0];
-    for _ in 0..200 {
+    for _ in 0..60 {
         for (origin, header) in [(APP, "x-open"), (OTHER, "x-closed")] {
             let reply = scene.open(origin, "ada").await;
             let exposed = reply
