@@ -198,3 +198,41 @@ fn o22_a_foreign_host_is_refused() {
 fn o23_origins_of_other_schemes_are_denied() {
     all_denied(&["chrome-extension://abcd", "file://", "app://-"]);
 }
+
+#[test]
+fn w13_previews_and_extensions_are_let_in_by_entries_that_say_so() {
+    let previews = "https://*--name.netlify.app";
+    let extensions = "moz-extension://*";
+    let settings = Settings::open()
+        .allow(&[previews, extensions, "capacitor://localhost"])
+        .set("policy.origins.dangerous_label_wildcards", true)
+        .set("policy.origins.dangerous_public_suffixes", true)
+        .set("policy.origins.dangerous_whole_schemes", true);
+    let demo = Demo::start(DEMO, &settings);
+    for (origin, entry) in [
+        ("https://deploy-preview-7--name.netlify.app", previews),
+        (
+            "moz-extension://c0ffee00-1234-4abc-8def-0123456789ab",
+            extensions,
+        ),
+        ("capacitor://localhost", "capacitor://localhost"),
+    ] {
+        expect::ok(&from(origin), &demo, Some(origin));
+        demo.wait_for_metric("sse_connections_opened_total", &[("origin", entry)], 1.0);
+    }
+    for origin in [
+        "https://name.netlify.app",
+        "https://--name.netlify.app",
+        "https://a.b--name.netlify.app",
+        "https://a--name.netlify.app.evil.com",
+        "https://a--name.netlify.app:8443",
+        "http://a--name.netlify.app",
+        "moz-extension://",
+        "moz-extension://a.b",
+        "chrome-extension://abcd",
+        "capacitor://localhost.evil",
+        "ionic://localhost",
+    ] {
+        expect::refused(&from(origin), &demo, (403, "origin_denied"), None);
+    }
+}

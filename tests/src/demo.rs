@@ -15,6 +15,7 @@ pub struct Demo {
     program: PathBuf,
     settings: Settings,
     folder: TempDir,
+    environment: Vec<(String, String)>,
     process: Process,
     /// Where the application listens.
     pub app: SocketAddr,
@@ -30,6 +31,16 @@ impl Demo {
     #[must_use]
     #[track_caller]
     pub fn start(program: &str, settings: &Settings) -> Self {
+        Self::start_in(program, settings, &[])
+    }
+
+    /// The same with these variables in its environment.
+    ///
+    /// # Panics
+    /// If it does not serve.
+    #[must_use]
+    #[track_caller]
+    pub fn start_in(program: &str, settings: &Settings, environment: &[(&str, &str)]) -> Self {
         // Ports that stay the demo's own while it is down, for a restart.
         let mut app = local(free_port());
         // Another address than loopback's is kept: a test has made a network for it.
@@ -45,11 +56,16 @@ impl Demo {
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
         let program = PathBuf::from(program);
-        let process = spawn(&program, &settings, &folder);
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let process = spawn(&program, &settings, &folder, &environment);
         let demo = Self {
             program,
             settings,
             folder,
+            environment,
             process,
             app,
             metrics,
@@ -64,7 +80,12 @@ impl Demo {
     /// If it does not serve.
     #[track_caller]
     pub fn restart(&mut self) {
-        self.process = spawn(&self.program, &self.settings, &self.folder);
+        self.process = spawn(
+            &self.program,
+            &self.settings,
+            &self.folder,
+            &self.environment,
+        );
         self.wait_until_ready();
     }
 
@@ -79,6 +100,20 @@ impl Demo {
             .set("server.listen", self.app.to_string())
             .set("metrics.listen", self.metrics.to_string());
         self.restart();
+    }
+
+    /// Writes other settings into its file, on the same ports, and has it read them (SIGHUP).
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    #[track_caller]
+    pub fn reload(&mut self, settings: &Settings) {
+        self.settings = settings
+            .clone()
+            .set("server.listen", self.app.to_string())
+            .set("metrics.listen", self.metrics.to_string());
+        self.settings.write(&self.folder.path().join(FILE));
+        self.process.signal(Signal::HUP);
     }
 
     #[track_caller]
@@ -209,8 +244,22 @@ impl Demo {
     }
 }
 
-fn spawn(program: &PathBuf, settings: &Settings, folder: &TempDir) -> Process {
-    let path = folder.path().join("demo.toml");
+/// The configuration, in the demo's folder.
+const FILE: &str = "demo.toml";
+
+fn spawn(
+    program: &PathBuf,
+    settings: &Settings,
+    folder: &TempDir,
+    environment: &[(String, String)],
+) -> Process {
+    let path = folder.path().join(FILE);
     settings.write(&path);
-    Process::spawn(Command::new(program).arg("--config").arg(path))
+    let environment = environment.iter().map(|(name, value)| (name, value));
+    Process::spawn(
+        Command::new(program)
+            .arg("--config")
+            .arg(path)
+            .envs(environment),
+    )
 }

@@ -15,6 +15,9 @@ pub struct Claims {
     /// Not before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
+    /// When it was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iat: Option<u64>,
     /// The topics that may be read; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<String>>,
@@ -30,6 +33,7 @@ impl Claims {
             sub: user.to_owned(),
             exp: now() + 600,
             nbf: None,
+            iat: None,
             topics: None,
             publish: false,
         }
@@ -46,6 +50,14 @@ impl Claims {
     #[must_use]
     pub fn expiring_in(mut self, seconds: u64) -> Self {
         self.exp = now() + seconds;
+        self
+    }
+
+    /// Issued, and valid, only in so many seconds.
+    #[must_use]
+    pub fn valid_in(mut self, seconds: u64) -> Self {
+        self.nbf = Some(now() + seconds);
+        self.iat = self.nbf;
         self
     }
 

@@ -169,7 +169,7 @@ catalogue! {
         [ROUTE, label("verdict", Values::Closed(4))],
         "Streams opened, by what a browser makes of the reply; denied: it will refuse it.";
     CLOSED: "sse_connections_closed_total", Kind::Counter,
-        [ROUTE, label("reason", Values::Closed(9))],
+        [ROUTE, label("reason", Values::Closed(11))],
         "Streams ended, by reason.";
     ACTIVE: "sse_connections_active", Kind::Gauge, [ROUTE],
         "Streams open now: always opened minus closed.";

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web_sse::observe::OriginClass;
+use actix_web_sse::observe::{OriginClass, PolicyInfo};
 use dashmap::DashMap;
 
 use crate::{
@@ -145,6 +145,13 @@ impl Core {
             self.counters.show_reports(&label.value, false);
         }
         label.value
+    }
+
+    /// The series of an allow-list's entries exist at zero before their first stream.
+    pub(crate) fn learn_origins(&self, policy: &PolicyInfo) {
+        for origin in &policy.origins {
+            self.origin(&OriginClass::Allowed(Arc::clone(origin)));
+        }
     }
 
     /// What the threads count for a route's streams. The first call shows the series of its streams.

@@ -104,10 +104,17 @@ impl fmt::Display for Fnv {
 
 type Probe = Box<dyn Fn() -> bool + Send + Sync>;
 
+/// A policy that is in force, once or several times: those that look alike are one.
+#[derive(Default)]
+struct Enforced {
+    times: usize,
+    limits: Vec<(LimitScope, Arc<str>, u64)>,
+}
+
 #[derive(Default)]
 pub(crate) struct Levels {
     limits: Mutex<BTreeMap<Limited, u64>>,
-    policies: Mutex<Vec<PolicyLabels>>,
+    policies: Mutex<BTreeMap<PolicyLabels, Enforced>>,
     draining: AtomicBool,
     draining_probe: Mutex<Option<Probe>>,
 }
@@ -124,55 +131,47 @@ impl Levels {
         limits.insert(limited, streams);
     }
 
+    /// All limits: of the process, and of each policy.
     pub(crate) fn limits(&self) -> BTreeMap<Limited, u64> {
-        self.limits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = limits.clone();
+        drop(limits);
+        let policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        for (labels, enforced) in &*policies {
+            all.extend(enforced.limits.iter().map(|(scope, network, limit)| {
+                let limited = Limited {
+                    policy: labels.hash.clone(),
+                    scope: *scope,
+                    network: Arc::clone(network),
+                };
+                (limited, *limit)
+            }));
+        }
+        all
     }
 
+    /// A policy was built.
     pub(crate) fn policy(&self, policy: &PolicyInfo) {
-        let labels = PolicyLabels::of(policy);
-        let hash = labels.hash.clone();
         let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
-        if !policies.contains(&labels) {
-            if policies.len() >= MAX_POLICIES {
-                return;
-            }
-            policies.push(labels);
-            policies.sort_unstable();
-        }
-        drop(policies);
-        let every: Arc<str> = EVERY_NETWORK.into();
-        let networks = policy.networks.iter().take(MAX_NETWORKS);
-        let limits = [
-            (LimitScope::Ip, every.clone(), policy.per_ip),
-            (LimitScope::User, every.clone(), policy.per_user),
-            (LimitScope::Total, every, policy.total),
-        ]
-        .into_iter()
-        .chain(networks.map(|(network, limit)| (LimitScope::Ip, network.clone(), *limit)));
-        let mut all = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        for (scope, network, limit) in limits {
-            if let Some(limit) = limit {
-                let policy = hash.clone();
-                all.insert(
-                    Limited {
-                        policy,
-                        scope,
-                        network,
-                    },
-                    limit,
-                );
+        enforce(&mut policies, policy);
+    }
+
+    /// A policy has other rules; what it had before is shown no more, unless another has it.
+    pub(crate) fn policy_changed(&self, before: &PolicyInfo, after: &PolicyInfo) {
+        let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        let labels = PolicyLabels::of(before);
+        if let Some(enforced) = policies.get_mut(&labels) {
+            enforced.times = enforced.times.saturating_sub(1);
+            if enforced.times == 0 {
+                policies.remove(&labels);
             }
         }
+        enforce(&mut policies, after);
     }
 
     pub(crate) fn policies(&self) -> Vec<PolicyLabels> {
-        self.policies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        policies.keys().cloned().collect()
     }
 
     pub(crate) fn drain(&self) {
@@ -193,6 +192,28 @@ impl Levels {
             .unwrap_or_else(PoisonError::into_inner);
         self.draining.load(Ordering::Relaxed) || probe.as_ref().is_some_and(|probe| probe())
     }
+}
+
+/// Notes that a policy is in force. There are at most so many that look different.
+fn enforce(policies: &mut BTreeMap<PolicyLabels, Enforced>, policy: &PolicyInfo) {
+    let labels = PolicyLabels::of(policy);
+    if policies.len() >= MAX_POLICIES && !policies.contains_key(&labels) {
+        return;
+    }
+    let every: Arc<str> = EVERY_NETWORK.into();
+    let networks = policy.networks.iter().take(MAX_NETWORKS);
+    let limits = [
+        (LimitScope::Ip, Arc::clone(&every), policy.per_ip),
+        (LimitScope::User, Arc::clone(&every), policy.per_user),
+        (LimitScope::Total, every, policy.total),
+    ]
+    .into_iter()
+    .chain(networks.map(|(network, limit)| (LimitScope::Ip, Arc::clone(network), *limit)));
+    let enforced = policies.entry(labels).or_default();
+    enforced.times += 1;
+    enforced.limits = limits
+        .filter_map(|(scope, network, limit)| Some((scope, network, limit?)))
+        .collect();
 }
 
 impl fmt::Debug for Levels {
@@ -241,6 +262,44 @@ mod tests {
         assert_eq!(of(LimitScope::Ip, "10.0.0.0/8"), [50]);
         assert_eq!(of(LimitScope::Total, "all"), [100]);
         assert_eq!(limits.len(), 4);
+    }
+
+    #[test]
+    fn w14_a_policy_with_other_rules_is_another_and_the_old_one_is_gone() {
+        let levels = Levels::default();
+        let info = |origin: &str, per_ip| {
+            let mut info = PolicyInfo::new(vec![origin.into()], true);
+            info.per_ip = per_ip;
+            info
+        };
+        let (old, new) = (
+            info("https://a.example", Some(4)),
+            info("https://b.example", Some(7)),
+        );
+        levels.policy(&old);
+        levels.policy_changed(&old, &new);
+        assert_eq!(levels.policies(), [PolicyLabels::of(&new)]);
+        assert_eq!(levels.limits().into_values().collect::<Vec<_>>(), [7]);
+        // Other limits alone leave no old ones behind.
+        let unlimited = info("https://b.example", None);
+        levels.policy_changed(&new, &unlimited);
+        assert_eq!(levels.policies(), [PolicyLabels::of(&new)]);
+        assert!(levels.limits().is_empty());
+        // What a second policy has stays.
+        levels.policy(&unlimited);
+        levels.policy_changed(&unlimited, &old);
+        assert_eq!(levels.policies().len(), 2);
+        levels.policy_changed(&unlimited, &old);
+        assert_eq!(levels.policies(), [PolicyLabels::of(&old)]);
+        // However often it changes.
+        for n in 0..10 * MAX_POLICIES {
+            let (from, to) = (
+                format!("https://{n}.example"),
+                format!("https://{}.example", n + 1),
+            );
+            levels.policy_changed(&info(&from, Some(1)), &info(&to, Some(1)));
+        }
+        assert!(levels.policies().len() <= MAX_POLICIES);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use actix_web_sse::{
     BackplaneWatch, HubWatch,
     observe::{
         CloseReason, CorsVerdict, Destination, End, Meter, Misconfiguration, Observer, Opened,
-        OriginClass, PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
+        PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
         StreamObserver, Visitor,
     },
 };
@@ -121,11 +121,13 @@ impl Observer for Recorder {
     }
 
     fn policy(&self, policy: &PolicyInfo) {
-        // The series of the allow-list's entries exist at zero before their first stream.
-        for origin in &policy.origins {
-            self.core.origin(&OriginClass::Allowed(Arc::clone(origin)));
-        }
+        self.core.learn_origins(policy);
         self.core.levels.policy(policy);
+    }
+
+    fn policy_changed(&self, before: &PolicyInfo, after: &PolicyInfo) {
+        self.core.learn_origins(after);
+        self.core.levels.policy_changed(before, after);
     }
 
     fn hub(&self, watch: &HubWatch) {

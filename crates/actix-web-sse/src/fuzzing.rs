@@ -43,6 +43,7 @@ pub fn origin(data: &[u8]) -> bool {
         let entries = [
             "https://app.example.com",
             "https://*.tenant.example.net",
+            "https://*--name.example.app",
             "http://localhost:*",
         ];
         OriginList::new(
@@ -65,7 +66,8 @@ pub fn origin(data: &[u8]) -> bool {
                 assert_eq!(url.origin().ascii_serialization(), text);
                 assert!(
                     matches!(host, "app.example.com" | "localhost")
-                        || host.ends_with(".tenant.example.net"),
+                        || host.ends_with(".tenant.example.net")
+                        || host.ends_with("--name.example.app") && host.split('.').count() == 3,
                     "{text}"
                 );
             }
@@ -74,7 +76,10 @@ pub fn origin(data: &[u8]) -> bool {
             None => {
                 let labels = text
                     .strip_prefix("https://")
-                    .and_then(|host| host.strip_suffix(".tenant.example.net"))
+                    .and_then(|host| {
+                        host.strip_suffix(".tenant.example.net")
+                            .or_else(|| host.strip_suffix("name.example.app"))
+                    })
                     .unwrap_or_default();
                 let is_label =
                     |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.');
@@ -122,7 +127,7 @@ pub fn preflight(data: &[u8]) -> bool {
             true,
             false,
             vec![actix_web::http::header::AUTHORIZATION],
-            &[],
+            Vec::new(),
             Duration::ZERO,
         )
         .preflight_rules(&["GET"], &[])
@@ -211,13 +216,16 @@ pub fn credentials(data: &[u8]) -> bool {
     let several = lines(authorization).count() > 1;
     match presented {
         Err(_) => false,
-        Ok(Presented::Token(token)) => {
-            assert!(!several && !token.text.is_empty());
-            assert!([authorization, cookies].iter().any(|place| {
-                place
-                    .windows(token.text.len())
-                    .any(|part| part == token.text.as_bytes())
-            }));
+        Ok(Presented::Tokens(tokens)) => {
+            assert!(!several && (1..=8).contains(&tokens.iter().count()));
+            for token in tokens.iter() {
+                assert!(!token.text.is_empty());
+                assert!([authorization, cookies].iter().any(|place| {
+                    place
+                        .windows(token.text.len())
+                        .any(|part| part == token.text.as_bytes())
+                }));
+            }
             true
         }
         Ok(Presented::Ticket(_)) => {
@@ -229,6 +237,27 @@ pub fn credentials(data: &[u8]) -> bool {
             false
         }
     }
+}
+
+/// A token that is read is, written again, the same: no two texts are one token.
+#[cfg(feature = "jwt")]
+#[must_use]
+pub fn token(data: &[u8]) -> bool {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    use crate::protect::auth::jwt::Jws;
+
+    let text = String::from_utf8_lossy(data);
+    let Some(jws) = Jws::parse(&text) else {
+        return false;
+    };
+    let signature = URL_SAFE_NO_PAD.encode(&jws.signature);
+    assert_eq!(
+        [jws.signed, b".", signature.as_bytes()].concat(),
+        text.as_bytes()
+    );
+    let _ = jws.claims::<serde_json::Value>();
+    true
 }
 
 /// Nothing is a ticket that was not signed; what was signed is believed only where it is one;
@@ -289,7 +318,7 @@ mod tests {
 
     type Target = fn(&[u8]) -> bool;
 
-    const TARGETS: [(&str, Target); 8] = [
+    const TARGETS: &[(&str, Target)] = &[
         ("origin", super::origin),
         ("accept", super::accept),
         ("preflight", super::preflight),
@@ -298,6 +327,8 @@ mod tests {
         ("credentials", super::credentials),
         ("ticket", super::ticket),
         ("last_event_id", super::last_event_id),
+        #[cfg(feature = "jwt")]
+        ("token", super::token),
     ];
 
     /// The corpora that the fuzzers start from reach what lies behind the first rejection.

@@ -137,7 +137,7 @@ pub use hub::{
     Backplane, BackplaneError, BackplaneFuture, EventHead, History, Hub, HubBuilder, HubStats,
     IntoHubs, PublishError, Published, Revocation, Sink,
 };
-pub use identity::{Identity, TopicRights};
+pub use identity::{Identity, TopicPattern, TopicRights};
 pub use observe::{BackplaneStats, BackplaneWatch, HubInfo, HubWatch};
 pub use protect::Policy;
 pub use respond::{Answer, AnswerError, IntoEvent, IntoTopics, Sse, Subscriber, Subscription};

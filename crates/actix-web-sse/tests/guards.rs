@@ -17,12 +17,17 @@ mod support;
 
 #[path = "guards/accept_and_method.rs"]
 mod accept_and_method;
+#[cfg(feature = "actix-cors")]
+#[path = "guards/api_cors.rs"]
+mod api_cors;
 #[path = "guards/auth.rs"]
 mod auth;
 #[path = "guards/budgets.rs"]
 mod budgets;
 #[path = "guards/configuration.rs"]
 mod configuration;
+#[path = "guards/cookies.rs"]
+mod cookies;
 #[path = "guards/cors.rs"]
 mod cors;
 #[path = "guards/extraction.rs"]
@@ -33,6 +38,12 @@ mod http2;
 mod hub;
 #[path = "guards/in_between.rs"]
 mod in_between;
+#[cfg(feature = "jwks")]
+#[path = "guards/issuer.rs"]
+mod issuer;
+#[cfg(feature = "jwks")]
+#[path = "guards/jwks.rs"]
+mod jwks;
 #[cfg(feature = "jwt")]
 #[path = "guards/jwt.rs"]
 mod jwt;
@@ -44,6 +55,8 @@ mod origin;
 mod outbound;
 #[path = "guards/preflight.rs"]
 mod preflight;
+#[path = "guards/reconfigure.rs"]
+mod reconfigure;
 #[path = "guards/remembered.rs"]
 mod remembered;
 #[path = "guards/revocation.rs"]
@@ -52,5 +65,10 @@ mod revocation;
 mod storm;
 #[path = "guards/tickets.rs"]
 mod tickets;
+#[cfg(feature = "jwks")]
+#[path = "guards/token_shapes.rs"]
+mod token_shapes;
 #[path = "guards/user_limits.rs"]
 mod user_limits;
+#[path = "guards/wildcards.rs"]
+mod wildcards;

@@ -46,6 +46,12 @@ impl Application {
             .app_data(Data::new(self.publishers))
             .configure(|config| self.page.mount(config))
             .service(self.metrics.reports(REPORTS, policy))
+            // An ordinary route of the application, for the pages that may read the streams.
+            .service(
+                web::scope("/api")
+                    .wrap(policy.cors())
+                    .route("/state", web::get().to(routes::state)),
+            )
             .route("/healthz", web::get().to(routes::healthz))
             .route("/readyz", web::get().to(routes::readyz))
             .service(

@@ -94,6 +94,9 @@ impl Demo {
     }
 }
 
+/// How many origins that come on the allow-list later have a label of their own.
+const LATER_ORIGINS: usize = 10;
+
 fn metrics(config: &Config) -> Result<Metrics, String> {
     let mut metrics = Metrics::builder();
     if config.auth.required {
@@ -101,9 +104,9 @@ fn metrics(config: &Config) -> Result<Metrics, String> {
     }
     metrics
         .route(EVENTS)
-        // The companions of the stream; the allow-list.
+        // The companions of the stream; the allow-list, and what it may become (SIGHUP).
         .max_learned_routes(3)
-        .max_learned_origins(config.policy.origins.allow.len())
+        .max_learned_origins(config.policy.origins.allow.len() + LATER_ORIGINS)
         // A page is there to see its origin counted by name, at once.
         .rejected_origins(20, 1)
         .ipv6_prefix(config.policy.limits.ipv6_prefix)

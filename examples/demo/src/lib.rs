@@ -8,7 +8,7 @@
 //! It prints where to look, one place a line, and `ready`. Log records go to standard error as
 //! JSON lines, through a queue that drops lines when they are not read. What is wrong with the configuration, or prevents a listener, is reported in one
 //! line each, and the exit code is 2. SIGTERM and SIGINT end every stream cleanly, then the
-//! process.
+//! process. SIGHUP reads the section `[policy]` of the file again.
 
 mod announce;
 mod application;
@@ -20,6 +20,7 @@ mod failure;
 mod listeners;
 mod logs;
 mod page;
+mod reload;
 mod routes;
 mod serve;
 mod sign_in;
@@ -55,7 +56,7 @@ pub fn main() -> ExitCode {
     match prepare(&cli) {
         Ok(demo) => {
             demo.metrics.count_dropped(&log);
-            match actix_web::rt::System::new().block_on(serve(demo)) {
+            match actix_web::rt::System::new().block_on(serve(demo, cli)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     eprintln!("demo: {error}");

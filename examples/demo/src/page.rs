@@ -1,7 +1,7 @@
 //! The page at `/`: plain files, compiled in, with the ports and the allow-list written into the
 //! markup once the listeners are bound.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -62,8 +62,14 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Page {
     scheme: &'static str,
     stream_port: u16,
+    /// The markup, but for the allow-list.
     html: Arc<str>,
+    /// The origins on the allow-list, which may change.
+    allow: Arc<RwLock<String>>,
 }
+
+/// Where the allow-list goes into the markup.
+const ALLOW: &str = "{{allow}}";
 
 impl Page {
     /// Writes what the page must know into it.
@@ -76,13 +82,27 @@ impl Page {
         if let Some(metrics) = &around.metrics {
             attributes += &attribute("metrics", metrics);
         }
-        attributes += &attribute("allow", &around.allow.join(" "));
+        attributes += &attribute("allow", ALLOW);
         attributes += &attribute("offers", &around.offers.join(" "));
-        Self {
+        let page = Self {
             scheme: around.scheme,
             stream_port: around.stream_port,
             html: INDEX.replace(" {{attributes}}", &attributes).into(),
-        }
+            allow: Arc::default(),
+        };
+        page.allow(around.allow);
+        page
+    }
+
+    /// From now on these are the origins on the allow-list.
+    pub(crate) fn allow(&self, origins: &[String]) {
+        let mut allow = self.allow.write().unwrap_or_else(PoisonError::into_inner);
+        *allow = escaped(&origins.join(" "));
+    }
+
+    fn html(&self) -> String {
+        let allow = self.allow.read().unwrap_or_else(PoisonError::into_inner);
+        self.html.replace(ALLOW, &allow)
     }
 
     /// Mounts the page and its files.
@@ -113,7 +133,7 @@ impl Page {
                 header::CONTENT_SECURITY_POLICY,
                 self.content_security_policy(request.connection_info().host()),
             ))
-            .body(String::from(&*self.html))
+            .body(self.html())
     }
 
     /// Own scripts and styles only; connections to this origin and to the stream's, by each name
@@ -174,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_ports_and_the_allow_list_stand_in_the_markup_escaped() {
-        let html = page().html;
+        let html = page().html();
         assert!(
             html.contains("<html lang=\"en\" data-stream-port=\"8080\" data-foreign-port=\"8081\"")
         );

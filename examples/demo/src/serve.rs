@@ -14,8 +14,10 @@ use crate::{
     announce::Places,
     application::{Application, ForeignSite, Watched},
     blueprint::Demo,
+    cli::Cli,
     listeners::reached,
     page::{Page, Surroundings},
+    reload,
     routes::Publishers,
     ticker,
 };
@@ -24,7 +26,7 @@ use crate::{
 ///
 /// # Errors
 /// Whatever the operating system says while it runs.
-pub(crate) async fn serve(demo: Demo) -> io::Result<()> {
+pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
     let Demo {
         config,
         hub,
@@ -61,6 +63,8 @@ pub(crate) async fn serve(demo: Demo) -> io::Result<()> {
         let hub = hub.clone();
         move || hub.is_draining()
     });
+
+    reload::on_hangup(cli, policy.clone(), page.clone())?;
 
     let watched = Watched {
         metrics: metrics.clone(),

@@ -40,8 +40,8 @@ mod span;
 use std::sync::Arc;
 
 use actix_web_sse::observe::{
-    CloseReason, CorsVerdict, Destination, End, Misconfiguration, Observer, Opened, RefusalReason,
-    Refused, StreamObserver, Visitor,
+    CloseReason, CorsVerdict, Destination, End, KeysRead, Misconfiguration, Observer, Opened,
+    RefusalReason, Refused, StreamObserver, Visitor,
 };
 use tracing::Level;
 
@@ -182,6 +182,12 @@ impl Observer for Log {
     fn misconfigured(&self, mistake: Misconfiguration) {
         if self.shared.counts.mistakes.note(mistake) {
             record::misconfigured(mistake);
+        }
+    }
+
+    fn keys_read(&self, read: &KeysRead<'_>) {
+        if Shared::enabled() {
+            record::keys_read(read);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web_sse::observe::{End, Misconfiguration, Refused};
+use actix_web_sse::observe::{End, KeysRead, Misconfiguration, Refused};
 use tracing::{Level, event};
 
 use super::{address::AddressMode, identity::Identity, rate::Suppressed};
@@ -121,6 +121,26 @@ pub(crate) fn misconfigured(mistake: Misconfiguration) {
         remedy = mistake.message(),
         timestamp = timestamp(SystemTime::now()).as_str(),
     );
+}
+
+/// Logs that an issuer's keys were read, or why they could not be.
+pub(crate) fn keys_read(read: &KeysRead<'_>) {
+    match read.outcome {
+        Ok(keys) => event!(
+            target: TARGET, Level::INFO,
+            event = "sse_keys",
+            source = read.source,
+            keys,
+            timestamp = timestamp(SystemTime::now()).as_str(),
+        ),
+        Err(fault) => event!(
+            target: TARGET, Level::WARN,
+            event = "sse_keys",
+            source = read.source,
+            fault,
+            timestamp = timestamp(SystemTime::now()).as_str(),
+        ),
+    }
 }
 
 /// Logs how many records the rate limit suppressed.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, secret::Secret};
+use super::{Faults, jwks::JwksConfig, secret::Secret};
 
 /// Who the client is, and how it proves it. Section `[auth]`.
 ///
@@ -15,14 +15,31 @@ pub struct AuthConfig {
     /// Whether a client without credentials is refused. Default false. Credentials that do not
     /// hold are refused in any case: nobody goes on as anonymous after a token has expired.
     pub required: bool,
-    /// The key of JSON Web Tokens signed with HS256; needs the feature `jwt`.
+    /// The key of JSON Web Tokens signed with HS256; needs the feature `jwt`. Read are the claims
+    /// `sub` and `exp`, which must be there, `nbf`, `iat`, `aud`, `iss`, `publish`, and `topics`: the
+    /// rights, in the grammar of [`TopicRights`](crate::TopicRights); without it all topics.
     pub jwt_hs256_secret: Option<Secret>,
-    /// Which `aud` a token may have, one of them. Default empty: a token that names an audience
+    /// The published keys of an issuer, for tokens signed with RS256, ES256 or EdDSA, instead of a
+    /// shared one; needs the feature `jwks`. Read are the same claims.
+    pub jwks: Option<JwksConfig>,
+    /// Which `aud` a token must have, one of them. Default empty: a token that names an audience
     /// is refused (RFC 7519 § 4.1.3).
     pub jwt_audience: Vec<String>,
     /// Which `iss` a token must have, one of them. Default empty: any or none.
     pub jwt_issuer: Vec<String>,
+    /// Which application a token must be issued to, one of them: its `azp` or `client_id`, or both
+    /// where it has both. Default empty: any or none.
+    pub jwt_client: Vec<String>,
+    /// How far the issuer's clock may be ahead of this one: so much may `nbf` and `iat` lie in the
+    /// future. Default 30 s, at most 5 min. There is none for `exp`: a stream ends when its token
+    /// does.
+    #[serde(with = "humantime_serde")]
+    pub jwt_leeway: Duration,
     /// The cookie that holds a token. Default none.
+    ///
+    /// A browser sends several cookies of one name if they were set for different paths or domains.
+    /// At most eight are tried, in their order, and the first that holds counts. A neighbouring
+    /// domain can set one that comes first: a name that begins with `__Host-` keeps it out.
     pub cookie: Option<String>,
     /// Stream tickets. Default none.
     pub ticket: Option<TicketConfig>,
@@ -54,8 +71,11 @@ impl Default for AuthConfig {
         Self {
             required: false,
             jwt_hs256_secret: None,
+            jwks: None,
             jwt_audience: Vec::new(),
             jwt_issuer: Vec::new(),
+            jwt_client: Vec::new(),
+            jwt_leeway: Duration::from_secs(30),
             cookie: None,
             ticket: None,
             timeout: Duration::from_secs(3),
@@ -71,6 +91,9 @@ impl Default for AuthConfig {
 const MAX_REVOCATION_SKEW: Duration = Duration::from_secs(15);
 
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A clock that is further ahead is wrong.
+const MAX_JWT_LEEWAY: Duration = Duration::from_secs(300);
 
 /// Remembered tokens. Section `[auth.cache]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,20 +184,37 @@ impl AuthConfig {
                 );
             }
         }
+        if let Some(jwks) = &self.jwks {
+            jwks.check(faults);
+            self.check_keys_of_others(has_authenticator, faults);
+        }
         for (key, names) in [
             ("auth.jwt_audience", &self.jwt_audience),
             ("auth.jwt_issuer", &self.jwt_issuer),
+            ("auth.jwt_client", &self.jwt_client),
         ] {
-            if !names.is_empty() && self.jwt_hs256_secret.is_none() {
-                faults.add(key, names, "means nothing without jwt_hs256_secret");
+            if !names.is_empty() && self.jwt_hs256_secret.is_none() && self.jwks.is_none() {
+                faults.add(
+                    key,
+                    names,
+                    "means nothing without jwt_hs256_secret or [auth.jwks]",
+                );
             }
         }
-        let checks_tokens = has_authenticator || self.jwt_hs256_secret.is_some();
+        if self.jwt_leeway > MAX_JWT_LEEWAY {
+            faults.add(
+                "auth.jwt_leeway",
+                self.jwt_leeway,
+                "must be at most 5min: set the issuer's clock by NTP",
+            );
+        }
+        let checks_tokens =
+            has_authenticator || self.jwt_hs256_secret.is_some() || self.jwks.is_some();
         if self.required && !checks_tokens && self.ticket.is_none() {
             faults.add(
                 "auth.required",
                 true,
-                "lets nobody in without a way to authenticate: set jwt_hs256_secret, or give an authenticator",
+                "lets nobody in without a way to authenticate: set jwt_hs256_secret or [auth.jwks], or give an authenticator",
             );
         }
         if let Some(cookie) = &self.cookie {
@@ -189,7 +229,7 @@ impl AuthConfig {
                 faults.add(
                     "auth.cookie",
                     cookie,
-                    "holds a token that nobody checks: set jwt_hs256_secret, or give an authenticator",
+                    "holds a token that nobody checks: set jwt_hs256_secret or [auth.jwks], or give an authenticator",
                 );
             }
         }
@@ -239,6 +279,33 @@ impl AuthConfig {
                     "must be from 1s to 5min: what stands in a URL is soon in a log",
                 );
             }
+        }
+    }
+
+    /// Whoever publishes keys signs tokens for others with them, too.
+    fn check_keys_of_others(&self, has_authenticator: bool, faults: &mut Faults) {
+        if has_authenticator || self.jwt_hs256_secret.is_some() {
+            faults.add(
+                "auth.jwks",
+                "",
+                "stands beside another way to check tokens, jwt_hs256_secret or an authenticator \
+                 of your own: leave one of them out",
+            );
+        }
+        if self.jwt_issuer.is_empty() {
+            faults.add(
+                "auth.jwt_issuer",
+                &self.jwt_issuer,
+                "must name the issuer whose keys [auth.jwks] has: the `iss` of its tokens",
+            );
+        }
+        if self.jwt_audience.is_empty() && self.jwt_client.is_empty() {
+            faults.add(
+                "auth.jwt_audience",
+                &self.jwt_audience,
+                "must name these streams, or jwt_client the application: the issuer of \
+                 [auth.jwks] signs tokens for others with the same keys",
+            );
         }
     }
 }

@@ -59,7 +59,12 @@ pub struct OriginsConfig {
     /// Exact origins (`https://app.example.com`), sub-domain patterns
     /// (`https://*.example.com`: one or more labels, not the domain itself), loopback origins on
     /// any port (`http://localhost:*`), or `*` alone and without credentials. Written as browsers
-    /// write them, for they are compared byte by byte. Default empty.
+    /// write them, for they are compared byte by byte. Other schemes are written out
+    /// (`capacitor://localhost`, `chrome-extension://abcd…`). Default empty.
+    ///
+    /// Behind a flag: a part of the first label (`https://name-*.example.app`, see
+    /// [`dangerous_label_wildcards`](Self::dangerous_label_wildcards)), and a scheme
+    /// (`moz-extension://*`, see [`dangerous_whole_schemes`](Self::dangerous_whole_schemes)).
     pub allow: Vec<String>,
     /// Whether cookies and HTTP authentication may come along. Default false.
     pub credentials: bool,
@@ -77,6 +82,16 @@ pub struct OriginsConfig {
     /// Allows patterns below a public suffix (`https://*.github.io`) with credentials: anybody
     /// can have a name there.
     pub dangerous_public_suffixes: bool,
+    /// Allows a wildcard for a part of the first label: `https://*--name.netlify.app` (previews of
+    /// a site), `https://name-*-team.vercel.app`. It stands for one or more of `a-z`, `0-9`, `-` and
+    /// `_`. Whoever can have a name of that form is let in: on a platform that gives out names,
+    /// other customers may. Below a public suffix, with credentials,
+    /// [`dangerous_public_suffixes`](Self::dangerous_public_suffixes) is needed as well; below one
+    /// where anybody registers names (`https://*example.com`) nothing allows it.
+    pub dangerous_label_wildcards: bool,
+    /// Allows a wildcard for all origins of a scheme: `moz-extension://*`, `vscode-webview://*`,
+    /// whose names differ on each machine. Every extension or webview that the user has is let in.
+    pub dangerous_whole_schemes: bool,
     /// Allows `http` origins that are not loopback, with credentials: anybody on the way can
     /// speak for them.
     pub dangerous_plain_http: bool,
@@ -93,6 +108,8 @@ impl Default for OriginsConfig {
             max_age: Duration::from_secs(86_400),
             mode: Enforcement::Enforce,
             dangerous_public_suffixes: false,
+            dangerous_label_wildcards: false,
+            dangerous_whole_schemes: false,
             dangerous_plain_http: false,
         }
     }

@@ -1,8 +1,8 @@
 //! Commands to end streams, as a worker carries them out (rules 11 and 12 of the [hub](super)).
 
-use std::{rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use super::{mailbox::Command, state::State, turn::Turn};
+use super::{mailbox::Command, state::State, stream::Stream, turn::Turn};
 use crate::{observe::CloseReason, stream::between};
 
 impl State {
@@ -22,6 +22,18 @@ impl State {
                 .range((Arc::clone(user), 0)..=(Arc::clone(user), usize::MAX))
                 .filter_map(|(_, key)| self.streams.get(*key).map(Rc::clone))
                 .collect(),
+            Command::Pages(policy) => {
+                let page_is_removed = |stream: &RefCell<Stream>| {
+                    let stream = stream.borrow();
+                    let page = stream.page.as_ref();
+                    page.is_some_and(|page| page.is_removed_from(policy))
+                };
+                self.streams
+                    .iter()
+                    .filter(|(_, stream)| page_is_removed(stream))
+                    .map(|(_, stream)| Rc::clone(stream))
+                    .collect()
+            }
             Command::All(..) => self
                 .streams
                 .iter()
@@ -33,6 +45,9 @@ impl State {
             match command {
                 Command::User(_) => {
                     self.finish(&mut stream, CloseReason::Revoked, turn);
+                }
+                Command::Pages(_) => {
+                    self.finish(&mut stream, CloseReason::OriginRemoved, turn);
                 }
                 Command::Topic(.., reason) => {
                     self.finish(&mut stream, *reason, turn);

@@ -96,7 +96,7 @@ impl Worker {
     /// `None`: the hub drains.
     fn open(hub: &Hub, last_event_id: Option<&str>) -> Option<Self> {
         let (local, driver) = Local::start(&hub.shared);
-        let slot = hub.shared.admit(&Identity::anonymous()).ok()?;
+        let slot = hub.shared.admit(&Identity::anonymous(), None).ok()?;
         let placed = local.attach(&["t".into()], last_event_id).unwrap();
         let expected = match last_event_id {
             Some(_) => Resume::Hit,
@@ -243,7 +243,7 @@ fn d16_publish_unsubscribe_shutdown_and_drop_in_every_order() {
             block_on(hub.drain_within(Duration::ZERO));
             // Neither is a stream left, nor does one come.
             assert_eq!(hub.stats().streams, 0);
-            assert!(hub.shared.admit(&Identity::anonymous()).is_err());
+            assert!(hub.shared.admit(&Identity::anonymous(), None).is_err());
         });
         if let Some(mut worker) = Worker::open(&hub, None) {
             drop(hub);

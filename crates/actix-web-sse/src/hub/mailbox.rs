@@ -5,13 +5,15 @@ use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use tokio::time::Instant;
 
-use crate::{observe::CloseReason, stream::Wakes};
+use crate::{identity::PagesOf, observe::CloseReason, stream::Wakes};
 
 /// Which of its streams a worker is to end.
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
     /// Those of this user.
     User(Arc<str>),
+    /// Those that this policy let in for pages which it does not let in any more.
+    Pages(PagesOf),
     /// Those that follow this topic: its index, and when it was made, since an index is used
     /// again.
     Topic(usize, u64, CloseReason),
@@ -82,6 +84,8 @@ impl Mailboxes {
             // Streams of a revoked user may be ended by policy, store and backplane at once.
             let same = match (mailbox.mail.commands.last(), command) {
                 (Some(Command::User(known)), Command::User(user)) => known == user,
+                // Which pages are meant is seen when it is carried out.
+                (Some(Command::Pages(known)), Command::Pages(policy)) => known.is(policy),
                 _ => false,
             };
             if !same {

@@ -130,7 +130,7 @@ pub(crate) use self::{drained::DrainedHubs, filter::Filter};
 use crate::{
     config::{HubConfig, StreamConfig},
     event::{Event, encode::Unnumbered, topic},
-    identity::{Identity, UserStreams},
+    identity::{AllowedPage, Identity, Pages, PagesOf, PolicyStreams},
     observe::{
         BackplaneLevels, BackplaneStats, CloseReason, HubInfo, HubLevels, Misconfiguration,
         Observer, Publication, RefusalReason, Reported,
@@ -182,9 +182,14 @@ impl Shared {
     ///
     /// # Errors
     /// Why it is not let in.
-    pub(crate) fn admit(self: &Arc<Self>, identity: &Identity) -> Result<Slot, RefusalReason> {
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        identity: &Identity,
+        page: Option<&AllowedPage>,
+    ) -> Result<Slot, RefusalReason> {
         let mut core = self.core();
         identity.check()?;
+        page.map_or(Ok(()), AllowedPage::check)?;
         let admitted = core.open_streams.admit();
         drop(core);
         match admitted {
@@ -204,7 +209,7 @@ impl Shared {
     }
 }
 
-impl UserStreams for Shared {
+impl PolicyStreams for Shared {
     fn end_streams(&self, user: &Arc<str>) {
         self.revoke(&Revocation::User(Arc::clone(user)));
     }
@@ -213,6 +218,10 @@ impl UserStreams for Shared {
         if let Some(backplane) = &self.backplane {
             backplane.revoke(Revocation::User(Arc::clone(user)));
         }
+    }
+
+    fn end_streams_of_pages(&self, policy: &Arc<dyn Pages>) {
+        self.command(&Command::Pages(PagesOf(Arc::clone(policy))));
     }
 }
 

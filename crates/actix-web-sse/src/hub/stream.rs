@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{Filter, Slot, core::Cursor};
 use crate::{
     config::StreamConfig,
+    identity::AllowedPage,
     observe::CloseReason,
     stream::{Account, Carrier, Due, Ended, Schedule, Wakes},
 };
@@ -41,6 +42,8 @@ pub(crate) struct Stream {
     /// Up to this number events may be lost to it.
     pub(crate) lost: Option<u64>,
     pub(crate) user: Option<Arc<str>>,
+    /// The foreign page that reads it, if one does.
+    pub(crate) page: Option<Arc<AllowedPage>>,
     pub(crate) waker: Option<Waker>,
     /// On an `EventServer`.
     pub(crate) carrier: Option<Rc<dyn Carrier>>,
@@ -113,6 +116,7 @@ impl Stream {
             named: false,
             lost: None,
             user,
+            page: None,
             waker: None,
             carrier: None,
             lifecycle: Lifecycle::Open,

@@ -268,7 +268,7 @@ async fn a_drain_waits_for_a_stream_that_is_about_to_open() {
     time::pause();
     let hub = hub(&Ends::default());
     let nobody = Identity::anonymous();
-    let slot = hub.shared.admit(&nobody).unwrap();
+    let slot = hub.shared.admit(&nobody, None).unwrap();
     let start = Instant::now();
     let drained = rt::spawn({
         let hub = hub.clone();
@@ -276,7 +276,10 @@ async fn a_drain_waits_for_a_stream_that_is_about_to_open() {
     });
     time::sleep(Duration::from_secs(5)).await;
     assert!(!drained.is_finished());
-    assert!(hub.shared.admit(&nobody).is_err(), "and lets no other in");
+    assert!(
+        hub.shared.admit(&nobody, None).is_err(),
+        "and lets no other in"
+    );
     drop(slot);
     drained.await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(6));

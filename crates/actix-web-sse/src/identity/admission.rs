@@ -1,13 +1,13 @@
 //! What the guards found out about a request, handed from the middleware to the responder.
 
-use std::{any::Any, fmt, net::IpAddr, rc::Rc};
+use std::{any::Any, fmt, net::IpAddr, rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpMessage, HttpRequest,
     http::{Method, header},
 };
 
-use super::{Findings, Identity};
+use super::{AllowedPage, Findings, Identity};
 use crate::{
     config::Overload,
     observe::{CorsVerdict, OriginClass, Route, Visitor},
@@ -30,6 +30,8 @@ pub(crate) struct Admission {
     pub(crate) guarded: bool,
     /// The request is a `HEAD`: to be answered as the `GET` would be, without opening anything.
     pub(crate) head_only: bool,
+    /// The foreign page that reads, if one does.
+    pub(crate) page: Option<Arc<AllowedPage>>,
     /// Which policy around streams admitted the request, by its address; 0 where none did.
     pub(crate) policy: usize,
 }
@@ -47,6 +49,7 @@ impl Admission {
             permit: None,
             guarded: false,
             head_only: request.method() == Method::HEAD,
+            page: None,
             policy: 0,
         }
     }
@@ -62,6 +65,7 @@ impl Admission {
         if let Some(outer) = Self::left_in(request) {
             self.identity = self.identity.within(&outer.identity);
             self.head_only |= outer.head_only;
+            self.page = AllowedPage::within(self.page.take(), outer.page.as_ref());
             self.permit = match (self.permit.take(), outer.permit.clone()) {
                 (Some(own), Some(outer)) => Some(Rc::new((own, outer))),
                 (own, outer) => own.or(outer),

@@ -2,6 +2,7 @@
 
 mod admission;
 mod findings;
+mod page;
 mod rights;
 mod standing;
 
@@ -14,11 +15,12 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use tokio::time::Instant;
 
-pub use self::rights::TopicRights;
+pub use self::rights::{TopicPattern, TopicRights};
 pub(crate) use self::{
     admission::Admission,
     findings::Findings,
-    standing::{Recheck, Standing, UserStreams},
+    page::{AllowedPage, Pages, PagesOf},
+    standing::{PolicyStreams, Recheck, Standing},
 };
 use crate::observe::{AuthMethod, RefusalReason};
 
@@ -96,10 +98,19 @@ impl Identity {
         self
     }
 
-    /// May read these topics only.
+    /// May read these topics only. They are names, byte by byte; for patterns see
+    /// [`reading_matching`](Self::reading_matching).
     #[must_use]
     pub fn reading<T: Into<Arc<str>>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
         self.topics = TopicRights::Only(topics.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// May read what one of these rights allows, in the grammar of [`TopicRights`]: `*`,
+    /// `orders/*`, or a name.
+    #[must_use]
+    pub fn reading_matching<'a>(mut self, rights: impl IntoIterator<Item = &'a str>) -> Self {
+        self.topics = TopicRights::matching(rights);
         self
     }
 

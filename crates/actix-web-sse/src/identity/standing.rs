@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::Identity;
+use super::{Identity, Pages};
 use crate::observe::RefusalReason;
 
 /// A policy, as far as it checks identities again.
@@ -30,16 +30,19 @@ pub(crate) trait Recheck: Send + Sync {
     fn check_again(&self, identity: &Identity, seen: u64) -> Result<(), RefusalReason>;
 
     /// From now on a revocation ends the user's streams of this hub.
-    fn enroll(&self, hub: &Weak<dyn UserStreams>);
+    fn enroll(&self, hub: &Weak<dyn PolicyStreams>);
 }
 
-/// A hub, as far as it ends the streams of a user.
-pub(crate) trait UserStreams: Send + Sync {
-    /// Ends them on this node.
+/// A hub, as far as it ends streams that policies let in.
+pub(crate) trait PolicyStreams: Send + Sync {
+    /// Ends those of a user on this node.
     fn end_streams(&self, user: &Arc<str>);
 
-    /// Ends them on the other nodes, as soon as these know of it.
+    /// Ends those of a user on the other nodes, as soon as these know of it.
     fn end_streams_elsewhere(&self, user: &Arc<str>);
+
+    /// Ends those that this policy let in for pages which it does not let in any more.
+    fn end_streams_of_pages(&self, policy: &Arc<dyn Pages>);
 }
 
 /// Who let an identity in, and what had been revoked by then.
@@ -79,7 +82,7 @@ impl Standing {
     }
 
     /// From now on a revocation ends the user's streams of this hub.
-    pub(crate) fn enroll(&self, hub: &Weak<dyn UserStreams>) {
+    pub(crate) fn enroll(&self, hub: &Weak<dyn PolicyStreams>) {
         self.policy.enroll(hub);
         let outer = self.outer.as_ref();
         if let Some(standing) = outer.and_then(|outer| outer.standing.as_ref()) {

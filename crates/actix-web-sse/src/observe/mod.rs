@@ -32,7 +32,10 @@ pub use self::{
     destination::Destination,
     hub::{HubInfo, HubWatch},
     misconfiguration::Misconfiguration,
-    report::{ConnectionId, End, Opened, PolicyInfo, Publication, Refused, Relayed, Sent, Visitor},
+    report::{
+        ConnectionId, End, KeysRead, Opened, PolicyInfo, Publication, Refused, Relayed, Sent,
+        Visitor,
+    },
     vocabulary::{
         AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume,
         SentKind,
@@ -68,6 +71,18 @@ pub trait Observer: Send + Sync + 'static {
     /// A policy that reports to this observer was built.
     fn policy(&self, policy: &PolicyInfo) {
         let _ = policy;
+    }
+
+    /// A policy that reports to this observer has other rules
+    /// ([`Policy::reconfigure`](crate::Policy::reconfigure)). Default: as if one was built with them.
+    fn policy_changed(&self, before: &PolicyInfo, after: &PolicyInfo) {
+        let _ = before;
+        self.policy(after);
+    }
+
+    /// The published keys of an issuer were read, or could not be.
+    fn keys_read(&self, read: &KeysRead<'_>) {
+        let _ = read;
     }
 
     /// A hub that reports to this observer was built. Keep the watch to ask for its settings and how
@@ -179,6 +194,16 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.policy(policy);
     }
 
+    fn policy_changed(&self, before: &PolicyInfo, after: &PolicyInfo) {
+        self.0.policy_changed(before, after);
+        self.1.policy_changed(before, after);
+    }
+
+    fn keys_read(&self, read: &KeysRead<'_>) {
+        self.0.keys_read(read);
+        self.1.keys_read(read);
+    }
+
     fn hub(&self, watch: &HubWatch) {
         self.0.hub(watch);
         self.1.hub(watch);
@@ -264,6 +289,14 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn policy(&self, policy: &PolicyInfo) {
         (**self).policy(policy);
+    }
+
+    fn policy_changed(&self, before: &PolicyInfo, after: &PolicyInfo) {
+        (**self).policy_changed(before, after);
+    }
+
+    fn keys_read(&self, read: &KeysRead<'_>) {
+        (**self).keys_read(read);
     }
 
     fn hub(&self, watch: &HubWatch) {

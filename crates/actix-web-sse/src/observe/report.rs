@@ -241,7 +241,27 @@ impl<'a> Relayed<'a> {
     }
 }
 
-/// What a policy enforces, reported once when it is built: what a recorder shows beside the counts.
+/// An attempt to read the published keys of an issuer
+/// ([`JwksConfig`](crate::config::JwksConfig)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeysRead<'a> {
+    /// The URL, or the file.
+    pub source: &'a str,
+    /// How many keys can be used; or what went wrong, and then those before are used until they
+    /// are too old.
+    pub outcome: Result<usize, &'a str>,
+}
+
+impl<'a> KeysRead<'a> {
+    /// An attempt as it is reported.
+    #[must_use]
+    pub const fn new(source: &'a str, outcome: Result<usize, &'a str>) -> Self {
+        Self { source, outcome }
+    }
+}
+
+/// What a policy enforces, reported when it is built and when that is changed: what a recorder shows beside the counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolicyInfo {

@@ -45,6 +45,9 @@ vocabulary! {
         Expired => "expired",
         /// `disconnect` ended it: the user, or the topic.
         Revoked => "revoked",
+        /// The origin of its page is on the allow-list no more
+        /// ([`Policy::reconfigure`](crate::Policy::reconfigure)).
+        OriginRemoved => "origin_removed",
         /// The maximum lifetime was reached.
         Lifetime => "lifetime",
         /// Over HTTP/1 the client sent more behind its stream than the server reads there.
@@ -218,6 +221,7 @@ mod tests {
                 "stalled",
                 "expired",
                 "revoked",
+                "origin_removed",
                 "lifetime",
                 "protocol",
                 "error"

@@ -2,6 +2,7 @@
 
 mod pattern;
 mod verdict;
+mod wildcard;
 
 use std::{borrow::Borrow, collections::HashSet, sync::Arc};
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
+use super::wildcard::{InsideLabel, ONE_WILDCARD, WholeScheme};
+
 /// The longest origin that can match a pattern: scheme, a DNS name, a port.
 const MAX_ORIGIN: usize = "https://".len() + 253 + ":65535".len();
-const MAX_LABEL: usize = 63;
+pub(super) const MAX_LABEL: usize = 63;
 
 /// An entry of the allow-list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,10 @@ enum Shape {
     SubDomains { scheme: Box<str>, suffix: Box<str> },
     /// `http://localhost:*`: `http://localhost` and any port.
     AnyPort { host: Box<str> },
+    /// `https://name-*.example.app`.
+    InsideLabel(InsideLabel),
+    /// `moz-extension://*`.
+    WholeScheme(WholeScheme),
 }
 
 impl OriginPattern {
@@ -72,6 +78,8 @@ impl OriginPattern {
                         Some(_) => false,
                     })
             }
+            Shape::InsideLabel(inside) => inside.matches(origin),
+            Shape::WholeScheme(scheme) => scheme.matches(origin),
         }
     }
 
@@ -95,27 +103,49 @@ impl OriginPattern {
         self.plain_http
     }
 
-    /// The public suffix that a sub-domain pattern opens to everybody, if it does.
-    pub(crate) fn public_suffix(&self) -> Option<&str> {
-        let Shape::SubDomains { suffix, .. } = &self.shape else {
-            return None;
-        };
-        let host = suffix.trim_start_matches('.');
-        let host = host.split_once(':').map_or(host, |(host, _)| host);
-        let known = psl::suffix(host.as_bytes()).is_some_and(|found| found.is_known());
-        (known && psl::domain(host.as_bytes()).is_none()).then_some(host)
+    /// A wildcard stands for a part of a label: whoever can have such a name is let in.
+    pub(crate) const fn is_inside_label(&self) -> bool {
+        matches!(self.shape, Shape::InsideLabel(_))
     }
+
+    /// Every origin of a scheme: every extension, say, that the user has installed.
+    pub(crate) const fn is_whole_scheme(&self) -> bool {
+        matches!(self.shape, Shape::WholeScheme(_))
+    }
+
+    /// The public suffix that a pattern opens to everybody, if it does.
+    pub(crate) fn public_suffix(&self) -> Option<&str> {
+        let host = match &self.shape {
+            Shape::SubDomains { suffix, .. } => {
+                let host = suffix.trim_start_matches('.');
+                host.split_once(':').map_or(host, |(host, _)| host)
+            }
+            Shape::InsideLabel(inside) => inside.domain(),
+            _ => return None,
+        };
+        public_suffix(host).map(|(host, _)| host)
+    }
+}
+
+/// The host, if it is a public suffix; and whether names below it are for anybody to register, as
+/// below `com`, and not given out by a platform, as below `netlify.app`.
+pub(super) fn public_suffix(host: &str) -> Option<(&str, bool)> {
+    let kind = psl::suffix(host.as_bytes())?.typ()?;
+    psl::domain(host.as_bytes())
+        .is_none()
+        .then_some((host, kind == psl::Type::Icann))
 }
 
 /// One or more labels of `[a-z0-9_-]`, parted by single dots: what browsers serialise and DNS
 /// carries.
 fn are_labels(bytes: &[u8]) -> bool {
-    bytes.split(|byte| *byte == b'.').all(|label| {
-        (1..=MAX_LABEL).contains(&label.len())
-            && label
-                .iter()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
-    })
+    bytes
+        .split(|byte| *byte == b'.')
+        .all(|label| (1..=MAX_LABEL).contains(&label.len()) && label.iter().all(is_label_byte))
+}
+
+pub(super) const fn is_label_byte(byte: &u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')
 }
 
 /// A port as browsers serialise it: no leading zero, 1 to 65535.
@@ -145,6 +175,9 @@ fn shape(text: &str) -> Result<(Shape, bool), String> {
         return Err("a wildcard cannot stand in the scheme: write http and https apart".into());
     }
     if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
+        if rest == "*" && is_scheme(scheme) && !WITHOUT_ORIGINS.contains(&scheme) {
+            return Ok((Shape::WholeScheme(WholeScheme::of(scheme)), false));
+        }
         return foreign_scheme(text).map(|()| (Shape::Exact, false));
     }
     if let Some(host) = rest.strip_suffix(":*") {
@@ -153,7 +186,8 @@ fn shape(text: &str) -> Result<(Shape, bool), String> {
     match rest.strip_prefix("*.") {
         Some(domain) => sub_domains(scheme, domain),
         None if rest.contains('*') => {
-            Err("a wildcard stands for whole labels, in front: https://*.example.com".into())
+            let (inside, plain_http) = InsideLabel::parse(scheme, rest)?;
+            Ok((Shape::InsideLabel(inside), plain_http))
         }
         None => {
             let plain_http = canonical(text)?.1;
@@ -162,18 +196,23 @@ fn shape(text: &str) -> Result<(Shape, bool), String> {
     }
 }
 
+/// Schemes whose pages have no origin of their own, or that no page has.
+const WITHOUT_ORIGINS: [&str; 7] = ["about", "blob", "data", "file", "javascript", "ws", "wss"];
+
+fn is_scheme(scheme: &str) -> bool {
+    scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
+}
+
 /// `chrome-extension://abcd`, `file://`, `app://-`: nothing is known of their serialisation, so
 /// they are taken byte by byte.
 fn foreign_scheme(text: &str) -> Result<(), String> {
     let plain = text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b',' | b'*'));
-    let scheme_ok = text.split("://").next().is_some_and(|scheme| {
-        scheme.starts_with(|c: char| c.is_ascii_lowercase())
-            && scheme
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
-    });
+    let scheme_ok = text.split("://").next().is_some_and(is_scheme);
     if plain && scheme_ok {
         Ok(())
     } else {
@@ -199,9 +238,7 @@ fn sub_domains(scheme: &str, domain: &str) -> Result<(Shape, bool), String> {
         return Err("a wildcard stands before a domain: https://*.example.com".into());
     }
     if domain.contains('*') {
-        return Err(
-            "one wildcard, in front, stands for one or more labels: https://*.example.com".into(),
-        );
+        return Err(ONE_WILDCARD.into());
     }
     // With a label in the wildcard's place it is an origin like any other, and is checked as one.
     let (url, plain_http) = canonical(&format!("{scheme}://label.{domain}"))
@@ -220,7 +257,7 @@ fn sub_domains(scheme: &str, domain: &str) -> Result<(Shape, bool), String> {
 
 /// An `http` or `https` origin, if it is written as browsers serialise it (WHATWG URL § 4.7,
 /// HTML § 7.1.1); and whether it is open to whoever is on the way.
-fn canonical(text: &str) -> Result<(Url, bool), String> {
+pub(super) fn canonical(text: &str) -> Result<(Url, bool), String> {
     let url = Url::parse(text).map_err(|error| format!("is no origin: {error}"))?;
     let origin = url.origin().ascii_serialization();
     if origin != text {

@@ -48,6 +48,24 @@ pub(super) fn origin_list(
                  or set dangerous_plain_http = true",
             );
         }
+        if pattern.is_inside_label() && !config.dangerous_label_wildcards {
+            faults.add(
+                key,
+                text,
+                "lets in whoever can have a name of this form: write https://*.your-domain for \
+                 domains of your own, or set dangerous_label_wildcards = true if the names are \
+                 given to you alone",
+            );
+        }
+        if pattern.is_whole_scheme() && !config.dangerous_whole_schemes {
+            faults.add(
+                key,
+                text,
+                "lets in every origin of the scheme, such as every extension that is installed: \
+                 list them, or set dangerous_whole_schemes = true if the browser makes their names \
+                 up",
+            );
+        }
         if let (true, false, Some(suffix)) = (
             config.credentials,
             config.dangerous_public_suffixes,
@@ -148,7 +166,7 @@ pub(super) fn cors_rules(config: &OriginsConfig, public: bool, faults: &mut Faul
         config.credentials,
         public,
         request_headers,
-        &expose,
+        expose,
         config.max_age,
     )
 }

@@ -2,31 +2,28 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicU64},
     time::SystemTime,
 };
 
-use actix_web::{HttpRequest, http::header::HeaderValue};
+use actix_web::HttpRequest;
 
 use super::{
     Policy,
-    allow_list::{cors_rules, origin_list},
     auth::{Auth, Authenticator},
-    host::Hosts,
     limit::{Limits, UserLimitStore},
-    methods::StreamMethods,
-    outbound::Outbound,
     policy::{Clock, Inner, TopicOf},
     revocation_store::{RevocationSink, RevocationStore},
     revoked::Revoked,
+    rules::Rules,
     ticket::{TicketStore, Tickets},
 };
 use crate::{
     config::{
-        AcceptMode, AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig,
-        Overload, PolicyConfig, RatePerIp, TicketConfig,
+        AcceptMode, AuthConfig, CandidateConfig, ConfigError, Faults, HstsConfig, Overload,
+        PolicyConfig, RatePerIp, TicketConfig,
     },
-    observe::{Observer, PolicyInfo, Reported},
+    observe::{Observer, Reported},
 };
 
 /// Says what a [`Policy`] is to let through.
@@ -186,7 +183,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Who checks tokens. Instead of the ready one for [`AuthConfig::jwt_hs256_secret`].
+    /// Who checks tokens. Instead of the ready one for [`AuthConfig::jwt_hs256_secret`] and
+    /// [`AuthConfig::jwks`].
     #[must_use]
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
         self.authenticator = Some(Arc::new(authenticator));
@@ -295,63 +293,21 @@ impl PolicyBuilder {
     pub fn build(self) -> Result<Policy, ConfigError> {
         let mut faults = Faults::default();
         let config = &self.config;
-
-        let mut hosts = Hosts::default();
-        for host in &config.hosts {
-            if let Err(message) = hosts.add(host) {
-                faults.add("policy.hosts", host, message);
-            }
-        }
-        let origins = origin_list(
-            "policy.origins.allow",
-            &config.origins.allow,
-            &config.origins,
-            &mut faults,
-        );
-        let candidate = config.candidate.as_ref().map(|candidate| {
-            origin_list(
-                "policy.candidate.allow",
-                &candidate.allow,
-                &config.origins,
-                &mut faults,
-            )
-        });
-        let cors = cors_rules(&config.origins, origins.is_public(), &mut faults);
-        let (limits, proxies) = Limits::new(&config.limits, &mut faults);
+        let rules = Rules::new(config, &mut faults);
         self.auth.check(self.authenticator.is_some(), &mut faults);
+        let auth = Auth::new(&self.auth, self.authenticator, &self.observer, &mut faults);
         let tickets =
             self.auth.ticket.as_ref().and_then(|ticket| {
                 Tickets::new(ticket, config.limits.ipv6_prefix, self.ticket_store)
             });
-        let outbound = Outbound::new(&config.headers, config.hsts.as_ref(), &mut faults);
-        let methods = StreamMethods::of(config.methods);
-
-        let info = PolicyInfo {
-            per_ip: config.limits.per_ip.map(u64::from),
-            per_user: config.limits.per_user.map(u64::from),
-            total: config.limits.total.map(u64::from),
-            networks: config
-                .limits
-                .overrides
-                .iter()
-                .map(|limit| (Arc::from(&*limit.network), limit.per_ip.map(u64::from)))
-                .collect(),
-            ..PolicyInfo::new(origins.entries(), config.origins.credentials)
-        };
+        let info = rules.info.clone();
         let observer = Arc::clone(&self.observer);
         let inner = Inner {
-            hosts,
-            allow: HeaderValue::from_static(methods.allow()),
-            preflight: cors.preflight_rules(methods.cors(), &[]),
-            methods,
-            accept: config.accept,
-            overload: config.overload,
-            enforce: config.origins.mode == Enforcement::Enforce,
-            origins,
-            candidate,
-            cors,
-            outbound,
-            auth: Auth::new(&self.auth, self.authenticator),
+            limits: Limits::new(&rules.limits),
+            rules: RwLock::new(Arc::new(rules)),
+            reconfiguring: Mutex::default(),
+            replacements: AtomicU64::default(),
+            auth,
             tickets,
             user_limit_store: self.user_limit_store,
             revoked: Revoked::default(),
@@ -361,8 +317,6 @@ impl PolicyBuilder {
             hubs: Mutex::default(),
             clock: self.clock,
             topic: self.topic,
-            limits,
-            proxies,
             observer: self.observer,
             reported: Reported::default(),
         };

@@ -27,8 +27,9 @@ pub(crate) enum Reflection {
 pub(crate) struct CorsRules {
     credentials: bool,
     public: bool,
-    expose: Option<HeaderValue>,
-    max_age: HeaderValue,
+    expose: Vec<HeaderName>,
+    expose_value: Option<HeaderValue>,
+    max_age: Duration,
     request_headers: Vec<HeaderName>,
 }
 
@@ -56,14 +57,15 @@ impl CorsRules {
         credentials: bool,
         public: bool,
         request_headers: Vec<HeaderName>,
-        expose: &[HeaderName],
+        expose: Vec<HeaderName>,
         max_age: Duration,
     ) -> Self {
         Self {
             credentials,
             public,
-            expose: list(expose.iter().map(HeaderName::as_str)),
-            max_age: HeaderValue::from(max_age.as_secs()),
+            expose_value: list(expose.iter().map(HeaderName::as_str)),
+            expose,
+            max_age,
             request_headers,
         }
     }
@@ -101,7 +103,7 @@ impl CorsRules {
             headers.remove(name);
         }
         self.allow(reflection, headers);
-        if let (Some(expose), false) = (&self.expose, *reflection == Reflection::None) {
+        if let (Some(expose), false) = (&self.expose_value, *reflection == Reflection::None) {
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
         }
         if !self.public {
@@ -125,7 +127,8 @@ impl CorsRules {
             if let Some(allow) = &rules.allow_headers {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allow.clone());
             }
-            headers.insert(header::ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
+            let max_age = HeaderValue::from(self.max_age.as_secs());
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, max_age);
         }
         vary::add(headers, vary::PREFLIGHT);
     }
@@ -147,6 +150,29 @@ impl CorsRules {
                 HeaderValue::from_static("true"),
             );
         }
+    }
+}
+
+#[cfg(feature = "actix-cors")]
+impl CorsRules {
+    /// Whoever asks may read.
+    pub(crate) const fn is_public(&self) -> bool {
+        self.public
+    }
+
+    /// Which request headers a script may set.
+    pub(crate) fn request_headers(&self) -> Vec<HeaderName> {
+        self.request_headers.clone()
+    }
+
+    /// Which response headers a script may read.
+    pub(crate) fn expose(&self) -> Vec<HeaderName> {
+        self.expose.clone()
+    }
+
+    /// For how long a browser may keep the answer to a preflight.
+    pub(crate) const fn max_age(&self) -> Duration {
+        self.max_age
     }
 }
 
@@ -197,7 +223,7 @@ mod tests {
                 header::AUTHORIZATION,
                 HeaderName::from_static("last-event-id"),
             ],
-            &[header::RETRY_AFTER],
+            vec![header::RETRY_AFTER],
             Duration::from_secs(600),
         )
     }

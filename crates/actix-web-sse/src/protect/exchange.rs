@@ -14,29 +14,29 @@ use actix_web::{
 
 use super::{
     Policy,
-    cors::PreflightRules,
     head::{OriginFindings, Source, fetch_metadata, is_preflight},
     limit::Permit,
+    rules::Rules,
 };
 use crate::{
-    identity::{Admission, Findings, Identity},
-    observe::{RefusalMode, RefusalReason, Refused, Route, Visitor},
+    identity::{Admission, AllowedPage, Findings, Identity, Pages},
+    observe::{CorsVerdict, RefusalMode, RefusalReason, Refused, Route, Visitor},
     respond::{overload, refusal::Refusal, vary},
 };
 
 /// What the policy is mounted around.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Mount {
     /// Streams.
     Streams,
-    /// Companions of streams, and the answer to a preflight for them.
-    Api(Arc<PreflightRules>),
+    /// Companions of streams.
+    Api,
     /// The same, where nobody is asked who they are.
-    Open(Arc<PreflightRules>),
+    Open,
 }
 
 impl Mount {
-    pub(super) const fn is_streams(&self) -> bool {
+    pub(super) const fn is_streams(self) -> bool {
         matches!(self, Self::Streams)
     }
 }
@@ -55,6 +55,10 @@ pub(super) enum Verdict {
 /// One request: what is known of it, kept for the reply.
 pub(super) struct Exchange {
     pub(super) policy: Policy,
+    /// Those of its beginning, until its end.
+    pub(super) rules: Arc<Rules>,
+    /// How often rules had been replaced before.
+    replacements: u64,
     pub(super) mount: Mount,
     pub(super) route: Route,
     pub(super) origin: OriginFindings,
@@ -64,14 +68,19 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(policy: &Policy, mount: &Mount, request: &ServiceRequest) -> Self {
+    pub(super) fn new(policy: &Policy, mount: Mount, request: &ServiceRequest) -> Self {
         let request = request.request();
-        let source = policy.0.source(request);
+        // Before the rules: if they are replaced in between, the request goes by the new ones.
+        let replacements = policy.0.replacements();
+        let rules = policy.0.rules();
+        let source = rules.source(request);
         Self {
             policy: policy.clone(),
-            mount: mount.clone(),
+            replacements,
+            mount,
             route: Route::of(request),
-            origin: policy.0.origin(request, source.scheme()),
+            origin: rules.origin(request, source.scheme()),
+            rules,
             source,
             version: request.version(),
             preflight: is_preflight(request),
@@ -93,11 +102,11 @@ impl Exchange {
     }
 
     fn try_judge(&self, request: &HttpRequest) -> Result<Verdict, Refusal> {
-        let policy = &self.policy.0;
+        let rules = &self.rules;
         if matches!(self.mount, Mount::Streams) && !self.preflight {
-            policy.check_method(request.method())?;
+            rules.check_method(request.method())?;
         }
-        policy.check_host(request)?;
+        rules.check_host(request)?;
         self.check_origin(request)?;
         if self.preflight {
             return self.preflight(request).map(Verdict::Answer);
@@ -106,13 +115,13 @@ impl Exchange {
         let has_origin = request.headers().contains_key(header::ORIGIN);
         let allowed = match self.mount {
             Mount::Streams => metadata.may_open_a_stream(has_origin),
-            Mount::Api(_) | Mount::Open(_) => metadata.may_call_the_api(has_origin),
+            Mount::Api | Mount::Open => metadata.may_call_the_api(has_origin),
         };
         if !allowed {
             return Err(Refusal::new(RefusalReason::FetchMetadataDenied));
         }
         if matches!(self.mount, Mount::Streams) {
-            policy.check_accept(request)?;
+            rules.check_accept(request)?;
         }
         self.take_slots().map(Verdict::Admit)
     }
@@ -120,17 +129,18 @@ impl Exchange {
     /// The limits count streams, so they hold nothing for the others.
     fn take_slots(&self) -> Result<Permit, Refusal> {
         let limits = &self.policy.0.limits;
+        let (rules, address) = (&self.rules.limits, self.source.address);
         let permit = match self.mount {
-            Mount::Streams => limits.admit(self.source.address),
-            Mount::Api(_) => limits.admit_companion(self.source.address),
-            Mount::Open(_) => Ok(Permit::default()),
+            Mount::Streams => limits.admit(rules, address),
+            Mount::Api => limits.admit_companion(rules, address),
+            Mount::Open => Ok(Permit::default()),
         };
         permit.map_err(Refusal::from)
     }
 
     fn check_origin(&self, request: &HttpRequest) -> Result<(), Refusal> {
         match self.origin.refusal {
-            Some(reason) if self.policy.0.enforce => return Err(Refusal::new(reason)),
+            Some(reason) if self.rules.enforce => return Err(Refusal::new(reason)),
             Some(reason) => self.report_only(request, reason),
             None if self.origin.candidate_refuses => {
                 self.report_only(request, RefusalReason::OriginDenied);
@@ -141,10 +151,9 @@ impl Exchange {
     }
 
     fn preflight(&self, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
-        let policy = &self.policy.0;
-        let rules = match &self.mount {
-            Mount::Streams => &policy.preflight,
-            Mount::Api(rules) | Mount::Open(rules) => rules,
+        let rules = match self.mount {
+            Mount::Streams => &self.rules.preflight,
+            Mount::Api | Mount::Open => &self.rules.api_preflight,
         };
         let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
         if !rules.allow(
@@ -154,9 +163,11 @@ impl Exchange {
             return Err(Refusal::new(RefusalReason::PreflightDenied));
         }
         let mut response = HttpResponse::NoContent().finish();
-        policy
-            .cors
-            .add_preflight_headers(rules, &self.origin.reflection, response.headers_mut());
+        self.rules.cors.add_preflight_headers(
+            rules,
+            &self.origin.reflection,
+            response.headers_mut(),
+        );
         Ok(response)
     }
 
@@ -169,9 +180,9 @@ impl Exchange {
     ) -> HttpResponse {
         let visitor = self.visitor(request, identity);
         let reason = refusal.reason;
-        let (response, mode) = match (refusal.retry_after, &self.mount) {
+        let (response, mode) = match (refusal.retry_after, self.mount) {
             (Some(retry), Mount::Streams) => {
-                overload::refuse(self.policy.0.overload, request, reason, retry)
+                overload::refuse(self.rules.overload, request, reason, retry)
             }
             _ => (refusal.response(), RefusalMode::Hard),
         };
@@ -219,7 +230,8 @@ impl Exchange {
             cors: self.origin.cors,
             address: self.source.address,
             identity,
-            overload: self.policy.0.overload,
+            overload: self.rules.overload,
+            page: self.page(request),
             permit: Some(permit),
             guarded: true,
             head_only: Self::is_head(request),
@@ -229,6 +241,19 @@ impl Exchange {
                 0
             },
         }
+    }
+
+    /// The foreign page that reads, if one does.
+    fn page(&self, request: &HttpRequest) -> Option<Arc<AllowedPage>> {
+        if self.origin.cors != CorsVerdict::Allowed {
+            return None;
+        }
+        let origin = request.headers().get(header::ORIGIN)?.to_str().ok()?;
+        Some(Arc::new(AllowedPage::new(
+            Arc::clone(&self.policy.0) as _,
+            origin,
+            self.replacements,
+        )))
     }
 
     /// Whether it is a `HEAD`, one that a policy around this one made a `GET` of included.
@@ -248,9 +273,9 @@ impl Exchange {
 
     /// Sets the headers of a reply on its way out.
     pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
-        let policy = &self.policy.0;
-        policy.cors.add_headers(&self.origin.reflection, headers);
-        policy.outbound.add_headers(headers, self.source.secure);
+        let rules = &self.rules;
+        rules.cors.add_headers(&self.origin.reflection, headers);
+        rules.outbound.add_headers(headers, self.source.secure);
     }
 
     /// The answer to a preflight has its headers since it was made; a refused one needs `Vary`.

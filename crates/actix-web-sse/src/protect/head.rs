@@ -12,7 +12,7 @@ use actix_web::{
 
 use super::{
     accept, cors::Reflection, fetch_metadata::FetchMetadata, limit::address::forwarded_https,
-    policy::Inner,
+    rules::Rules,
 };
 use crate::{
     config::ForwardedHeader,
@@ -47,7 +47,7 @@ impl Source {
     }
 }
 
-impl Inner {
+impl Rules {
     /// Sees where the request comes from.
     pub(super) fn source(&self, request: &HttpRequest) -> Source {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());

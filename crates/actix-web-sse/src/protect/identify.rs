@@ -6,9 +6,13 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, HeaderValue},
 };
+use tokio::time::Instant;
 
 use super::{
-    auth::credentials::{self, Contradiction, Places, Presented},
+    auth::{
+        Token,
+        credentials::{self, Contradiction, Places, Presented, Tokens},
+    },
     exchange::{Exchange, Mount},
     limit::{NoUserSlot, Permit, Place},
     panic::caught,
@@ -58,8 +62,8 @@ impl Exchange {
         let policy = &self.policy.0;
         let tickets = match self.mount {
             Mount::Streams => policy.tickets.as_ref(),
-            Mount::Api(_) => None,
-            Mount::Open(_) => return Ok((Identity::anonymous(), None)),
+            Mount::Api => None,
+            Mount::Open => return Ok((Identity::anonymous(), None)),
         };
         let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
         let places = Places {
@@ -78,28 +82,78 @@ impl Exchange {
             )
             .map_err(|Contradiction| RefusalReason::InvalidRequest)?
         };
-        let found = if let (Presented::Ticket(text), Some(tickets)) = (&presented, tickets) {
-            let topic = policy.topic_of(request);
-            let binding = policy.binding(&self.origin, self.source, request);
-            let seen = policy.revoked.newest();
-            let (identity, claim) = tickets
-                .check_at(text, topic.as_deref(), binding, (policy.clock)())
-                .ok_or(RefusalReason::InvalidTicket)?;
-            (identity, seen, Some(claim))
-        } else {
-            let identity =
-                policy
-                    .auth
-                    .identify(&presented, self.source.address, request, &policy.revoked);
-            let (identity, seen) = identity.await?;
-            (identity, seen, None)
+        let (mut identity, seen, claim) = match (&presented, tickets) {
+            (Presented::Ticket(text), Some(tickets)) => {
+                let topic = policy.topic_of(request);
+                let binding = policy.binding(&self.origin, self.source, request);
+                let seen = policy.revoked.newest();
+                let (identity, claim) = tickets
+                    .check_at(text, topic.as_deref(), binding, (policy.clock)())
+                    .ok_or(RefusalReason::InvalidTicket)?;
+                policy.check_revoked(&identity)?;
+                (identity, seen, Some(claim))
+            }
+            (Presented::Tokens(tokens), _) => {
+                let (identity, seen) = self.first_that_holds(tokens, request).await?;
+                (identity, seen, None)
+            }
+            (Presented::Unreadable, _) => return Err(RefusalReason::InvalidToken),
+            (Presented::Ticket(_) | Presented::Nothing, _) => {
+                let (identity, seen) = self.holder_of(None, request, self.deadline()).await?;
+                (identity, seen, None)
+            }
         };
-        let (mut identity, seen, claim) = found;
-        policy.check_revoked(&identity)?;
         if identity.method != AuthMethod::None {
             identity.standing = Some(Standing::new(Arc::clone(policy) as _, seen));
         }
         Ok((identity, claim))
+    }
+
+    /// Who holds the first token that holds. Each after the first costs the address another request
+    /// of its budget, and all of them have the time of one.
+    async fn first_that_holds(
+        &self,
+        tokens: &Tokens<'_>,
+        request: &HttpRequest,
+    ) -> Result<(Identity, u64), RefusalReason> {
+        let deadline = self.deadline();
+        for (nth, token) in tokens.iter().enumerate() {
+            if nth > 0 {
+                let limits = &self.policy.0.limits;
+                limits.admit_another_attempt(&self.rules.limits, self.source.address)?;
+            }
+            match self.holder_of(Some(token), request, deadline).await {
+                Err(RefusalReason::InvalidToken) => {}
+                decided => return decided,
+            }
+        }
+        Err(RefusalReason::InvalidToken)
+    }
+
+    /// Whose token this is, or who it is without one, unless that was revoked.
+    async fn holder_of(
+        &self,
+        token: Option<Token<'_>>,
+        request: &HttpRequest,
+        deadline: Instant,
+    ) -> Result<(Identity, u64), RefusalReason> {
+        let policy = &self.policy.0;
+        let (identity, seen) = policy
+            .auth
+            .identify(
+                token,
+                self.source.address,
+                request,
+                &policy.revoked,
+                deadline,
+            )
+            .await?;
+        policy.check_revoked(&identity)?;
+        Ok((identity, seen))
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.policy.0.auth.timeout()
     }
 
     /// A cookie goes wherever the browser is sent. It counts only where the page that sends it
@@ -107,7 +161,7 @@ impl Exchange {
     fn cookies_count(&self) -> bool {
         match self.origin.cors {
             CorsVerdict::SameOrigin | CorsVerdict::NoOrigin => true,
-            CorsVerdict::Allowed => self.policy.0.cors.credentials(),
+            CorsVerdict::Allowed => self.rules.cors.credentials(),
             CorsVerdict::Denied => false,
         }
     }
@@ -139,16 +193,22 @@ impl Exchange {
         }
         policy
             .limits
-            .admit_user(&mut permit, identity.user.as_ref())?;
+            .admit_user(&self.rules.limits, &mut permit, identity.user.as_ref())?;
         if Self::is_head(request) {
             return Ok((Rc::new(permit), None));
         }
         policy
-            .admit_user_everywhere(&mut permit, identity.user.as_ref())
+            .admit_user_everywhere(
+                self.rules.limits.per_user(),
+                &mut permit,
+                identity.user.as_ref(),
+            )
             .await?;
         // Before the ticket: a revoked one need not be used up.
         identity.check()?;
-        let place = policy.limits.admit_now(self.source.address)?;
+        let place = policy
+            .limits
+            .admit_now(&self.rules.limits, self.source.address)?;
         // A policy further out has claimed the ticket, and its permit holds the lease.
         let claim = claim.filter(|_| !claimed_further_out(request));
         let permit: Rc<dyn Any> = match (claim, &policy.tickets) {
@@ -174,12 +234,11 @@ impl Inner {
     /// There is none, or nobody can tell.
     async fn admit_user_everywhere(
         &self,
+        limit: Option<u32>,
         permit: &mut Permit,
         user: Option<&Arc<str>>,
     ) -> Result<(), RefusalReason> {
-        let (Some(store), Some(limit), Some(user)) =
-            (&self.user_limit_store, self.limits.per_user(), user)
-        else {
+        let (Some(store), Some(limit), Some(user)) = (&self.user_limit_store, limit, user) else {
             return Ok(());
         };
         let asking = caught(async { store.acquire(user, limit).await });

@@ -84,8 +84,9 @@ impl Inner {
         if !identity.topics.allow(topic) {
             return Err(RefusalReason::InsufficientScope);
         }
-        let source = self.source(request);
-        let origin = self.origin(request, source.scheme());
+        let rules = self.rules();
+        let source = rules.source(request);
+        let origin = rules.origin(request, source.scheme());
         let binding = self.binding(&origin, source, request);
         let now = (self.clock)();
         let user = identity.user.as_deref();
@@ -111,8 +112,9 @@ impl Inner {
         reason: RefusalReason,
         identity: &Identity,
     ) -> HttpResponse {
-        let source = self.source(request);
-        let origin = self.origin(request, source.scheme());
+        let rules = self.rules();
+        let source = rules.source(request);
+        let origin = rules.origin(request, source.scheme());
         let route = Route::of(request);
         let findings = Findings {
             origin: &origin.class,

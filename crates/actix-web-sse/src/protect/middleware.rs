@@ -14,7 +14,10 @@ use actix_web::{
     Error, HttpResponse, ResponseError,
     body::{self, BodySize, BoxBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::{Method, StatusCode, header::CONTENT_TYPE},
+    http::{
+        Method, StatusCode,
+        header::{CONTENT_TYPE, HeaderName},
+    },
 };
 
 use super::{
@@ -32,6 +35,12 @@ use crate::{
         refusal::Refusal,
     },
 };
+
+/// What a preflight of a companion may ask for; a route answers other methods with 405 by itself.
+pub(crate) const API_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+/// What a companion takes beside the request headers of the streams.
+pub(crate) const API_REQUEST_HEADERS: [HeaderName; 1] = [CONTENT_TYPE];
 
 /// The part of a [`Policy`] for the companions of streams; see [`Policy::api`].
 #[derive(Debug, Clone)]
@@ -54,25 +63,16 @@ impl ApiPolicy {
     /// Asks nobody who they are: for endpoints that are there to sign in, or that take reports.
     #[must_use]
     pub fn without_auth(mut self) -> Self {
-        if let Mount::Api(rules) = self.mount {
-            self.mount = Mount::Open(rules);
-        }
+        self.mount = Mount::Open;
         self
     }
 }
 
 impl ApiPolicy {
-    /// What a preflight may ask for; a route answers other methods with 405 by itself.
-    const METHODS: [&'static str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-
     pub(super) fn new(policy: &Policy) -> Self {
-        let rules = policy
-            .0
-            .cors
-            .preflight_rules(&Self::METHODS, &[CONTENT_TYPE]);
         Self {
             policy: policy.clone(),
-            mount: Mount::Api(Arc::new(rules)),
+            mount: Mount::Api,
         }
     }
 }
@@ -89,7 +89,7 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        Guarded::around(service, self, &Mount::Streams)
+        Guarded::around(service, self, Mount::Streams)
     }
 }
 
@@ -105,7 +105,7 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        Guarded::around(service, &self.policy, &self.mount)
+        Guarded::around(service, &self.policy, self.mount)
     }
 }
 
@@ -120,13 +120,14 @@ pub struct Guarded<S> {
 
 impl<S> Guarded<S> {
     /// Policies for streams and for their companions wrap a service alike.
-    fn around(service: S, policy: &Policy, mount: &Mount) -> Ready<Result<Self, ()>> {
+    fn around(service: S, policy: &Policy, mount: Mount) -> Ready<Result<Self, ()>> {
         let mounted: Arc<dyn Mounted> = Arc::clone(&policy.0) as _;
         mounting::mounted(&mounted);
+        policy.0.auth.warm_up();
         ready(Ok(Self {
             service: Rc::new(service),
             policy: policy.clone(),
-            mount: mount.clone(),
+            mount,
             asked: Cell::new(false),
         }))
     }
@@ -170,7 +171,7 @@ where
                 };
             }
         }
-        let exchange = Exchange::new(&self.policy, &self.mount, &request);
+        let exchange = Exchange::new(&self.policy, self.mount, &request);
         exchange.announce(request.request());
         match exchange.judge(request.request()) {
             Verdict::Answer(response) => GuardFuture::decided(&exchange, request, response),

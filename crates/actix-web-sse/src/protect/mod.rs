@@ -79,7 +79,8 @@
 //! An `actix_cors::Cors` around the policy is harmless but useless: it overwrites the CORS
 //! headers with its own, never doubling them, and answers preflights before the policy sees them,
 //! so it has to allow what the policy allows. Inside the policy, its headers are replaced by the
-//! policy's. Best leave it off the streams.
+//! policy's. Best leave it off the streams. For the application's other routes `Policy::cors`
+//! (feature `actix-cors`) makes one of the same allow-list.
 //!
 //! # Signing in
 //!
@@ -96,6 +97,14 @@
 //! With `credentials = false` a cookie from another origin does not count, whatever the browser
 //! sends. After a token has expired nobody goes on as anonymous: the stream ends with
 //! `event: auth_expired`, and the next request is refused with 401.
+//!
+//! Tokens are JSON Web Tokens signed with a shared key
+//! ([`jwt_hs256_secret`](crate::config::AuthConfig::jwt_hs256_secret), feature `jwt`) or with the published
+//! keys of an issuer ([`JwksConfig`](crate::config::JwksConfig), feature `jwks`), or whatever an
+//! [`Authenticator`] understands.
+//!
+//! A token may name the topics that its user reads: `"topics": ["prices", "orders/*"]`, or `["*"]`
+//! for all; the grammar is at [`TopicRights`](crate::TopicRights).
 //!
 //! ## Tickets
 //!
@@ -198,6 +207,12 @@
 //! attempts_per_ip = 500
 //! ```
 //!
+//! # Changing the rules
+//!
+//! [`Policy::reconfigure`] replaces the section `[policy]` while the policy is in use: origins from a
+//! database, say, without a restart. Streams, permits, used tickets and revocations stay. Streams of
+//! origins that are on the list no more go on, or end, as [`RemovedOrigins`] says.
+//!
 //! # Behind a proxy
 //!
 //! - **List it in [`trusted_proxies`](crate::config::LimitsConfig::trusted_proxies).** Otherwise
@@ -210,6 +225,8 @@
 
 pub(crate) mod accept;
 mod allow_list;
+#[cfg(feature = "actix-cors")]
+mod api_cors;
 pub(crate) mod auth;
 mod builder;
 mod caller;
@@ -229,9 +246,11 @@ mod middleware;
 mod outbound;
 mod panic;
 mod policy;
+mod reconfigure;
 mod revocation;
 mod revocation_store;
 mod revoked;
+mod rules;
 pub(crate) mod ticket;
 
 pub use crate::config::{AcceptMode, Overload};
@@ -242,6 +261,7 @@ pub use caller::Caller;
 pub use limit::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
 pub use middleware::{ApiPolicy, GuardFuture, Guarded};
 pub use policy::Policy;
+pub use reconfigure::RemovedOrigins;
 pub use revocation_store::{RevocationSink, RevocationStore};
 pub use revoked::UserRevocation;
 pub use ticket::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavailable};

@@ -2,29 +2,24 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
 
-use actix_web::{HttpRequest, http::header::HeaderValue};
+use actix_web::HttpRequest;
 
 use super::{
     auth::Auth,
-    cors::{CorsRules, PreflightRules},
     csp,
-    host::Hosts,
-    limit::{Limits, UserLimitStore, address::Proxies},
-    methods::StreamMethods,
-    outbound::Outbound,
+    limit::{Limits, UserLimitStore},
     revocation_store::RevocationStore,
     revoked::Revoked,
+    rules::Rules,
     ticket::Tickets,
 };
 use crate::{
-    config::{AcceptMode, Overload},
-    identity::UserStreams,
+    identity::PolicyStreams,
     observe::{Observer, Reported},
-    origin::OriginList,
     respond::mounting::Mounted,
 };
 
@@ -42,17 +37,12 @@ pub(super) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 pub(super) type TopicOf = Box<dyn Fn(&HttpRequest) -> Option<String> + Send + Sync>;
 
 pub(super) struct Inner {
-    pub(super) hosts: Hosts,
-    pub(super) methods: StreamMethods,
-    pub(super) allow: HeaderValue,
-    pub(super) preflight: PreflightRules,
-    pub(super) accept: AcceptMode,
-    pub(super) overload: Overload,
-    pub(super) enforce: bool,
-    pub(super) origins: OriginList,
-    pub(super) candidate: Option<OriginList>,
-    pub(super) cors: CorsRules,
-    pub(super) outbound: Outbound,
+    /// In force for whatever comes from now on.
+    pub(super) rules: RwLock<Arc<Rules>>,
+    /// Held by whoever replaces the rules.
+    pub(super) reconfiguring: Mutex<()>,
+    /// How often they were replaced so that streams of removed origins had to end.
+    pub(super) replacements: AtomicU64,
     pub(super) auth: Auth,
     pub(super) tickets: Option<Tickets>,
     pub(super) user_limit_store: Option<Box<dyn UserLimitStore>>,
@@ -61,11 +51,10 @@ pub(super) struct Inner {
     pub(super) revocation_memory: Duration,
     pub(super) revocation_skew: Duration,
     /// Whose streams a revocation ends.
-    pub(super) hubs: Mutex<Vec<Weak<dyn UserStreams>>>,
+    pub(super) hubs: Mutex<Vec<Weak<dyn PolicyStreams>>>,
     pub(super) clock: Clock,
     pub(super) topic: Option<TopicOf>,
     pub(super) limits: Limits,
-    pub(super) proxies: Proxies,
     pub(super) observer: Arc<dyn Observer>,
     /// Mistakes in how this policy is mounted.
     pub(super) reported: Reported,
@@ -81,7 +70,7 @@ impl Mounted for Inner {
     }
 
     fn names_hosts(&self) -> bool {
-        !self.hosts.is_empty()
+        !self.rules().hosts.is_empty()
     }
 }
 
@@ -101,15 +90,16 @@ impl Policy {
     /// ```
     #[must_use]
     pub fn connect_src(&self) -> String {
-        csp::connect_src(&self.0.hosts)
+        csp::connect_src(&self.0.rules().hosts)
     }
 }
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.0.rules();
         f.debug_struct("Policy")
-            .field("hosts", &self.0.hosts)
-            .field("origins", &self.0.origins)
+            .field("hosts", &rules.hosts)
+            .field("origins", &rules.origins)
             .finish_non_exhaustive()
     }
 }
@@ -122,6 +112,18 @@ impl Policy {
 }
 
 impl Inner {
+    /// The rules for a request that comes now.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other rules in force.
+    pub(super) fn replace_rules(&self, rules: Arc<Rules>) {
+        let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        self.limits.resize(&rules.limits);
+        *current = rules;
+    }
+
     /// Which topic the request is about, where the application has said how to tell.
     pub(super) fn topic_of(&self, request: &HttpRequest) -> Option<String> {
         self.topic.as_ref().and_then(|topic| topic(request))

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Policy, UserRevocation, policy::Inner, revocation_store::TakesBack};
 use crate::{
-    identity::{Identity, Recheck, UserStreams},
+    identity::{Identity, PolicyStreams, Recheck},
     observe::{AuthMethod, RefusalReason},
 };
 
@@ -38,8 +38,7 @@ impl Policy {
         if let Some(store) = &self.0.revocation_store {
             store.revoke(revocation);
         } else {
-            let hubs: Vec<_> = self.0.hubs().iter().filter_map(Weak::upgrade).collect();
-            for hub in hubs {
+            for hub in self.0.known_hubs() {
                 hub.end_streams_elsewhere(&revoked);
             }
         }
@@ -73,12 +72,28 @@ impl Inner {
     /// a stream which opens meanwhile finds it.
     fn end_streams(&self, user: &Arc<str>) {
         self.auth.forget(user);
-        let hubs: Vec<_> = self.hubs().iter().filter_map(Weak::upgrade).collect();
-        hubs.iter().for_each(|hub| hub.end_streams(user));
+        for hub in self.known_hubs() {
+            hub.end_streams(user);
+        }
     }
 
     /// The hubs that have, or will have, streams which this policy let in.
-    pub(super) fn hubs(&self) -> MutexGuard<'_, Vec<Weak<dyn UserStreams>>> {
+    pub(super) fn known_hubs(&self) -> Vec<Arc<dyn PolicyStreams>> {
+        self.hubs().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// This hub has streams which this policy let in.
+    pub(super) fn enroll_hub(&self, hub: &Weak<dyn PolicyStreams>) {
+        let mut hubs = self.hubs();
+        let known =
+            |known: &Weak<dyn PolicyStreams>| std::ptr::addr_eq(known.as_ptr(), hub.as_ptr());
+        if !hubs.iter().any(known) {
+            hubs.retain(|known| known.strong_count() > 0);
+            hubs.push(Weak::clone(hub));
+        }
+    }
+
+    fn hubs(&self) -> MutexGuard<'_, Vec<Weak<dyn PolicyStreams>>> {
         self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,13 +126,8 @@ impl Recheck for Inner {
         Ok(())
     }
 
-    fn enroll(&self, hub: &Weak<dyn UserStreams>) {
-        let mut hubs = self.hubs();
-        let known = |known: &Weak<dyn UserStreams>| std::ptr::addr_eq(known.as_ptr(), hub.as_ptr());
-        if !hubs.iter().any(known) {
-            hubs.retain(|known| known.strong_count() > 0);
-            hubs.push(Weak::clone(hub));
-        }
+    fn enroll(&self, hub: &Weak<dyn PolicyStreams>) {
+        self.enroll_hub(hub);
     }
 }
 

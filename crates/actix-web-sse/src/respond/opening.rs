@@ -26,7 +26,7 @@ use crate::{
         stream::Stream,
         worker::{Local, Places},
     },
-    identity::UserStreams,
+    identity::PolicyStreams,
     lane::{
         Backlog,
         body::{EventBody, EventSource},
@@ -81,10 +81,17 @@ impl<'a> Opening<'a> {
             return Err(Box::new(Refusal::new(RefusalReason::Internal).response()));
         };
         let subscriber = subscriber.known_to(request);
-        if let Some(standing) = &subscriber.admission.identity.standing {
+        let admission = &subscriber.admission;
+        let (standing, page) = (&admission.identity.standing, &admission.page);
+        if standing.is_some() || page.is_some() {
             let streams: Weak<Shared> = Arc::downgrade(&hub.shared);
-            let streams: Weak<dyn UserStreams> = streams;
-            standing.enroll(&streams);
+            let streams: Weak<dyn PolicyStreams> = streams;
+            if let Some(standing) = standing {
+                standing.enroll(&streams);
+            }
+            if let Some(page) = page {
+                page.enroll(&streams);
+            }
         }
         let mut opening = Self {
             request,
@@ -95,7 +102,11 @@ impl<'a> Opening<'a> {
             since: Instant::now(),
             slot: None,
         };
-        match hub.shared.admit(&opening.subscriber.admission.identity) {
+        let admission = &opening.subscriber.admission;
+        let admitted = hub
+            .shared
+            .admit(&admission.identity, admission.page.as_deref());
+        match admitted {
             Ok(slot) => {
                 opening.slot = Some(slot);
                 if opening.local.is_first_stream() && !hub.is_fallback() {
@@ -183,6 +194,7 @@ impl<'a> Opening<'a> {
             identity.user.clone(),
             self.since,
         );
+        stream.page.clone_from(&self.subscriber.admission.page);
         if let Some(life) = self.config.max_lifetime {
             let life = between(life, 0.8, 1.0);
             stream

@@ -6,7 +6,7 @@ use actix_web_sse::{
 };
 
 /// Builds a policy from sections as a file has them.
-fn build(policy: &str, auth: &str) -> Result<Policy, ConfigError> {
+pub fn build(policy: &str, auth: &str) -> Result<Policy, ConfigError> {
     let config: PolicyConfig = toml::from_str(policy).expect("a policy section");
     let auth: AuthConfig = toml::from_str(auth).expect("an auth section");
     Policy::builder().config(config).auth(auth).build()
@@ -14,7 +14,7 @@ fn build(policy: &str, auth: &str) -> Result<Policy, ConfigError> {
 
 /// Asserts exactly one fault, that names the key and shows the value.
 #[track_caller]
-fn fault(policy: &str, key: &str, value: &str) {
+pub fn fault(policy: &str, key: &str, value: &str) {
     let error = build(policy, "").expect_err(policy);
     assert_eq!(error.faults().len(), 1, "{policy}: {error}");
     let fault = &error.faults()[0];
@@ -24,7 +24,7 @@ fn fault(policy: &str, key: &str, value: &str) {
 }
 
 #[track_caller]
-fn origin_fault(origin: &str, credentials: bool) {
+pub fn origin_fault(origin: &str, credentials: bool) {
     let policy = format!(
         "origins.allow = [{}]\norigins.credentials = {credentials}",
         serde_json::to_string(origin).unwrap()
@@ -228,6 +228,7 @@ fn f17_secrets_and_limits() {
             "auth.ticket.ttl",
         ),
         ("timeout = '0s'", "auth.timeout"),
+        ("jwt_leeway = '6m'", "auth.jwt_leeway"),
         ("required = true", "auth.required"),
         ("cookie = 'sid'", "auth.cookie"),
         ("cache = { entries = 0 }", "auth.cache.entries"),

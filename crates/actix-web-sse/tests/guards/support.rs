@@ -22,7 +22,7 @@ use actix_web::{
 use actix_web_sse::{
     Policy, Subscriber,
     config::RatePerIp,
-    observe::{Observer, Opened, RefusalMode, Refused, StreamObserver, Visitor},
+    observe::{KeysRead, Observer, Opened, RefusalMode, Refused, StreamObserver, Visitor},
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -56,6 +56,8 @@ pub struct Recording {
     /// Streams that the test's handler has open, and that were ever read from.
     pub active: AtomicUsize,
     pub opened: AtomicUsize,
+    /// What became of each reading of an issuer's keys.
+    pub keys: Mutex<Vec<Result<usize, String>>>,
 }
 
 impl Recording {
@@ -97,6 +99,14 @@ impl Observer for Ear {
 
     fn opened(&self, _: &Opened<'_>) -> Box<dyn StreamObserver> {
         Box::new(())
+    }
+
+    fn keys_read(&self, read: &KeysRead<'_>) {
+        self.0
+            .keys
+            .lock()
+            .unwrap()
+            .push(read.outcome.map_err(str::to_owned));
     }
 }
 

@@ -1,5 +1,11 @@
-use actix_web::{HttpResponse, http::header};
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+};
 use actix_web_sse::Hub;
+use serde_json::json;
+
+use super::error::reply;
 
 /// The process answers.
 pub(crate) async fn healthz() -> HttpResponse {
@@ -18,4 +24,10 @@ pub(crate) async fn readyz(hub: Hub) -> HttpResponse {
     reply
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .body(body)
+}
+
+/// `GET /api/state`: what a page may show of the server.
+pub(crate) async fn state(hub: Hub) -> HttpResponse {
+    let state = json!({ "draining": hub.is_draining(), "streams": hub.stats().streams });
+    reply(StatusCode::OK, &state)
 }

@@ -9,7 +9,7 @@ mod ticket;
 
 pub(crate) use self::{
     events::{DEFAULT_TOPIC, events, query_config, topic},
-    health::{healthz, readyz},
+    health::{healthz, readyz, state},
     publish::{Publishers, publish},
     session::{sign_in, sign_out},
     ticket::ticket,

@@ -1,4 +1,5 @@
-//! What a request presents: one token, one ticket, or nothing; never two that may disagree.
+//! What a request presents: a token, a ticket, or nothing; never two of a kind that a client puts
+//! there on purpose. Of cookies there may be several of one name, and the first that holds counts.
 
 use std::borrow::Cow;
 
@@ -18,6 +19,9 @@ const MAX_TRIMMED: usize = MAX_TOKEN + 64;
 /// searched.
 const MAX_SEARCHED: usize = 16 * 1024;
 
+/// How many cookies of one name are tried: each may cost the authenticator something.
+const MAX_COOKIES: usize = 8;
+
 /// The query parameter that holds a ticket.
 const TICKET: &[u8] = b"ticket";
 
@@ -26,12 +30,27 @@ const TICKET: &[u8] = b"ticket";
 pub(crate) enum Presented<'a> {
     /// Nothing that we look at.
     Nothing,
-    /// A bearer token, or one from the cookie.
-    Token(Token<'a>),
+    /// A bearer token, or what the cookies of one name hold.
+    Tokens(Tokens<'a>),
     /// A ticket.
     Ticket(Cow<'a, [u8]>),
     /// A token that is none: no text, or too long.
     Unreadable,
+}
+
+/// Tokens of which the first that holds counts.
+#[derive(Debug)]
+pub(crate) struct Tokens<'a> {
+    first: Token<'a>,
+    /// As a rule there are none.
+    others: Vec<Token<'a>>,
+}
+
+impl<'a> Tokens<'a> {
+    /// In the order in which they are to be tried.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Token<'a>> {
+        std::iter::once(&self.first).chain(&self.others).copied()
+    }
 }
 
 /// Credentials that contradict each other.
@@ -60,8 +79,8 @@ impl Places<'_> {
 /// browser sends by itself (cookie).
 ///
 /// # Errors
-/// Two headers, two tickets, a token and a ticket, or two cookies of one name that differ; and
-/// cookies so long that nobody searches them.
+/// Two headers, two tickets, or a token and a ticket; and cookies so long that nobody searches
+/// them.
 pub(crate) fn present<'a>(
     places: Places<'_>,
     mut authorization: impl Iterator<Item = &'a [u8]>,
@@ -81,26 +100,30 @@ pub(crate) fn present<'a>(
     };
     match (bearer, ticket) {
         (Some(_), Some(_)) => Err(Contradiction),
-        (Some(token), None) if places.bearer => Ok(token_of(token, AuthMethod::Bearer)),
+        (Some(token), None) if places.bearer => {
+            let token = token_of(token, AuthMethod::Bearer);
+            Ok(token.map_or(Presented::Unreadable, |first| {
+                Presented::Tokens(Tokens {
+                    first,
+                    others: Vec::new(),
+                })
+            }))
+        }
         (Some(_), None) => Ok(Presented::Unreadable),
         (None, Some(ticket)) => Ok(Presented::Ticket(ticket)),
         (None, None) => match places.cookie {
-            Some(name) => Ok(cookie(name, cookies)?.map_or(Presented::Nothing, |token| {
-                token_of(token, AuthMethod::Cookie)
-            })),
+            Some(name) => cookie_tokens(name, cookies),
             None => Ok(Presented::Nothing),
         },
     }
 }
 
-fn token_of(token: &[u8], method: AuthMethod) -> Presented<'_> {
-    if !(1..=MAX_TOKEN).contains(&token.len()) {
-        return Presented::Unreadable;
-    }
-    match std::str::from_utf8(token) {
-        Ok(text) => Presented::Token(Token { text, method }),
-        Err(_) => Presented::Unreadable,
-    }
+/// The token, if it can be one.
+fn token_of(token: &[u8], method: AuthMethod) -> Option<Token<'_>> {
+    let text = (1..=MAX_TOKEN)
+        .contains(&token.len())
+        .then(|| std::str::from_utf8(token).ok())??;
+    Some(Token { text, method })
 }
 
 /// The token of an `Authorization: Bearer` line (RFC 6750 § 2.1). Another scheme is somebody
@@ -116,16 +139,17 @@ fn bearer(line: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(trimmed)
 }
 
-/// The value of a cookie (RFC 6265 § 5.4). Two of the same name come from different domains or
-/// paths, and one of them may be an attacker's.
-fn cookie<'a>(
+/// The tokens that the cookies of a name hold (RFC 6265 § 5.4), each once, in the order in which
+/// the browser sends them: longer paths first. Two of one name come from different domains or paths;
+/// one of them may be a leftover, or an attacker's.
+fn cookie_tokens<'a>(
     name: &str,
     lines: impl Iterator<Item = &'a [u8]> + Clone,
-) -> Result<Option<&'a [u8]>, Contradiction> {
+) -> Result<Presented<'a>, Contradiction> {
     if !lines::fit(lines.clone(), MAX_SEARCHED) {
         return Err(Contradiction);
     }
-    let mut found = None;
+    let mut presented = Presented::Nothing;
     for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')) {
         let Some(equals) = pair.iter().position(|byte| *byte == b'=') else {
             continue;
@@ -135,12 +159,25 @@ fn cookie<'a>(
             continue;
         }
         let value = value.get(1..).unwrap_or_default().trim_ascii();
-        match found {
-            Some(known) if known != value => return Err(Contradiction),
-            _ => found = Some(value),
+        let token = token_of(value, AuthMethod::Cookie);
+        match (&mut presented, token) {
+            (Presented::Tokens(tokens), Some(token)) => {
+                if tokens.iter().all(|known| known.text != token.text) {
+                    tokens.others.push(token);
+                }
+                if tokens.others.len() + 1 >= MAX_COOKIES {
+                    break;
+                }
+            }
+            (_, Some(first)) => {
+                let others = Vec::new();
+                presented = Presented::Tokens(Tokens { first, others });
+            }
+            (Presented::Nothing, None) => presented = Presented::Unreadable,
+            (_, None) => {}
         }
     }
-    Ok(found)
+    Ok(presented)
 }
 
 /// The ticket of a query, whatever way its name and value are encoded.
@@ -212,7 +249,10 @@ mod tests {
             Err(Contradiction) => "contradiction".into(),
             Ok(Presented::Nothing) => "nothing".into(),
             Ok(Presented::Unreadable) => "unreadable".into(),
-            Ok(Presented::Token(token)) => format!("{} {}", token.method, token.text),
+            Ok(Presented::Tokens(tokens)) => {
+                let texts: Vec<_> = tokens.iter().map(|token| token.text).collect();
+                format!("{} {}", tokens.first.method, texts.join(" "))
+            }
             Ok(Presented::Ticket(ticket)) => format!("ticket {}", String::from_utf8_lossy(&ticket)),
         }
     }
@@ -248,11 +288,28 @@ mod tests {
         assert_eq!(read(&["Bearer a"], &[], "ticket=t"), "contradiction");
         assert_eq!(read(&[], &[], "ticket=a&ticket=b"), "contradiction");
         assert_eq!(read(&[], &[], "ticket=a&%74icket=a"), "contradiction");
+    }
+
+    #[test]
+    fn w10_cookies_of_one_name_are_tried_in_their_order() {
         assert_eq!(
-            read(&[], &["__Host-sid=a; __Host-sid=b"], ""),
-            "contradiction"
+            read(&[], &["__Host-sid=b; x=1; __Host-sid=a"], ""),
+            "cookie b a"
         );
         assert_eq!(read(&[], &["__Host-sid=a", "__Host-sid=a"], ""), "cookie a");
+        assert_eq!(
+            read(&[], &["__Host-sid=a; __Host-sid=b", "__Host-sid=a"], ""),
+            "cookie a b"
+        );
+        // A cookie that was emptied and not removed, and one that is too long.
+        let long = format!("__Host-sid={}", "a".repeat(8193));
+        assert_eq!(
+            read(&[], &["__Host-sid=; __Host-sid=a", &long], ""),
+            "cookie a"
+        );
+        assert_eq!(read(&[], &["__Host-sid=", &long], ""), "unreadable");
+        let many: String = (0..100).map(|n| format!("__Host-sid={n};")).collect();
+        assert_eq!(read(&[], &[&many], ""), "cookie 0 1 2 3 4 5 6 7");
     }
 
     #[test]

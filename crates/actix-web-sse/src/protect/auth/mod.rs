@@ -3,6 +3,8 @@
 
 mod cache;
 pub(crate) mod credentials;
+#[cfg(feature = "jwks")]
+pub(crate) mod jwks;
 #[cfg(feature = "jwt")]
 pub(crate) mod jwt;
 pub(crate) mod session_cookie;
@@ -10,13 +12,14 @@ pub(crate) mod session_cookie;
 use std::{fmt, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use actix_web::HttpRequest;
+use tokio::time::Instant;
 
-use self::{cache::Cache, credentials::Presented};
+use self::cache::Cache;
 use super::{panic::caught, revoked::Revoked};
 use crate::{
-    config::AuthConfig,
+    config::{AuthConfig, Faults},
     identity::Identity,
-    observe::{AuthMethod, RefusalReason},
+    observe::{AuthMethod, Observer, RefusalReason},
 };
 
 /// A token as it was presented.
@@ -162,6 +165,8 @@ pub trait Authenticator: Send + Sync + 'static {
 /// Checks credentials, as configured.
 pub(crate) struct Auth {
     authenticator: Option<Arc<dyn Authenticator>>,
+    #[cfg(feature = "jwks")]
+    keys: Option<Arc<jwks::KeySet>>,
     cache: Option<Cache>,
     required: bool,
     timeout: Duration,
@@ -169,17 +174,46 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    pub(crate) fn new(config: &AuthConfig, authenticator: Option<Arc<dyn Authenticator>>) -> Self {
+    /// As configured. Whatever is wrong with the keys is a fault.
+    pub(crate) fn new(
+        config: &AuthConfig,
+        authenticator: Option<Arc<dyn Authenticator>>,
+        observer: &Arc<dyn Observer>,
+        faults: &mut Faults,
+    ) -> Self {
+        let _ = (observer, &faults);
         #[cfg(feature = "jwt")]
         let authenticator = authenticator.or_else(|| {
-            jwt::JwtHs256::of(config).map(|jwt| Arc::new(jwt) as Arc<dyn Authenticator>)
+            jwt::Jwt::shared(config).map(|jwt| Arc::new(jwt) as Arc<dyn Authenticator>)
+        });
+        #[cfg(feature = "jwks")]
+        let keys = config
+            .jwks
+            .as_ref()
+            .and_then(|keys| jwks::KeySet::new(keys, Arc::clone(observer), faults));
+        #[cfg(feature = "jwks")]
+        let authenticator = authenticator.or_else(|| {
+            let jwt = jwt::Jwt::published(config, Arc::clone(keys.as_ref()?));
+            Some(Arc::new(jwt) as Arc<dyn Authenticator>)
         });
         Self {
             authenticator,
+            #[cfg(feature = "jwks")]
+            keys,
             cache: config.cache.as_ref().map(Cache::new),
             required: config.required,
             timeout: config.timeout,
             cookie: config.cookie.as_deref().map(Into::into),
+        }
+    }
+
+    /// Gets what is needed from elsewhere, so that the first request finds it.
+    pub(crate) fn warm_up(&self) {
+        #[cfg(feature = "jwks")]
+        if let Some(keys) = &self.keys
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            keys.warm_up();
         }
     }
 
@@ -204,19 +238,16 @@ impl Auth {
         }
     }
 
-    /// Who presents this, tickets aside; with the newest revocation before that was looked up.
+    /// Whose token this is, or who it is without one; with the newest revocation before that was
+    /// looked up.
     pub(in crate::protect) async fn identify(
         &self,
-        presented: &Presented<'_>,
+        token: Option<Token<'_>>,
         address: Option<IpAddr>,
         request: &HttpRequest,
         revoked: &Revoked,
+        deadline: Instant,
     ) -> Result<(Identity, u64), RefusalReason> {
-        let token = match presented {
-            Presented::Token(token) => Some(*token),
-            Presented::Unreadable => return Err(RefusalReason::InvalidToken),
-            Presented::Ticket(_) | Presented::Nothing => None,
-        };
         let asked = match (&self.authenticator, token) {
             (Some(authenticator), Some(_)) => Some(authenticator),
             (Some(authenticator), None) if !authenticator.needs_token() => Some(authenticator),
@@ -232,7 +263,8 @@ impl Auth {
                     address,
                     request,
                 };
-                match self.ask(authenticator.as_ref(), attempt, revoked).await {
+                let authenticator = authenticator.as_ref();
+                match self.ask(authenticator, attempt, revoked, deadline).await {
                     Err(AuthError::Missing) if token.is_none() && !self.required => {
                         return Ok(nobody());
                     }
@@ -251,6 +283,7 @@ impl Auth {
         authenticator: &dyn Authenticator,
         attempt: Attempt<'_>,
         revoked: &Revoked,
+        deadline: Instant,
     ) -> Result<(Identity, u64), AuthError> {
         // Inside the future, so that a panic before the first await is caught too.
         let asking = caught(async {
@@ -277,7 +310,7 @@ impl Auth {
             }
             Ok::<_, AuthError>((identity, seen))
         });
-        match tokio::time::timeout(self.timeout, asking).await {
+        match tokio::time::timeout_at(deadline, asking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(AuthError::Unavailable),
         }

@@ -21,7 +21,7 @@ use crate::{
     config::{Faults, LimitsConfig, RatePerIp},
     observe::RefusalReason,
 };
-use address::{ClientKey, Proxies, network};
+use address::{ClientKey, network};
 use attempts::{Attempt, Attempts};
 pub(crate) use rate::Place;
 use rate::Rate;
@@ -83,25 +83,33 @@ struct PerIp {
     attempts: Option<u32>,
 }
 
-/// The limits of one policy, shared by all workers.
+/// What may be held and done, as it is configured.
+#[derive(Debug)]
+pub(crate) struct LimitRules {
+    per_ip: PerIp,
+    per_user: Option<u32>,
+    total: Option<u32>,
+    connects: Option<u32>,
+    /// How many addresses and users are tracked.
+    tracked: usize,
+    /// The narrowest network first.
+    overrides: Vec<(IpNet, PerIp)>,
+    pub(crate) ipv6_prefix: u8,
+}
+
+/// What is held and was done, whatever the rules: shared by all workers.
 #[derive(Debug)]
 pub(crate) struct Limits {
     clients: Arc<Slots<ClientKey>>,
     users: Arc<Slots<Arc<str>>>,
     streams: Arc<AtomicU32>,
     attempts: Attempts,
-    rate: Option<Arc<Rate>>,
-    per_ip: PerIp,
-    per_user: Option<u32>,
-    total: Option<u32>,
-    /// The narrowest network first.
-    overrides: Vec<(IpNet, PerIp)>,
-    ipv6_prefix: u8,
+    rate: Arc<Rate>,
 }
 
-impl Limits {
-    /// Reads the section, and the proxies with it.
-    pub(crate) fn new(config: &LimitsConfig, faults: &mut Faults) -> (Self, Proxies) {
+impl LimitRules {
+    /// Reads the section, the proxies apart.
+    pub(crate) fn new(config: &LimitsConfig, faults: &mut Faults) -> Self {
         for (key, limit) in [
             ("policy.limits.per_ip", config.per_ip),
             ("policy.limits.per_user", config.per_user),
@@ -164,21 +172,56 @@ impl Limits {
         }
         overrides.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
         let tracked = config.total.map_or(MAX_TRACKED, |total| total as usize);
-        let limits = Self {
-            clients: Slots::new(tracked),
-            users: Slots::new(tracked),
-            streams: Arc::default(),
-            attempts: Attempts::new(Instant::now()),
-            rate: config
-                .connects_per_second
-                .map(|limit| Arc::new(Rate::new(limit.clamp(1, Rate::MAX)))),
+        Self {
             per_ip,
             per_user: config.per_user,
             total: config.total,
+            connects: config.connects_per_second,
+            tracked,
             overrides,
             ipv6_prefix: config.ipv6_prefix,
+        }
+    }
+
+    /// Streams at a time of one user.
+    pub(crate) const fn per_user(&self) -> Option<u32> {
+        self.per_user
+    }
+
+    fn limits_of(&self, address: Option<IpAddr>) -> PerIp {
+        let special = address.and_then(|address| {
+            self.overrides
+                .iter()
+                .find(|(network, _)| network.contains(&address))
+        });
+        special.map_or(self.per_ip, |(_, limits)| *limits)
+    }
+
+    fn key_of(&self, address: Option<IpAddr>) -> ClientKey {
+        ClientKey::of(address, self.ipv6_prefix)
+    }
+}
+
+impl Limits {
+    /// Nothing is held yet.
+    pub(crate) fn new(rules: &LimitRules) -> Self {
+        let limits = Self {
+            clients: Slots::new(rules.tracked),
+            users: Slots::new(rules.tracked),
+            streams: Arc::default(),
+            attempts: Attempts::new(Instant::now()),
+            rate: Arc::new(Rate::new(Rate::MAX)),
         };
-        (limits, Proxies::new(config, faults))
+        limits.resize(rules);
+        limits
+    }
+
+    /// What all requests share has other bounds from now on.
+    pub(crate) fn resize(&self, rules: &LimitRules) {
+        self.clients.resize(rules.tracked);
+        self.users.resize(rules.tracked);
+        self.rate
+            .resize(rules.connects.unwrap_or(Rate::MAX).clamp(1, Rate::MAX));
     }
 
     /// Takes what needs no name: a request of the address's budget, the address's slot, the
@@ -186,10 +229,14 @@ impl Limits {
     ///
     /// # Errors
     /// Which limit was reached.
-    pub(crate) fn admit(&self, address: Option<IpAddr>) -> Result<Permit, RefusalReason> {
+    pub(crate) fn admit(
+        &self,
+        rules: &LimitRules,
+        address: Option<IpAddr>,
+    ) -> Result<Permit, RefusalReason> {
         let mut permit = Permit::default();
-        let limits = self.limits_of(address);
-        let key = ClientKey::of(address, self.ipv6_prefix);
+        let limits = rules.limits_of(address);
+        let key = rules.key_of(address);
         self.spend(key, limits.attempts)?;
         if let Some(limit) = limits.streams {
             permit.client = Some(self.clients.take(key, limit).map_err(|full| match full {
@@ -197,7 +244,7 @@ impl Limits {
                 Full::Table => RefusalReason::Capacity,
             })?);
         }
-        if let Some(limit) = self.total {
+        if let Some(limit) = rules.total {
             let slot = Counted::new(&self.streams, limit);
             permit.total = Some(slot.ok_or(RefusalReason::Capacity)?);
         }
@@ -209,13 +256,30 @@ impl Limits {
     ///
     /// # Errors
     /// The address has asked too often with credentials that did not hold.
-    pub(crate) fn admit_companion(&self, address: Option<IpAddr>) -> Result<Permit, RefusalReason> {
-        let limits = self.limits_of(address);
-        let key = ClientKey::of(address, self.ipv6_prefix);
+    pub(crate) fn admit_companion(
+        &self,
+        rules: &LimitRules,
+        address: Option<IpAddr>,
+    ) -> Result<Permit, RefusalReason> {
+        let limits = rules.limits_of(address);
+        let key = rules.key_of(address);
         Ok(Permit {
             attempt: self.spend(key, limits.attempts)?,
             ..Permit::default()
         })
+    }
+
+    /// Takes another request of the address's budget, for one that brings several credentials.
+    ///
+    /// # Errors
+    /// There is none left.
+    pub(crate) fn admit_another_attempt(
+        &self,
+        rules: &LimitRules,
+        address: Option<IpAddr>,
+    ) -> Result<(), RefusalReason> {
+        let key = rules.key_of(address);
+        self.spend(key, rules.limits_of(address).attempts).map(drop)
     }
 
     /// Whoever holds this permit has been let in by the authenticator.
@@ -237,10 +301,11 @@ impl Limits {
     /// The user's limit was reached.
     pub(crate) fn admit_user(
         &self,
+        rules: &LimitRules,
         permit: &mut Permit,
         user: Option<&Arc<str>>,
     ) -> Result<(), RefusalReason> {
-        if let (Some(limit), Some(user)) = (self.per_user, user) {
+        if let (Some(limit), Some(user)) = (rules.per_user, user) {
             let slot = self.users.take(Arc::clone(user), limit);
             permit.user = Some(slot.map_err(|_| RefusalReason::UserLimit)?);
         }
@@ -254,29 +319,15 @@ impl Limits {
     /// As many have opened as may, altogether or from this address.
     pub(crate) fn admit_now(
         &self,
+        rules: &LimitRules,
         address: Option<IpAddr>,
     ) -> Result<Option<Place>, RefusalReason> {
-        let Some(rate) = &self.rate else {
+        if rules.connects.is_none() {
             return Ok(None);
-        };
-        let share = self.limits_of(address).connects.unwrap_or(u32::MAX);
-        let key = ClientKey::of(address, self.ipv6_prefix);
-        let place = rate.take(key, share, Instant::now());
+        }
+        let share = rules.limits_of(address).connects.unwrap_or(u32::MAX);
+        let place = self.rate.take(rules.key_of(address), share, Instant::now());
         place.map(Some).ok_or(RefusalReason::RateLimit)
-    }
-
-    /// Streams at a time of one user.
-    pub(crate) const fn per_user(&self) -> Option<u32> {
-        self.per_user
-    }
-
-    fn limits_of(&self, address: Option<IpAddr>) -> PerIp {
-        let special = address.and_then(|address| {
-            self.overrides
-                .iter()
-                .find(|(network, _)| network.contains(&address))
-        });
-        special.map_or(self.per_ip, |(_, limits)| *limits)
     }
 }
 
@@ -352,10 +403,87 @@ mod tests {
     use super::*;
     use crate::config::LimitOverride;
 
-    fn limits(config: &LimitsConfig) -> Limits {
+    /// Limits with the rules that they go by.
+    struct Ruled(Limits, LimitRules);
+
+    impl std::ops::Deref for Ruled {
+        type Target = Limits;
+
+        fn deref(&self) -> &Limits {
+            &self.0
+        }
+    }
+
+    impl Ruled {
+        fn limits_of(&self, address: Option<IpAddr>) -> PerIp {
+            self.1.limits_of(address)
+        }
+
+        fn admit(&self, address: Option<IpAddr>) -> Result<Permit, RefusalReason> {
+            self.0.admit(&self.1, address)
+        }
+
+        fn admit_companion(&self, address: Option<IpAddr>) -> Result<Permit, RefusalReason> {
+            self.0.admit_companion(&self.1, address)
+        }
+
+        fn admit_user(
+            &self,
+            permit: &mut Permit,
+            user: Option<&Arc<str>>,
+        ) -> Result<(), RefusalReason> {
+            self.0.admit_user(&self.1, permit, user)
+        }
+
+        fn admit_now(&self, address: Option<IpAddr>) -> Result<Option<Place>, RefusalReason> {
+            self.0.admit_now(&self.1, address)
+        }
+    }
+
+    fn rules(config: &LimitsConfig) -> LimitRules {
         let mut faults = Faults::default();
-        let (limits, _) = Limits::new(config, &mut faults);
-        faults.into_result(limits).unwrap()
+        let rules = LimitRules::new(config, &mut faults);
+        faults.into_result(rules).unwrap()
+    }
+
+    fn limits(config: &LimitsConfig) -> Ruled {
+        let rules = rules(config);
+        Ruled(Limits::new(&rules), rules)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn w14_what_is_held_counts_against_new_limits() {
+        let of = |per_ip, total, rate| LimitsConfig {
+            per_ip: Some(per_ip),
+            total: Some(total),
+            connects_per_second: Some(rate),
+            connects_per_ip: RatePerIp::Unlimited,
+            ..LimitsConfig::default()
+        };
+        let mut limits = limits(&of(2, 3, 4));
+        let (one, other) = (address("203.0.113.1"), address("203.0.113.2"));
+        let held = [limits.admit(one).unwrap(), limits.admit(one).unwrap()];
+        let places = [
+            limits.admit_now(one).unwrap(),
+            limits.admit_now(one).unwrap(),
+        ];
+        // Fewer: what is held stays, and nothing is let in before it is below the new limit.
+        limits.1 = rules(&of(1, 2, 2));
+        limits.0.resize(&limits.1);
+        assert_eq!(limits.admit(one).unwrap_err(), RefusalReason::IpLimit);
+        assert_eq!(limits.admit(other).unwrap_err(), RefusalReason::Capacity);
+        assert_eq!(
+            limits.admit_now(other).unwrap_err(),
+            RefusalReason::RateLimit
+        );
+        // More.
+        limits.1 = rules(&of(3, 10, 3));
+        limits.0.resize(&limits.1);
+        let third = limits.admit(one).unwrap();
+        assert_eq!(limits.admit(one).unwrap_err(), RefusalReason::IpLimit);
+        assert!(limits.admit(other).is_ok() && limits.admit_now(other).unwrap().is_some());
+        drop((held, places, third));
+        assert_eq!((limits.clients.len(), limits.streams.load(Relaxed)), (0, 0));
     }
 
     fn address(text: &str) -> Option<IpAddr> {

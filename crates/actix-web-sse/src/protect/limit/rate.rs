@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use super::address::ClientKey;
 /// between two counted seconds lets twice as many through. Each address has a share of them.
 #[derive(Debug)]
 pub(super) struct Rate {
-    limit: u32,
+    limit: AtomicU32,
     window: Mutex<Window>,
 }
 
@@ -43,9 +46,14 @@ impl Rate {
 
     pub(super) fn new(limit: u32) -> Self {
         Self {
-            limit,
+            limit: AtomicU32::new(limit),
             window: Mutex::default(),
         }
+    }
+
+    /// From now on so many may open a second; the places of this one stay taken.
+    pub(super) fn resize(&self, limit: u32) {
+        self.limit.store(limit, Relaxed);
     }
 
     /// A place for a stream of this address, which may have `share` of them a second.
@@ -58,7 +66,7 @@ impl Rate {
         let mut window = self.lock();
         window.slide(now);
         let mine = window.shares.get(&key).copied().unwrap_or(0);
-        if window.taken.len() >= self.limit as usize || mine >= share {
+        if window.taken.len() >= self.limit.load(Relaxed) as usize || mine >= share {
             return None;
         }
         // In the order of the lock, whatever the clocks of two threads say.

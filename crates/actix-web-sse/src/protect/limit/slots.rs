@@ -20,7 +20,7 @@ pub(super) struct Slots<K: Eq + Hash> {
     keys: AtomicUsize,
     /// The most keys since the table was last made smaller.
     peak: AtomicUsize,
-    max_keys: usize,
+    max_keys: AtomicUsize,
 }
 
 /// Why there is no slot.
@@ -45,8 +45,13 @@ impl<K: Eq + Hash + Clone> Slots<K> {
             counts: DashMap::new(),
             keys: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
-            max_keys,
+            max_keys: AtomicUsize::new(max_keys),
         })
+    }
+
+    /// From now on so many keys may hold some; those that do keep them.
+    pub(super) fn resize(&self, max_keys: usize) {
+        self.max_keys.store(max_keys, Relaxed);
     }
 
     pub(super) fn take(self: &Arc<Self>, key: K, limit: u32) -> Result<Slot<K>, Full> {
@@ -56,7 +61,7 @@ impl<K: Eq + Hash + Clone> Slots<K> {
             Entry::Vacant(entry) => {
                 // The count first: of two threads that see the last place, one gets it.
                 let keys = self.keys.fetch_add(1, Relaxed) + 1;
-                if keys > self.max_keys {
+                if keys > self.max_keys.load(Relaxed) {
                     self.keys.fetch_sub(1, Relaxed);
                     return Err(Full::Table);
                 }
