@@ -32,7 +32,10 @@ pub use self::{
     destination::Destination,
     hub::{HubInfo, HubWatch},
     misconfiguration::Misconfiguration,
-    report::{ConnectionId, End, Opened, PolicyInfo, Publication, Refused, Relayed, Sent, Visitor},
+    report::{
+        ConnectionId, End, Opened, PolicyInfo, Publication, READ_OF_BLOCKED, Refused, Relayed,
+        Sent, Visitor,
+    },
     vocabulary::{
         AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume,
         SentKind,
