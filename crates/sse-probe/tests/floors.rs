@@ -13,7 +13,7 @@ use std::{
 };
 
 /// From the lowest floor up; rooms on one line do not know each other.
-const FLOORS: [&[&str]; 11] = [
+const FLOORS: [&[&str]; 12] = [
     &["browser"],
     &["stream"],
     &["http"],
@@ -23,6 +23,7 @@ const FLOORS: [&[&str]; 11] = [
     &["report"],
     &["compare"],
     &["assertions", "tail", "options"],
+    &["closes"],
     &["exporter"],
     &["cli"],
 ];
