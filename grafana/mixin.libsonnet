@@ -10,5 +10,6 @@
     'sse-delivery.json': import 'dashboards/delivery.json',
     'sse-connections.json': import 'dashboards/connections.json',
     'sse-probe.json': import 'dashboards/probe.json',
+    'sse-runbook.json': import 'dashboards/runbook.json',
   },
 }

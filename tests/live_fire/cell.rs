@@ -1,5 +1,7 @@
 //! One combination of fault, browser, protocol and proxy.
 
+use std::time::Duration;
+
 use actix_web_sse_tests::BrowserKind;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,15 @@ impl Fault {
             Self::None => &[],
             _ => &["SSECorsRegression", "SSECorsRegressionLikely"],
         }
+    }
+
+    /// How long after the mend an alert may still be on: what it looks back on, and what it stays for then.
+    pub(crate) const fn stays(self) -> Duration {
+        let minutes = match self {
+            Self::Lost => 46,
+            _ => 16,
+        };
+        Duration::from_secs(60 * minutes)
     }
 
     /// Alerts that may ring besides.

@@ -17,10 +17,20 @@ pub(crate) struct Phases {
 /// An alert of a namespace, with its severity and route.
 type Key = (String, String, String, String);
 
+/// When an alert was first and last seen firing, and whether it was off in between.
+#[derive(Debug, Clone, Copy)]
+struct Firing {
+    first: Duration,
+    last: Duration,
+    interrupted: bool,
+}
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(5);
+
 pub(crate) struct Report {
     phases: Phases,
-    /// When each alert was first and last seen firing.
-    seen: BTreeMap<Key, (Duration, Duration)>,
+    seen: BTreeMap<Key, Firing>,
     latest: Duration,
 }
 
@@ -35,10 +45,10 @@ impl Report {
 
     /// Looks every five seconds.
     pub(crate) fn look(&mut self, now: Duration, prometheus: &Prometheus) {
-        if now < self.latest + Duration::from_secs(5) {
+        if now < self.latest + PAUSE {
             return;
         }
-        self.latest = now;
+        let before = std::mem::replace(&mut self.latest, now);
         for alert in prometheus.query("ALERTS{alertstate='firing'}") {
             let label = |name: &str| alert.labels.get(name).cloned().unwrap_or_default();
             let key = (
@@ -47,7 +57,20 @@ impl Report {
                 label("severity"),
                 label("route"),
             );
-            self.seen.entry(key).or_insert((now, now)).1 = now;
+            let firing = self.seen.entry(key).or_insert_with_key(|key| {
+                let (namespace, alert, severity, route) = key;
+                eprintln!(
+                    "{:5.0} s: {namespace}: {severity} {alert} {route}",
+                    seconds(now)
+                );
+                Firing {
+                    first: now,
+                    last: now,
+                    interrupted: false,
+                }
+            });
+            firing.interrupted |= firing.last < before;
+            firing.last = now;
         }
     }
 
@@ -76,19 +99,26 @@ impl Report {
             .seen
             .iter()
             .filter(|((namespace, ..), _)| *namespace == cell.name());
-        for ((_, alert, severity, route), (first, last)) in of_cell {
-            let since = first.as_secs_f64() - self.phases.fault.as_secs_f64();
-            let still = if *last + Duration::from_secs(10) >= self.phases.end {
-                ", still on"
+        for ((_, alert, severity, route), firing) in of_cell {
+            let Firing { first, last, .. } = *firing;
+            let since = seconds(first) - seconds(self.phases.fault);
+            let interrupted = if firing.interrupted {
+                "interrupted, "
             } else {
                 ""
             };
-            let said = format!("{severity} {alert} {route} {since:+.0} s{still}");
+            let said = format!(
+                "{severity} {alert} {route} {since:+.0} s, {interrupted}{}",
+                self.stopped(last)
+            );
             let expected =
                 cell.fault.alerts().contains(&&**alert) && route == "/events" && since >= 0.0;
             let besides = cell.fault.besides().contains(&&**alert) && since >= 0.0;
-            found |= expected && severity == "critical" && *first < self.phases.mended;
-            if !expected && !besides && severity != "info" {
+            found |= expected && severity == "critical" && first < self.phases.mended;
+            let stays = self.is_on_at_the_end(last)
+                && self.phases.end > self.phases.mended + cell.fault.stays();
+            let interrupted = firing.interrupted && expected;
+            if (!expected && !besides && severity != "info") || stays || interrupted {
                 wrong.push(said.clone());
             }
             rang.push(said);
@@ -98,4 +128,20 @@ impl Report {
         }
         (rang, wrong)
     }
+
+    fn is_on_at_the_end(&self, last: Duration) -> bool {
+        last + 2 * PAUSE >= self.phases.end
+    }
+
+    fn stopped(&self, last: Duration) -> String {
+        if self.is_on_at_the_end(last) {
+            return "still on".to_owned();
+        }
+        let after = seconds(last) - seconds(self.phases.mended);
+        format!("stopped {after:+.0} s after the mend")
+    }
+}
+
+const fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
 }

@@ -1,14 +1,16 @@
 // Draws the dashboards as pictures, from live data, with Grafana's own components and no Grafana
-// server: node tests/pictures/draw.mjs [--minutes 10] [--again]
+// server: node tests/pictures/draw.mjs [--minutes 14] [--again] [--faults URL [--ago 0]]
 //
 // It runs the scene (Rust: two demos, Redis, nginx, clients, sse-probe watch, Prometheus), asks Prometheus
 // what every panel asks, draws the answers in headless Chromium, and writes grafana/pictures/*.png.
-// `--again` draws the answers of the last run once more. Nothing of this is shipped.
+// `--again` draws the answers of the last run once more. `--faults` asks the Prometheus of a live-fire run that is under way
+// for some of its cells, once their alerts fire (or so many seconds ago, while it waits for them to stop), and writes grafana/pictures/faults/*.png: what the first screen shows of each
+// kind of fault. Nothing of this is shipped.
 
 import { execFileSync, spawn } from "node:child_process";
 import { createReadStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { dirname, extname, join, resolve } from "node:path";
+import { dirname, extname, join, relative, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -18,9 +20,22 @@ const ROOT = resolve(HERE, "../..");
 const OUT = join(ROOT, "grafana/pictures");
 const WORK = join(ROOT, "target/pictures");
 const BOARDS = ["overview", "cors", "auth", "delivery", "connections", "probe"];
+// One cell of each fault, each browser, each protocol and each proxy among them.
+const CELLS = [
+  "stripped-chromium-h1-nginx",
+  "doubled-firefox-h2-nginx",
+  "wildcard-chromium-h1-haproxy",
+  "lost-firefox-h2-haproxy",
+  "none-chromium-h2-haproxy",
+];
 
 const { values: options } = parseArgs({
-  options: { minutes: { type: "string", default: "10" }, again: { type: "boolean", default: false } },
+  options: {
+    minutes: { type: "string", default: "14" },
+    again: { type: "boolean", default: false },
+    faults: { type: "string" },
+    ago: { type: "string", default: "0" },
+  },
 });
 
 if (!existsSync(join(HERE, "node_modules/@grafana/ui"))) {
@@ -32,7 +47,6 @@ const { default: UPNG } = await import("upng-js");
 const { look } = await import("./prometheus.mjs");
 
 mkdirSync(WORK, { recursive: true });
-mkdirSync(OUT, { recursive: true });
 
 /** Lets the scene play, and keeps what every dashboard shows of it. */
 async function gather() {
@@ -54,6 +68,16 @@ async function gather() {
       writeFileSync(join(WORK, `${name}.json`), JSON.stringify(await look(dashboard, told)));
     }
     scene.stdin.end();
+  }
+}
+
+/** Keeps what the first screen shows of some cells. */
+async function gatherFaults(prometheus) {
+  const to = Date.now() / 1000 - Number(options.ago);
+  const dashboard = JSON.parse(readFileSync(join(ROOT, "grafana/dashboards/cors.json"), "utf8"));
+  for (const namespace of CELLS) {
+    const told = { prometheus, from: to - 900, to, scrape: 15, namespace };
+    writeFileSync(join(WORK, `${namespace}.json`), JSON.stringify(await look(dashboard, told)));
   }
 }
 
@@ -101,7 +125,8 @@ function smaller(png) {
   return Buffer.from(UPNG.encode(UPNG.toRGBA8(image), image.width, image.height, 128));
 }
 
-async function draw() {
+async function draw(names, out) {
+  mkdirSync(out, { recursive: true });
   const server = await serve();
   const browser = await puppeteer.launch({
     browser: "chrome",
@@ -114,18 +139,20 @@ async function draw() {
   });
   try {
     const page = await browser.newPage();
+    // A machine that measures beside this is slow.
+    page.setDefaultTimeout(300_000);
     page.on("pageerror", (error) => console.error(`page: ${error.message}`));
     page.on("console", (message) => message.type() === "error" && console.error(`page: ${message.text()}`));
     page.on("response", (response) => response.status() >= 400 && console.error(`page: ${response.status()} ${response.url()}`));
-    for (const name of BOARDS) {
+    for (const name of names) {
       await page.goto(`http://127.0.0.1:${server.address().port}/`, { waitUntil: "networkidle0" });
       const board = JSON.parse(readFileSync(join(WORK, `${name}.json`), "utf8"));
       await page.evaluate((board) => globalThis.draw(board), board);
       await page.waitForNetworkIdle();
       const picture = await page.waitForSelector("main");
       const png = smaller(await picture.screenshot());
-      writeFileSync(join(OUT, `${name}.png`), png);
-      console.log(`grafana/pictures/${name}.png ${Math.round(png.length / 1024)} KiB`);
+      writeFileSync(join(out, `${name}.png`), png);
+      console.log(`${relative(ROOT, join(out, name))}.png ${Math.round(png.length / 1024)} KiB`);
     }
   } finally {
     await browser.close();
@@ -133,6 +160,7 @@ async function draw() {
   }
 }
 
-if (!options.again) await gather();
+if (!options.again) await (options.faults ? gatherFaults(options.faults) : gather());
 await bundle();
-await draw();
+if (options.faults) await draw(CELLS, join(OUT, "faults"));
+else await draw(BOARDS, OUT);

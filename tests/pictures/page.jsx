@@ -18,7 +18,7 @@ function Page({ board }) {
         <header style={{ display: "flex", justifyContent: "space-between", alignItems: "baseline", marginBottom: EDGE }}>
           <h1 style={{ fontSize: 20, margin: 0 }}>{board.dashboard.title}</h1>
           <span style={{ color: theme.colors.text.secondary }}>
-            Job: All &nbsp; Instance: All &nbsp; Last {minutes} minutes
+            Namespace: {board.namespace ?? "All"} &nbsp; Job: All &nbsp; Instance: All &nbsp; Last {minutes} minutes
           </span>
         </header>
         <Board board={board} width={WIDTH} theme={theme} />

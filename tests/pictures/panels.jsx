@@ -7,6 +7,7 @@ import {
   fieldMatchers,
   getDisplayProcessor,
   reduceField,
+  renderMarkdown,
 } from "@grafana/data";
 import {
   BigValue,
@@ -147,7 +148,7 @@ function Timeline({ panel, answers, width, height, theme, range }) {
   const drawn = frames(panel, answers, theme);
   if (drawn.length === 0) return <NoData />;
   const [from, to] = [range.from.valueOf(), range.to.valueOf()];
-  const names = Math.min(200, width / 3);
+  const names = Math.min(250, width / 2);
   const row = Math.min(28, height / drawn.length);
   const at = (time) => names + ((time - from) / (to - from)) * (width - names);
   return (
@@ -165,7 +166,7 @@ function Timeline({ panel, answers, width, height, theme, range }) {
         });
         return (
           <g key={frame.name} transform={`translate(0 ${index * row})`}>
-            <text x={0} y={row / 2 + 4}>{frame.name.slice(0, 34)}</text>
+            <text x={0} y={row / 2 + 4}>{frame.name.slice(0, 42)}</text>
             {bands.map(({ text, color, start, end }) => (
               <g key={start}>
                 <rect x={at(start)} y={2} width={Math.max(1, at(end) - at(start))} height={row - 4} fill={color} fillOpacity={0.8} />
@@ -234,6 +235,11 @@ function Alerts({ answers, theme }) {
   );
 }
 
+// As Grafana's own text panel does it: with the renderer of its library.
+function Text({ panel }) {
+  return <div className="markdown-html" style={{ padding: 8, fontSize: 12 }} dangerouslySetInnerHTML={{ __html: renderMarkdown(panel.options.content) }} />;
+}
+
 function NoData() {
   return <div style={{ textAlign: "center", paddingTop: 40 }}>No data</div>;
 }
@@ -245,6 +251,7 @@ const VIEWS = {
   "state-timeline": Timeline,
   heatmap: Heatmap,
   alertlist: Alerts,
+  text: Text,
 };
 
 const CELL = 30;

@@ -7,16 +7,24 @@ function intervals(from, to, points, scrape) {
   return { step, rate: Math.max(step + scrape, 4 * scrape) };
 }
 
-// All values of all variables are chosen.
-function expanded(text, rate) {
+// All values of all variables are chosen, but for the namespace if there is one.
+function expanded(text, rate, namespace) {
   return text
     .replaceAll("$__rate_interval", `${rate}s`)
+    .replaceAll('"$namespace"', `"${namespace ?? ".*"}"`)
     .replaceAll(/"\$(job|instance)"/g, '".+"')
-    .replaceAll(/"\$(cluster|namespace|route|origin)"/g, '".*"');
+    .replaceAll(/"\$(cluster|route|origin)"/g, '".*"');
 }
 
 // A list of alerts asks for nothing itself: Grafana knows what it lists.
-const FIRING = [{ refId: "A", expr: 'ALERTS{alertname=~"SSE.+",alertstate="firing"}', instant: true, legendFormat: "__auto" }];
+const FIRING = [
+  {
+    refId: "A",
+    expr: 'ALERTS{alertname=~"SSE.+",alertstate="firing",namespace=~"$namespace"}',
+    instant: true,
+    legendFormat: "__auto",
+  },
+];
 
 async function ask(prometheus, call, parameters) {
   const answer = await fetch(`${prometheus}/api/v1/${call}?${new URLSearchParams(parameters)}`);
@@ -31,15 +39,24 @@ const opened = (dashboard) => ({
   panels: dashboard.panels.flatMap(({ panels = [], ...panel }) => [panel, ...panels]),
 });
 
-/** Everything that a dashboard shows: for each panel its queries and what they found. */
-export async function look(closed, { prometheus, from, to, scrape }) {
-  const dashboard = opened(closed);
+// What stands above the second heading.
+function firstScreen(dashboard) {
+  const [, second] = dashboard.panels.filter(({ type }) => type === "row");
+  return { ...dashboard, panels: dashboard.panels.filter(({ gridPos }) => gridPos.y < second.gridPos.y) };
+}
+
+/**
+ * Everything that a dashboard shows, or of a namespace what its first screen does: for each panel its queries and what they
+ * found.
+ */
+export async function look(closed, { prometheus, from, to, scrape, namespace }) {
+  const dashboard = namespace ? firstScreen(closed) : opened(closed);
   const { step, rate } = intervals(from, to, 560, scrape);
   const panels = {};
   for (const panel of dashboard.panels.filter(({ type }) => type !== "row")) {
     panels[panel.id] = await Promise.all(
-      (panel.targets ?? FIRING).map(async (target) => {
-        const query = expanded(target.expr, rate);
+      (panel.targets ?? (panel.type === "alertlist" ? FIRING : [])).map(async (target) => {
+        const query = expanded(target.expr, rate, namespace);
         const result = target.instant
           ? await ask(prometheus, "query", { query, time: to })
           : await ask(prometheus, "query_range", { query, start: from, end: to, step });
@@ -47,7 +64,7 @@ export async function look(closed, { prometheus, from, to, scrape }) {
       }),
     );
     const empty = panels[panel.id].every(({ result }) => result.length === 0);
-    if (empty && panel.targets) throw new Error(`${dashboard.title}: nothing to show in "${panel.title}"`);
+    if (empty && panel.targets && !namespace) throw new Error(`${dashboard.title}: nothing to show in "${panel.title}"`);
   }
-  return { dashboard, panels, from, to, step };
+  return { dashboard, panels, from, to, step, namespace };
 }

@@ -183,6 +183,8 @@ catalogue! {
     IMMEDIATE_CLOSE: "sse_connections_immediate_close_total", Kind::Counter,
         [ROUTE, ORIGIN, label("class", Values::Closed(3))],
         "Streams closed by the client before it can have used them, as those are that the browser's CORS check blocks; interval: perhaps, as only a later write told of it.";
+    PROBE_CLOSES: "sse_probe_closes_total", Kind::Counter, [ROUTE],
+        "Streams of sse-probe that ended, which are no immediate closes: `sse-probe closes` waits for its own.";
     DURATION_SECONDS: "sse_connection_duration_seconds", Kind::Histogram(DURATION), [ROUTE],
         "From the request to the stream's end.";
     AGE_MAX: "sse_connection_age_seconds_max", Kind::Gauge, [ROUTE],

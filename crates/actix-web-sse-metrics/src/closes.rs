@@ -6,8 +6,8 @@
 //! 1. Firefox, and Chromium over HTTP/2, close when the response head arrives: a round trip after
 //!    it was sent.
 //! 2. Chromium over HTTP/1.1 first reads the body on, hoping to use the connection again, for five
-//!    seconds or 16 KiB, whichever comes first. The five seconds are sharp: what comes on top is the
-//!    round trip.
+//!    seconds or 16 KiB, whichever comes first. Both are sharp: what comes on top is the round trip,
+//!    after the five seconds or after the write that fills the 16 KiB.
 //! 3. A page that closes its own stream does so at once in both, at a time of its choosing.
 //! 4. Where only a failing write shows the end to the server, the close is known as an interval
 //!    between two writes: over HTTP/2, on half-closed connections, and behind a proxy that writes
@@ -68,10 +68,6 @@ pub struct CloseThresholds {
     /// From when to when Chromium gives up reading a blocked body. Default 4.98 s to 5.4 s: five
     /// seconds and a round trip.
     pub drain: (Duration, Duration),
-    /// From how many to how many body bytes Chromium gives up reading. Default 15 KiB to 32 KiB:
-    /// 16 KiB with their framing, and as much again for what lies in the socket's buffers. A
-    /// stream that got more and was still read for five seconds was not blocked.
-    pub drain_bytes: (u64, u64),
     /// The longest delay of noticing an instant close where only a failing write shows it, for each
     /// write that it takes. Default 1.2 s: the first early heartbeat.
     pub detection: Duration,
@@ -92,7 +88,6 @@ impl Default for CloseThresholds {
         Self {
             instant: Duration::from_millis(400),
             drain: (Duration::from_millis(4980), Duration::from_millis(5400)),
-            drain_bytes: (15 * 1024, 32 * 1024),
             detection: Duration::from_millis(1200),
             drain_detection: Duration::from_secs(10),
             half_closed: false,
@@ -119,19 +114,21 @@ impl CloseThresholds {
             duration,
             bytes,
             detection,
+            filled_after,
             ..
         } = *departure;
         let (from, to) = self.drain;
-        let (least, most) = self.drain_bytes;
+        // A stream that got 16 KiB and was read on was not blocked.
+        let read_on = filled_after.is_some_and(|at| duration.saturating_sub(at) > self.instant);
         let failing = match detection {
             Detection::AtOnce => {
                 if duration <= self.instant {
                     return Some(ImmediateClose::Instant);
                 }
                 let since_write = duration.saturating_sub(departure.latest_writes[0]);
-                let full = (least..=most).contains(&bytes) && since_write <= self.instant;
                 let told = since_write <= self.told_by_write && bytes > 0;
-                let timed = duration >= from && bytes <= most && !told;
+                let full = filled_after.is_some() && !read_on;
+                let timed = duration >= from && !read_on && !told;
                 if duration <= to && (full || timed) {
                     return Some(ImmediateClose::Drain);
                 }
@@ -146,10 +143,13 @@ impl CloseThresholds {
         let contains = |moment: Duration, late: Duration| {
             alive <= moment && duration <= moment.saturating_add(late)
         };
+        let detection = self.detection * u32::from(failing);
         // Over HTTP/2 Chromium resets the stream at once: there is nothing to drain.
-        let drains = failing > 1 && gone >= from && bytes <= most;
-        let interval = contains(self.instant, self.detection * u32::from(failing))
-            || drains && contains(to, self.drain_detection);
+        let drains = failing > 1;
+        let timed = gone >= from && filled_after.is_none_or(|at| alive <= at);
+        let interval = contains(self.instant, detection)
+            || drains && timed && contains(to, self.drain_detection)
+            || drains && filled_after.is_some_and(|at| at <= to && contains(at, detection));
         interval.then_some(ImmediateClose::Interval)
     }
 }
@@ -163,6 +163,8 @@ pub(crate) struct Departure {
     /// From the request to the latest writes, the latest first.
     pub(crate) latest_writes: [Duration; 3],
     pub(crate) bytes: u64,
+    /// From the request to the write that filled what Chromium reads of a blocked body.
+    pub(crate) filled_after: Option<Duration>,
     pub(crate) detection: Detection,
     /// The client is a probe, not a browser: it opens and closes streams all the time.
     pub(crate) by_probe: bool,
@@ -175,6 +177,7 @@ impl Departure {
             duration: end.duration,
             latest_writes: end.latest_writes,
             bytes: end.bytes,
+            filled_after: end.filled_after,
             detection,
             by_probe,
         }
@@ -208,11 +211,22 @@ mod tests {
         bytes: u64,
         detection: Detection,
     ) -> Option<ImmediateClose> {
+        filled_class(millis, latest_writes, bytes, detection, None)
+    }
+
+    fn filled_class(
+        millis: u64,
+        latest_writes: [u64; 3],
+        bytes: u64,
+        detection: Detection,
+        filled_after: Option<u64>,
+    ) -> Option<ImmediateClose> {
         CloseThresholds::default().classify(&Departure {
             reason: CloseReason::ClientGone,
             duration: Duration::from_millis(millis),
             latest_writes: latest_writes.map(Duration::from_millis),
             bytes,
+            filled_after: filled_after.map(Duration::from_millis),
             detection,
             by_probe: false,
         })
@@ -252,24 +266,41 @@ mod tests {
 
     #[test]
     fn b15_chromium_over_http1_drains_16_kib_and_no_more() {
-        // 8 KiB a second, and 4 KiB.
+        let class = |millis, latest_writes, bytes, filled| {
+            filled_class(millis, latest_writes, bytes, Detection::AtOnce, filled)
+        };
+        // 8 KiB a second, and 4 KiB; and a single event that is larger than all that is read.
+        let filled = Some(2000);
+        assert_eq!(class(2004, [2000, 1000, 0], 16_384, filled), DRAIN);
+        assert_eq!(class(4010, [4000, 3000, 2000], 16_600, Some(4000)), DRAIN);
+        assert_eq!(class(2004, [2000, 0, 0], 200_000, filled), DRAIN);
+        // One more write while the close is on its way.
+        assert_eq!(class(2254, [2250, 2000, 1750], 18_432, filled), DRAIN);
+        let read_on = class(2900, [2750, 2500, 2250], 22_528, filled);
+        assert_eq!(read_on, None, "read on for a second");
+        assert_eq!(class(5003, [5000, 4000, 3000], 100_000, filled), None);
+        assert_eq!(class(3900, [3800, 3700, 3600], 16_000, None), None);
         assert_eq!(
-            class(2004, [2000, 1000, 0], 16_384, Detection::AtOnce),
-            DRAIN
-        );
-        assert_eq!(
-            class(4010, [4000, 3000, 2000], 16_600, Detection::AtOnce),
-            DRAIN
-        );
-        assert_eq!(
-            class(2900, [2000, 1000, 0], 16_384, Detection::AtOnce),
+            class(6200, [6000, 5000, 4000], 16_384, Some(6000)),
             None,
-            "read on"
+            "it would have been gone after five seconds"
         );
-        assert_eq!(
-            class(5003, [5000, 4000, 3000], 100_000, Detection::AtOnce),
-            None
-        );
+    }
+
+    #[test]
+    fn b15_a_full_drain_that_a_write_told_of_is_an_interval() {
+        let class = |millis, latest_writes, filled| {
+            filled_class(
+                millis,
+                latest_writes,
+                24_576,
+                Detection::AtOnce,
+                Some(filled),
+            )
+        };
+        // HAProxy, 8 KiB in one event a second: gone at two, told at four.
+        assert_eq!(class(4002, [4000, 3000, 2000], 2000), INTERVAL);
+        assert_eq!(class(6002, [6000, 5000, 4000], 2000), None, "read on");
     }
 
     /// HAProxy 2.6 with HTTP/1.1 in front, an event a second: facts B18.
@@ -333,6 +364,7 @@ mod tests {
                 duration: Duration::from_millis(1),
                 latest_writes: [Duration::ZERO; 3],
                 bytes: 0,
+                filled_after: None,
                 detection: Detection::AtOnce,
                 by_probe: false,
             });
@@ -351,6 +383,7 @@ mod tests {
             duration: Duration::from_secs(4),
             latest_writes: [3, 2, 1].map(Duration::from_secs),
             bytes: 0,
+            filled_after: None,
             detection: HTTP2,
             by_probe: false,
         };

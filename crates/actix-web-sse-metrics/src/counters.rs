@@ -92,6 +92,7 @@ pub(crate) struct Counters {
     pub(crate) opened_cors: Counter,
     closed: Counter,
     pub(crate) immediate_close: Counter,
+    pub(crate) probe_closes: Counter,
     pub(crate) resumes: Counter,
     duration: HistogramVec,
     pub(crate) client_streams: Histogram,
@@ -112,6 +113,7 @@ impl Counters {
             opened_cors: Counter::new(&c::OPENED_CORS)?,
             closed: Counter::new(&c::CLOSED)?,
             immediate_close: Counter::new(&c::IMMEDIATE_CLOSE)?,
+            probe_closes: Counter::new(&c::PROBE_CLOSES)?,
             resumes: Counter::new(&c::RESUMES)?,
             duration: HistogramVec::new(histogram_opts(&c::DURATION_SECONDS), &["route"])?,
             client_streams: histogram(&c::CLIENT_STREAMS)?,
@@ -157,6 +159,7 @@ impl Counters {
             &self.rejected_cors,
             &self.opened_cors,
             &self.immediate_close,
+            &self.probe_closes,
             &self.resumes,
             &self.published,
             &self.label_overflow,
@@ -189,6 +192,7 @@ impl Counters {
         for verdict in CorsVerdict::ALL {
             self.opened_cors.show(&[route, verdict.as_str()]);
         }
+        self.probe_closes.show(&[route]);
         for result in RESUMES {
             self.resumes.show(&[route, result.as_str()]);
         }

@@ -213,6 +213,9 @@ impl Stream {
             let immediate = &core.counters.immediate_close;
             immediate.inc(&[route, &self.origin, class.as_str()]);
         }
+        if self.by_probe {
+            core.counters.probe_closes.inc(&[route]);
+        }
         self.local.close(self.age);
         core.clients.close(self.client);
         let seconds = end.duration.as_secs_f64();

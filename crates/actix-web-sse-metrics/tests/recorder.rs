@@ -188,6 +188,7 @@ fn what_a_probe_tries_is_nobodys_trouble() {
     }
     let text = metrics.text();
     assert_eq!(sum(&text, "sse_connections_opened_total{"), 2.0);
+    assert_eq!(sum(&text, "sse_probe_closes_total{"), 1.0);
     assert_eq!(sum(&text, "sse_connections_rejected_total{"), 2.0);
     assert_eq!(sum(&text, "sse_rejected_origins_distinct ").round(), 1.0);
 }

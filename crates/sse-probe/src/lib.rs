@@ -33,6 +33,7 @@
 //! cli                the commands (in the binary)
 //! exporter           rounds, /probe, /metrics, reloads
 //! options            what the command line and a module of the exporter have in common
+//! closes             how soon an application learns that a client has gone
 //! assertions  tail   for users' tests · following a stream
 //! compare            the same stream at two addresses
 //! report             a result and its forms
@@ -51,6 +52,8 @@ mod named;
 pub mod assertions;
 mod browser;
 pub mod checks;
+#[doc(hidden)]
+pub mod closes;
 #[doc(hidden)]
 pub mod compare;
 #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! The command line: `check`, `diff`, `watch`, `tail`.
+//! The command line: `check`, `diff`, `watch`, `tail`, `closes`.
 
 mod cli;
 
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
             Command::Diff(args) => cli::check::diff(*args).await,
             Command::Watch(args) => cli::watch::run(args).await,
             Command::Tail(args) => cli::tail::run(*args).await,
+            Command::Closes(args) => cli::closes::run(*args).await,
         }
     })
 }

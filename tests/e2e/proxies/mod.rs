@@ -6,13 +6,14 @@ mod front;
 
 use std::time::Duration;
 
-use actix_web_sse_tests::{Browser, BrowserKind, Claims, Demo, Settings, Site};
+use actix_web_sse_tests::{Browser, BrowserKind, Claims, Demo, LIMIT, Settings, Site};
 use faults::{Application, Fault};
 use front::{Front, Software};
 use sse_probe::{
     Credentials, Profile, Target, check,
+    closes::{AT_ONCE, seen_after},
     compare::{DiffReport, Kind, compare, human},
-    http::{Limits, Trust},
+    http::{Limits, Protocol, Trust},
 };
 
 use crate::DEMO;
@@ -186,4 +187,30 @@ for_each_proxy!(
 #[test]
 fn s80_nginx_may_answer_preflights_itself() {
     is_clean(Software::NginxEdge);
+}
+
+/// The proxies pass on at once that a client has gone, but for HAProxy with HTTP/1.1 in front: facts B18.
+#[test]
+fn b18_a_front_that_tells_of_closed_clients_late_is_found() {
+    let demo = Demo::start(DEMO, &settings());
+    let token = demo.token(&Claims::of("probe"));
+    let metrics = [format!("http://{}/metrics", demo.metrics).parse().unwrap()];
+    // Between two of the early heartbeats.
+    let hold = Duration::from_millis(1500);
+    let seen = |software: Software, protocol| {
+        let front = software.start(demo.app, &[]);
+        let target = public(&front, hold).bearer(&token).protocol(protocol);
+        wait(seen_after(&target, &metrics, hold, LIMIT)).unwrap()
+    };
+    for software in [Software::Nginx, Software::HaProxy] {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let after = seen(software, protocol);
+            let late = (software, protocol) == (Software::HaProxy, Protocol::Http1);
+            assert_eq!(
+                after.is_none_or(|after| after > AT_ONCE),
+                late,
+                "{software:?}, {protocol:?}: {after:?}"
+            );
+        }
+    }
 }

@@ -26,25 +26,26 @@ pub(crate) fn happen(house: &House, front: &Front, demos: &mut [Demo; 2]) {
         if house.is_between(0.22, 0.27) {
             scan(house, beat);
         }
-        let strip = house.is_between(0.34, 0.50);
+        // To the end: the pictures have the fault in them.
+        let strip = house.is_between(0.62, 1.1);
         if strip != stripping {
             front.strip(strip);
             stripping = strip;
         }
-        if house.is_between(0.56, 0.64) {
+        if house.is_between(0.34, 0.42) {
             stuck.extend(stop_reading(house));
             let token = house.publisher();
             (0..6).for_each(|_| say(house, &token, "slow", &"x".repeat(60_000)));
         } else {
             stuck.clear();
         }
-        if house.is_between(0.70, 1.0) && !restarted {
+        if house.is_between(0.46, 1.0) && !restarted {
             demos[1].terminate();
             house.rest(3.0);
             demos[1].restart();
             restarted = true;
         }
-        if house.is_between(0.80, 0.90) {
+        if house.is_between(0.52, 0.60) {
             flood.extend(crowd(house));
         } else {
             flood.clear();

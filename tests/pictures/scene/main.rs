@@ -40,7 +40,7 @@ struct Args {
     #[arg(long)]
     probe: PathBuf,
     /// For how long.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 14.0)]
     minutes: f64,
     /// Seconds between two scrapes.
     #[arg(long, default_value_t = 5)]
@@ -128,7 +128,7 @@ fn configuration(demos: &[Demo; 2], front: &Front, scrape: u64) -> String {
             "scrape_interval": format!("{scrape}s"),
             "evaluation_interval": format!("{scrape}s"),
         },
-        "rule_files": [rules("recording"), rules("alerts"), rules("probe")],
+        "rule_files": [rules("alerts"), rules("probe")],
         "scrape_configs": [
             {"job_name": "sse", "static_configs": [
                 target("app-1", demos[0].metrics),

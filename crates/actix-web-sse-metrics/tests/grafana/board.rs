@@ -35,6 +35,8 @@ pub enum View {
     Heatmap,
     /// The alerts that fire.
     Alerts,
+    /// Markdown.
+    Text(&'static str),
     /// A heading above what follows.
     Heading,
     /// A heading that can be opened; the panels after it lie below it. For what not everybody has.
@@ -156,6 +158,13 @@ pub fn alerts() -> Panel {
             &[],
             "The alerts of this library that fire, with their runbooks.",
         )
+    }
+}
+
+pub fn text(title: &'static str, markdown: &'static str, description: &'static str) -> Panel {
+    Panel {
+        view: View::Text(markdown),
+        ..lines(title, "none", &[], description)
     }
 }
 

@@ -21,6 +21,7 @@ impl Panel {
             View::Row | View::Heading => 1,
             // One more, and Grafana draws the past below the number.
             View::Stat { .. } => 5,
+            View::Text(_) => 7,
             _ => 8,
         }
     }
@@ -45,6 +46,16 @@ impl Panel {
                         "stateFilter": {"firing": true, "pending": false, "error": true, "noData": false, "normal": false},
                         "viewMode": "list",
                     },
+                });
+            }
+            View::Text(markdown) => {
+                return json!({
+                    "id": id,
+                    "title": self.title,
+                    "description": self.description,
+                    "type": "text",
+                    "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height()},
+                    "options": {"mode": "markdown", "content": markdown.trim()},
                 });
             }
             View::Row | View::Heading => {
@@ -233,7 +244,12 @@ impl Panel {
                     json!({"scaleDistribution": {"type": "linear"}}),
                 );
             }
-            View::Table | View::Listing | View::Row | View::Heading | View::Alerts => {}
+            View::Table
+            | View::Listing
+            | View::Row
+            | View::Heading
+            | View::Alerts
+            | View::Text(_) => {}
         }
         defaults
     }
@@ -242,7 +258,7 @@ impl Panel {
     fn links(&self, board: &str, settings: &Settings) -> Value {
         let link =
             |title: &str, url: String| json!({"title": title, "url": url, "targetBlank": true});
-        let mut links = vec![link("Runbook", settings.runbook_url.clone())];
+        let mut links = vec![link("Runbook", settings.runbook())];
         let shows = |label: &str| {
             let queries = self.queries.iter();
             queries.clone().any(|(legend, query)| {

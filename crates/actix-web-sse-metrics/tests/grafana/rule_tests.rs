@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{boards, grafana, names, promql::selectors, situations};
+use crate::{boards, grafana, lint, names, promql::selectors, situations};
 
 fn rules() -> Vec<Value> {
     let mut rules = Vec::new();
@@ -170,10 +170,12 @@ fn every_alert_tells_how_bad_it_is_what_it_means_and_where_to_look() {
             assert!(annotation(key).len() > 20, "{name} has no {key}");
         }
         let settings = crate::settings();
-        assert_eq!(
-            annotation("runbook_url"),
-            format!("{}#{}", settings.runbook_url, name.to_lowercase())
-        );
+        let there = format!("{}/d/sse-runbook?viewPanel=", settings.grafana_url);
+        let panel = annotation("runbook_url");
+        let panel = panel
+            .strip_prefix(&there)
+            .and_then(|panel| panel.parse().ok());
+        assert_eq!(panel_about(panel), (name.clone(), "text".to_owned()));
         let dashboard = annotation("dashboard_url");
         let path = dashboard
             .strip_prefix(&format!("{}/d/", settings.grafana_url))
@@ -188,6 +190,49 @@ fn every_alert_tells_how_bad_it_is_what_it_means_and_where_to_look() {
             named("alert").iter().any(|(name, _)| name == section),
             "the runbook has a section for {section}, no alert"
         );
+    }
+}
+
+/// Title and kind of a panel of the runbook's dashboard.
+fn panel_about(id: Option<u64>) -> (String, String) {
+    let board = fs::read_to_string(grafana().join("dashboards/runbook.json")).unwrap();
+    let board: Value = serde_json::from_str(&board).unwrap();
+    let panel = lint::panels(&board)
+        .into_iter()
+        .find(|panel| panel["id"].as_u64() == id);
+    let [title, kind] =
+        ["title", "type"].map(|key| panel.unwrap()[key].as_str().unwrap().to_owned());
+    (title, kind)
+}
+
+#[test]
+fn a_runbook_elsewhere_has_an_anchor_for_each_alert() {
+    let text = fs::read_to_string(grafana().join("settings.yml")).unwrap();
+    let elsewhere = "runbook_url: https://host.example/runbook.md";
+    let text = text.replace("runbook_url: ''", elsewhere);
+    let settings = crate::settings::Settings::parse(&text).unwrap();
+    let alert = &crate::rules::alerts()[0];
+    assert_eq!(
+        settings.runbook_of(alert),
+        "https://host.example/runbook.md#ssecorsregression"
+    );
+    assert_eq!(settings.runbook(), "https://host.example/runbook.md");
+}
+
+#[test]
+fn panels_lead_to_the_logs_if_it_is_known_where_they_are() {
+    let text = fs::read_to_string(grafana().join("settings.yml")).unwrap();
+    let text = text.replace(
+        "logs_url: ''",
+        "logs_url: 'https://logs.example/?q={query}'",
+    );
+    let settings = crate::settings::Settings::parse(&text).unwrap();
+    for (_, board) in boards::all() {
+        let [with, without] = [&settings, &crate::settings()].map(|settings| {
+            let board = board.json(settings).to_string();
+            board.contains("https://logs.example/?q=${__field.labels}")
+        });
+        assert_eq!((with, without), (board.uid != "sse-runbook", false));
     }
 }
 

@@ -11,6 +11,7 @@ pub struct Settings {
     /// Matchers for every selector of the rules, without braces.
     pub selector: String,
     pub grafana_url: String,
+    /// Empty: the dashboard that has the runbook.
     pub runbook_url: String,
     pub logs_url: String,
     thresholds: BTreeMap<String, f64>,

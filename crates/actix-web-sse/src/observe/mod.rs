@@ -33,8 +33,8 @@ pub use self::{
     hub::{HubInfo, HubWatch},
     misconfiguration::Misconfiguration,
     report::{
-        ConnectionId, End, KeysRead, Opened, PolicyInfo, Publication, Refused, Relayed, Sent,
-        Visitor,
+        ConnectionId, End, KeysRead, Opened, PolicyInfo, Publication, READ_OF_BLOCKED, Refused,
+        Relayed, Sent, Visitor,
     },
     vocabulary::{
         AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume,

@@ -187,7 +187,14 @@ pub struct End {
     /// there were not. Where only a write that fails tells that a client has gone (HTTP/2), the
     /// one before it is the last that is known to have reached it.
     pub latest_writes: [Duration; 3],
+    /// From the request to the write with which the body had [`READ_OF_BLOCKED`] bytes; `None` if
+    /// it never had.
+    pub filled_after: Option<Duration>,
 }
+
+/// How many bytes Chromium reads over HTTP/1.1 of a body that it keeps from the page, before it
+/// closes the connection: 16 KiB.
+pub const READ_OF_BLOCKED: u64 = 16 * 1024;
 
 impl End {
     /// The end of a stream that sent nothing.
@@ -201,6 +208,7 @@ impl End {
             bytes: 0,
             time_to_first_event: None,
             latest_writes: [Duration::ZERO; 3],
+            filled_after: None,
         }
     }
 }

@@ -9,7 +9,8 @@ use std::{fmt, rc::Rc, time::Duration};
 use tokio::time::Instant;
 
 use crate::observe::{
-    CloseReason, CorsVerdict, End, Meter, PendingVerdict, Resume, Sent, SentKind, StreamObserver,
+    CloseReason, CorsVerdict, End, Meter, PendingVerdict, READ_OF_BLOCKED, Resume, Sent, SentKind,
+    StreamObserver,
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
@@ -30,6 +31,7 @@ struct Open {
     first_event: Option<Duration>,
     /// The latest first.
     writes: [Duration; 3],
+    filled: Option<Duration>,
 }
 
 impl std::fmt::Debug for Account {
@@ -57,6 +59,7 @@ impl Account {
                 bytes: 0,
                 first_event: None,
                 writes: [Duration::ZERO; 3],
+                filled: None,
             }),
         }
     }
@@ -161,6 +164,7 @@ impl Ended {
             bytes: open.bytes,
             time_to_first_event: open.first_event,
             latest_writes: open.writes,
+            filled_after: open.filled,
         });
     }
 }
@@ -184,6 +188,9 @@ impl Open {
         let [latest, before, _] = self.writes;
         self.writes = [age, latest, before];
         self.bytes += bytes as u64;
+        if self.filled.is_none() && self.bytes >= READ_OF_BLOCKED {
+            self.filled = Some(age);
+        }
         match kind {
             SentKind::Heartbeat => self.heartbeats += u64::from(events),
             SentKind::Event | SentKind::Replay => {
@@ -210,5 +217,41 @@ impl Open {
 impl Drop for Account {
     fn drop(&mut self) {
         self.close(CloseReason::ClientGone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, time::Duration};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Ends(Rc<Cell<Option<End>>>);
+
+    impl StreamObserver for Ends {
+        fn closed(self: Box<Self>, end: &End) {
+            self.0.set(Some(*end));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_has_the_moment_at_which_the_body_had_what_is_read_of_a_blocked_one() {
+        let filled_after = |writes: &[(u64, usize)]| {
+            let ends = Rc::default();
+            let since = Instant::now();
+            let mut account = Account::new(Box::new(Ends(Rc::clone(&ends))), None, since);
+            for (second, bytes) in writes {
+                let now = since + Duration::from_secs(*second);
+                account.sent(SentKind::Event, 1, *bytes, None, now);
+            }
+            account.close(CloseReason::ClientGone);
+            ends.take().and_then(|end| end.filled_after)
+        };
+        assert_eq!(filled_after(&[]), None);
+        assert_eq!(filled_after(&[(0, 100), (1, 16_283)]), None);
+        let second = Some(Duration::from_secs(2));
+        assert_eq!(filled_after(&[(1, 100), (2, 16_284), (3, 5)]), second);
+        assert_eq!(filled_after(&[(2, 500_000), (3, 5)]), second);
     }
 }

@@ -1,6 +1,7 @@
 //! Arguments, and what each command prints and returns.
 
 pub(crate) mod check;
+pub(crate) mod closes;
 pub(crate) mod tail;
 pub(crate) mod watch;
 
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Watch(watch::WatchArgs),
     /// Follow a stream, reconnecting as a browser does.
     Tail(Box<tail::TailArgs>),
+    /// See how soon an application learns that a client has gone, by its metrics.
+    Closes(Box<closes::ClosesArgs>),
 }
 
 /// Options that only a check can use.
@@ -49,6 +52,9 @@ pub(crate) fn parse() -> Cli {
         .mut_subcommand("diff", |diff| hide(diff, &OF_CHECK))
         .mut_subcommand("tail", |tail| {
             hide(hide(tail, &OF_CHECK), &["profile", "hold"])
+        })
+        .mut_subcommand("closes", |closes| {
+            hide(hide(closes, &OF_CHECK), &["profile", "hold"])
         });
     match Cli::from_arg_matches(&command.get_matches()) {
         Ok(cli) => cli,

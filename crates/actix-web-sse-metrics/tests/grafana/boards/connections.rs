@@ -151,6 +151,15 @@ pub fn board() -> Board {
                 "How close each instance is to its limit.",
             ),
             lines(
+                "Streams of probes",
+                "cps",
+                &[(
+                    "{{route}}",
+                    "sum by (route) (rate(sse_probe_closes_total{%}[~]))",
+                )],
+                "Streams of sse-probe that ended. They are counted as all others are, but never as closed at once.",
+            ),
+            lines(
                 "Time of a scrape",
                 "s",
                 &[(

@@ -1,4 +1,4 @@
-use super::{ANY_RATE, PLAIN, closed_at_once, refused_or_without_headers};
+use super::{ANY_RATE, PLAIN, closed_at_once, hop_and_remedy, refused_or_without_headers};
 use crate::board::{Board, Panel, alerts, heading, lines, listing, stack, stat};
 
 pub fn board() -> Board {
@@ -15,6 +15,7 @@ pub fn board() -> Board {
                 width: 6,
                 ..alerts()
             },
+            hop_and_remedy(),
             heading("Now"),
             stat(
                 "Closed at once",

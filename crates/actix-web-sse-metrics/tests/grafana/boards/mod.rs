@@ -1,4 +1,4 @@
-//! The six dashboards.
+//! The dashboards.
 
 mod auth;
 mod connections;
@@ -7,8 +7,9 @@ mod delivery;
 mod nodes;
 mod overview;
 mod probe;
+pub mod runbook;
 
-use crate::board::{Board, Panel, Step, timeline};
+use crate::board::{Board, Panel, Step, text, timeline};
 
 /// The share of streams that are closed at once.
 const CLOSED_AT_ONCE: &[Step] = &[
@@ -41,6 +42,7 @@ pub fn all() -> Vec<(&'static str, Board)> {
         ("delivery", delivery::board()),
         ("connections", connections::board()),
         ("probe", probe::board()),
+        ("runbook", runbook::board()),
     ]
 }
 
@@ -51,11 +53,35 @@ fn closed_at_once() -> Panel {
         ..timeline(
             "Is it broken? Closed at once",
             CLOSED_AT_ONCE,
-            &[(
-                "{{origin}} {{route}}",
-                r#"sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class!="interval"}[~])) / (sum by (origin, route) (rate(sse_connections_opened_total{%,origin!~"none|same_origin|other"}[~])) > 0)"#,
-            )],
-            "By origin and route: the share of streams that browsers closed before they can have used them. Red: blocked. The headers are lost or doubled between the application and the browser.",
+            &[
+                (
+                    "{{origin}} {{route}}",
+                    r#"sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class!="interval"}[~])) / (sum by (origin, route) (rate(sse_connections_opened_total{%,origin!~"none|same_origin|other"}[~])) > 0)"#,
+                ),
+                // Of these a share is usual, as pages leave by themselves: it is red where the alert is, too.
+                (
+                    "perhaps: {{origin}} {{route}}",
+                    r#"sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class="interval"}[~])) / sum by (origin, route) (rate(sse_connections_opened_total{%,origin!~"none|same_origin|other"}[~])) > 0.5 or 0 * (sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class="interval"}[~])) > 0)"#,
+                ),
+            ],
+            "By origin and route: the share of streams that browsers closed before they can have used them. Red: blocked. The headers are lost or doubled between the application and the browser. Perhaps: when the streams ended is known as an interval only.",
+        )
+    }
+}
+
+/// From what is red to the hop and the remedy: below the first row of several boards.
+fn hop_and_remedy() -> Panel {
+    Panel {
+        width: 24,
+        ..text(
+            "Which hop, and what to do",
+            "| red | where it is broken | what to do |\n|---|---|---|\n\
+             | *Closed at once* alone | between the application and the browser: a proxy or CDN strips, doubles or overwrites \
+             `Access-Control-Allow-Origin` | `sse-probe diff APPLICATION PUBLIC --origin ORIGIN` names the hop; undo its last change |\n\
+             | *refused*, one of your origins | the allow-list of the application | put the origin back, or undo the release |\n\
+             | *without headers* | the application: a route without its policy, or a middleware that takes the headers away | wrap \
+             the policy around the route again, or undo the release |",
+            "How to read the row above.",
         )
     }
 }

@@ -35,6 +35,8 @@ pub fn group() -> Group {
                         - job_route_origin:sse_connections_immediate_close:usual
                           * job_route_origin:sse_connections_opened:increase30m
                         > 2.5 * sqrt(job_route_origin:sse_connections_opened:increase30m)
+                        unless
+                      job_route_origin:sse_connections_immediate_close:calm5m
                     )
                 "#,
                 after: "2m",
@@ -50,17 +52,20 @@ pub fn group() -> Group {
                 name: "SSECorsRegressionLikely",
                 expr: r#"
                     (
-                      job_route_origin:sse_interval_closes:ratio5m > <t immediate_share_most>
+                      job_route_origin:sse_interval_closes:ratio5m > <t immediate_share>
                         and
                       job_route_origin:sse_interval_closes:ratio5m
                         > job_route_origin:sse_interval_closes:average1d + <t immediate_share_usual_most>
                     )
                     or
                     (
-                      job_route_origin:sse_interval_closes:ratio30m > <t immediate_share_most>
+                      job_route_origin:sse_interval_closes:ratio30m > <t immediate_share>
                         and
                       job_route_origin:sse_interval_closes:ratio30m
                         > job_route_origin:sse_interval_closes:average1d + <t immediate_share_usual_most>
+                        unless
+                      job_route_origin:sse_interval_closes:ratio5m
+                        <= job_route_origin:sse_interval_closes:average1d + 0.2
                     )
                 "#,
                 after: "2m",
@@ -107,6 +112,8 @@ pub fn group() -> Group {
                       - job_route_origin:sse_connections_immediate_close:usual
                         * job_route_origin:sse_connections_opened:increase30m
                       > 2.5 * sqrt(job_route_origin:sse_connections_opened:increase30m)
+                      unless
+                    job_route_origin:sse_connections_immediate_close:calm5m
                 "#,
                 after: "10m",
                 keep: "10m",
@@ -235,6 +242,17 @@ fn records() -> Vec<Record> {
                 clamp_max(job_route_origin:sse_connections_immediate_close:average1d, <t immediate_share_usual_most>)
                 or
                 0 * job_route_origin:sse_connections_opened:increase30m + <t immediate_share_usual_most>
+            "#,
+        },
+        // Where there are streams enough to see within minutes that a fault is over, the half hour
+        // that it is still part of says nothing.
+        Record {
+            name: "job_route_origin:sse_connections_immediate_close:calm5m",
+            expr: r#"
+                job_route_origin:sse_connections_immediate_close:increase5m
+                  <=
+                0.75 * clamp_min(2 * job_route_origin:sse_connections_immediate_close:usual, <t immediate_share_warning>)
+                  * (job_route_origin:sse_connections_opened:increase5m >= 2 * <t immediate_closes>)
             "#,
         },
         Record {

@@ -24,7 +24,7 @@ mod probe;
 
 use std::fmt::Write as _;
 
-use crate::settings::Settings;
+use crate::{boards, settings::Settings};
 
 /// A recording rule.
 pub struct Record {
@@ -157,8 +157,21 @@ impl Settings {
             .replace("<process>", &labels(&process))
     }
 
-    pub fn runbook(&self, alert: &Alert) -> String {
-        format!("{}#{}", self.runbook_url, alert.name.to_lowercase())
+    /// Where the runbook is.
+    pub fn runbook(&self) -> String {
+        match &*self.runbook_url {
+            "" => format!("{}/d/sse-runbook", self.grafana_url),
+            url => url.to_owned(),
+        }
+    }
+
+    /// Where it is about an alert.
+    pub fn runbook_of(&self, alert: &Alert) -> String {
+        let place = match &*self.runbook_url {
+            "" => format!("?viewPanel={}", boards::runbook::panel(alert.name)),
+            _ => format!("#{}", alert.name.to_lowercase()),
+        };
+        self.runbook() + &place
     }
 
     /// The dashboard, with the variables that the alert has labels for.
@@ -181,7 +194,7 @@ impl Settings {
         [
             ("summary", self.text(alert.summary)),
             ("description", self.text(alert.description)),
-            ("runbook_url", self.runbook(alert)),
+            ("runbook_url", self.runbook_of(alert)),
             ("dashboard_url", self.dashboard(alert)),
         ]
     }

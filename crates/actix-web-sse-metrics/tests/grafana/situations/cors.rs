@@ -89,6 +89,26 @@ pub fn situations() -> Vec<Situation> {
         .besides(both),
         Situation::new(
             "any",
+            "ten streams a minute, many more from pages that try again",
+            "closed at once by every browser for ten minutes, then mended",
+        )
+        .pod(api("prod").streams(
+            "/events",
+            APP,
+            &[(FAULT, 10.0), (10, 45.0), (3 * HOUR, 10.0)],
+            &[(FAULT, 0.5), (10, 45.0), (3 * HOUR, 0.5)],
+        ))
+        .quiet(FAULT)
+        .rings(
+            FAULT + 5,
+            FAULT + 11,
+            &[critical(&regression("prod", "/events"))],
+        )
+        .clear(FAULT + 27)
+        .clear(FAULT + 40)
+        .clear(FAULT + HOUR),
+        Situation::new(
+            "any",
             "ten streams a minute",
             "broken since the first deployment, for two days",
         )
@@ -269,6 +289,33 @@ pub fn situations() -> Vec<Situation> {
                 &regression("prod", "/events"),
             )],
         ),
+        Situation::new(
+            "HAProxy with HTTP/1.1 in front, or HTTP/2 without a proxy",
+            "ten streams a minute, many more from pages that try again",
+            "every browser is blocked for ten minutes, then mended; ends are known as intervals only",
+        )
+        .pod(
+            api("prod")
+                .opens("/events", APP, "cookie", &[(FAULT, 10.0), (10, 45.0), (3 * HOUR, 10.0)])
+                .with(
+                    "sse_connections_immediate_close_total",
+                    "route=\"/events\",origin=\"https://app.example.com\",class=\"interval\"",
+                    super::counter(&[(FAULT, 2.0), (10, 45.0), (3 * HOUR, 2.0)]),
+                ),
+        )
+        .quiet(FAULT)
+        .rings(
+            FAULT + 6,
+            FAULT + 11,
+            &[ring(
+                "critical",
+                "SSECorsRegressionLikely",
+                &regression("prod", "/events"),
+            )],
+        )
+        .clear(FAULT + 27)
+        .clear(FAULT + 40)
+        .clear(FAULT + HOUR),
         Situation::new("any", "a new route, with few streams at first", "none")
             .pod(
                 api("prod")
