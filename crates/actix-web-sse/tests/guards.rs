@@ -38,6 +38,8 @@ mod in_between;
 mod jwt;
 #[path = "guards/limits.rs"]
 mod limits;
+#[path = "guards/mcp.rs"]
+mod mcp;
 #[path = "guards/origin.rs"]
 mod origin;
 #[path = "guards/outbound.rs"]

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     config::{
         AcceptMode, AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig,
-        Overload, PolicyConfig, RatePerIp, TicketConfig,
+        Methods, Overload, PolicyConfig, RatePerIp, TicketConfig,
     },
     observe::{Observer, PolicyInfo, Reported},
 };
@@ -110,6 +110,13 @@ impl PolicyBuilder {
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.config.hosts.push(host.into());
+        self
+    }
+
+    /// Sets which methods open a stream. See [`PolicyConfig::methods`].
+    #[must_use]
+    pub fn methods(mut self, methods: Methods) -> Self {
+        self.config.methods = methods;
         self
     }
 
@@ -316,7 +323,9 @@ impl PolicyBuilder {
                 &mut faults,
             )
         });
-        let cors = cors_rules(&config.origins, origins.is_public(), &mut faults);
+        let methods = StreamMethods::of(config.methods);
+        let readers = methods.with_their_headers(&config.origins);
+        let cors = cors_rules(&readers, origins.is_public(), &mut faults);
         let (limits, proxies) = Limits::new(&config.limits, &mut faults);
         self.auth.check(self.authenticator.is_some(), &mut faults);
         let tickets =
@@ -324,7 +333,6 @@ impl PolicyBuilder {
                 Tickets::new(ticket, config.limits.ipv6_prefix, self.ticket_store)
             });
         let outbound = Outbound::new(&config.headers, config.hsts.as_ref(), &mut faults);
-        let methods = StreamMethods::of(config.methods);
 
         let info = PolicyInfo {
             per_ip: config.limits.per_ip.map(u64::from),
