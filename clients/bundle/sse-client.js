@@ -377,7 +377,7 @@ function isPotentialField(line, field) {
 
 // src/events.ts
 var MAX_EVENT = 1024 * 1024;
-async function* events(body, { lastEventId = "", maxEvent = MAX_EVENT, onBytes } = {}) {
+async function* events(body, { lastEventId = "", maxEvent = MAX_EVENT, signal, onBytes } = {}) {
   let id = lastEventId;
   let items = [];
   let overflow;
@@ -405,6 +405,9 @@ async function* events(body, { lastEventId = "", maxEvent = MAX_EVENT, onBytes }
   });
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const reader = body.getReader();
+  const cancel = () => reader.cancel().catch(() => void 0);
+  const leave = () => void cancel();
+  signal?.addEventListener("abort", leave, { once: true });
   try {
     for (; ; ) {
       const { done, value } = await reader.read();
@@ -417,7 +420,8 @@ async function* events(body, { lastEventId = "", maxEvent = MAX_EVENT, onBytes }
       if (overflow) throw new RangeError(`an event of the stream is longer than ${maxEvent}`, overflow);
     }
   } finally {
-    await reader.cancel().catch(() => void 0);
+    signal?.removeEventListener("abort", leave);
+    await cancel();
   }
 }
 function isControlled(id) {
@@ -433,14 +437,12 @@ async function report(options, asked, known) {
   if (options.beacon !== void 0) globalThis.navigator?.sendBeacon?.(options.beacon, diagnosis);
   options.callback?.(said);
 }
-async function diagnose({ url, credentials, fetch: ask = fetch }) {
-  const head = (mode) => ask(url, {
-    method: "HEAD",
-    mode,
-    credentials,
-    cache: "no-store",
-    headers: { Accept: "text/event-stream" }
-  });
+async function diagnose({ url, credentials, headers, fetch: ask = fetch }) {
+  const head = (mode) => {
+    const sent = new Headers(mode === "cors" ? headers : void 0);
+    sent.set("Accept", "text/event-stream");
+    return ask(url, { method: "HEAD", mode, credentials, cache: "no-store", headers: sent });
+  };
   const page = typeof document === "undefined" ? void 0 : document;
   let blocked = false;
   const violation = ({ blockedURI }) => {
@@ -448,9 +450,9 @@ async function diagnose({ url, credentials, fetch: ask = fetch }) {
   };
   page?.addEventListener("securitypolicyviolation", violation);
   try {
-    const { status, headers } = await head("cors");
+    const { status, headers: headers2 } = await head("cors");
     if (status !== 200) return "http_status";
-    return isEventStream(headers) ? "network" : "content_type";
+    return isEventStream(headers2) ? "network" : "content_type";
   } catch {
     if (page && await head("no-cors").catch(() => null)) return "unreadable";
     if (page) await new Promise((done) => setTimeout(done, 50));
@@ -647,6 +649,12 @@ var FetchStream = class extends Source {
   #lastEventId;
   #retry;
   #failures = 0;
+  /** This attempt has opened a stream. */
+  #served = false;
+  /** This row of failures has been reported. */
+  #reported = false;
+  /** What the page has this attempt send. */
+  #sent;
   /**
    * Opens the stream, after the listeners have been added.
    *
@@ -701,6 +709,7 @@ var FetchStream = class extends Source {
   async #attempt(attempt) {
     const leave = () => attempt.abort();
     this.#leave.signal.addEventListener("abort", leave, { once: true });
+    this.#served = false;
     let idle = false;
     const watchdog = new Watchdog(this.#init.heartbeat ?? 15e3, () => {
       idle = true;
@@ -715,7 +724,9 @@ var FetchStream = class extends Source {
       if (this.isClosed()) return this.#over({ failure: "ended" });
       watchdog.touch();
       const ask = this.#init.fetch ?? fetch;
-      return await this.#read(await ask(this.#known, request), watchdog);
+      const reply = await Promise.race([ask(this.#known, request), aborted(attempt.signal)]);
+      const outcome = await this.#read(reply, watchdog, attempt.signal);
+      return idle ? this.#failed({ failure: "idle" }) : outcome;
     } catch (cause) {
       if (cause instanceof RangeError) return this.#over({ failure: "overflow", cause });
       return this.#failed({ failure: idle ? "idle" : "network", cause });
@@ -728,6 +739,7 @@ var FetchStream = class extends Source {
     const { headers, body, method = "GET" } = this.#init;
     this.#known = (await nextUrl(this.#url)).href;
     const sent = new Headers(typeof headers === "function" ? await headers() : headers);
+    this.#sent = new Headers(sent);
     if (!sent.has("Accept")) sent.set("Accept", "text/event-stream");
     if (this.#lastEventId) sent.set("Last-Event-ID", asBytes(this.#lastEventId));
     const request = {
@@ -741,8 +753,8 @@ var FetchStream = class extends Source {
     return request;
   }
   /** Reads a reply to its end. */
-  async #read(reply, watchdog) {
-    const { status, headers, body } = reply;
+  async #read(reply, watchdog, signal) {
+    const { status, headers, body, url } = reply;
     if (status !== 200 || !isEventStream(headers) || !body) {
       body?.cancel().catch(() => void 0);
       return this.#refused(status, headers);
@@ -750,7 +762,8 @@ var FetchStream = class extends Source {
     watchdog.touch();
     if (!this.isClosed()) this.#opened();
     const { maxEvent } = this.#init;
-    const reading = { lastEventId: this.#lastEventId, onBytes: () => watchdog.touch() };
+    const { origin } = new URL(url || this.#known);
+    const reading = { lastEventId: this.#lastEventId, signal, onBytes: () => watchdog.touch() };
     for await (const item of events(body, maxEvent === void 0 ? reading : { ...reading, maxEvent })) {
       if (this.isClosed()) break;
       if (item.kind === "retry") {
@@ -758,7 +771,7 @@ var FetchStream = class extends Source {
         continue;
       }
       this.#lastEventId = item.id;
-      if (item.kind === "event") this.deliver(item.event, item.data, item.id, new URL(this.#known).origin);
+      if (item.kind === "event") this.deliver(item.event, item.data, item.id, origin);
       else this.onLastEventId(item.id);
     }
     const wait = this.#retry ?? spread(this.#init.retry ?? 3e3);
@@ -769,6 +782,8 @@ var FetchStream = class extends Source {
   }
   #opened() {
     this.#failures = 0;
+    this.#served = true;
+    this.#reported = false;
     this.become(Source.OPEN);
     this.dispatchEvent(new Event("open"));
   }
@@ -799,13 +814,24 @@ var FetchStream = class extends Source {
     const final = wait === "never";
     const was = { refused: "http_status", content_type: "content_type", idle: "network" };
     if (!options || !this.#known || !(failure in was || failure === "network")) return;
-    if (!final && this.#failures !== 1) return;
-    const asked = { url: this.#known, credentials: this.#credentials, ...ask && { fetch: ask } };
+    if (!final && (this.#served || this.#reported)) return;
+    this.#reported = true;
+    const asked = {
+      url: this.#known,
+      credentials: this.#credentials,
+      ...ask && { fetch: ask },
+      ...this.#sent && { headers: this.#sent }
+    };
     void report(options, asked, { status, diagnosis: was[failure], final });
   }
 };
 function asBytes(text) {
   return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+}
+function aborted(signal) {
+  return new Promise((_, fail) => {
+    signal.addEventListener("abort", () => fail(new DOMException("The attempt was given up.", "AbortError")), { once: true });
+  });
 }
 
 // src/lasting-event-source.ts

@@ -28,6 +28,8 @@ export interface ReadOptions {
    * `RangeError`. Default 1 MiB, sixteen times what the hub publishes by default.
    */
   maxEvent?: number;
+  /** Ends the reading, also of a body that does not know of it. */
+  signal?: AbortSignal;
   /** Called for each piece of the body, comments included. */
   onBytes?: () => void;
 }
@@ -41,7 +43,7 @@ const MAX_EVENT = 1024 * 1024;
  */
 export async function* events(
   body: ReadableStream<Uint8Array>,
-  { lastEventId = "", maxEvent = MAX_EVENT, onBytes }: ReadOptions = {},
+  { lastEventId = "", maxEvent = MAX_EVENT, signal, onBytes }: ReadOptions = {},
 ): AsyncGenerator<Item, void, undefined> {
   let id = lastEventId;
   let items: Item[] = [];
@@ -75,6 +77,9 @@ export async function* events(
   // The parser takes the byte order mark away, once.
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const reader = body.getReader();
+  const cancel = () => reader.cancel().catch(() => undefined);
+  const leave = () => void cancel();
+  signal?.addEventListener("abort", leave, { once: true });
   try {
     for (;;) {
       const { done, value } = await reader.read();
@@ -87,7 +92,8 @@ export async function* events(
       if (overflow) throw new RangeError(`an event of the stream is longer than ${maxEvent}`, overflow);
     }
   } finally {
-    await reader.cancel().catch(() => undefined);
+    signal?.removeEventListener("abort", leave);
+    await cancel();
   }
 }
 

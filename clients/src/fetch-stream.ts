@@ -73,6 +73,12 @@ export class FetchStream extends Source {
   #lastEventId: string;
   #retry: number | undefined;
   #failures = 0;
+  /** This attempt has opened a stream. */
+  #served = false;
+  /** This row of failures has been reported. */
+  #reported = false;
+  /** What the page has this attempt send. */
+  #sent: Headers | undefined;
 
   /**
    * Opens the stream, after the listeners have been added.
@@ -134,6 +140,7 @@ export class FetchStream extends Source {
   async #attempt(attempt: AbortController): Promise<Outcome> {
     const leave = () => attempt.abort();
     this.#leave.signal.addEventListener("abort", leave, { once: true });
+    this.#served = false;
     let idle = false;
     const watchdog = new Watchdog(this.#init.heartbeat ?? 15_000, () => {
       idle = true;
@@ -148,7 +155,9 @@ export class FetchStream extends Source {
       if (this.isClosed()) return this.#over({ failure: "ended" });
       watchdog.touch();
       const ask = this.#init.fetch ?? fetch;
-      return await this.#read(await ask(this.#known, request), watchdog);
+      const reply = await Promise.race([ask(this.#known, request), aborted(attempt.signal)]);
+      const outcome = await this.#read(reply, watchdog, attempt.signal);
+      return idle ? this.#failed({ failure: "idle" }) : outcome;
     } catch (cause) {
       if (cause instanceof RangeError) return this.#over({ failure: "overflow", cause });
       return this.#failed({ failure: idle ? "idle" : "network", cause });
@@ -162,6 +171,7 @@ export class FetchStream extends Source {
     const { headers, body, method = "GET" } = this.#init;
     this.#known = (await nextUrl(this.#url)).href;
     const sent = new Headers(typeof headers === "function" ? await headers() : headers);
+    this.#sent = new Headers(sent);
     if (!sent.has("Accept")) sent.set("Accept", "text/event-stream");
     if (this.#lastEventId) sent.set("Last-Event-ID", asBytes(this.#lastEventId));
     const request: RequestInit = {
@@ -176,8 +186,8 @@ export class FetchStream extends Source {
   }
 
   /** Reads a reply to its end. */
-  async #read(reply: Response, watchdog: Watchdog): Promise<Outcome> {
-    const { status, headers, body } = reply;
+  async #read(reply: Response, watchdog: Watchdog, signal: AbortSignal): Promise<Outcome> {
+    const { status, headers, body, url } = reply;
     if (status !== 200 || !isEventStream(headers) || !body) {
       // What nobody reads would keep its connection.
       body?.cancel().catch(() => undefined);
@@ -186,7 +196,8 @@ export class FetchStream extends Source {
     watchdog.touch();
     if (!this.isClosed()) this.#opened();
     const { maxEvent } = this.#init;
-    const reading = { lastEventId: this.#lastEventId, onBytes: () => watchdog.touch() };
+    const { origin } = new URL(url || this.#known);
+    const reading = { lastEventId: this.#lastEventId, signal, onBytes: () => watchdog.touch() };
     for await (const item of events(body, maxEvent === undefined ? reading : { ...reading, maxEvent })) {
       if (this.isClosed()) break;
       if (item.kind === "retry") {
@@ -194,7 +205,7 @@ export class FetchStream extends Source {
         continue;
       }
       this.#lastEventId = item.id;
-      if (item.kind === "event") this.deliver(item.event, item.data, item.id, new URL(this.#known).origin);
+      if (item.kind === "event") this.deliver(item.event, item.data, item.id, origin);
       else this.onLastEventId(item.id);
     }
     const wait = this.#retry ?? spread(this.#init.retry ?? 3000);
@@ -208,6 +219,8 @@ export class FetchStream extends Source {
 
   #opened(): void {
     this.#failures = 0;
+    this.#served = true;
+    this.#reported = false;
     this.become(Source.OPEN);
     this.dispatchEvent(new Event("open"));
   }
@@ -243,8 +256,15 @@ export class FetchStream extends Source {
     const final = wait === "never";
     const was: Record<string, Diagnosis> = { refused: "http_status", content_type: "content_type", idle: "network" };
     if (!options || !this.#known || !(failure in was || failure === "network")) return;
-    if (!final && this.#failures !== 1) return;
-    const asked = { url: this.#known, credentials: this.#credentials, ...(ask && { fetch: ask }) };
+    // A cut is no failure to have a stream, and an outage is one.
+    if (!final && (this.#served || this.#reported)) return;
+    this.#reported = true;
+    const asked = {
+      url: this.#known,
+      credentials: this.#credentials,
+      ...(ask && { fetch: ask }),
+      ...(this.#sent && { headers: this.#sent }),
+    };
     void report(options, asked, { status, diagnosis: was[failure], final });
   }
 }
@@ -252,4 +272,11 @@ export class FetchStream extends Source {
 /** Text as `fetch` takes it for a header: its UTF-8 bytes, each as a character. */
 function asBytes(text: string): string {
   return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+}
+
+/** Fails when the signal says so: a `fetch` of the page's own may not look at it. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, fail) => {
+    signal.addEventListener("abort", () => fail(new DOMException("The attempt was given up.", "AbortError")), { once: true });
+  });
 }

@@ -36,6 +36,8 @@ export interface ReportOptions {
 export interface Asked {
   url: string | URL;
   credentials: RequestCredentials;
+  /** What authenticates the request, if it is no cookie. */
+  headers?: HeadersInit;
   fetch?: typeof fetch;
 }
 
@@ -60,14 +62,13 @@ export async function report(options: ReportOptions, asked: Asked, known: Known)
  * Asks the server with `HEAD` why a stream at this URL cannot be had; `HEAD` opens no stream and
  * uses up no ticket.
  */
-export async function diagnose({ url, credentials, fetch: ask = fetch }: Asked): Promise<Diagnosis> {
-  const head = (mode: RequestMode) => ask(url, {
-    method: "HEAD",
-    mode,
-    credentials,
-    cache: "no-store",
-    headers: { Accept: "text/event-stream" },
-  });
+export async function diagnose({ url, credentials, headers, fetch: ask = fetch }: Asked): Promise<Diagnosis> {
+  const head = (mode: RequestMode) => {
+    // Without CORS a page may send hardly any header.
+    const sent = new Headers(mode === "cors" ? headers : undefined);
+    sent.set("Accept", "text/event-stream");
+    return ask(url, { method: "HEAD", mode, credentials, cache: "no-store", headers: sent });
+  };
   const page = typeof document === "undefined" ? undefined : document;
   let blocked = false;
   const violation = ({ blockedURI }: SecurityPolicyViolationEvent) => {

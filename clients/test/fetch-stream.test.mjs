@@ -327,6 +327,40 @@ test("the watchdog notices a server that never answers", async (t) => {
   assert.equal(seen[0], "error 0 idle");
 });
 
+test("the watchdog needs no help of an own fetch", async (t) => {
+  const never = closing(t, new FetchStream("https://x.example/", { fetch: () => new Promise(() => {}), heartbeat: 50, ...quick }));
+  const unanswered = watch(never);
+  await until("two failures", () => unanswered.length >= 2);
+  assert.equal(unanswered[0], "error 0 idle");
+
+  let cancelled = 0;
+  const silent = async () => new Response(new ReadableStream({ cancel: () => void (cancelled += 1) }), { headers: { "Content-Type": "text/event-stream" } });
+  const source = closing(t, new FetchStream("https://x.example/", { fetch: silent, heartbeat: 50, ...quick }));
+  const seen = watch(source);
+  await until("two streams", () => seen.length >= 4);
+  assert.deepEqual(seen.slice(0, 3), ["open", "error 0 idle", "open"]);
+  assert.ok(cancelled >= 1);
+});
+
+test("a cut is not reported, and who asks for the reason is authenticated", async (t) => {
+  const heads = [];
+  const server = await serve(t, (request, reply) => {
+    if (request.method === "HEAD") {
+      heads.push(request.headers["x-token"]);
+      reply.writeHead(200, { "Content-Type": "text/event-stream" }).end();
+    } else if (server.requests.length < 3) {
+      stream(reply, "retry: 10\n\n");
+      setTimeout(() => reply.destroy(), 20);
+    } else reply.destroy();
+  });
+  const reports = [];
+  const source = closing(t, new FetchStream(server.url, { ...quick, headers: { "X-Token": "1" }, report: { callback: (report) => reports.push(report) } }));
+  await until("a report", () => reports.length === 1);
+  source.close();
+  assert.deepEqual(reports, [{ diagnosis: "network", url: server.url, final: false }]);
+  assert.deepEqual(heads, ["1"]);
+});
+
 test("reports go to Sentry, Faro and OpenTelemetry by a callback, without the query", async (t) => {
   const server = await serve(t, (_, reply, number) => reply.writeHead(number < 4 ? 503 : 403).end());
   const said = { sentry: [], faro: [], otel: [] };
