@@ -135,6 +135,21 @@ async function aLastingSourceComesBack(t, open) {
   assert.deepEqual(reports, ["http_status"]);
 }
 
+async function aBrowsersOwnSourceMixesThem(t, open) {
+  const server = await serve(t, (request, reply) => {
+    if (!site(request, reply)) stream(reply, "event: error\ndata: mine\n\nevent: open\ndata: shop\n\ndata: last\n\n");
+  });
+  const page = await open(server.url);
+  await page.evaluate(() => {
+    const source = new EventSource("/events");
+    for (const name of ["open", "error", "message"]) {
+      source[`on${name}`] = ({ type, data }) => seen.push(`${type} ${data}`);
+    }
+  });
+  await holds(page, () => seen.length === 4);
+  assert.deepEqual(await seenBy(page), ["open undefined", "error mine", "open shop", "message last"]);
+}
+
 async function sevenTabsShareOneStream(t, open) {
   const server = await hub(t);
   const pages = [];
@@ -225,6 +240,7 @@ inEachBrowser([
   ["FetchStream reads the answer to a POST", aPostIsAnswered],
   ["FetchStream reads a refusal's status and notices a silence", refusalsAreReadAndSilenceIsNoticed],
   ["LastingEventSource comes back from a refusal with a new URL, and w15 carries events named error and open", aLastingSourceComesBack],
+  ["w15 a browser's own EventSource hands them to onerror and onopen", aBrowsersOwnSourceMixesThem],
   ["seven tabs over HTTP/1.1 share one stream, and lose nothing when its tab goes", sevenTabsShareOneStream],
   ["a late tab begins where the others are, and can take over", aLateTabBeginsWhereTheOthersAre],
   ["a refusal closes the source in all tabs", aRefusalClosesAllTabs],

@@ -75,8 +75,9 @@
 //! to `GET` and `DELETE`. `examples/mcp` mounts `rmcp` behind such a policy.
 //!
 //! The streams are the handler's own: they count in the limits as long as they are open, but
-//! heartbeats, the end of a token's time, [`Policy::revoke`] and the drain do not reach them.
-//! Authenticate every request, and end the sessions when the server stops.
+//! heartbeats, the end of a token's time, [`Policy::revoke`] and the drain do not reach them, and no
+//! observer hears of their opening and end. Authenticate every request, and end the sessions when
+//! the server stops.
 //!
 //! # CORS: ours, and why not actix-cors
 //!
