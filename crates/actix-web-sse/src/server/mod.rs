@@ -6,6 +6,8 @@ mod event_server;
 mod listen;
 mod requests;
 mod serve;
+#[cfg(feature = "rustls")]
+mod tls;
 
 use std::{any::Any, fmt, time::Duration};
 

@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub(super) disconnect_timeout: Duration,
     #[cfg(feature = "rustls")]
     pub(super) tls_handshake_timeout: Duration,
+    #[cfg(feature = "rustls")]
+    pub(super) handshakes_per_address: usize,
     pub(super) write_buffer: usize,
     pub(super) nodelay: bool,
     pub(super) setup: ConnectionSetup,
@@ -56,7 +58,7 @@ pub(super) struct Plan<F> {
 }
 
 impl<F> Plan<F> {
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         let settings = self.settings.lock();
         settings.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -74,7 +76,7 @@ fn app_config(secure: bool, host: String, address: SocketAddr) -> AppConfig {
 }
 
 /// HTTP over whatever carries it.
-fn http<T, F, I, S, B>(
+pub(super) fn http<T, F, I, S, B>(
     plan: &Plan<F>,
 ) -> impl ServiceFactory<
     (Socket<T>, Protocol, Option<SocketAddr>),
@@ -167,7 +169,7 @@ where
     .and_then(http(plan))
 }
 
-const fn protocol(http2: bool) -> Protocol {
+pub(super) const fn protocol(http2: bool) -> Protocol {
     if http2 {
         Protocol::Http2
     } else {
@@ -202,65 +204,6 @@ where
         std::future::ready(Ok::<_, DispatchError>((socket, protocol(false), None)))
     })
     .and_then(http(plan))
-}
-
-#[cfg(feature = "rustls")]
-pub(super) use tls::{advertised, tls};
-
-#[cfg(feature = "rustls")]
-mod tls {
-    use std::io;
-
-    use actix_tls::accept::{
-        TlsError,
-        rustls_0_23::{Acceptor, TlsStream, reexports::ServerConfig},
-    };
-
-    use super::*;
-
-    /// Offers HTTP/2 and HTTP/1.1, before what the configuration offers.
-    pub(in crate::server) fn advertised(mut config: ServerConfig) -> ServerConfig {
-        let mut protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        protocols.append(&mut config.alpn_protocols);
-        config.alpn_protocols = protocols;
-        config
-    }
-
-    /// HTTP/1.1 and HTTP/2 by ALPN.
-    pub(in crate::server) fn tls<F, I, S, B>(
-        plan: &Plan<F>,
-        config: ServerConfig,
-    ) -> impl ServiceFactory<
-        TcpStream,
-        Config = (),
-        Response = (),
-        Error = TlsError<io::Error, DispatchError>,
-        InitError = (),
-    > + use<F, I, S, B>
-    where
-        F: Fn() -> I,
-        I: IntoServiceFactory<S, Request>,
-        S: ServiceFactory<Request, Config = AppConfig> + 'static,
-        S::Error: Into<Error> + 'static,
-        S::InitError: fmt::Debug,
-        S::Response: Into<Response<B>> + 'static,
-        <S::Service as Service<Request>>::Future: 'static,
-        S::Service: 'static,
-        B: MessageBody + 'static,
-    {
-        let mut acceptor = Acceptor::new(config);
-        acceptor.set_handshake_timeout(plan.settings().tls_handshake_timeout);
-        acceptor
-            .map_init_err(drop)
-            .map_err(TlsError::into_service_error)
-            .map(|io: TlsStream<TcpStream>| {
-                let (stream, session) = io.get_ref();
-                let peer = stream.peer_addr().ok();
-                let http2 = session.alpn_protocol() == Some(b"h2");
-                (Socket::new(io, http2), protocol(http2), peer)
-            })
-            .and_then(http(plan).map_err(TlsError::Service))
-    }
 }
 
 #[cfg(test)]
