@@ -32,8 +32,9 @@ use crate::tools::Tools;
 
 const ADDRESS: &str = "127.0.0.1:8070";
 
-/// How many messages of an answer `rmcp` keeps for a client that resumes. It says nothing of those
-/// that are gone; its default of 16 is less than some tools here send.
+/// How many messages of an answer under way `rmcp` keeps for a client that resumes; its default is
+/// 16. It says nothing of messages that are gone, and an answer that is complete can be resumed only
+/// with an `EventStore`.
 const RESUMABLE: usize = 256;
 
 /// After how much time a client comes back.
