@@ -10,32 +10,7 @@
 // and the bridge exits: a test that dies leaves nothing behind.
 
 import { createInterface } from "node:readline";
-import puppeteer from "puppeteer-core";
-
-const CHROMIUM_FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--disable-dev-shm-usage",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-// Firefox asks its maker for many things at start; a test machine has no such network.
-const FIREFOX_PREFERENCES = {
-  "app.update.enabled": false,
-  "app.normandy.enabled": false,
-  "browser.safebrowsing.malware.enabled": false,
-  "browser.safebrowsing.phishing.enabled": false,
-  "datareporting.policy.dataSubmissionEnabled": false,
-  "dom.push.connection.enabled": false,
-  "network.captive-portal-service.enabled": false,
-  "network.connectivity-service.enabled": false,
-  "services.settings.server": "http://127.0.0.1:1/",
-  "toolkit.telemetry.enabled": false,
-};
+import { launch } from "./launch.mjs";
 
 let browser;
 const pages = new Map();
@@ -53,19 +28,7 @@ function pageOf(request) {
 
 const commands = {
   async launch({ browser: name, executable, args = [], preferences = {} }) {
-    const chromium = name === "chromium";
-    browser = await puppeteer.launch({
-      browser: chromium ? "chrome" : "firefox",
-      executablePath: executable,
-      headless: true,
-      acceptInsecureCerts: true,
-      // A pipe, so that Chromium ends by itself should the bridge be killed.
-      pipe: chromium,
-      args: chromium ? [...CHROMIUM_FLAGS, ...args] : args,
-      extraPrefsFirefox: { ...FIREFOX_PREFERENCES, ...preferences },
-      // Chromium writes what it says to its own log; nothing of it belongs on our stdout.
-      dumpio: false,
-    });
+    browser = await launch({ browser: name, executable, args, preferences });
     return { pid: browser.process()?.pid ?? null, version: await browser.version() };
   },
 

@@ -3,7 +3,7 @@ import js from '@eslint/js';
 import globals from 'globals';
 
 export default [
-  { ignores: ['**/node_modules/', '**/target/', '**/dist/', '**/site-packages/', '**/*.d.ts'] },
+  { ignores: ['**/node_modules/', '**/target/', '**/dist/', 'clients/bundle/', '**/site-packages/', '**/*.d.ts'] },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 'latest', sourceType: 'module', globals: globals.browser },

@@ -45,7 +45,7 @@ fn s81_a_fetch_client_sends_a_token_and_resumes(kind: BrowserKind) {
     let page = WatchedPage::blank(&browser, &pages.origin());
     let token = demo.token(&Claims::of("ada"));
     page.watch_source(&format!(
-        "new (await import('/fetch-stream.js')).FetchStream('http://{}/events?topic=demo', {{
+        "new (await import('/sse-client.js')).FetchStream('http://{}/events?topic=demo', {{
            headers: () => ({{ Authorization: 'Bearer {token}' }}),
            credentials: 'omit',
          }})",

@@ -16,7 +16,7 @@ pub(crate) fn settings(origins: &[&str]) -> Settings {
         )
 }
 
-/// Pages that serve the client modules of `examples/clients`, and take `/login?sid=…; attributes`
+/// Pages that serve the package of `clients` as one module, and take `/login?sid=…; attributes`
 /// to set a cookie for their host, to whatever page asks.
 pub(crate) fn pages() -> Site {
     Site::serve(|visit| {
@@ -25,11 +25,7 @@ pub(crate) fn pages() -> Site {
         }
         let module = |text| Answer::page(text).with("Content-Type", "text/javascript");
         match visit.target.as_str() {
-            "/event-reader.js" => module(include_str!("../../examples/clients/event-reader.js")),
-            "/fetch-stream.js" => module(include_str!("../../examples/clients/fetch-stream.js")),
-            "/lasting-event-source.js" => module(include_str!(
-                "../../examples/clients/lasting-event-source.js"
-            )),
+            "/sse-client.js" => module(include_str!("../../clients/bundle/sse-client.js")),
             _ => Answer::empty_page(),
         }
     })

@@ -90,7 +90,7 @@ fn t12_the_documented_client_fetches_a_new_ticket_and_misses_nothing(kind: Brows
     let token = scene.demo.token(&Claims::of("ada"));
     let relay = scene.relay.address();
     page.watch_source(&format!(
-        "new (await import('/lasting-event-source.js')).LastingEventSource(async () => {{
+        "new (await import('/sse-client.js')).LastingEventSource(async () => {{
            const reply = await fetch('http://{relay}/ticket?topic=demo', {{
              method: 'POST',
              headers: {{ Authorization: 'Bearer {token}' }},

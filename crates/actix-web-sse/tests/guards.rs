@@ -49,6 +49,8 @@ mod jwks;
 mod jwt;
 #[path = "guards/limits.rs"]
 mod limits;
+#[path = "guards/mcp.rs"]
+mod mcp;
 #[path = "guards/origin.rs"]
 mod origin;
 #[path = "guards/outbound.rs"]

@@ -2,9 +2,8 @@
 
 import { watch } from "/sse-reports/client.js";
 import { byId } from "./element.js";
-import { FetchStream } from "./fetch-stream.js";
-import { LastingEventSource } from "./lasting-event-source.js";
 import { reports } from "./place.js";
+import { FetchStream, LastingEventSource } from "./sse-client.js";
 
 let token = null;
 

@@ -36,12 +36,14 @@ export class Stream {
     this.#source = source;
     this.#listening.clear();
     for (const name of [...NAMES, ...names]) this.listenFor(name);
-    source.addEventListener("open", () => {
+    source.addEventListener("open", (event) => {
+      if (event instanceof MessageEvent) return;
       this.#opens += 1;
       this.notify({ change: "open" });
     });
-    source.addEventListener("error", ({ status, cause }) => {
-      if (source !== this.#source) return;
+    source.addEventListener("error", (event) => {
+      if (source !== this.#source || event instanceof MessageEvent) return;
+      const { status, cause } = event;
       this.notify({ change: source.readyState === CLOSED ? "failed" : "lost", status, cause });
     });
     this.notify({ change: "connecting" });
@@ -51,12 +53,15 @@ export class Stream {
   listenFor(name) {
     if (!this.#source || !name || this.#listening.has(name)) return;
     this.#listening.add(name);
-    this.#source.addEventListener(name, (event) => {
+    const take = (event) => {
       // `error` and `open` are the source's own and carry no data.
       if (!(event instanceof MessageEvent)) return;
       this.#lastEventId = event.lastEventId;
       this.notify({ event: { name, id: event.lastEventId, data: event.data } });
-    });
+    };
+    this.#source.addEventListener(name, take);
+    // Under these names the clients of this project hand out what the server has named so.
+    if (name === "error" || name === "open") this.#source.addEventListener(`event:${name}`, take);
   }
 
   close() {

@@ -36,9 +36,7 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
     "refusals.js": SCRIPT from "../page/",
     "sign-in.js": SCRIPT from "../page/",
     "stream.js": SCRIPT from "../page/",
-    "event-reader.js": SCRIPT from "../../clients/",
-    "fetch-stream.js": SCRIPT from "../../clients/",
-    "lasting-event-source.js": SCRIPT from "../../clients/",
+    "sse-client.js": SCRIPT from "../../../clients/bundle/",
 };
 
 /// What the page must know of the process that serves it.

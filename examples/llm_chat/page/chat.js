@@ -1,6 +1,6 @@
 // Asks, and shows the answer as it comes.
 
-import { events } from "./event-reader.js";
+import { events } from "./sse-client.js";
 
 const byId = (id) => document.getElementById(id);
 let asking = null;
@@ -46,9 +46,9 @@ async function read(prompt, signal, text) {
     const wait = reply.headers.get("Retry-After");
     return { state: "failed", note: `${reply.status}${wait ? `: ask again in ${wait} s` : ""}` };
   }
-  for await (const { event, data } of events(reply.body)) {
-    // A reconnection time: an answer is not asked for again.
-    if (event === undefined) continue;
+  for await (const { kind, event, data } of events(reply.body)) {
+    // A reconnection time, or an ID to come back with: an answer is not asked for again.
+    if (kind !== "event") continue;
     show(event, data);
     if (event === "delta") text.append(JSON.parse(data).text);
     if (event === "error") return { state: "failed", note: JSON.parse(data).error.message };

@@ -76,9 +76,9 @@ async fn file(name: Path<String>) -> HttpResponse {
             "text/javascript; charset=utf-8",
             include_str!("../page/chat.js"),
         ),
-        "event-reader.js" => (
+        "sse-client.js" => (
             "text/javascript; charset=utf-8",
-            include_str!("../../clients/event-reader.js"),
+            include_str!("../../../clients/bundle/sse-client.js"),
         ),
         "icon.svg" => ("image/svg+xml", include_str!("../page/icon.svg")),
         _ => return HttpResponse::NotFound().finish(),

@@ -68,3 +68,8 @@ fn e16_fetch_event_source_calls_onmessage_once() {
         Client::start(Kind::FetchEventSource, url)
     });
 }
+
+#[test]
+fn e16_fetch_stream_dispatches_one_event() {
+    e16_one_event_and_many_heartbeats_are_one_event(|url| Client::start(Kind::FetchStream, url));
+}

@@ -95,6 +95,33 @@ fn l01_fetch_event_source_with_a_token_gets_a_hard_answer_and_comes_back() {
     assert_eq!(client.events().len(), 1, "{:?}", client.entries());
 }
 
+/// Without a header of its own, the project's own client in Node looks native, and is content.
+#[test]
+fn l03_fetch_stream_without_a_token_gets_a_soft_answer_and_comes_back() {
+    let (server, relay, first) = full();
+    let client = start(Kind::FetchStream, &relay);
+    client.wait("is sent away", |entries| {
+        entries.contains(&Entry::Ended).then_some(())
+    });
+    assert_eq!(client.entries(), [Entry::Open, Entry::Ended]);
+    let_in(&server, &client, first, SOFT);
+    assert_eq!(client.events().len(), 1, "{:?}", client.entries());
+}
+
+/// With a token it gets a 503, and waits as long as `Retry-After` says.
+#[test]
+fn l01_fetch_stream_with_a_token_gets_a_hard_answer_and_comes_back() {
+    let (server, relay, first) = full();
+    let client = start(Kind::FetchStreamWithToken, &relay);
+    let why = client.wait("is refused", |entries| match entries {
+        [Entry::Failed { why }, ..] => Some(why.clone()),
+        _ => None,
+    });
+    assert_eq!(why, "refused 503");
+    let_in(&server, &client, first, SOFT);
+    assert_eq!(client.events().len(), 1, "{:?}", client.entries());
+}
+
 /// A server client gets a 503 with `Retry-After`. This one gives up on it: the application has to
 /// wait as the header says and make a new one.
 #[test]

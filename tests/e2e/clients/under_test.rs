@@ -42,6 +42,10 @@ pub(crate) enum Kind {
     FetchEventSource,
     /// The same, with an `Authorization` header.
     FetchEventSourceWithToken,
+    /// `FetchStream` of this project.
+    FetchStream,
+    /// The same, with an `Authorization` header.
+    FetchStreamWithToken,
     /// `reqwest-eventsource`.
     ReqwestEventsource,
     /// `eventsource-client`.
@@ -87,6 +91,12 @@ impl Client {
             }
             Kind::FetchEventSourceWithToken => Running::Program(Process::spawn(
                 program("fetch-event-source.mjs").args([url, "Bearer token"]),
+            )),
+            Kind::FetchStream => {
+                Running::Program(Process::spawn(program("fetch-stream.mjs").arg(url)))
+            }
+            Kind::FetchStreamWithToken => Running::Program(Process::spawn(
+                program("fetch-stream.mjs").args([url, "Bearer token"]),
             )),
             Kind::ReqwestEventsource => {
                 rust::spawn(
@@ -177,6 +187,11 @@ macro_rules! with_each_client {
             #[test]
             fn fetch_event_source() {
                 super::$test(Kind::FetchEventSource);
+            }
+
+            #[test]
+            fn fetch_stream() {
+                super::$test(Kind::FetchStream);
             }
 
             #[test]

@@ -49,6 +49,14 @@ pub enum Methods {
     Post,
     /// Both.
     GetAndPost,
+    /// `GET`, `POST` and `DELETE` on one path: the Model Context Protocol over streamable HTTP.
+    /// `HEAD` is refused, because a `GET` attaches to a session.
+    ///
+    /// Only a `GET` must name `text/event-stream`: what answers a `POST`, JSON or events, is the
+    /// handler's choice. A cross-origin page may also send `content-type`, `mcp-session-id`,
+    /// `mcp-protocol-version`, `mcp-method` and `mcp-name`, and read `mcp-session-id`. A server
+    /// that offers no `GET` is guarded with [`Post`](Self::Post), which answers 405 to the others.
+    Mcp,
 }
 
 /// Which pages may read the replies. Section `[policy.origins]`.

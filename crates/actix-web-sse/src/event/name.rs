@@ -7,6 +7,11 @@ use super::EventError;
 /// An event type: what `addEventListener` listens for. At most 128 bytes, without CR, LF or NUL.
 ///
 /// The empty name and `message` both reach `onmessage`.
+///
+/// `error` and `open` are carried like other names, for answers to a `POST` use them. A browser's
+/// `EventSource` dispatches them as `MessageEvent`s to `onerror` and `onopen`, beside its own events
+/// of these names: where pages use it, choose other names, or look for `data` in the handler. The
+/// clients in `clients/` dispatch them as `event:error` and `event:open`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EventName(Cow<'static, str>);
 
@@ -68,5 +73,20 @@ impl TryFrom<String> for EventName {
 
     fn try_from(text: String) -> Result<Self, EventError> {
         Self::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+
+    /// They are carried: what a client makes of them is in the docs of the type.
+    #[test]
+    fn w15_error_and_open_are_names_like_others() {
+        for name in ["error", "open"] {
+            assert_eq!(EventName::new(name).unwrap().as_str(), name);
+            assert!(Event::data("x").name(name).is_ok());
+        }
     }
 }

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     config::{
-        AcceptMode, AuthConfig, CandidateConfig, ConfigError, Faults, HstsConfig, Overload,
-        PolicyConfig, RatePerIp, TicketConfig,
+        AcceptMode, AuthConfig, CandidateConfig, ConfigError, Faults, HstsConfig, Methods,
+        Overload, PolicyConfig, RatePerIp, TicketConfig,
     },
     observe::{Observer, Reported},
 };
@@ -107,6 +107,13 @@ impl PolicyBuilder {
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.config.hosts.push(host.into());
+        self
+    }
+
+    /// Sets which methods open a stream. See [`PolicyConfig::methods`].
+    #[must_use]
+    pub fn methods(mut self, methods: Methods) -> Self {
+        self.config.methods = methods;
         self
     }
 

@@ -139,6 +139,9 @@ impl Rules {
 
     /// The guard on `Accept`.
     pub(super) fn check_accept(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        if !self.methods.ask_for_a_stream(request.method()) {
+            return Ok(());
+        }
         let lines = request
             .headers()
             .get_all(header::ACCEPT)

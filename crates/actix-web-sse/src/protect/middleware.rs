@@ -1,6 +1,7 @@
 //! The one middleware for all guards: the plumbing around [`Exchange`].
 
 use std::{
+    any::Any,
     cell::Cell,
     fmt,
     future::{Future, Ready, ready},
@@ -23,6 +24,7 @@ use actix_web::{
 use super::{
     Policy,
     exchange::{Exchange, Mount, Verdict},
+    held::Held,
     identify::Admitted,
     limit::Permit,
     panic::caught,
@@ -290,10 +292,13 @@ where
                 response = response.map_body(|_, _| BoxBody::new(body::None::new()));
             }
             exchange.add_headers(response.headers_mut());
-            if let Some(place) = place
-                && opens_a_stream(&response)
-            {
-                place.keep();
+            if opens_a_stream(&response) {
+                if let Some(place) = place {
+                    place.keep();
+                }
+                if let Some(permit) = unheld(&admission, &exchange) {
+                    response = response.map_body(|_, body| Held::new(body, permit));
+                }
             }
             Ok(response)
         }
@@ -304,6 +309,12 @@ where
             Err(with_headers(exchange, HandlerPanicked.into()))
         }
     }
+}
+
+/// The permit of a stream that does not hold it by itself: a handler's own.
+fn unheld(admission: &Admission, exchange: &Exchange) -> Option<Rc<dyn Any>> {
+    let permit = admission.permit.as_ref()?;
+    (exchange.mount.is_streams() && Rc::strong_count(permit) == 1).then(|| Rc::clone(permit))
 }
 
 /// Whether a handler has answered with a stream, and not with a refusal of its own.

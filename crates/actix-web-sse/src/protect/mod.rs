@@ -66,6 +66,19 @@
 //! [`Misconfiguration`](crate::observe::Misconfiguration), as is a policy without
 //! [`hosts`](crate::config::PolicyConfig::hosts) on a server that listens beyond the loopback.
 //!
+//! # MCP over streamable HTTP
+//!
+//! The Model Context Protocol has `GET`, `POST` and `DELETE` on one path. One policy with
+//! [`Methods::Mcp`](crate::config::Methods::Mcp) guards it: a foreign `Origin` gets 403 (DNS
+//! rebinding is what the protocol's own text warns of), other methods 405, and its headers are
+//! allowed across origins. Where the server answers `POST` alone, `methods = "post"` answers 405
+//! to `GET` and `DELETE`. `examples/mcp` mounts `rmcp` behind such a policy.
+//!
+//! The streams are the handler's own: they count in the limits as long as they are open, but
+//! heartbeats, the end of a token's time, [`Policy::revoke`] and the drain do not reach them, and no
+//! observer hears of their opening and end. Authenticate every request, and end the sessions when
+//! the server stops.
+//!
 //! # CORS: ours, and why not actix-cors
 //!
 //! The policy does CORS itself, because a stream needs what `actix-cors` (0.7.2) does not do: it
@@ -236,6 +249,7 @@ mod exchange;
 mod expiring;
 mod fetch_metadata;
 mod head;
+mod held;
 pub(crate) mod host;
 mod identify;
 mod issue;

@@ -61,11 +61,12 @@ impl Rules {
                 faults,
             )
         });
-        let cors = cors_rules(&config.origins, origins.is_public(), faults);
+        let methods = StreamMethods::of(config.methods);
+        let readers = methods.with_their_headers(&config.origins);
+        let cors = cors_rules(&readers, origins.is_public(), faults);
         let limits = LimitRules::new(&config.limits, faults);
         let proxies = Proxies::new(&config.limits, faults);
         let outbound = Outbound::new(&config.headers, config.hsts.as_ref(), faults);
-        let methods = StreamMethods::of(config.methods);
         let info = PolicyInfo {
             per_ip: config.limits.per_ip.map(u64::from),
             per_user: config.limits.per_user.map(u64::from),

@@ -1,0 +1,33 @@
+// A connection whose other end is gone without a word, over a real network that is cut.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { FetchStream } from "actix-web-sse-client";
+import { namespace } from "./tools/namespace.mjs";
+import { closing, until, watch } from "./tools/server.mjs";
+
+const HEARTBEAT = 2000;
+
+test("a half-open connection is noticed within three heartbeats, and the stream resumes", async (t) => {
+  const net = namespace(t);
+  const script = fileURLToPath(new URL("tools/beating-server.mjs", import.meta.url));
+  const port = (await net.run(script, net.address, String(HEARTBEAT))).trim();
+  const source = closing(t, new FetchStream(`http://${net.address}:${port}/`, { heartbeat: HEARTBEAT, retry: 100, longestRetry: 500 }));
+  const seen = watch(source);
+  await until("an event", () => seen.length === 2);
+  // It outlives more silence of events than that.
+  await new Promise((later) => setTimeout(later, 3.5 * HEARTBEAT));
+  assert.deepEqual(seen, ["open", "message hello 1"]);
+
+  net.cut();
+  const start = performance.now();
+  await until("it notices", () => seen.length >= 3);
+  const noticed = performance.now() - start;
+  assert.equal(seen[2], "error 0 idle");
+  assert.ok(noticed <= 3 * HEARTBEAT, `after ${noticed} ms`);
+
+  net.mend();
+  await until("it resumes", () => seen.includes("message hello 2"));
+  assert.equal(source.readyState, FetchStream.OPEN);
+});
