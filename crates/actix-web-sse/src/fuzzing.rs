@@ -11,11 +11,11 @@ use std::{
 };
 
 use crate::{
-    config::{AcceptMode, ForwardedHeader, LimitsConfig, TicketConfig},
+    config::{ForwardedHeader, LimitsConfig, TicketConfig},
     hub::id::Epoch,
     origin::{OriginHeader, OriginList, OriginPattern, is_own},
     protect::{
-        accept::accepts,
+        accept::{Demand, accepts},
         auth::credentials::{Places, Presented, present},
         cors::{CorsRules, PreflightRules},
         host::Hosts,
@@ -102,8 +102,8 @@ pub fn origin(data: &[u8]) -> bool {
 #[must_use]
 pub fn accept(data: &[u8]) -> bool {
     const NAME: &[u8] = b"text/event-stream";
-    let explicit = accepts(lines(data), AcceptMode::Explicit);
-    let negotiated = accepts(lines(data), AcceptMode::Negotiate);
+    let explicit = accepts(lines(data), Demand::Named);
+    let negotiated = accepts(lines(data), Demand::Negotiated);
     if explicit {
         assert!(negotiated);
         assert!(

@@ -17,7 +17,7 @@ pub struct PolicyConfig {
     /// browser can reach the server directly: it is the defence against DNS rebinding.
     pub hosts: Vec<String>,
     /// The methods that open a stream; `HEAD` goes with `GET`, and `OPTIONS` is always answered.
-    /// Default `GET`.
+    /// Default `GET`. With `POST` a preflight may ask for `content-type` as well.
     pub methods: Methods,
     /// What the client must say to be given a stream. Default `explicit`.
     pub accept: AcceptMode,

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     config::{
         AcceptMode, AuthConfig, CandidateConfig, ConfigError, Enforcement, Faults, HstsConfig,
-        Overload, PolicyConfig, RatePerIp, TicketConfig,
+        Methods, Overload, PolicyConfig, RatePerIp, TicketConfig,
     },
     observe::{Observer, PolicyInfo, Reported},
 };
@@ -110,6 +110,13 @@ impl PolicyBuilder {
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.config.hosts.push(host.into());
+        self
+    }
+
+    /// The methods that open a stream. Default `GET`.
+    #[must_use]
+    pub fn methods(mut self, methods: Methods) -> Self {
+        self.config.methods = methods;
         self
     }
 
@@ -342,7 +349,7 @@ impl PolicyBuilder {
         let inner = Inner {
             hosts,
             allow: HeaderValue::from_static(methods.allow()),
-            preflight: cors.preflight_rules(methods.cors(), &[]),
+            preflight: cors.preflight_rules(methods.cors(), methods.request_headers()),
             methods,
             accept: config.accept,
             overload: config.overload,

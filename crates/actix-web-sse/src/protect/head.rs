@@ -143,7 +143,8 @@ impl Inner {
             .headers()
             .get_all(header::ACCEPT)
             .map(HeaderValue::as_bytes);
-        if accept::accepts(lines, self.accept) {
+        let demand = accept::Demand::of(request.method(), self.accept);
+        if accept::accepts(lines, demand) {
             Ok(())
         } else {
             Err(Refusal::new(RefusalReason::NotAcceptable))

@@ -1,6 +1,9 @@
 //! The methods of a stream route.
 
-use actix_web::http::Method;
+use actix_web::http::{
+    Method,
+    header::{CONTENT_TYPE, HeaderName},
+};
 
 use crate::config::Methods;
 
@@ -28,6 +31,16 @@ impl StreamMethods {
             Methods::Get => &["GET", "HEAD"],
             Methods::Post => &["POST"],
             Methods::GetAndPost => &["GET", "HEAD", "POST"],
+        }
+    }
+
+    /// The request headers that these methods need, beside those of the configuration.
+    pub(super) fn request_headers(self) -> &'static [HeaderName] {
+        // A body of JSON has a content type, and it is not one that needs no preflight.
+        static OF_BODIES: [HeaderName; 1] = [CONTENT_TYPE];
+        match self.0 {
+            Methods::Get => &[],
+            Methods::Post | Methods::GetAndPost => &OF_BODIES,
         }
     }
 
