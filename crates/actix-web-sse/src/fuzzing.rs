@@ -19,7 +19,7 @@ use crate::{
         auth::credentials::{Places, Presented, present},
         cors::{CorsRules, PreflightRules},
         host::Hosts,
-        limit::address::Proxies,
+        limit::address::{Proxies, Said},
         ticket::{Binding, Ticket, Tickets},
     },
 };
@@ -161,11 +161,13 @@ pub fn forwarded(data: &[u8]) -> bool {
     let proxys_word = Some([198, 51, 100, 7].into());
     let mut read = false;
     for (header, appended, proxies) in &*PROXIES {
-        read |= proxies.client(*header, proxy, lines(data)) != proxy;
+        read |= proxies.client(*header, proxy, lines(data)).address != proxy;
         for joint in [b", ".as_slice(), b"\n"] {
             let joined = [data, joint, appended].concat();
             let client = proxies.client(*header, proxy, lines(&joined));
-            assert_eq!(client, proxys_word);
+            assert_eq!(client.address, proxys_word);
+            let scheme = Said::Scheme.by_proxies(*header, lines(&joined), client.hops);
+            assert!(*header != ForwardedHeader::Forwarded || scheme.is_none());
         }
     }
     read

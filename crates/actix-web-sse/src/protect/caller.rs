@@ -40,11 +40,13 @@ impl Policy {
     #[must_use]
     pub fn caller(&self, request: &HttpRequest) -> Caller {
         let source = self.0.source(request);
-        let origin = self.0.origin(request, source.scheme());
+        let origin = self.0.origin(request, source);
         let readable = matches!(origin.cors, CorsVerdict::Allowed | CorsVerdict::SameOrigin);
         Caller {
             address: source.address,
-            allowed: readable && origin.refusal.is_none() && self.0.check_host(request).is_ok(),
+            allowed: readable
+                && origin.refusal.is_none()
+                && self.0.check_host(request, source).is_ok(),
             origin: origin.class,
         }
     }

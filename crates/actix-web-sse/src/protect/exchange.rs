@@ -71,7 +71,7 @@ impl Exchange {
             policy: policy.clone(),
             mount: mount.clone(),
             route: Route::of(request),
-            origin: policy.0.origin(request, source.scheme()),
+            origin: policy.0.origin(request, source),
             source,
             version: request.version(),
             preflight: is_preflight(request),
@@ -97,7 +97,7 @@ impl Exchange {
         if matches!(self.mount, Mount::Streams) && !self.preflight {
             policy.check_method(request.method())?;
         }
-        policy.check_host(request)?;
+        policy.check_host(request, self.source)?;
         self.check_origin(request)?;
         if self.preflight {
             return self.preflight(request).map(Verdict::Answer);

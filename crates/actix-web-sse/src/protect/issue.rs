@@ -85,7 +85,7 @@ impl Inner {
             return Err(RefusalReason::InsufficientScope);
         }
         let source = self.source(request);
-        let origin = self.origin(request, source.scheme());
+        let origin = self.origin(request, source);
         let binding = self.binding(&origin, source, request);
         let now = (self.clock)();
         let user = identity.user.as_deref();
@@ -112,7 +112,7 @@ impl Inner {
         identity: &Identity,
     ) -> HttpResponse {
         let source = self.source(request);
-        let origin = self.origin(request, source.scheme());
+        let origin = self.origin(request, source);
         let route = Route::of(request);
         let findings = Findings {
             origin: &origin.class,
