@@ -31,6 +31,8 @@ mod lifecycle_process;
 mod metrics;
 mod origin;
 mod preflight;
+mod real_clients;
+mod real_proxies;
 mod resume;
 mod scrape;
 mod served;

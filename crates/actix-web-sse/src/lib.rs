@@ -140,5 +140,7 @@ pub use hub::{
 pub use identity::{Identity, TopicRights};
 pub use observe::{BackplaneStats, BackplaneWatch, HubInfo, HubWatch};
 pub use protect::Policy;
-pub use respond::{Answer, AnswerError, IntoEvent, IntoTopics, Sse, Subscriber, Subscription};
+pub use respond::{
+    Answer, AnswerError, Heartbeats, IntoEvent, IntoTopics, Sse, Subscriber, Subscription,
+};
 pub use server::{ConnectionSetup, EventServer, ForEventStreams, tune_socket};

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::{Subscriber, headers::set_stream_headers, mounting, overload, refusal::Refusal};
 use crate::{
     config::StreamConfig,
-    event::{Retry, encode},
+    event::encode,
     hub::{
         Filter, Hub, Shared, Slot,
         stream::Stream,
@@ -29,14 +29,14 @@ use crate::{
     identity::UserStreams,
     lane::{
         Backlog,
-        body::{EventBody, EventSource},
+        body::{EventBody, EventSource, Extras},
         connection::{Connection, declared},
     },
     observe::{
         CloseReason, ConnectionId, CorsVerdict, Misconfiguration, Opened, PendingVerdict,
         RefusalMode, RefusalReason, Refused, Resume, Route,
     },
-    stream::{Account, Carrier, between, jitter},
+    stream::{Account, Carrier, between, retry},
 };
 
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
@@ -50,8 +50,13 @@ pub(crate) enum Source {
         /// The ID of the topics' newest event, for a client with a gap.
         anchor: Option<String>,
     },
-    /// The application's own; `true`: it has an end of its own, and a drain waits for it.
-    Events(EventSource, bool),
+    /// The application's own.
+    Events {
+        events: EventSource,
+        /// It has an end of its own, and a drain waits for it.
+        whole: bool,
+        extras: Option<Box<Extras>>,
+    },
 }
 
 /// A request that is about to become a stream.
@@ -193,7 +198,7 @@ impl<'a> Opening<'a> {
             stream.schedule.end_by(deadline, CloseReason::Expired);
         }
         let mut ends = Vec::new();
-        let (mut backlog, mut newest) = (None, None);
+        let (mut backlog, mut newest, mut extras) = (None, None, None);
         let events = match source {
             Source::Topics {
                 places,
@@ -211,8 +216,13 @@ impl<'a> Opening<'a> {
                 newest = anchor;
                 None
             }
-            Source::Events(events, whole) => {
+            Source::Events {
+                events,
+                whole,
+                extras: beside,
+            } => {
                 stream.whole = whole;
+                extras = beside;
                 Some(events)
             }
         };
@@ -227,6 +237,7 @@ impl<'a> Opening<'a> {
         let first = self.first_block(resume, newest.as_deref());
         let mut body = EventBody::new(Rc::clone(&self.local), stream, events, backlog, first)
             .on(connection)
+            .with_extras(extras)
             .with_permit(permit);
         if self.request.version() < Version::HTTP_2 {
             body = body.over_http1();
@@ -235,8 +246,7 @@ impl<'a> Opening<'a> {
     }
 
     fn first_block(&self, resume: Resume, newest: Option<&str>) -> Bytes {
-        let retry = jitter(self.config.retry, self.config.retry_jitter);
-        let block = encode::first_block(Retry::clamped(retry).as_millis());
+        let block = encode::first_block(retry::usual(&self.config));
         match resume {
             Resume::Gap | Resume::Unknown => [block, encode::reset(resume, newest)].concat().into(),
             _ => block,

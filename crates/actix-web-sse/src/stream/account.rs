@@ -184,6 +184,8 @@ impl Open {
         let [latest, before, _] = self.writes;
         self.writes = [age, latest, before];
         self.bytes += bytes as u64;
+        // Something has left, after the head.
+        self.report_verdict();
         match kind {
             SentKind::Heartbeat => self.heartbeats += u64::from(events),
             SentKind::Event | SentKind::Replay => {
@@ -193,8 +195,7 @@ impl Open {
                     return Some(age);
                 }
             }
-            // The first block among them, after the head has left.
-            SentKind::Control => self.report_verdict(),
+            SentKind::Control => {}
         }
         None
     }
