@@ -33,6 +33,7 @@ mod origin;
 mod preflight;
 mod real_clients;
 mod real_proxies;
+mod real_resume;
 mod resume;
 mod scrape;
 mod served;

@@ -51,6 +51,7 @@ mod nodes;
 mod probe_alerts;
 mod probe_verdicts;
 mod proxies;
+mod real_browsers;
 mod reconnect;
 mod reports;
 mod shared_guards;

@@ -172,12 +172,14 @@ pub(crate) static HISTORY: LazyLock<Script> = LazyLock::new(|| {
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'base', 'seq')
 local after = tonumber(ARGV[2])
 if known[1] ~= ARGV[1] or not known[3] or after > tonumber(known[3])
-    or after <= tonumber(known[2]) then
+    or after < tonumber(known[2]) then
     return {}
 end
 local topics = {}
 for i = 2, #KEYS do
     local floor = text(now - ARGV[3] * 1000)
+    -- Nothing at all was published since, however long ago that is.
+    if after == tonumber(known[3]) then floor = ARGV[2] end
     local first = redis.call('XRANGE', KEYS[i], '-', '+', 'COUNT', 1)
     if #first > 0 then
         local fields = first[1][2]

@@ -7,12 +7,15 @@
 )]
 
 use std::{
+    future::poll_fn,
+    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use actix_web::{
     App, Responder,
+    body::{BoxBody, MessageBody as _},
     dev::ServiceResponse,
     test::{TestRequest, call_service, init_service},
     web,
@@ -37,9 +40,23 @@ struct Kept {
     nodes: Vec<Sink>,
     /// Delivers nothing above this number for now: an engine's readers may be behind its history.
     held: Option<u64>,
+    /// Leaves nodes that follow new topics waiting.
+    slow: bool,
 }
 
 impl Engine {
+    /// Lets a node know from where on it follows its new topics.
+    fn follow(&self, node: usize) {
+        let kept = self.0.lock().unwrap();
+        if let Some(sink) = kept.nodes.get(node).filter(|_| !kept.slow) {
+            for (topic, followed) in sink.changes() {
+                if followed {
+                    sink.followed(&topic, kept.number);
+                }
+            }
+        }
+    }
+
     /// Delivers what was held back.
     fn release(&self) {
         let mut kept = self.0.lock().unwrap();
@@ -77,14 +94,7 @@ impl Backplane for Node {
     }
 
     fn interest(&self) {
-        let kept = self.0.0.lock().unwrap();
-        if let Some(sink) = kept.nodes.get(self.1) {
-            for (topic, followed) in sink.changes() {
-                if followed {
-                    sink.followed(&topic, kept.number);
-                }
-            }
-        }
+        self.0.follow(self.1);
     }
 
     fn history(&self, topics: Vec<Arc<str>>, after: u64) -> BackplaneFuture<History> {
@@ -150,6 +160,14 @@ async fn publish(hub: &Hub, data: &'static str) -> String {
     published.id.unwrap()
 }
 
+/// The next piece of a stream.
+async fn next(body: &mut Pin<Box<BoxBody>>) -> String {
+    let piece = poll_fn(|cx| body.as_mut().poll_next(cx));
+    let piece = tokio::time::timeout(Duration::from_secs(10), piece).await;
+    let bytes = piece.expect("a piece").expect("no end").unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
 async fn read(response: ServiceResponse, events: usize) -> Reading {
     read_events(response, events, Duration::from_secs(10)).await
 }
@@ -205,6 +223,55 @@ async fn what_came_with_the_history_is_not_sent_again_when_it_is_delivered_late(
     let (reading, ()) = tokio::join!(read(response, 2), later);
     assert_eq!(data(&reading), ["2", "3"]);
     assert_eq!(data(&read(other, 2).await), ["2", "3"]);
+}
+
+#[actix_web::test]
+async fn w02_a_client_without_an_event_misses_nothing_when_it_comes_back_to_another_node() {
+    let (_, a, b) = nodes();
+    // Of a topic that has events, and that no node follows yet.
+    publish(&b, "before").await;
+    let first = read_events(open(&a, None).await, 1, Duration::from_millis(100)).await;
+    assert_eq!(data(&first), Vec::<&str>::new());
+    let anchor = first.anchor.expect("an ID to come back with");
+    publish(&a, "missed").await;
+    let response = open(&b, Some(&anchor)).await;
+    publish(&a, "live").await;
+    let reading = read(response, 2).await;
+    assert_eq!(data(&reading), ["missed", "live"]);
+    assert_eq!(reading.anchor, None);
+}
+
+#[actix_web::test]
+async fn w02_an_engine_that_is_slow_to_follow_a_topic_gives_the_anchor_later() {
+    let (engine, a, b) = nodes();
+    engine.0.lock().unwrap().slow = true;
+    let mut body = Box::pin(open(&a, None).await.into_body());
+    let first = next(&mut body).await;
+    assert!(!first.contains("id: "), "{first}");
+    engine.0.lock().unwrap().slow = false;
+    engine.follow(0);
+    let anchor = next(&mut body).await;
+    drop(body);
+    assert!(anchor.contains("event: anchor\n"), "{anchor}");
+    let mut lines = anchor.lines();
+    let id = lines.find_map(|line| line.strip_prefix("id: ")).unwrap();
+    publish(&a, "missed").await;
+    let reading = read(open(&b, Some(id)).await, 1).await;
+    assert_eq!(data(&reading), ["missed"]);
+}
+
+#[actix_web::test]
+async fn w03_the_drain_of_one_node_of_many_sends_its_clients_to_the_others_at_once() {
+    let (_, a, _) = nodes();
+    let alone = Hub::builder().build().unwrap();
+    for (hub, least, most) in [(&a, 500, 1500), (&alone, 24_000, 36_000)] {
+        let response = open(hub, None).await;
+        hub.drain_within(Duration::ZERO).await;
+        let reading = read(response, 1).await;
+        assert!(reading.ended);
+        let retry = reading.retry.unwrap().as_millis();
+        assert!((least..=most).contains(&retry), "{retry}");
+    }
 }
 
 #[actix_web::test]

@@ -156,7 +156,8 @@ impl Sink {
     /// [`lost`](Self::lost).
     pub fn followed(&self, topic: &str, number: u64) {
         if let Some(hub) = self.hub.upgrade() {
-            hub.core().followed(topic, number);
+            let wakes = hub.core().followed(topic, number);
+            wakes.wake();
         }
     }
 

@@ -9,7 +9,7 @@ impl State {
     /// Does what a command says.
     pub(super) fn apply(&mut self, command: &Command, turn: &mut Turn<'_>) {
         let streams = match command {
-            Command::Topic(topic, serial, _) => self
+            Command::Topic(topic, serial, _) | Command::Followed(topic, serial) => self
                 .views
                 .get(topic)
                 .filter(|view| view.serial == *serial)
@@ -36,6 +36,11 @@ impl State {
                 }
                 Command::Topic(.., reason) => {
                     self.finish(&mut stream, *reason, turn);
+                }
+                Command::Followed(..) => {
+                    if stream.awaits_start() {
+                        stream.wake(turn.now, &mut turn.effects.wakes);
+                    }
                 }
                 Command::All(reason, until) => {
                     let window = until.saturating_duration_since(turn.now);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    id::Epoch,
+    id::{Epoch, Named},
     log::{Frame, Labels, Place},
     mailbox::{Command, Mail, Mailboxes},
     merge::{Next, merge},
@@ -56,6 +56,8 @@ pub(crate) struct Attached {
     /// Names the newest event of these topics, for a client with a gap: with it, a
     /// second disconnect before the next event is no second gap. It is never another topic's.
     pub(crate) anchor: Option<String>,
+    /// For a client without an ID: the one of its start here, if that is known already.
+    pub(crate) start: Option<String>,
 }
 
 /// What became of a published event.
@@ -183,13 +185,13 @@ impl Core {
                 topic.trim(&keep, now);
             }
         }
-        let asked = last_event_id.and_then(|id| self.epoch.position(id));
+        let asked = last_event_id.and_then(|id| self.epoch.read(id, topics));
         let (resume, position) = match (last_event_id, asked) {
             (None, _) => (Resume::Fresh, None),
             (Some(_), None) => (Resume::Unknown, None),
-            (Some(_), Some(position)) => self.resume(&indexes, position),
+            (Some(_), Some(named)) => self.resume(&indexes, named),
         };
-        let elsewhere = asked.filter(|_| resume != Resume::Hit);
+        let elsewhere = asked.filter(|_| resume != Resume::Hit).map(Named::position);
         let is_gap = matches!(resume, Resume::Gap | Resume::Unknown) && !keep.last_value;
         let anchor = indexes
             .iter()
@@ -197,7 +199,7 @@ impl Core {
             .filter_map(|index| self.topics.get(*index)?.log.anchor())
             .max()
             .map(|position| self.epoch.id(position));
-        let cursors = indexes
+        let cursors: Vec<(Cursor, u64)> = indexes
             .into_iter()
             .filter_map(|index| {
                 let Topic { serial, log, .. } = self.topics.get(index)?;
@@ -215,24 +217,56 @@ impl Core {
                 Some((cursor, log.window().end()))
             })
             .collect();
+        let start = (self.topics.limits.resume && last_event_id.is_none())
+            .then(|| self.start(cursors.iter().map(|(cursor, _)| cursor)))
+            .flatten();
         Ok(Attached {
             cursors,
             resume,
             elsewhere,
             anchor,
+            start,
         })
     }
 
-    /// The ID must be one of these topics' own, and none of them may have forgotten what came
+    /// The ID that a client without one may come back with, of a stream that has read everything so
+    /// far. `None`: it has not, or an engine has yet to say from where on a topic is followed.
+    pub(crate) fn start<'a>(
+        &self,
+        cursors: impl Iterator<Item = &'a Cursor> + Clone,
+    ) -> Option<String> {
+        let topics = || {
+            cursors.clone().map(|cursor| {
+                let topic = self.topics.get(cursor.topic);
+                topic.filter(|topic| {
+                    topic.serial == cursor.serial && topic.log.window().next() == cursor.next
+                })
+            })
+        };
+        let mut position = 0;
+        for topic in topics() {
+            position = position.max(topic?.log.read_up_to()?);
+        }
+        // Without an engine every topic is complete up to the newest event of all.
+        if !self.topics.are_followed_elsewhere() {
+            position = self.position;
+        }
+        let names = topics().flatten().map(|topic| &topic.name);
+        Some(self.epoch.start(position, names))
+    }
+
+    /// The ID must be one of these topics' own, or of a start at them, and none of them may have forgotten what came
     /// after it.
-    fn resume(&self, indexes: &[usize], position: u64) -> (Resume, Option<u64>) {
+    fn resume(&self, indexes: &[usize], named: Named) -> (Resume, Option<u64>) {
+        let position = named.position();
         let logs = || {
             indexes
                 .iter()
                 .filter_map(|index| Some(&self.topics.get(*index)?.log))
         };
         let places = logs().map(|log| log.place(position)).collect::<Vec<_>>();
-        let known = places.iter().any(|place| matches!(place, Place::Before(_)));
+        let is_start = matches!(named, Named::Start(_));
+        let known = is_start || places.iter().any(|place| matches!(place, Place::Before(_)));
         if known && logs().all(|log| log.place_after(position) != Place::Forgotten) {
             (Resume::Hit, Some(position))
         } else if known || places.contains(&Place::Forgotten) {
@@ -367,9 +401,18 @@ impl Core {
     }
 
     /// A topic's log is complete after this position.
-    pub(crate) fn followed(&mut self, name: &str, position: u64) {
-        if let Some(topic) = self.topics.named_mut(name) {
-            topic.log.complete_after(position);
+    pub(crate) fn followed(&mut self, name: &str, position: u64) -> Wakes {
+        let Some(index) = self.topics.index(name) else {
+            return Wakes::new();
+        };
+        let Some(topic) = self.topics.get_mut(index) else {
+            return Wakes::new();
+        };
+        topic.log.complete_after(position);
+        let command = Command::Followed(index, topic.serial);
+        match topic.followers.is_empty() {
+            true => Wakes::new(),
+            false => self.command(&command),
         }
     }
 

@@ -290,6 +290,14 @@ impl Log {
         }
     }
 
+    /// Up to where a stream that has read everything here has read; `None`: nobody knows yet.
+    pub(crate) fn read_up_to(&self) -> Option<u64> {
+        (self.created_at < u64::MAX).then(|| {
+            self.newest
+                .map_or(self.created_at, |newest| newest.max(self.created_at))
+        })
+    }
+
     /// The newest event of this topic that an ID can name: whoever has it has missed nothing.
     pub(crate) fn anchor(&self) -> Option<u64> {
         let kept = self.window.iter_from(self.replay_from);

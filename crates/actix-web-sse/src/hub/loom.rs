@@ -112,7 +112,7 @@ impl Worker {
         stream.follow(cursors, None);
         let stream = Rc::new(RefCell::new(stream));
         local.insert(&stream, &ends);
-        let first = encode::first_block(Retry::clamped(Duration::from_secs(3)));
+        let first = encode::first_block(Retry::clamped(Duration::from_secs(3)), None);
         let body = EventBody::new(local, stream, None, None, first);
         Some(Self {
             driver: Box::pin(driver),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{observe::CloseReason, stream::Wakes};
 
-/// Which of its streams a worker is to end.
+/// Which of its streams a worker is to end, or to let know something.
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
     /// Those of this user.
@@ -15,6 +15,8 @@ pub(crate) enum Command {
     /// Those that follow this topic: its index, and when it was made, since an index is used
     /// again.
     Topic(usize, u64, CloseReason),
+    /// Those that follow this topic have been told from where on it is followed.
+    Followed(usize, u64),
     /// All, spread until this instant.
     All(CloseReason, Instant),
 }

@@ -44,7 +44,10 @@
 //!    meet at `live_from`: nothing is lost or doubled between them.
 //! 8. Several topics are merged by position ([`merge`]), from the log as from the views. An ID that none
 //!    of the topics has, or after which one of them lacks something, is a gap: the stream starts with
-//!    live events, and the client learns of it (`event: reset`).
+//!    live events, and the client learns of it (`event: reset`). A client without an ID gets that of
+//!    its start (`event: anchor`, [`Epoch::start`](id::Epoch::start)), which is resumed from in the same
+//!    way: else what comes between its first opening and a cut before its first event would be lost
+//!    without a word.
 //!
 //! # Slow readers
 //!
@@ -68,7 +71,8 @@
 //!
 //! 13. With a [`Backplane`] its engine numbers the events, and [`Sink::deliver`] takes the place of the
 //!     publication in rule 4. The logs are then a cache of what this node follows. What a client lacks
-//!     before it is asked of the engine, and live events wait for the answer.
+//!     before it is asked of the engine, and live events wait for the answer. The start of a stream is
+//!     known when all its topics are followed; until then the anchor waits.
 
 mod backplane;
 mod builder;

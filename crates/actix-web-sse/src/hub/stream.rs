@@ -79,6 +79,8 @@ pub(super) struct Following {
     /// here later than it answered: it is passed over.
     pub(super) has: Option<u64>,
     pub(super) behind_since: Option<Instant>,
+    /// Its client is still to get the ID of its start: an engine has yet to say where that is.
+    pub(super) awaits_start: bool,
 }
 
 impl fmt::Debug for Stream {
@@ -138,7 +140,21 @@ impl Stream {
             waiting: false,
             has: None,
             behind_since: None,
+            awaits_start: false,
         });
+    }
+
+    /// Has its client get the ID of its start when it is known.
+    pub(crate) fn await_start(&mut self) {
+        if let Some(following) = &mut self.subscription {
+            following.awaits_start = true;
+        }
+    }
+
+    /// Whether its client is still to get the ID of its start.
+    pub(super) fn awaits_start(&self) -> bool {
+        let following = self.subscription.as_ref();
+        following.is_some_and(|following| following.awaits_start)
     }
 
     /// Which events it wants.

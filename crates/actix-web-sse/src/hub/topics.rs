@@ -16,6 +16,8 @@ pub(crate) struct TooManyTopics;
 pub(crate) struct Limits {
     pub(crate) keep: Keep,
     pub(crate) max_topics: usize,
+    /// A last event ID is answered with what was missed.
+    pub(crate) resume: bool,
 }
 
 #[derive(Debug)]
@@ -251,6 +253,11 @@ impl Topics {
     /// Keeps account of the topics made and removed, for a backplane.
     pub(super) fn keep_changes(&mut self) {
         self.changes.get_or_insert_default();
+    }
+
+    /// An engine numbers the events and has their history.
+    pub(super) const fn are_followed_elsewhere(&self) -> bool {
+        self.changes.is_some()
     }
 
     /// What has become of the topics since the last call.

@@ -29,6 +29,8 @@ const CHUNK: usize = 32 * 1024;
 pub(crate) enum Read {
     /// Nothing yet.
     Pending,
+    /// The ID of the stream's start, for a client that has none.
+    Start(String),
     /// Events as bytes.
     Chunk(Chunk),
     /// What was missed is no longer to be had.

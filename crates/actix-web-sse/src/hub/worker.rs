@@ -130,6 +130,7 @@ impl Local {
                 resume,
                 elsewhere,
                 anchor,
+                start,
             } = attached;
             Placed {
                 places: Places {
@@ -139,6 +140,7 @@ impl Local {
                 resume,
                 elsewhere,
                 anchor,
+                start,
             }
         });
         // The application's code: with the places in hand, which are given back if it panics.
@@ -174,6 +176,9 @@ impl Local {
         loop {
             let found = self.state.borrow_mut().read(stream, &self.hub);
             match found {
+                Found::Read(Read::Pending) if stream.awaits_start() => {
+                    return self.start_of(stream);
+                }
                 Found::Read(read) => return read,
                 // The filter is the application's: nothing of the worker is borrowed while it runs.
                 Found::Frames { frames, replay } => {
@@ -184,6 +189,18 @@ impl Local {
                 }
             }
         }
+    }
+
+    /// The ID of the start of a stream that has read everything, if it is known by now.
+    fn start_of(&self, stream: &mut Stream) -> Read {
+        let Some(following) = &mut stream.subscription else {
+            return Read::Pending;
+        };
+        let Some(start) = self.hub.core().start(following.cursors.iter()) else {
+            return Read::Pending;
+        };
+        following.awaits_start = false;
+        Read::Start(start)
     }
 
     /// What this worker holds of a topic: frames, their bytes, and whether a batch of them.
@@ -225,6 +242,7 @@ pub(crate) struct Placed {
     pub(crate) resume: Resume,
     pub(crate) elsewhere: Option<u64>,
     pub(crate) anchor: Option<String>,
+    pub(crate) start: Option<String>,
 }
 
 /// A stream's places in its topics, before it is there: whatever becomes of the request until then,

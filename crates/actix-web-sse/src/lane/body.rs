@@ -304,6 +304,9 @@ impl EventBody {
                         let bytes = format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n");
                         return Poll::Ready(Some(self.control(bytes.into(), now)));
                     }
+                    Read::Start(id) => {
+                        return Poll::Ready(Some(self.control(encode::anchor(&id), now)));
+                    }
                     Read::Gap => {
                         let reset = encode::reset(Resume::Gap, None);
                         return Poll::Ready(Some(self.control(reset, now)));

@@ -41,6 +41,17 @@ use crate::{
 
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 
+/// What a client without a last event ID is to come back with.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// Nothing: it has an ID, or it is to get one with the topics' last values, or nobody replays.
+    None,
+    /// This.
+    At(String),
+    /// What a backplane's engine is still to say.
+    Awaited,
+}
+
 /// Where a stream's events come from.
 pub(crate) enum Source {
     Topics {
@@ -49,6 +60,7 @@ pub(crate) enum Source {
         backlog: Option<Backlog>,
         /// The ID of the topics' newest event, for a client with a gap.
         anchor: Option<String>,
+        start: Start,
     },
     /// The application's own.
     Events {
@@ -199,12 +211,14 @@ impl<'a> Opening<'a> {
         }
         let mut ends = Vec::new();
         let (mut backlog, mut newest, mut extras) = (None, None, None);
+        let mut begin = None;
         let events = match source {
             Source::Topics {
                 places,
                 filter,
                 backlog: behind,
                 anchor,
+                start,
             } => {
                 let (cursors, bytes) = places.take();
                 ends = bytes;
@@ -214,6 +228,11 @@ impl<'a> Opening<'a> {
                 }
                 backlog = behind;
                 newest = anchor;
+                match start {
+                    Start::None => {}
+                    Start::At(id) => begin = Some(id),
+                    Start::Awaited => stream.await_start(),
+                }
                 None
             }
             Source::Events {
@@ -234,7 +253,7 @@ impl<'a> Opening<'a> {
         }
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
-        let first = self.first_block(resume, newest.as_deref());
+        let first = self.first_block(resume, newest.as_deref(), begin.as_deref());
         let mut body = EventBody::new(Rc::clone(&self.local), stream, events, backlog, first)
             .on(connection)
             .with_extras(extras)
@@ -245,8 +264,8 @@ impl<'a> Opening<'a> {
         self.head(BoxBody::new(body))
     }
 
-    fn first_block(&self, resume: Resume, newest: Option<&str>) -> Bytes {
-        let block = encode::first_block(retry::usual(&self.config));
+    fn first_block(&self, resume: Resume, newest: Option<&str>, start: Option<&str>) -> Bytes {
+        let block = encode::first_block(retry::usual(&self.config), start);
         match resume {
             Resume::Gap | Resume::Unknown => [block, encode::reset(resume, newest)].concat().into(),
             _ => block,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     Subscriber,
-    opening::{Opening, Source},
+    opening::{Opening, Source, Start},
     refusal::Refusal,
 };
 use crate::{
@@ -153,12 +153,18 @@ impl Responder for Subscription {
             Some(_) if backlog.is_some() => Resume::Fresh,
             _ => placed.resume,
         };
+        let start = match placed.start {
+            Some(id) => Start::At(id),
+            None if last_event_id.is_none() && resumable && backplane.is_some() => Start::Awaited,
+            None => Start::None,
+        };
         opening.start(
             Source::Topics {
                 places: placed.places,
                 filter: self.filter,
                 backlog,
                 anchor: placed.anchor,
+                start,
             },
             resume,
         )
