@@ -1,6 +1,13 @@
 //! Group W: what proxies in use say, and where they stand.
 
-use actix_web_sse_tests::{Demo, Request, Settings};
+use std::{
+    io::{ErrorKind, Read, Write},
+    time::{Duration, Instant},
+};
+
+use actix_web::{App, HttpRequest, Responder, web};
+use actix_web_sse::{EventServer, Hub, Policy, Subscriber};
+use actix_web_sse_tests::{Connection, Demo, InProcess, LIMIT, Request, Settings, no_signals};
 
 use crate::{DEMO, expect};
 
@@ -136,4 +143,177 @@ fn w08_the_browsers_word_that_a_page_is_the_servers_own_is_believed() {
         .header("Origin", "chrome-extension://abcd")
         .header("Sec-Fetch-Site", "same-origin");
     expect::refused(&extension, &demo, denied, None);
+}
+
+/// A server that takes the PROXY protocol from this peer, with one stream for each address.
+fn behind_a_balancer(balancer: &'static str) -> InProcess {
+    InProcess::start(move |listener| {
+        let hub = Hub::builder().build().expect("a hub");
+        let policy = Policy::builder()
+            .streams_per_ip(1)
+            .build()
+            .expect("a policy");
+        let streams = hub.clone();
+        let application = move || {
+            App::new()
+                .app_data(streams.clone())
+                .route("/who", web::get().to(who))
+                .service(
+                    web::resource("/events")
+                        .wrap(policy.clone())
+                        .route(web::get().to(events)),
+                )
+        };
+        let server = EventServer::new(application)
+            .workers(1)
+            .hub(&hub)
+            .client_request_timeout(TIMEOUT)
+            .shutdown_signal(no_signals())
+            .proxy_protocol([balancer])
+            .expect("a network")
+            .listen(listener)?;
+        Ok(server.run())
+    })
+}
+
+/// How long a header may take.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+async fn who(request: HttpRequest) -> String {
+    request
+        .peer_addr()
+        .map_or_else(String::new, |peer| peer.to_string())
+}
+
+async fn events(hub: Hub, subscriber: Subscriber) -> impl Responder {
+    hub.subscribe("t", subscriber)
+}
+
+const ONE: &[u8] = b"PROXY TCP4 198.51.100.7 10.0.0.1 4711 80\r\n";
+const SIX: &[u8] = b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 80\r\n";
+const TWO: &[u8] =
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc6\x33\x64\x08\x0a\x00\x00\x01\x12\x67\x00\x50";
+const ITSELF: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00";
+
+/// Sends this in front of a request.
+fn ask(server: &InProcess, header: &[u8], request: &Request) -> Connection {
+    let mut connection = Connection::open(server.address());
+    let bytes = [header, &request.bytes(server.address())].concat();
+    connection.send(&bytes).expect("the request leaves");
+    connection
+}
+
+/// Everything that comes in answer to these pieces, and how long it took to the end of the
+/// connection.
+fn everything(server: &InProcess, pieces: &[&[u8]], pause: Duration) -> (Vec<u8>, Duration) {
+    let start = Instant::now();
+    let mut socket = Connection::open(server.address()).into_socket();
+    socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+    for piece in pieces {
+        // The server may have closed already.
+        let _ = socket.write_all(piece);
+        std::thread::sleep(pause);
+    }
+    let mut all = Vec::new();
+    let end = socket.read_to_end(&mut all);
+    let timed_out = end.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    assert!(!timed_out, "the connection is still open");
+    (all, start.elapsed())
+}
+
+#[test]
+fn w_11_the_address_that_a_balancer_names_is_the_peers() {
+    let server = behind_a_balancer("127.0.0.1");
+    let request = Request::new("GET", "/who");
+    for (header, client) in [
+        (ONE, "198.51.100.7:4711"),
+        (SIX, "[2001:db8::7]:4711"),
+        (TWO, "198.51.100.8:4711"),
+        (ITSELF, "127.0.0.1:"),
+        (b"PROXY UNKNOWN\r\n", "127.0.0.1:"),
+    ] {
+        let who = ask(&server, header, &request).response(false).text();
+        assert!(who.starts_with(client), "{who} is not {client}");
+    }
+}
+
+#[test]
+fn w_11_streams_count_on_the_address_that_is_named() {
+    let server = behind_a_balancer("127.0.0.1");
+    let stream = Request::stream("/events").header("Authorization", "Bearer x");
+    let mut open = Vec::new();
+    for (header, status) in [(ONE, 200), (TWO, 200), (SIX, 200), (ONE, 429), (TWO, 429)] {
+        let response = ask(&server, header, &stream).response(false);
+        assert_eq!(response.status(), status, "{}", header.escape_ascii());
+        open.push(response);
+    }
+}
+
+#[test]
+fn w_11_a_header_may_come_in_pieces() {
+    let server = behind_a_balancer("127.0.0.1");
+    let request = b"GET /who HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    for header in [ONE, TWO] {
+        let bytes = [header, request].concat();
+        let pieces = bytes.chunks(5).collect::<Vec<_>>();
+        let (answer, _) = everything(&server, &pieces, Duration::from_millis(2));
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.contains("198.51.100."), "{answer}");
+    }
+}
+
+#[test]
+fn w_11_a_balancer_that_sends_no_header_or_too_much_of_one_is_cut_off() {
+    let server = behind_a_balancer("127.0.0.1");
+    let long = [b"PROXY UNKNOWN ".as_slice(), &[b'x'; 4096]].concat();
+    let far = [&TWO[..14], b"\xff\xff", &[0; 70_000]].concat();
+    for junk in [
+        b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n".as_slice(),
+        b"PROXY TCP4 1.2.3.4\r\n",
+        b"PROXY TCP4 a b c d\r\n",
+        b"\r\n\r\n\0\r\nQUIX",
+        b"\x16\x03\x01\x02\x00",
+        &long,
+        &far,
+    ] {
+        let (answer, after) = everything(&server, &[junk], Duration::ZERO);
+        assert_eq!(answer, b"", "{}", junk[..junk.len().min(40)].escape_ascii());
+        assert!(after < TIMEOUT, "at once: {after:?}");
+    }
+    // Nothing at all, a piece, and a byte now and then: until the time is over.
+    let drip = ONE.chunks(1).collect::<Vec<_>>();
+    for (pieces, pause) in [
+        (&[b"".as_slice()] as &[&[u8]], 0),
+        (&[b"PROXY TCP4 1"], 0),
+        (&[&TWO[..20]], 0),
+        (&drip, 60),
+    ] {
+        let (answer, after) = everything(&server, pieces, Duration::from_millis(pause));
+        assert_eq!(answer, b"");
+        let drips = Duration::from_millis(60 * 45);
+        assert!(after >= TIMEOUT && after < TIMEOUT + drips, "{after:?}");
+    }
+    let who = ask(&server, ONE, &Request::new("GET", "/who"));
+    assert!(
+        who.response(false).text().starts_with("198.51.100.7"),
+        "others go on"
+    );
+}
+
+#[test]
+fn w_11_nobody_else_may_name_an_address() {
+    let server = behind_a_balancer("10.0.0.0/8");
+    let who = Request::new("GET", "/who").header("Connection", "close");
+    let text = ask(&server, b"", &who).response(false).text();
+    assert!(
+        text.starts_with("127.0.0.1:"),
+        "it speaks for itself: {text}"
+    );
+    for header in [ONE, SIX, TWO, ITSELF] {
+        let bytes = [header, &who.bytes(server.address())].concat();
+        let (answer, _) = everything(&server, &[&bytes], Duration::ZERO);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(!answer.contains(" 200 "), "{answer}");
+        assert!(!answer.contains("198.51.100"), "{answer}");
+    }
 }

@@ -6,13 +6,13 @@
 //! it: a fuzzer that starts at the first rejection may never see what lies behind.
 
 use std::{
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::{Duration, UNIX_EPOCH},
 };
 
 use crate::{
     config::{ForwardedHeader, LimitsConfig, TicketConfig},
-    hub::id::Epoch,
+    hub::id::{Epoch, Named},
     origin::{OriginHeader, OriginList, OriginPattern, is_own},
     protect::{
         accept::{Demand, accepts},
@@ -22,6 +22,7 @@ use crate::{
         limit::address::{Proxies, Said},
         ticket::{Binding, Ticket, Tickets},
     },
+    server::proxy_protocol::parse,
 };
 
 /// Lines, as a request may have several of a header.
@@ -273,14 +274,31 @@ pub fn last_event_id(data: &[u8]) -> bool {
     let Some(epoch) = &*EPOCH else {
         return false;
     };
+    let topics = [Arc::from("t")];
     let mut named = false;
     for id in [text.to_string(), format!("00000000-{text}")] {
         if let Some(position) = epoch.position(&id) {
             assert_eq!(epoch.id(position), id);
             named = true;
         }
+        if let Some(Named::Start(position)) = epoch.read(&id, &topics) {
+            assert_eq!(epoch.start(position, topics.iter()), id);
+            named = true;
+        }
     }
     named
+}
+
+/// A header of the PROXY protocol is found within its bounds, and nothing behind it counts.
+#[must_use]
+pub fn proxy_header(data: &[u8]) -> bool {
+    let Some((length, named)) = parse(data) else {
+        return false;
+    };
+    assert!(length <= data.len().min(2048));
+    let alone = data.get(..length).and_then(parse);
+    assert_eq!(alone, Some((length, named)));
+    true
 }
 
 #[cfg(test)]
@@ -291,7 +309,7 @@ mod tests {
 
     type Target = fn(&[u8]) -> bool;
 
-    const TARGETS: [(&str, Target); 8] = [
+    const TARGETS: [(&str, Target); 9] = [
         ("origin", super::origin),
         ("accept", super::accept),
         ("preflight", super::preflight),
@@ -300,6 +318,7 @@ mod tests {
         ("credentials", super::credentials),
         ("ticket", super::ticket),
         ("last_event_id", super::last_event_id),
+        ("proxy_header", super::proxy_header),
     ];
 
     /// The corpora that the fuzzers start from reach what lies behind the first rejection.
@@ -364,6 +383,9 @@ mod tests {
             "%74",
             "a",
             "00000000-",
+            "00000000.",
+            "PROXY TCP4 ",
+            "\r\n",
             "-",
             "+",
         ]);

@@ -177,7 +177,7 @@ impl ClientKey {
 }
 
 /// A network, or a single address, as the configuration has it.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
         Err(_) => text
