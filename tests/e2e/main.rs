@@ -48,6 +48,7 @@ mod guarded;
 mod lifetime;
 mod limits;
 mod nodes;
+mod operators;
 mod probe_alerts;
 mod probe_verdicts;
 mod proxies;

@@ -101,7 +101,8 @@ fn each_diagnosis_is_found_and_counted(kind: BrowserKind) {
 
 crate::in_each_browser!(each_diagnosis_is_found_and_counted);
 
-/// What the page sees of it is what it sees of a reply without CORS headers.
+/// What the page sees of it is what it sees of a reply without CORS headers; that its stream worked
+/// a moment before changes nothing.
 fn h11_a_proxys_error_page_is_not_reported_as_blocked_by_cors(kind: BrowserKind) {
     let pages = Site::empty();
     let origin = pages.origin();
@@ -111,6 +112,12 @@ fn h11_a_proxys_error_page_is_not_reported_as_blocked_by_cors(kind: BrowserKind)
     let proxy = Nginx::start(&format!(
         "server {{ listen {{listen}}; location / {{ proxy_pass http://127.0.0.1:{nowhere}; }} }}"
     ));
+    let page = browser.open(&origin);
+    page.evaluate(&format!(
+        "globalThis.working = new EventSource('{}', {{ withCredentials: true }})",
+        application.url("/events"),
+    ));
+    page.wait("working.readyState === 1");
     let stream = format!("http://{}/events", proxy.address());
     is_diagnosed(&browser, &application, &origin, &stream, "unknown");
     let blocked = application.sum("sse_client_reports_total{diagnosis=\"cors_blocked\",");

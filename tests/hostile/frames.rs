@@ -1,6 +1,6 @@
 //! HTTP/2 as bytes: frames that no client library would send.
 
-use std::{collections::BTreeSet, io};
+use std::{collections::BTreeSet, io, net::SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -78,21 +78,21 @@ pub(crate) fn integer(bytes: &mut Vec<u8>, mut value: usize) {
 }
 
 /// The header block of a GET that the demo answers with a stream.
-pub(crate) fn stream_block(target: &Target, topic: &str) -> Vec<u8> {
-    let mut block = get_block(target, &format!("/events?topic={topic}"));
+pub(crate) fn stream_block(app: SocketAddr, token: Option<&str>, topic: &str) -> Vec<u8> {
+    let mut block = get_block(app, &format!("/events?topic={topic}"));
     block.extend(field("accept", "text/event-stream"));
-    if let Some(token) = &target.token {
+    if let Some(token) = token {
         block.extend(field("authorization", &format!("Bearer {token}")));
     }
     block
 }
 
 /// The header block of a GET.
-pub(crate) fn get_block(target: &Target, path: &str) -> Vec<u8> {
+pub(crate) fn get_block(app: SocketAddr, path: &str) -> Vec<u8> {
     // :method GET and :scheme http are in the static table.
     let mut block = vec![0x82, 0x86];
     block.extend(field(":path", path));
-    block.extend(field(":authority", &target.app.to_string()));
+    block.extend(field(":authority", &app.to_string()));
     block
 }
 
@@ -103,6 +103,22 @@ pub(crate) struct Frame {
     pub(crate) flags: u8,
     pub(crate) stream: u32,
     pub(crate) payload: Vec<u8>,
+}
+
+impl Frame {
+    /// The body's bytes in it.
+    pub(crate) fn data(&self) -> &[u8] {
+        match self.kind {
+            DATA => &self.payload,
+            _ => &[],
+        }
+    }
+
+    /// Whether a header block says 200: `:status: 200` is one byte, after what may change the
+    /// table's size.
+    pub(crate) fn says_ok(&self) -> bool {
+        self.payload.iter().find(|byte| *byte >> 5 != 1) == Some(&0x88)
+    }
 }
 
 /// Reads the next frame.
@@ -127,9 +143,7 @@ pub(crate) struct Held(pub(crate) BTreeSet<u32>);
 impl Held {
     /// Takes a frame of the server into account.
     pub(crate) fn see(&mut self, frame: &Frame) {
-        // `:status: 200` is one byte, after what may change the table's size.
-        let first = frame.payload.iter().find(|byte| *byte >> 5 != 1);
-        if frame.kind == HEADERS && first == Some(&0x88) {
+        if frame.kind == HEADERS && frame.says_ok() {
             self.0.insert(frame.stream);
         }
         let ends = [DATA, HEADERS].contains(&frame.kind) && frame.flags & END_STREAM != 0;

@@ -1,4 +1,4 @@
-//! The others: streams that are read, a publisher, and opens, each from an address of its own.
+//! The others: streams that are read, over HTTP/1.1 and HTTP/2, a publisher, and opens, each from an address of its own.
 
 use std::{
     io,
@@ -19,7 +19,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
-use crate::target::{reset, status};
+use crate::{
+    frames::{self, Frame},
+    target::{reset, status},
+};
 
 /// What an open may take.
 const IN_TIME: Duration = Duration::from_secs(1);
@@ -230,31 +233,23 @@ impl Manners {
 }
 
 /// Opens a stream, at the rate that the server admits, and reads it. It does not come back when
-/// it ends: an honest stream that ends is a loss.
+/// it ends: an honest stream that ends is a loss. One of four is on HTTP/2.
 async fn read(manners: Arc<Manners>, number: usize, seen: Arc<Seen>) {
-    let request = manners.stream(&format!("reader-{number}"));
+    let user = format!("reader-{number}");
     sleep(manners.gather_every * number as u32).await;
-    let mut socket = loop {
-        let opened = async {
-            let mut socket = connect(address(1, number), manners.app).await?;
-            socket.write_all(request.as_bytes()).await?;
-            match status(&mut socket).await? {
-                200 => Ok(socket),
-                _ => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
-            }
+    let mut stream = loop {
+        let opened = match number % 4 {
+            3 => manners.open_http2(address(1, number), &user).await,
+            _ => manners.open_http1(address(1, number), &user).await,
         };
-        match opened.await {
-            Ok(socket) => break socket,
+        match opened {
+            Ok(stream) => break stream,
             Err(_) => sleep(Duration::from_millis(50 + number as u64 % 50)).await,
         }
     };
     seen.streams.fetch_add(1, Ordering::SeqCst);
     let mut text = Vec::new();
-    loop {
-        match socket.read_buf(&mut text).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
+    while stream.read(&mut text).await.is_ok() {
         let now = Instant::now();
         let whole = text
             .iter()
@@ -274,6 +269,85 @@ async fn read(manners: Arc<Manners>, number: usize, seen: Arc<Seen>) {
                 .push((number, now - published));
         }
         text.drain(..whole);
+    }
+}
+
+/// An open stream.
+enum Stream {
+    Http1(TcpStream),
+    Http2(TcpStream),
+}
+
+impl Stream {
+    /// Reads more of its body; an error at its end.
+    async fn read(&mut self, text: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Http1(socket) => match socket.read_buf(text).await? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(()),
+            },
+            Self::Http2(socket) => {
+                let frame = frames::read(socket).await?;
+                text.extend(answer(socket, frame).await?.data());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Acknowledges what asks for it. An error where the stream is over.
+async fn answer(socket: &mut TcpStream, frame: Frame) -> io::Result<Frame> {
+    const ACK: u8 = 1;
+    match frame.kind {
+        frames::RST_STREAM | frames::GOAWAY => return Err(io::ErrorKind::UnexpectedEof.into()),
+        frames::SETTINGS | frames::PING if frame.flags & ACK == 0 => {
+            let payload: &[u8] = match frame.kind {
+                frames::PING => &frame.payload,
+                _ => &[],
+            };
+            let ack = frames::frame(frame.kind, ACK, 0, payload);
+            socket.write_all(&ack).await?;
+        }
+        frames::DATA | frames::HEADERS if frame.flags & frames::END_STREAM != 0 => {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        _ => {}
+    }
+    Ok(frame)
+}
+
+impl Manners {
+    async fn open_http1(&self, from: Ipv4Addr, user: &str) -> io::Result<Stream> {
+        let mut socket = connect(from, self.app).await?;
+        socket.write_all(self.stream(user).as_bytes()).await?;
+        match status(&mut socket).await? {
+            200 => Ok(Stream::Http1(socket)),
+            _ => Err(io::ErrorKind::ConnectionRefused.into()),
+        }
+    }
+
+    /// By prior knowledge, with windows that never close.
+    async fn open_http2(&self, from: Ipv4Addr, user: &str) -> io::Result<Stream> {
+        const MOST: u32 = i32::MAX as u32;
+        let mut socket = connect(from, self.app).await?;
+        let token = self.token.map(|sign| sign(user, false));
+        let mut bytes = frames::preface(&[(frames::INITIAL_WINDOW_SIZE, MOST)]);
+        let more = (MOST - 65_535).to_be_bytes();
+        bytes.extend(frames::frame(frames::WINDOW_UPDATE, 0, 0, &more));
+        let block = frames::stream_block(self.app, token.as_deref(), "honest");
+        let flags = frames::END_HEADERS | frames::END_STREAM;
+        bytes.extend(frames::frame(frames::HEADERS, flags, 1, &block));
+        socket.write_all(&bytes).await?;
+        loop {
+            let frame = frames::read(&mut socket).await?;
+            let frame = answer(&mut socket, frame).await?;
+            if frame.kind == frames::HEADERS {
+                return match frame.says_ok() {
+                    true => Ok(Stream::Http2(socket)),
+                    false => Err(io::ErrorKind::ConnectionRefused.into()),
+                };
+            }
+        }
     }
 }
 

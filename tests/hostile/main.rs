@@ -13,6 +13,7 @@
 
 mod attack;
 mod frames;
+mod handshakes;
 mod honest;
 mod promises;
 mod report;

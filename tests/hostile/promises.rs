@@ -135,7 +135,7 @@ fn h03_a_drain_does_not_wait_for_closed_windows() {
     h2.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut bytes = frames::preface(&[(frames::INITIAL_WINDOW_SIZE, 0)]);
     for stream in [1, 3] {
-        let block = frames::stream_block(&target, "busy");
+        let block = frames::stream_block(target.app, target.token.as_deref(), "busy");
         let flags = frames::END_HEADERS | frames::END_STREAM;
         bytes.extend(frames::frame(frames::HEADERS, flags, stream, &block));
     }

@@ -12,13 +12,13 @@ use actix_web_sse::observe::OriginClass;
 use dashmap::DashMap;
 
 use crate::{
-    attempts::RecentAttempts,
     backplane::Backplanes,
     catalogue::{self as c, Bounds},
     clients::{Client, Clients},
     clock::Clock,
     closes::CloseThresholds,
     counters::Counters,
+    head_requests::RecentHeadRequests,
     hubs::Hubs,
     labels::{LabelSet, OTHER},
     levels::Levels,
@@ -51,7 +51,7 @@ pub(crate) struct Core {
     pub(crate) logs: Arc<LogCounts>,
     pub(crate) mistakes: Mistakes,
     pub(crate) report_limit: ReportLimit,
-    pub(crate) attempts: RecentAttempts,
+    pub(crate) head_requests: RecentHeadRequests,
     scrape_nanos: AtomicU64,
 }
 
@@ -101,7 +101,7 @@ impl Core {
             logs: Arc::new(LogCounts::new()?),
             mistakes: Mistakes::default(),
             report_limit: ReportLimit::default(),
-            attempts: RecentAttempts::default(),
+            head_requests: RecentHeadRequests::default(),
             scrape_nanos: AtomicU64::new(0),
             counters,
         };

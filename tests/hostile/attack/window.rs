@@ -118,7 +118,8 @@ async fn one(
         loop {
             pace.tick().await;
             ticks += 1;
-            let block = frames::stream_block(target, target.busy_topic);
+            let block =
+                frames::stream_block(target.app, target.token.as_deref(), target.busy_topic);
             let flags = frames::END_HEADERS | frames::END_STREAM;
             let mut bytes = frames::frame(frames::HEADERS, flags, stream, &block);
             stream += 2;

@@ -29,10 +29,10 @@ const TYPES: &str = include_str!("client.d.ts");
 /// A report is the bare diagnosis as `text/plain`, which needs no CORS to arrive. The policy says
 /// who sends it, as at the streams: a report without an allowed origin is not counted, and each client
 /// address has a rate limit, behind a trusted proxy too. A report beyond the limit, too long or unknown
-/// counts as dropped. A reply that the page could not read is `cors_blocked` only if the client has
-/// requested a stream from this process within ten seconds, and `unknown` otherwise: a page cannot
-/// distinguish a proxy's error page from a reply without CORS headers. With several nodes the proxy
-/// should keep a client on one of them.
+/// counts as dropped. A page cannot distinguish a proxy's error page from a reply without CORS headers.
+/// So a reply that it could not read is `cors_blocked` only if a `HEAD` of the same client, as the script
+/// sends one to find the reason, has reached this process within ten seconds, and `unknown` otherwise.
+/// With several nodes the proxy should keep a client on one of them.
 ///
 /// The answer is always 204, without a body and without CORS headers. No part of a report is stored,
 /// logged or reflected. Any program can send a report with any origin, so the counter is a hint that
@@ -95,7 +95,7 @@ async fn take(
         let client = Client::of(caller.address, core.ipv6_prefix);
         let diagnosis = if core.report_limit.admits(client, core.clock.now()) {
             let report = read(body).await;
-            let seen = || core.attempts.saw(client, core.clock.now());
+            let seen = || core.head_requests.saw(client, core.clock.now());
             report.and_then(|report| Diagnosis::parse(&report, seen))
         } else {
             None

@@ -56,8 +56,8 @@ impl Diagnosis {
 }
 
 impl Diagnosis {
-    /// Parses a report. For an `unreadable` reply the diagnosis depends on `seen`: whether the client
-    /// has requested a stream from this process. A browser cannot report `dropped`.
+    /// Parses a report. For an `unreadable` reply the diagnosis depends on `seen`: whether the
+    /// `HEAD` of the client's script has reached this process. A browser cannot report `dropped`.
     fn parse(report: &[u8], seen: impl FnOnce() -> bool) -> Option<Self> {
         if report == b"unreadable" {
             return Some(if seen() {

@@ -64,6 +64,7 @@ use crate::{
 /// | bytes behind an HTTP/1 request that is under way | reading waits after 64 KiB | up to 128 KiB are read; then actix polls the connection without a pause until the response is over |
 /// | an HTTP/1 client that does not take its bytes | `stall` after the end of its stream the connection is closed, and what the kernel has for it is dropped | it keeps its connection and its slots until the kernel gives it up |
 /// | an HTTP/2 client with a closed window | when all streams of the connection have ended so, and no other request is on it, it is closed after `stall` | the connection and its slots stay as long as the client likes |
+/// | TLS handshakes that one address leaves unfinished | take 64 of a worker's 256 | take all of them, and the worker accepts nothing for 3 s |
 /// | a plaintext client that sends nothing | is closed after `client_request_timeout` | with `bind_auto_h2c` it is never closed |
 ///
 /// Plaintext listeners speak HTTP/1.1, and HTTP/2 by prior knowledge; TLS listeners both by ALPN;
@@ -116,6 +117,8 @@ where
             disconnect_timeout: Duration::from_secs(1),
             #[cfg(feature = "rustls")]
             tls_handshake_timeout: Duration::from_secs(3),
+            #[cfg(feature = "rustls")]
+            handshakes_per_address: 64,
             write_buffer: 32 * 1024,
             nodelay: true,
             setup: ConnectionSetup::new(Vec::<Hub>::new()),
@@ -188,7 +191,7 @@ where
         listener: TcpListener,
         config: actix_tls::accept::rustls_0_23::reexports::ServerConfig,
     ) -> io::Result<Self> {
-        use super::serve::{advertised, tls};
+        use super::tls::{advertised, tls};
         let plan = self.plan(listener.local_addr()?, "https");
         let name = format!("event-server-{}", plan.address);
         let config = advertised(config);
@@ -286,10 +289,20 @@ impl<F, I, S, B> EventServer<F, I, S, B> {
         self
     }
 
-    /// How many TLS handshakes a worker has under way at once, by default 256.
+    /// How many TLS handshakes a worker has under way at once, by default 256. While it has as many,
+    /// the worker accepts no connection.
     #[cfg(feature = "rustls")]
     pub fn max_connection_rate(self, count: usize) -> Self {
         actix_tls::accept::max_concurrent_tls_connect(count);
+        self
+    }
+
+    /// How many of them may be of one address (an IPv6 network of 64 bits counts as one), by default
+    /// 64; a connection beyond is closed. Raise it where all connections come from one proxy that
+    /// passes TLS on.
+    #[cfg(feature = "rustls")]
+    pub fn handshakes_per_address(self, count: usize) -> Self {
+        self.settings().handshakes_per_address = count;
         self
     }
 

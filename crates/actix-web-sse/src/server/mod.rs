@@ -7,6 +7,8 @@ mod listen;
 pub(crate) mod proxy_protocol;
 mod requests;
 mod serve;
+#[cfg(feature = "rustls")]
+mod tls;
 
 use std::{any::Any, fmt, time::Duration};
 

@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub(super) disconnect_timeout: Duration,
     #[cfg(feature = "rustls")]
     pub(super) tls_handshake_timeout: Duration,
+    #[cfg(feature = "rustls")]
+    pub(super) handshakes_per_address: usize,
     pub(super) write_buffer: usize,
     pub(super) nodelay: bool,
     pub(super) setup: ConnectionSetup,
@@ -57,13 +59,13 @@ pub(super) struct Plan<F> {
 }
 
 impl<F> Plan<F> {
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         let settings = self.settings.lock();
         settings.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says who is at the other end of a new connection.
-    fn greeter(&self) -> Greeter {
+    pub(super) fn greeter(&self) -> Greeter {
         let settings = self.settings();
         let limit = settings.request_timeout;
         let balancers = settings.balancers.map(|balancers| balancers.within(limit));
@@ -73,10 +75,10 @@ impl<F> Plan<F> {
 
 /// Says who is at the other end of a new connection.
 #[derive(Clone)]
-struct Greeter(Option<Rc<Balancers>>);
+pub(super) struct Greeter(Option<Rc<Balancers>>);
 
 impl Greeter {
-    async fn client(self, io: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+    pub(super) async fn client(self, io: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
         match self.0 {
             None => Ok(io.peer_addr().ok()),
             Some(balancers) => balancers.client(io).await.map(Some),
@@ -96,7 +98,7 @@ fn app_config(secure: bool, host: String, address: SocketAddr) -> AppConfig {
 }
 
 /// HTTP over whatever carries it.
-fn http<T, F, I, S, B>(
+pub(super) fn http<T, F, I, S, B>(
     plan: &Plan<F>,
 ) -> impl ServiceFactory<
     (Socket<T>, Protocol, Option<SocketAddr>),
@@ -193,7 +195,7 @@ where
     .and_then(http(plan))
 }
 
-const fn protocol(http2: bool) -> Protocol {
+pub(super) const fn protocol(http2: bool) -> Protocol {
     if http2 {
         Protocol::Http2
     } else {
@@ -228,77 +230,6 @@ where
         std::future::ready(Ok::<_, DispatchError>((socket, protocol(false), None)))
     })
     .and_then(http(plan))
-}
-
-#[cfg(feature = "rustls")]
-pub(super) use tls::{advertised, tls};
-
-#[cfg(feature = "rustls")]
-mod tls {
-    use actix_service::apply_fn_factory;
-    use actix_tls::accept::{
-        TlsError,
-        rustls_0_23::{Acceptor, TlsStream, reexports::ServerConfig},
-    };
-
-    use super::*;
-
-    /// Offers HTTP/2 and HTTP/1.1, before what the configuration offers.
-    pub(in crate::server) fn advertised(mut config: ServerConfig) -> ServerConfig {
-        let mut protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        protocols.append(&mut config.alpn_protocols);
-        config.alpn_protocols = protocols;
-        config
-    }
-
-    /// HTTP/1.1 and HTTP/2 by ALPN.
-    pub(in crate::server) fn tls<F, I, S, B>(
-        plan: &Plan<F>,
-        config: ServerConfig,
-    ) -> impl ServiceFactory<
-        TcpStream,
-        Config = (),
-        Response = (),
-        Error = TlsError<io::Error, DispatchError>,
-        InitError = (),
-    > + use<F, I, S, B>
-    where
-        F: Fn() -> I,
-        I: IntoServiceFactory<S, Request>,
-        S: ServiceFactory<Request, Config = AppConfig> + 'static,
-        S::Error: Into<Error> + 'static,
-        S::InitError: fmt::Debug,
-        S::Response: Into<Response<B>> + 'static,
-        <S::Service as Service<Request>>::Future: 'static,
-        S::Service: 'static,
-        B: MessageBody + 'static,
-    {
-        let mut acceptor = Acceptor::new(config);
-        acceptor.set_handshake_timeout(plan.settings().tls_handshake_timeout);
-        let acceptor = acceptor
-            .map_init_err(drop)
-            .map_err(TlsError::into_service_error);
-        let greeter = plan.greeter();
-        fn_service(move |mut io: TcpStream| {
-            let greeter = greeter.clone();
-            async move {
-                let client = greeter.client(&mut io).await;
-                client.map(|client| (io, client)).map_err(TlsError::Tls)
-            }
-        })
-        .and_then(apply_fn_factory(
-            acceptor,
-            |(io, client): (TcpStream, Option<SocketAddr>), acceptor: &_| {
-                let accepted = Service::call(acceptor, io);
-                async move {
-                    let io: TlsStream<TcpStream> = accepted.await?;
-                    let http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
-                    Ok((Socket::new(io, http2), protocol(http2), client))
-                }
-            },
-        ))
-        .and_then(http(plan).map_err(TlsError::Service))
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,9 @@
-//! The clients that have recently requested a stream.
+//! The clients to which this process has recently answered what a page reports as unreadable.
+//!
+//! When a page loses its stream, the script of [`reports`](crate::reports) sends a `HEAD` to find out
+//! why, and reports the result. If the page could not read the reply, this table says whether the
+//! reply was ours. Of the page's `GET` requests only those count whose reply it could not read: a
+//! stream that worked until a proxy answered in our place has left others.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -8,7 +13,7 @@ use std::{
 
 use crate::clients::Client;
 
-/// How long a request counts as recent: a page reports a failed stream within seconds.
+/// How long a request counts as recent: the report follows within a round trip or two.
 const RECENT: Duration = Duration::from_secs(10);
 /// The table's size; a power of two. A client whose slot was taken by another one is forgotten.
 const SLOTS: usize = 1 << 14;
@@ -17,12 +22,12 @@ const TIME_BITS: u32 = 40;
 
 /// A table of fixed size. A keyed hash selects the slot of a client.
 #[derive(Debug)]
-pub(crate) struct RecentAttempts {
+pub(crate) struct RecentHeadRequests {
     slots: Box<[AtomicU64]>,
     hasher: RandomState,
 }
 
-impl Default for RecentAttempts {
+impl Default for RecentHeadRequests {
     fn default() -> Self {
         Self {
             slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
@@ -31,7 +36,7 @@ impl Default for RecentAttempts {
     }
 }
 
-impl RecentAttempts {
+impl RecentHeadRequests {
     /// Records a request of the client.
     pub(crate) fn note(&self, client: Client, now: Duration) {
         let (slot, tag) = self.place(client);
@@ -72,16 +77,16 @@ mod tests {
 
     #[test]
     fn only_clients_with_a_recent_request_are_known() {
-        let attempts = RecentAttempts::default();
+        let recent = RecentHeadRequests::default();
         let client = |n: u32| Client::of(Some(Ipv4Addr::from(n).into()), 64);
         let at = Duration::from_secs;
-        assert!(!attempts.saw(client(1), at(0)));
-        attempts.note(client(1), at(0));
-        assert!(attempts.saw(client(1), at(10)));
-        assert!(!attempts.saw(client(1), at(11)));
-        (0..SLOTS as u32).for_each(|n| attempts.note(client(n), at(20)));
+        assert!(!recent.saw(client(1), at(0)));
+        recent.note(client(1), at(0));
+        assert!(recent.saw(client(1), at(10)));
+        assert!(!recent.saw(client(1), at(11)));
+        (0..SLOTS as u32).for_each(|n| recent.note(client(n), at(20)));
         let others = (1 << 20)..(1 << 20) + 10_000;
-        let known = others.filter(|n| attempts.saw(client(*n), at(20)));
+        let known = others.filter(|n| recent.saw(client(*n), at(20)));
         assert!(known.count() < 5, "clients are taken for other ones");
     }
 }
