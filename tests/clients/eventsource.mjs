@@ -10,7 +10,7 @@ source.onerror = ({ message, code }) => {
   else if (message === undefined) say({ kind: 'ended' });
   else say({ kind: 'failed', why: message });
 };
-for (const name of ['message', 'reset']) {
+for (const name of ['message', 'reset', 'anchor']) {
   source.addEventListener(name, ({ type, lastEventId, data }) => {
     say({ kind: 'event', name: type, id: lastEventId, data });
   });

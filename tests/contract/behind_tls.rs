@@ -82,18 +82,36 @@ fn attack(mut socket: impl Read + Write, scheme: &str, account: &Account) {
     account.wait_for(CloseReason::Protocol, 1);
 }
 
-#[test]
-fn h01_what_is_sent_behind_a_stream_ends_it_over_tls() {
+/// A server with a certificate of its own, and a client that trusts it.
+fn certified() -> (ServerConfig, ClientConfig) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let certificate = CertificateDer::from(made.cert);
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .expect("a certificate and its key");
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).expect("a root");
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (server, client)
+}
+
+fn session(config: ClientConfig) -> ClientConnection {
+    let name = ServerName::try_from("localhost").expect("a name");
+    ClientConnection::new(Arc::new(config), name).expect("a session")
+}
+
+#[test]
+fn h01_what_is_sent_behind_a_stream_ends_it_over_tls() {
+    let (config, client) = certified();
     let account = Account::default();
     let hub = hub(&account);
     let server = InProcess::start(move |listener| {
@@ -105,20 +123,42 @@ fn h01_what_is_sent_behind_a_stream_ends_it_over_tls() {
             .listen_rustls_0_23(listener, config)?;
         Ok(server.run())
     });
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).expect("a root");
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").expect("a name");
-    let session = ClientConnection::new(Arc::new(config), name).expect("a session");
     let socket = TcpStream::connect(server.address()).expect("a connection");
     socket.set_read_timeout(Some(LIMIT)).expect("a limit");
     let patience = Duration::from_millis(100);
     socket.set_write_timeout(Some(patience)).expect("a limit");
-    attack(StreamOwned::new(session, socket), "https", &account);
+    attack(StreamOwned::new(session(client), socket), "https", &account);
+}
+
+#[test]
+fn w_11_a_balancer_speaks_before_the_tls_handshake() {
+    let (config, client) = certified();
+    let server = InProcess::start(move |listener| {
+        let who = async |request: HttpRequest| {
+            let peer = request.peer_addr().map(|peer| peer.to_string());
+            peer.unwrap_or_default()
+        };
+        let server = EventServer::new(move || App::new().route("/who", web::get().to(who)))
+            .workers(1)
+            .shutdown_signal(no_signals())
+            .proxy_protocol(["127.0.0.1"])
+            .expect("a network")
+            .listen_rustls_0_23(listener, config)?;
+        Ok(server.run())
+    });
+    let connect = |header: &[u8]| {
+        let mut socket = TcpStream::connect(server.address()).expect("a connection");
+        socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+        socket.write_all(header).expect("the header leaves");
+        StreamOwned::new(session(client.clone()), socket)
+    };
+    let request = b"GET /who HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut named = connect(b"PROXY TCP4 198.51.100.7 10.0.0.1 4711 443\r\n");
+    named.write_all(request).expect("the request leaves");
+    read_until(&mut named, "198.51.100.7:4711");
+    // Without a header the handshake does not even begin.
+    let mut unnamed = connect(b"");
+    unnamed.write_all(request).expect_err("a handshake");
 }
 
 #[test]

@@ -90,9 +90,15 @@ fn e16_the_wire_bytes_are_these() {
     stream.next_comment();
     stream.next_comment();
     let wire = String::from_utf8(stream.wire().to_vec()).unwrap();
+    let (epoch, _) = id.split_once('-').unwrap();
+    let topics = wire.split(&format!("id: {epoch}.0.")).nth(1).unwrap();
+    let anchor = format!(
+        "id: {epoch}.0.{}\nevent: anchor\ndata: {{}}\n\n",
+        &topics[..6]
+    );
     assert_eq!(
         wire,
-        format!(":\nretry: 30000\nid: {id}\ndata: x\n\n:\n:\n")
+        format!(":\nretry: 30000\n{anchor}id: {id}\ndata: x\n\n:\n:\n")
     );
 }
 

@@ -156,7 +156,10 @@ fn d13_an_http_1_0_client_gets_no_chunks() {
     let wire = String::from_utf8(stream.wire().to_vec()).unwrap();
     for line in wire.lines().filter(|line| !line.is_empty()) {
         let field = line.split(':').next().unwrap();
-        assert!(["", "retry", "id", "data"].contains(&field), "{line:?}");
+        assert!(
+            ["", "retry", "id", "event", "data"].contains(&field),
+            "{line:?}"
+        );
     }
 }
 

@@ -52,6 +52,7 @@ mod operators;
 mod probe_alerts;
 mod probe_verdicts;
 mod proxies;
+mod real_browsers;
 mod reconnect;
 mod reports;
 mod shared_guards;

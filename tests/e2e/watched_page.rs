@@ -32,6 +32,8 @@ impl<'b> WatchedPage<'b> {
                globalThis.source?.close();
                globalThis.data = [];
                globalThis.ids = [];
+               globalThis.anchors = [];
+               globalThis.messages = 0;
                globalThis.resets = 0;
                globalThis.expired = 0;
                globalThis.errors = [];
@@ -43,6 +45,8 @@ impl<'b> WatchedPage<'b> {
                  data.push(event.data);
                  ids.push(event.lastEventId);
                }});
+               source.onmessage = () => messages++;
+               source.addEventListener('anchor', (event) => anchors.push(event.lastEventId));
                source.addEventListener('reset', () => resets++);
                source.addEventListener('auth_expired', () => expired++);
              }})()"

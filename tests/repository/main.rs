@@ -1,6 +1,10 @@
 //! What the repository guarantees about itself.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod clients;
 mod dependencies;

@@ -64,6 +64,11 @@ impl Block {
         }
     }
 
+    /// Whether it is there for its ID alone.
+    fn is_anchor(&self) -> bool {
+        self.event() == Some("anchor") && self.data() == Some("{}")
+    }
+
     fn is_blank(&self) -> bool {
         matches!(
             self,
@@ -83,6 +88,7 @@ pub struct EventStream {
     rest: Vec<u8>,
     fields: Block,
     wire: Vec<u8>,
+    anchor: Option<String>,
 }
 
 const BLANK: Block = Block::Event {
@@ -98,7 +104,15 @@ impl EventStream {
             rest: Vec::new(),
             fields: BLANK,
             wire: Vec::new(),
+            anchor: None,
         }
+    }
+
+    /// The ID of the anchor that was read, which a hub sends to a client without a last event ID. It
+    /// is no event of anybody's, and is not among the blocks.
+    #[must_use]
+    pub fn anchor(&self) -> Option<&str> {
+        self.anchor.as_deref()
     }
 
     /// The response that carries the stream.
@@ -141,6 +155,10 @@ impl EventStream {
     fn line(&mut self, line: &str) -> Option<Block> {
         if line.is_empty() {
             let block = std::mem::replace(&mut self.fields, BLANK);
+            if block.is_anchor() {
+                self.anchor = block.id().map(str::to_owned);
+                return None;
+            }
             return (!block.is_blank()).then_some(block);
         }
         if let Some(comment) = line.strip_prefix(':') {

@@ -91,7 +91,8 @@ impl Parser {
                 "retry" | ":" => {}
                 "" => {
                     let (id, event) = (self.id.take(), self.event.take());
-                    if let Some(data) = self.data.take() {
+                    let anchor = event.as_deref() == Some("anchor");
+                    if let Some(data) = self.data.take().filter(|_| !anchor) {
                         received.push(Received { id, event, data });
                     }
                 }

@@ -309,9 +309,8 @@ fn with_host(known: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr 
 
 /// Splits a Sentinel's URL into a Redis URL, the name of the service, and the address of the Sentinel.
 fn sentinel_parts(url: &str) -> Option<(String, &str, String)> {
-    let (scheme, rest) = match url.split_once("+sentinel://")? {
-        (scheme @ ("redis" | "rediss"), rest) => (scheme, rest),
-        _ => return None,
+    let (scheme @ ("redis" | "rediss"), rest) = url.split_once("+sentinel://")? else {
+        return None;
     };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (service, database) = path.split_once('/').unwrap_or((path, ""));

@@ -6,22 +6,23 @@
 //! it: a fuzzer that starts at the first rejection may never see what lies behind.
 
 use std::{
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::{Duration, UNIX_EPOCH},
 };
 
 use crate::{
-    config::{AcceptMode, ForwardedHeader, LimitsConfig, TicketConfig},
-    hub::id::Epoch,
+    config::{ForwardedHeader, LimitsConfig, TicketConfig},
+    hub::id::{Epoch, Named},
     origin::{OriginHeader, OriginList, OriginPattern, is_own},
     protect::{
-        accept::accepts,
+        accept::{Demand, accepts},
         auth::credentials::{Places, Presented, present},
         cors::{CorsRules, PreflightRules},
         host::Hosts,
-        limit::address::Proxies,
+        limit::address::{Proxies, Said},
         ticket::{Binding, Ticket, Tickets},
     },
+    server::proxy_protocol::parse,
 };
 
 /// Lines, as a request may have several of a header.
@@ -107,8 +108,8 @@ pub fn origin(data: &[u8]) -> bool {
 #[must_use]
 pub fn accept(data: &[u8]) -> bool {
     const NAME: &[u8] = b"text/event-stream";
-    let explicit = accepts(lines(data), AcceptMode::Explicit);
-    let negotiated = accepts(lines(data), AcceptMode::Negotiate);
+    let explicit = accepts(lines(data), Demand::Named);
+    let negotiated = accepts(lines(data), Demand::Negotiated);
     if explicit {
         assert!(negotiated);
         assert!(
@@ -166,11 +167,13 @@ pub fn forwarded(data: &[u8]) -> bool {
     let proxys_word = Some([198, 51, 100, 7].into());
     let mut read = false;
     for (header, appended, proxies) in &*PROXIES {
-        read |= proxies.client(*header, proxy, lines(data)) != proxy;
+        read |= proxies.client(*header, proxy, lines(data)).address != proxy;
         for joint in [b", ".as_slice(), b"\n"] {
             let joined = [data, joint, appended].concat();
             let client = proxies.client(*header, proxy, lines(&joined));
-            assert_eq!(client, proxys_word);
+            assert_eq!(client.address, proxys_word);
+            let scheme = Said::Scheme.by_proxies(*header, lines(&joined), client.hops);
+            assert!(*header != ForwardedHeader::Forwarded || scheme.is_none());
         }
     }
     read
@@ -300,14 +303,31 @@ pub fn last_event_id(data: &[u8]) -> bool {
     let Some(epoch) = &*EPOCH else {
         return false;
     };
+    let topics = [Arc::from("t")];
     let mut named = false;
     for id in [text.to_string(), format!("00000000-{text}")] {
         if let Some(position) = epoch.position(&id) {
             assert_eq!(epoch.id(position), id);
             named = true;
         }
+        if let Some(Named::Start(position)) = epoch.read(&id, &topics) {
+            assert_eq!(epoch.start(position, topics.iter()), id);
+            named = true;
+        }
     }
     named
+}
+
+/// A header of the PROXY protocol is found within its bounds, and nothing behind it counts.
+#[must_use]
+pub fn proxy_header(data: &[u8]) -> bool {
+    let Some((length, named)) = parse(data) else {
+        return false;
+    };
+    assert!(length <= data.len().min(2048));
+    let alone = data.get(..length).and_then(parse);
+    assert_eq!(alone, Some((length, named)));
+    true
 }
 
 #[cfg(test)]
@@ -329,6 +349,7 @@ mod tests {
         ("last_event_id", super::last_event_id),
         #[cfg(feature = "jwt")]
         ("token", super::token),
+        ("proxy_header", super::proxy_header),
     ];
 
     /// The corpora that the fuzzers start from reach what lies behind the first rejection.
@@ -393,6 +414,9 @@ mod tests {
             "%74",
             "a",
             "00000000-",
+            "00000000.",
+            "PROXY TCP4 ",
+            "\r\n",
             "-",
             "+",
         ]);

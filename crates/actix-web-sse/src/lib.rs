@@ -72,12 +72,19 @@
 //!
 //! | `event:` | `data:` | when |
 //! |---|---|---|
+//! | `anchor` | `{}` | first, from a hub with replay, to a client without a last event ID: its ID stands for the start of this stream, so that a client that is cut before its first event misses nothing. No page need listen for it: no `onmessage` is called |
 //! | `reset` | `{"reason":"gap"}` or `{"reason":"unknown"}` | the `Last-Event-ID` is too old, or none of this topic's (another topic's, or from before a restart): what was missed cannot be had; load anew, live events follow. It carries the ID of the topic's newest event, if there is one, so that a second disconnect is no second gap |
 //! | `lagged` | `{"missed":17}` | the client was too slow and skipped events ([`SlowConsumer::Skip`](config::SlowConsumer::Skip)) |
 //! | `auth_expired` | `{}` | the credentials have expired; the stream ends |
+//! | `end` | `{}` | the source of a stream with [`Sse::once`] has ended; the next request is answered with 204 |
+//!
+//! A client that has one callback for events of every name, as those on `fetch` do, gets these in it:
+//! it looks at the name.
 //!
 //! A stream that the server ends closes with a `retry:` of its own, so that clients do not come
-//! back together.
+//! back together: of about a second where the end was planned and somebody is there to answer
+//! ([`planned_retry`](config::StreamConfig::planned_retry),
+//! [`drain_retry`](config::StreamConfig::drain_retry)), else as long as after a cut.
 //!
 //! # When it goes wrong
 //!
@@ -101,7 +108,9 @@
 //! The response says in every known way that it is not to be buffered, cached or transformed, and
 //! HTTP/2 between browser and proxy lifts the limit of six connections per host. What a proxy
 //! needs besides is a read time-out above the heartbeat, and no compression of
-//! `text/event-stream`.
+//! `text/event-stream`. Who the client is, by which scheme and to which host it came, say the headers
+//! of [`trusted_proxies`](config::LimitsConfig::trusted_proxies), or the
+//! [PROXY protocol](EventServer::proxy_protocol).
 
 pub mod config;
 mod event;
@@ -140,5 +149,7 @@ pub use hub::{
 pub use identity::{Identity, TopicPattern, TopicRights};
 pub use observe::{BackplaneStats, BackplaneWatch, HubInfo, HubWatch};
 pub use protect::Policy;
-pub use respond::{Answer, AnswerError, IntoEvent, IntoTopics, Sse, Subscriber, Subscription};
+pub use respond::{
+    Answer, AnswerError, Heartbeats, IntoEvent, IntoTopics, Sse, Subscriber, Subscription,
+};
 pub use server::{ConnectionSetup, EventServer, ForEventStreams, tune_socket};

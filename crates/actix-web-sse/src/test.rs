@@ -55,6 +55,9 @@ pub struct Reading {
     pub retry: Option<Duration>,
     /// The stream ended by itself, before the bounds were reached.
     pub ended: bool,
+    /// The ID of the event named `anchor`, which a hub sends to a client without a last event ID. It
+    /// is not among the events.
+    pub anchor: Option<String>,
 }
 
 /// Reads until so many events have come, the time is over, or the stream ends; then drops the
@@ -179,7 +182,12 @@ impl Parser {
 
     fn dispatch(&mut self) {
         let event = std::mem::take(&mut self.event);
-        if let Some(data) = self.data.take() {
+        let Some(data) = self.data.take() else {
+            return;
+        };
+        if event == "anchor" && data == "{}" {
+            self.reading.anchor = Some(self.id.clone());
+        } else {
             self.reading.events.push(ReceivedEvent {
                 event: if event.is_empty() {
                     "message".to_owned()

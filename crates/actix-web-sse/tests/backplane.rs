@@ -197,6 +197,36 @@ async fn what_came_with_the_history_is_not_sent_again_when_it_is_delivered_late(
 }
 
 #[actix_web::test]
+async fn w02_a_client_without_an_event_misses_nothing_when_it_comes_back_to_another_node() {
+    let (_, a, b) = nodes();
+    // Of a topic that has events, and that no node follows yet.
+    publish(&b, "before").await;
+    let first = read_events(open(&a, None).await, 1, Duration::from_millis(100)).await;
+    assert_eq!(data(&first), Vec::<&str>::new());
+    let anchor = first.anchor.expect("an ID to come back with");
+    publish(&a, "missed").await;
+    let response = open(&b, Some(&anchor)).await;
+    publish(&a, "live").await;
+    let reading = read(response, 2).await;
+    assert_eq!(data(&reading), ["missed", "live"]);
+    assert_eq!(reading.anchor, None);
+}
+
+#[actix_web::test]
+async fn w03_the_drain_of_one_node_of_many_sends_its_clients_to_the_others_at_once() {
+    let (_, a, _) = nodes();
+    let alone = Hub::builder().build().unwrap();
+    for (hub, least, most) in [(&a, 500, 1500), (&alone, 24_000, 36_000)] {
+        let response = open(hub, None).await;
+        hub.drain_within(Duration::ZERO).await;
+        let reading = read(response, 1).await;
+        assert!(reading.ended);
+        let retry = reading.retry.unwrap().as_millis();
+        assert!((least..=most).contains(&retry), "{retry}");
+    }
+}
+
+#[actix_web::test]
 async fn what_the_engine_has_trimmed_is_a_gap_and_the_client_is_told() {
     let (engine, a, b) = nodes();
     let first = publish(&a, "1").await;

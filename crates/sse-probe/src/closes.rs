@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::{
     browser::Refusal,
-    http::{Ask, Chunk, Dialer, ExchangeError},
+    http::{Ask, Chunk, Dialer, ExchangeError, Limits},
     observe::AttemptError,
     tail::{Ended, Following, Step, follow},
     target::Target,
@@ -93,7 +93,11 @@ pub async fn seen_after(
 async fn open_for(target: &Target, hold: Duration) -> Result<(), ClosesError> {
     const OPENS_WITHIN: Duration = Duration::from_secs(10);
     let opened = Cell::new(None);
-    let following = follow(target, Following::default().once(), |step| {
+    let following = Following {
+        last_event_id: None,
+        once: true,
+    };
+    let ended = follow(target, following, |step| {
         if matches!(step, Step::Opened(..)) {
             opened.set(Some(Instant::now()));
         }
@@ -113,7 +117,7 @@ async fn open_for(target: &Target, hold: Duration) -> Result<(), ClosesError> {
         }
     };
     tokio::select! {
-        ended = following => Err(match ended {
+        ended = ended => Err(match ended {
             Err(why) => ClosesError::Stream(why),
             Ok(Ended::Refused(why)) => ClosesError::Refused(why),
             Ok(_) => ClosesError::Ended,
@@ -151,7 +155,7 @@ fn count(text: &str) -> f64 {
 
 async fn page(url: &Url) -> Result<String, ExchangeError> {
     let dialer = Dialer::default();
-    let limit = dialer.limits().head;
+    let limit = Limits::default().head;
     let mut exchange = dialer.open(&Ask::get(url.clone())).await?;
     let until = Instant::now() + limit;
     let mut text = Vec::new();

@@ -114,6 +114,11 @@ pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
     if let Some(workers) = config.server.workers {
         server = server.workers(workers.get());
     }
+    if !config.server.proxy_protocol.is_empty() {
+        server = server
+            .proxy_protocol(&config.server.proxy_protocol)
+            .map_err(io::Error::other)?;
+    }
     let server = match tls {
         Some(tls) => server.listen_rustls_0_23(listeners.stream, tls)?,
         None => server.listen(listeners.stream)?,

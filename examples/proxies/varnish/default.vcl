@@ -15,6 +15,7 @@ backend sse_app {
 sub vcl_recv {
     # The address of the client, instead of whatever the client claims. Varnish has appended it already.
     set req.http.X-Forwarded-For = client.ip;
+    set req.http.X-Forwarded-Host = req.http.host;
 
     if (req.url ~ "^/events(\?|$)") {
         # Never from the cache, never shared. OPTIONS, Origin and Last-Event-ID go through as they are.

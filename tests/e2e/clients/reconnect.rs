@@ -66,29 +66,41 @@ fn r01_cuts_lose_nothing_and_double_nothing(kind: Kind) {
     }
 }
 
-/// A cut before any event: there is nothing to resume, and that is no gap.
-fn r03_a_reconnect_without_an_id_is_a_fresh_start(kind: Kind) {
-    let server = StreamServer::start(CONFIG);
-    server.publish("t", "before");
-    let relay = Relay::to(server.address);
-    let client = Client::start(kind, &url(&relay));
-    server.wait_for_subscribers("t", 1);
-    relay.sever();
-    server.wait_for_subscribers("t", 0);
-    relay.mend();
-    server.wait_for_subscribers("t", 1);
-    let again = relay.requests_for("/events").pop().unwrap();
-    // Facts B10: reqwest-eventsource sends the header with nothing in it.
-    let expected = (kind == Kind::ReqwestEventsource).then_some("");
-    assert_eq!(again.get("last-event-id"), expected);
-    server.publish("t", "after");
-    client.wait_for_data("after");
-    let data = client
-        .events()
-        .into_iter()
-        .map(|(name, _, data)| (name, data));
-    let expected = ("message".to_owned(), "after".to_owned());
-    assert_eq!(data.collect::<Vec<_>>(), [expected], "no reset, no replay");
+/// A cut before any event: what is published meanwhile is not lost, whatever the topic had before,
+/// and no event of the name that everybody listens for says so.
+fn w02_what_is_published_in_a_cut_before_the_first_event_is_not_lost(kind: Kind) {
+    for before in [0, 2] {
+        let server = StreamServer::start(CONFIG);
+        for _ in 0..before {
+            server.publish("t", "before");
+        }
+        let relay = Relay::to(server.address);
+        let client = Client::start(kind, &url(&relay));
+        server.wait_for_subscribers("t", 1);
+        let anchor = client.wait("has an ID to come back with", |_| client.anchors().pop());
+        relay.sever();
+        server.wait_for_subscribers("t", 0);
+        server.publish("t", "missed");
+        relay.mend();
+        client.wait_for_data("missed");
+        server.publish("t", "after");
+        client.wait_for_data("after");
+        let again = relay.requests_for("/events").pop().unwrap();
+        assert_eq!(again.get("last-event-id"), Some(anchor.as_str()));
+        let events = client.events().into_iter();
+        let events = events.map(|(name, _, data)| (name, data));
+        let expected = ["missed", "after"].map(|data| ("message".to_owned(), data.to_owned()));
+        assert_eq!(
+            events.collect::<Vec<_>>(),
+            expected,
+            "no reset, no replay of the past"
+        );
+        assert_eq!(
+            client.anchors(),
+            [anchor],
+            "none for a client that has an ID"
+        );
+    }
 }
 
 /// SIGTERM: the stream ends cleanly, the client comes back to the next process, and is told that
@@ -149,6 +161,6 @@ fn e10_after_an_empty_id_a_reconnect_names_none(kind: Kind) {
 with_each_client! {
     e10_after_an_empty_id_a_reconnect_names_none,
     r01_cuts_lose_nothing_and_double_nothing,
-    r03_a_reconnect_without_an_id_is_a_fresh_start,
     d09_a_drain_ends_cleanly_and_the_client_comes_back,
+    w02_what_is_published_in_a_cut_before_the_first_event_is_not_lost,
 }

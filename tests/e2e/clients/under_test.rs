@@ -133,12 +133,27 @@ impl Client {
         }
     }
 
-    /// The events so far: name, ID, data.
+    /// The events so far: name, ID, data. Without the anchor, which is nobody's event.
     pub(crate) fn events(&self) -> Vec<(String, String, String)> {
         let entries = self.entries().into_iter();
         entries
             .filter_map(|entry| match entry {
                 Entry::Event { name, id, data } => Some((name, id, data)),
+                _ => None,
+            })
+            .filter(|(name, ..)| name != "anchor")
+            .collect()
+    }
+
+    /// The IDs of the anchors so far.
+    pub(crate) fn anchors(&self) -> Vec<String> {
+        let entries = self.entries().into_iter();
+        entries
+            .filter_map(|entry| match entry {
+                Entry::Event { name, id, data } if name == "anchor" => {
+                    assert_eq!(data, "{}");
+                    Some(id)
+                }
                 _ => None,
             })
             .collect()

@@ -1,6 +1,7 @@
 //! S80, S62: the configurations of `examples/proxies` are clean, browsers stream through them, and each fault that is put
 //! into them is named.
 
+mod balancer;
 mod faults;
 mod front;
 

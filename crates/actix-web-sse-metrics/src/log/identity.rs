@@ -52,7 +52,7 @@ impl Identity {
             request: request.and_then(|request| request.extensions().get::<RequestId>().copied()),
             route: interner.get(visitor.route),
             http_version: http_version(visitor.version),
-            last_event_id: header("last-event-id").is_some_and(|id| !id.is_empty()),
+            last_event_id: visitor.names_last_event_id(),
         }
     }
 

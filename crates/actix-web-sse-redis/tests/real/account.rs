@@ -417,10 +417,13 @@ async fn program(seed: u64, length: Duration) {
         }
         sleep(Duration::from_millis(100)).await;
     }
+    let mut all_seen = Vec::new();
+    for client in clients {
+        all_seen.push(client.await.unwrap());
+    }
     let sent = scene.sent.borrow();
     let mut resets = 0;
-    for client in clients {
-        let seen = client.await.unwrap();
+    for seen in all_seen {
         resets += seen.resets.len();
         if let Err(why) = seen.check(&sent) {
             let faults = scene.faults.borrow().join("\n");

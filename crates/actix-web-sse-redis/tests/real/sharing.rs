@@ -1,6 +1,8 @@
 //! What nodes share while all is well.
 
-use actix_web_sse::PublishError;
+use std::time::Duration;
+
+use actix_web_sse::{PublishError, test::read_events};
 
 use crate::{
     node::{Node, config, data, read, until},
@@ -50,6 +52,34 @@ async fn s82_one_last_event_id_places_a_client_in_several_topics_on_any_node() {
     assert_eq!(data(&reading), ["2", "4", "5"]);
     let reading = read(b.open("x,z", Some(&ids[1])).await, 2).await;
     assert_eq!(data(&reading), ["3", "4"]);
+}
+
+#[actix_web::test]
+async fn w02_a_client_without_an_event_misses_nothing_when_it_comes_back_to_another_node() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    // Where nothing was ever published, and where something was.
+    for (topics, before) in [("t", 0), ("x,y", 2)] {
+        for _ in 0..before {
+            a.publish("x", "before").await;
+        }
+        let stream = b.open(topics, None).await;
+        let reading = read_events(stream, 1, Duration::from_secs(2)).await;
+        assert_eq!(data(&reading), Vec::<&str>::new());
+        let anchor = reading.anchor.expect("an ID to come back with");
+        let nothing = read_events(
+            a.open(topics, Some(&anchor)).await,
+            1,
+            Duration::from_secs(1),
+        );
+        assert_eq!(data(&nothing.await), Vec::<&str>::new(), "no reset");
+        let topic = topics.split(',').next().unwrap();
+        a.publish(topic, "missed").await;
+        let reading = read(a.open(topics, Some(&anchor)).await, 1).await;
+        assert_eq!(data(&reading), ["missed"]);
+        let other = read(a.open("other", Some(&anchor)).await, 1).await;
+        assert_eq!(data(&other), [r#"{"reason":"unknown"}"#]);
+    }
 }
 
 #[actix_web::test]

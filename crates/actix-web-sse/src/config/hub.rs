@@ -24,7 +24,8 @@ pub enum SlowConsumer {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct HubConfig {
-    /// Whether `Last-Event-ID` is answered with what was missed. Default true.
+    /// Whether `Last-Event-ID` is answered with what was missed, and a client without one gets an
+    /// `event: anchor` with an ID to come back with. Default true.
     pub resume: bool,
     /// How many events of a topic are kept for replay. Default 1000.
     pub replay_events: usize,

@@ -49,7 +49,11 @@ pub struct LimitsConfig {
     /// client. **Behind a proxy that is not listed all clients share the proxy's address.**
     pub trusted_proxies: Vec<String>,
     /// Which header trusted proxies write. Default `x-forwarded-for` if there are trusted
-    /// proxies. Only this one is read: a proxy passes the other on as the client sent it.
+    /// proxies, and with it `X-Forwarded-Proto` and `X-Forwarded-Host`. Only these are read: a proxy
+    /// passes the others on as the client sent them. **A proxy that is listed must set or remove
+    /// each of them.** Of several trusted proxies in a row the outermost one's word counts, for the
+    /// address, the scheme and the host alike; the host that it names counts as `Host`, for the own
+    /// origin and for [`hosts`](super::PolicyConfig::hosts).
     pub forwarded: Option<ForwardedHeader>,
     /// Allows `trusted_proxies` to hold everybody: every client can then name its own address.
     pub dangerous_trust_any_proxy: bool,

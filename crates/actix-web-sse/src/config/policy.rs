@@ -17,7 +17,7 @@ pub struct PolicyConfig {
     /// browser can reach the server directly: it is the defence against DNS rebinding.
     pub hosts: Vec<String>,
     /// The methods that open a stream; `HEAD` goes with `GET`, and `OPTIONS` is always answered.
-    /// Default `GET`.
+    /// Default `GET`. With `POST` a preflight may ask for `content-type` as well.
     pub methods: Methods,
     /// What the client must say to be given a stream. Default `explicit`.
     pub accept: AcceptMode,
@@ -63,6 +63,10 @@ pub enum Methods {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of a configuration file, and any may be set with any"
+)]
 pub struct OriginsConfig {
     /// Exact origins (`https://app.example.com`), sub-domain patterns
     /// (`https://*.example.com`: one or more labels, not the domain itself), loopback origins on

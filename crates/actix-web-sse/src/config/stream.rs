@@ -16,6 +16,17 @@ pub struct StreamConfig {
     /// The `retry:` of the first block (WHATWG HTML § 9.2.6). Default 30 s, 100 ms to 1 h.
     #[serde(with = "humantime_serde")]
     pub retry: Duration,
+    /// The `retry:` of a stream that ends although nothing is wrong, by its `max_lifetime`: its page
+    /// is without events until the browser is back. Spread from half of it to one and a half, and
+    /// never longer than `retry`. Default 1 s, 100 ms to 1 h.
+    #[serde(with = "humantime_serde")]
+    pub planned_retry: Duration,
+    /// The `retry:` of a stream that ends by a drain. Default: `planned_retry` on a hub with a
+    /// backplane, for the other nodes take the client at once; else `retry`, for nobody answers
+    /// until the process is back, and a connection that is refused is final in Firefox. Set it on
+    /// hubs without a backplane that stand behind a balancer with others. 100 ms to 1 h.
+    #[serde(with = "humantime_serde")]
+    pub drain_retry: Option<Duration>,
     /// Each stream's `retry` is spread by up to this share, up and down, so that clients do not
     /// come back together. Default 0.2, from 0 to 1.
     pub retry_jitter: f64,
@@ -40,6 +51,8 @@ impl Default for StreamConfig {
         Self {
             heartbeat: Duration::from_secs(15),
             retry: Duration::from_secs(30),
+            planned_retry: Duration::from_secs(1),
+            drain_retry: None,
             retry_jitter: 0.2,
             stall: Duration::from_secs(30),
             max_lifetime: Some(Duration::from_secs(3600)),
@@ -64,8 +77,15 @@ impl StreamConfig {
                 "must be above 0 and at most 55s: proxies cut a stream that is silent for 60s",
             );
         }
-        if self.retry < Duration::from_millis(100) || self.retry > Duration::from_secs(3600) {
-            faults.add("stream.retry", self.retry, "must be from 100ms to 1h");
+        for (key, retry) in [
+            ("stream.retry", Some(self.retry)),
+            ("stream.planned_retry", Some(self.planned_retry)),
+            ("stream.drain_retry", self.drain_retry),
+        ] {
+            let bounds = Duration::from_millis(100)..=Duration::from_secs(3600);
+            if let Some(retry) = retry.filter(|retry| !bounds.contains(retry)) {
+                faults.add(key, retry, "must be from 100ms to 1h");
+            }
         }
         if !(0.0..=1.0).contains(&self.retry_jitter) {
             faults.add(

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Event;
+use super::{Event, Retry};
 use crate::observe::Resume;
 
 /// A comment line, and nothing else: a blank line after it would make phantom empty messages in
@@ -12,8 +12,16 @@ pub(crate) const HEARTBEAT: &[u8] = b":\n";
 
 /// The first bytes of every stream. No blank line, for the reason above: the block is closed by
 /// the first event.
-pub(crate) fn first_block(retry_millis: u32) -> Bytes {
-    Bytes::from(format!(":\nretry: {retry_millis}\n"))
+///
+/// If there is a `start`, that is the anchor: the ID that a client may come back with that has had no
+/// event yet. It is an event of its own name, for an ID without data moves the last event ID in
+/// Chromium and Firefox, and neither in WebKit nor in npm `eventsource`.
+pub(crate) fn first_block(retry: Retry, start: Option<&str>) -> Bytes {
+    let millis = retry.as_millis();
+    Bytes::from(match start {
+        None => format!(":\nretry: {millis}\n"),
+        Some(id) => format!(":\nretry: {millis}\nid: {id}\nevent: anchor\ndata: {{}}\n\n"),
+    })
 }
 
 /// The event that says what could not be replayed, with the ID of the topic's own newest event if it
@@ -26,8 +34,27 @@ pub(crate) fn reset(why: Resume, newest: Option<&str>) -> Bytes {
 }
 
 /// The last line of a stream that the server ends.
-pub(crate) fn closing_block(retry_millis: u32) -> Bytes {
-    Bytes::from(format!("retry: {retry_millis}\n"))
+pub(crate) fn closing_block(retry: Retry) -> Bytes {
+    Bytes::from(format!("retry: {}\n", retry.as_millis()))
+}
+
+/// The credentials have expired.
+pub(crate) const AUTH_EXPIRED: &[u8] = b"event: auth_expired\ndata: {}\n\n";
+
+/// The same where there are no names.
+pub(crate) const PLAIN_AUTH_EXPIRED: &[u8] = b"data: {\"error\":{\"code\":\"auth_expired\"}}\n\n";
+
+/// The last event ID of a client that has had everything.
+pub(crate) const END_ID: &str = "sse-end";
+
+/// The last event of a stream that has come to its end for good. The ID comes back with the next
+/// request, which is answered with 204. It needs an event with data: WebKit and npm `eventsource`
+/// keep no ID without.
+pub(crate) fn end(retry: Retry) -> Bytes {
+    let millis = retry.as_millis();
+    Bytes::from(format!(
+        "retry: {millis}\nid: {END_ID}\nevent: end\ndata: {{}}\n\n"
+    ))
 }
 
 /// The lines of a text, by all three line ends of the format: CR LF, LF, CR.
@@ -142,7 +169,7 @@ fn field(out: &mut Vec<u8>, prefix: &[u8], value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventError, EventId, EventName, Retry};
+    use crate::event::{EventError, EventId, EventName};
     use std::time::Duration;
 
     fn text(event: &Event) -> String {

@@ -113,6 +113,7 @@ impl HubBuilder {
         let config = self.hub;
         let kept = |limit: usize| if config.resume { limit } else { 0 };
         let mut core = Core::new(Limits {
+            resume: config.resume,
             keep: Keep {
                 events: kept(config.replay_events),
                 bytes: kept(config.replay_bytes),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    id::Epoch,
+    id::{Epoch, Named},
     log::{Frame, Labels, Place},
     mailbox::{Command, Mail, Mailboxes},
     merge::{Next, merge},
@@ -56,6 +56,8 @@ pub(crate) struct Attached {
     /// Names the newest event of these topics, for a client with a gap: with it, a
     /// second disconnect before the next event is no second gap. It is never another topic's.
     pub(crate) anchor: Option<String>,
+    /// For a client without an ID: the one of its start, unless events come first.
+    pub(crate) start: Option<String>,
 }
 
 /// What became of a published event.
@@ -191,13 +193,13 @@ impl Core {
                 topic.trim(&keep, now);
             }
         }
-        let asked = last_event_id.and_then(|id| self.epoch.position(id));
+        let asked = last_event_id.and_then(|id| self.epoch.read(id, topics));
         let (resume, position) = match (last_event_id, asked) {
             (None, _) => (Resume::Fresh, None),
             (Some(_), None) => (Resume::Unknown, None),
-            (Some(_), Some(position)) => self.resume(&indexes, position),
+            (Some(_), Some(named)) => self.resume(&indexes, named),
         };
-        let elsewhere = asked.filter(|_| resume != Resume::Hit);
+        let elsewhere = asked.filter(|_| resume != Resume::Hit).map(Named::position);
         let is_gap = matches!(resume, Resume::Gap | Resume::Unknown) && !keep.last_value;
         let anchor = indexes
             .iter()
@@ -205,7 +207,7 @@ impl Core {
             .filter_map(|index| self.topics.get(*index)?.log.anchor())
             .max()
             .map(|position| self.epoch.id(position));
-        let cursors = indexes
+        let cursors: Vec<(Cursor, u64)> = indexes
             .into_iter()
             .filter_map(|index| {
                 let Topic { serial, log, .. } = self.topics.get(index)?;
@@ -223,24 +225,43 @@ impl Core {
                 Some((cursor, log.window().end()))
             })
             .collect();
+        let start = (self.topics.limits.resume && last_event_id.is_none())
+            .then(|| self.start(&cursors))
+            .flatten();
         Ok(Attached {
             cursors,
             resume,
             elsewhere,
             anchor,
+            start,
         })
     }
 
-    /// The ID must be one of these topics' own, and none of them may have forgotten what came
-    /// after it.
-    fn resume(&self, indexes: &[usize], position: u64) -> (Resume, Option<u64>) {
+    /// The ID that a client without one may come back with; `None`: its stream begins with events. Every
+    /// topic is complete up to the newest position of all, with an engine too.
+    fn start(&self, cursors: &[(Cursor, u64)]) -> Option<String> {
+        let mut names = Vec::with_capacity(cursors.len());
+        for (cursor, _) in cursors {
+            if cursor.next < cursor.live_from {
+                return None;
+            }
+            names.push(&self.topics.get(cursor.topic)?.name);
+        }
+        Some(self.epoch.start(self.position, names.into_iter()))
+    }
+
+    /// The ID must be one of these topics' own, or of a start at them, and none of them may have
+    /// forgotten what came after it.
+    fn resume(&self, indexes: &[usize], named: Named) -> (Resume, Option<u64>) {
+        let position = named.position();
         let logs = || {
             indexes
                 .iter()
                 .filter_map(|index| Some(&self.topics.get(*index)?.log))
         };
         let places = logs().map(|log| log.place(position)).collect::<Vec<_>>();
-        let known = places.iter().any(|place| matches!(place, Place::Before(_)));
+        let is_start = matches!(named, Named::Start(_));
+        let known = is_start || places.iter().any(|place| matches!(place, Place::Before(_)));
         if known && logs().all(|log| log.place_after(position) != Place::Forgotten) {
             (Resume::Hit, Some(position))
         } else if known || places.contains(&Place::Forgotten) {

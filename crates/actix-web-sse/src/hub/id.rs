@@ -1,9 +1,33 @@
 //! Last event IDs of a hub: an epoch that a restart changes, and a number.
+//!
+//! An event's ID is `epoch-number`. A client that has no event yet has the ID of its start,
+//! `epoch.number.topics`: it has missed what came after this number in these topics. It is no
+//! event's, so that it says nothing about anybody's; and since no event shows whose topics it belongs
+//! to, it says so itself.
 
 use std::{
     fmt::Write as _,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
+
+/// What a last event ID names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// An event.
+    Event(u64),
+    /// The start of a stream.
+    Start(u64),
+}
+
+impl Named {
+    /// After which position the client has missed something.
+    pub(crate) const fn position(self) -> u64 {
+        match self {
+            Self::Event(position) | Self::Start(position) => position,
+        }
+    }
+}
 
 /// Tells one run of one process from every other, so that an ID from before a restart is known as
 /// such. Eight characters of base 36.
@@ -28,13 +52,8 @@ impl Epoch {
         fits.then(|| Self(name.to_owned()))
     }
 
-    fn from_number(mut number: u64) -> Self {
-        let digits = (0..8).map(|_| {
-            let digit = usize::try_from(number % 36).unwrap_or_default();
-            number /= 36;
-            char::from(Self::DIGITS.get(digit).copied().unwrap_or(b'0'))
-        });
-        Self(digits.collect())
+    fn from_number(number: u64) -> Self {
+        Self(base36(number, 8))
     }
 
     /// The ID of a position of this epoch.
@@ -46,14 +65,65 @@ impl Epoch {
         id
     }
 
-    /// The position that an ID of this epoch names; `None` for every other text. Only the very
+    /// The ID of a client that has missed nothing of these topics up to a position, and has no
+    /// event of them.
+    pub(crate) fn start<'a>(
+        &self,
+        position: u64,
+        topics: impl Iterator<Item = &'a Arc<str>>,
+    ) -> String {
+        format!("{}.{position}.{}", self.0, fingerprint(topics))
+    }
+
+    /// What an ID names; `None` for every text that neither [`id`](Self::id) nor, for these topics,
+    /// [`start`](Self::start) has written.
+    pub(crate) fn read(&self, id: &str, topics: &[Arc<str>]) -> Option<Named> {
+        if let Some(position) = self.position(id) {
+            return Some(Named::Event(position));
+        }
+        let rest = id.strip_prefix(self.0.as_str())?.strip_prefix('.')?;
+        let (number, of) = rest.split_once('.')?;
+        let position = match number {
+            "0" => 0,
+            number => canonical(number)?,
+        };
+        (of == fingerprint(topics.iter())).then_some(Named::Start(position))
+    }
+
+    /// The position that the ID of an event of this epoch names; `None` for every other text. Only the very
     /// spelling that [`id`](Self::id) writes counts: no sign, no leading zero, no overflow.
     pub(crate) fn position(&self, id: &str) -> Option<u64> {
         let digits = id.strip_prefix(self.0.as_str())?.strip_prefix('-')?;
-        let canonical =
-            !digits.starts_with(['0', '+']) && digits.bytes().all(|b| b.is_ascii_digit());
-        canonical.then(|| digits.parse().ok()).flatten()
+        canonical(digits)
     }
+}
+
+/// A number above zero in the one spelling that is written.
+fn canonical(digits: &str) -> Option<u64> {
+    let canonical = !digits.starts_with(['0', '+']) && digits.bytes().all(|b| b.is_ascii_digit());
+    canonical.then(|| digits.parse().ok()).flatten()
+}
+
+/// The last digits of a number.
+fn base36(mut number: u64, digits: usize) -> String {
+    let digits = (0..digits).map(|_| {
+        let digit = usize::try_from(number % 36).unwrap_or_default();
+        number /= 36;
+        char::from(Epoch::DIGITS.get(digit).copied().unwrap_or(b'0'))
+    });
+    digits.collect()
+}
+
+/// Tells sets of topics apart, the same on every node (FNV-1a). No secret: whoever makes one up gets
+/// what it may read anyway.
+fn fingerprint<'a>(topics: impl Iterator<Item = &'a Arc<str>>) -> String {
+    let of_one = |topic: &Arc<str>| {
+        topic.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    };
+    // In whatever order they are named.
+    base36(topics.map(of_one).fold(0, u64::wrapping_add), 6)
 }
 
 #[cfg(test)]
@@ -84,6 +154,47 @@ mod tests {
         ] {
             assert_eq!(epoch.position(&format!("{name}-{bad}")), None, "{bad}");
             assert_eq!(epoch.position(bad), None, "{bad}");
+        }
+    }
+
+    fn topics(names: &[&str]) -> Vec<Arc<str>> {
+        names.iter().map(|name| Arc::from(*name)).collect()
+    }
+
+    #[test]
+    fn w02_the_id_of_a_start_names_its_position_for_its_own_topics_only() {
+        let epoch = Epoch::from_number(7);
+        let own = topics(&["a", "b"]);
+        for position in [0, 1, 10, u64::MAX] {
+            let id = epoch.start(position, own.iter());
+            assert!(crate::EventId::new(&id).is_ok(), "{id}");
+            assert_eq!(epoch.read(&id, &own), Some(Named::Start(position)));
+            let turned = topics(&["b", "a"]);
+            assert_eq!(epoch.read(&id, &turned), Some(Named::Start(position)));
+            for other in [
+                &["a"] as &[&str],
+                &["b"],
+                &["ab"],
+                &["a", "c"],
+                &["a", "b", "c"],
+            ] {
+                assert_eq!(epoch.read(&id, &topics(other)), None, "{other:?}");
+            }
+            assert_eq!(epoch.position(&id), None, "no event's");
+            assert_eq!(Epoch::from_number(8).read(&id, &own), None);
+        }
+        let event = epoch.id(7);
+        assert_eq!(epoch.read(&event, &own), Some(Named::Event(7)));
+        let good = epoch.start(7, own.iter());
+        for bad in [
+            good.replace(".7.", ".07."),
+            good.replace(".7.", ".+7."),
+            good.replace(".7.", ".."),
+            good.replace(".7.", ".18446744073709551616."),
+            format!("{good}0"),
+            good.trim_end_matches(char::is_alphanumeric).to_owned(),
+        ] {
+            assert_eq!(epoch.read(&bad, &own), None, "{bad}");
         }
     }
 

@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use super::{Hub, stream::Stream, worker::Local};
 use crate::{
-    Event, Identity,
+    Event, Identity, Retry,
     event::encode,
     lane::body::EventBody,
     observe::{CloseReason, End, Resume, StreamObserver},
@@ -112,7 +112,7 @@ impl Worker {
         stream.follow(cursors, None);
         let stream = Rc::new(RefCell::new(stream));
         local.insert(&stream, &ends);
-        let first = encode::first_block(3000);
+        let first = encode::first_block(Retry::clamped(Duration::from_secs(3)), None);
         let body = EventBody::new(local, stream, None, None, first);
         Some(Self {
             driver: Box::pin(driver),

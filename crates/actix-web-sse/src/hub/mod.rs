@@ -44,7 +44,10 @@
 //!    meet at `live_from`: nothing is lost or doubled between them.
 //! 8. Several topics are merged by position ([`merge`]), from the log as from the views. An ID that none
 //!    of the topics has, or after which one of them lacks something, is a gap: the stream starts with
-//!    live events, and the client learns of it (`event: reset`).
+//!    live events, and the client learns of it (`event: reset`). A client without an ID gets that of
+//!    its start (`event: anchor`, [`Epoch::start`](id::Epoch::start)), which is resumed from in the same
+//!    way: else what comes between its first opening and a cut before its first event would be lost
+//!    without a word.
 //!
 //! # Slow readers
 //!

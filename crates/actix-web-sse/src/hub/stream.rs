@@ -26,6 +26,10 @@ pub(crate) enum Lifecycle {
 }
 
 /// An open stream, as its body and its worker both see it.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any may be true with any"
+)]
 pub(crate) struct Stream {
     pub(crate) account: Account,
     /// Its place in the count of the hub, until its end has been reported.

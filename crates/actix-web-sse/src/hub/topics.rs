@@ -16,6 +16,8 @@ pub(crate) struct TooManyTopics;
 pub(crate) struct Limits {
     pub(crate) keep: Keep,
     pub(crate) max_topics: usize,
+    /// A last event ID is answered with what was missed.
+    pub(crate) resume: bool,
 }
 
 #[derive(Debug)]

@@ -130,6 +130,7 @@ impl Local {
                 resume,
                 elsewhere,
                 anchor,
+                start,
             } = attached;
             Placed {
                 places: Places {
@@ -139,6 +140,7 @@ impl Local {
                 resume,
                 elsewhere,
                 anchor,
+                start,
             }
         })
     }
@@ -222,6 +224,7 @@ pub(crate) struct Placed {
     pub(crate) resume: Resume,
     pub(crate) elsewhere: Option<u64>,
     pub(crate) anchor: Option<String>,
+    pub(crate) start: Option<String>,
 }
 
 /// A stream's places in its topics, before it is there: whatever becomes of the request until then,

@@ -108,7 +108,9 @@ fn unguarded_origin(request: &HttpRequest) -> (OriginClass, CorsVerdict) {
         Some(authority) => Some(authority.as_str().as_bytes()),
         None => headers.get(header::HOST).map(|host| host.as_bytes()),
     };
-    if is_own(origin.as_bytes(), authority, scheme, says_same_origin) {
+    // Behind a proxy that rewrites `Host` only the browser knows, and no page can forge its word.
+    let own = is_own(origin.as_bytes(), authority, scheme, says_same_origin);
+    if says_same_origin == Some(true) || own {
         (OriginClass::SameOrigin, CorsVerdict::SameOrigin)
     } else if origin == "null" {
         (OriginClass::Null, CorsVerdict::Denied)
@@ -149,6 +151,8 @@ mod tests {
         assert_eq!(verdict(&[foreign]), CorsVerdict::Denied);
         assert_eq!(verdict(&[("origin", "null")]), CorsVerdict::Denied);
         assert_eq!(verdict(&[own]), CorsVerdict::SameOrigin);
+        let same_origin = ("sec-fetch-site", "same-origin");
+        assert_eq!(verdict(&[foreign, same_origin]), CorsVerdict::SameOrigin);
         let cross_site = ("sec-fetch-site", "cross-site");
         assert_eq!(verdict(&[own, cross_site]), CorsVerdict::Denied);
     }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{backlog::Backlog, connection::Connection, unasked::Unasked};
 use crate::{
     event::{
-        Event, Retry,
+        Event,
         encode::{self, HEARTBEAT},
     },
     hub::{
@@ -26,11 +26,32 @@ use crate::{
         worker::Local,
     },
     observe::{CloseReason, Resume, SentKind},
-    stream::jitter,
+    stream::retry,
 };
 
 /// An application's own stream of events. `Err(())`: it failed.
 pub(crate) type EventSource = Pin<Box<dyn futures_core::Stream<Item = Result<Event, ()>>>>;
+
+/// What a stream sends beside its events, where that is not the usual.
+#[derive(Debug, Clone)]
+pub(crate) struct Extras {
+    /// Events and nothing else: no first block, no `retry:`, and errors as data.
+    pub(crate) plain: bool,
+    /// What fills a silence; `None`: nothing does.
+    pub(crate) heartbeat: Option<Bytes>,
+    /// The end of the events is the end for good: the client is told not to ask again.
+    pub(crate) once: bool,
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        Self {
+            plain: false,
+            heartbeat: Some(Bytes::from_static(HEARTBEAT)),
+            once: false,
+        }
+    }
+}
 
 /// How many bytes of an application's stream go out in one piece, if it has them ready.
 const PIECE: usize = 16 * 1024;
@@ -56,6 +77,7 @@ pub(crate) struct EventBody {
     backlog: Option<Backlog>,
     first: Bytes,
     phase: Phase,
+    extras: Option<Box<Extras>>,
     /// Over HTTP/1: the client can have the body polled.
     unasked: Option<Unasked>,
     /// Frees the stream's slots when dropped: as long as there is a body, there are its bytes, its
@@ -100,10 +122,20 @@ impl EventBody {
             backlog,
             first,
             phase: Phase::First,
+            extras: None,
             unasked: None,
             permit: None,
             connection: None,
         }
+    }
+
+    /// It sends beside its events what this says.
+    pub(crate) fn with_extras(mut self, extras: Option<Box<Extras>>) -> Self {
+        if extras.as_ref().is_some_and(|extras| extras.plain) {
+            self.phase = Phase::Live;
+        }
+        self.extras = extras;
+        self
     }
 
     /// The connection that it goes over, where that is known.
@@ -180,20 +212,34 @@ impl EventBody {
             return None;
         }
         stream.schedule.beat(now);
-        stream
-            .account
-            .sent(SentKind::Heartbeat, 1, HEARTBEAT.len(), None, now);
-        Some(Bytes::from_static(HEARTBEAT))
+        let beat = match &self.extras {
+            None => Bytes::from_static(HEARTBEAT),
+            Some(extras) => extras.heartbeat.clone()?,
+        };
+        let kind = SentKind::Heartbeat;
+        stream.account.sent(kind, 1, beat.len(), None, now);
+        Some(beat)
     }
 
     /// The last lines of a stream that the server ends.
     fn last(&self, reason: CloseReason) -> Option<Bytes> {
         let config = &self.stream.borrow().config;
-        let retry = Retry::clamped(jitter(config.retry, config.retry_jitter)).as_millis();
+        let (plain, once) = match &self.extras {
+            None => (false, false),
+            Some(extras) => (extras.plain, extras.once),
+        };
         match reason {
+            CloseReason::Complete if once => Some(encode::end(retry::planned(config))),
             CloseReason::Complete => None,
-            CloseReason::Expired => Some(Bytes::from_static(b"event: auth_expired\ndata: {}\n\n")),
-            _ => Some(encode::closing_block(retry)),
+            CloseReason::Expired if plain => Some(Bytes::from_static(encode::PLAIN_AUTH_EXPIRED)),
+            CloseReason::Expired => Some(Bytes::from_static(encode::AUTH_EXPIRED)),
+            _ if plain => None,
+            CloseReason::Lifetime => Some(encode::closing_block(retry::planned(config))),
+            CloseReason::Drain => {
+                let others = self.local.hub().backplane.is_some();
+                Some(encode::closing_block(retry::drained(config, others)))
+            }
+            _ => Some(encode::closing_block(retry::usual(config))),
         }
     }
 

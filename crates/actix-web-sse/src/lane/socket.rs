@@ -7,6 +7,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -274,13 +275,54 @@ impl<T> Drop for Socket<T> {
 
 /// The TCP stream below whatever actix serves.
 pub(crate) fn tcp(io: &dyn Any) -> Option<&TcpStream> {
-    if let Some(stream) = io.downcast_ref::<TcpStream>() {
-        return Some(stream);
-    }
-    #[cfg(feature = "rustls")]
-    if let Some(stream) = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()
-    {
-        return Some(stream.get_ref().0);
-    }
+    held::<TcpStream>(io).or_else(|| tls(io))
+}
+
+/// The TCP stream below TLS.
+#[cfg(feature = "rustls")]
+fn tls(io: &dyn Any) -> Option<&TcpStream> {
+    use actix_tls::accept::rustls_0_23::TlsStream;
+    held::<TlsStream<TcpStream>>(io)
+        .map(|stream| stream.get_ref().0)
+        .or_else(|| {
+            let stream = held::<TlsStream<Box<TcpStream>>>(io)?;
+            Some(&**stream.get_ref().0)
+        })
+}
+
+#[cfg(not(feature = "rustls"))]
+const fn tls(_: &dyn Any) -> Option<&TcpStream> {
     None
+}
+
+/// The value itself, or what holds it.
+fn held<T: 'static>(io: &dyn Any) -> Option<&T> {
+    let in_box = || io.downcast_ref::<Box<T>>().map(|held| &**held);
+    let in_rc = || io.downcast_ref::<Rc<T>>().map(|held| &**held);
+    let in_arc = || io.downcast_ref::<Arc<T>>().map(|held| &**held);
+    let in_socket = || io.downcast_ref::<Socket<T>>().map(Socket::io);
+    io.downcast_ref::<T>()
+        .or_else(in_box)
+        .or_else(in_rc)
+        .or_else(in_arc)
+        .or_else(in_socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_tcp_stream_is_seen_through_what_holds_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || async { TcpStream::connect(address).await.unwrap() };
+        let port = |io: &dyn Any| tcp(io).and_then(|io| io.local_addr().ok()).is_some();
+        assert!(port(&connect().await));
+        assert!(port(&Box::new(connect().await)));
+        assert!(port(&Rc::new(connect().await)));
+        assert!(port(&Arc::new(connect().await)));
+        assert!(port(&Socket::new(connect().await, false)));
+        assert!(!port(&"no stream"));
+    }
 }

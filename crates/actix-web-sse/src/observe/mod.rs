@@ -15,6 +15,7 @@ mod backplane;
 mod cors_witness;
 mod destination;
 mod hub;
+mod last_event_id;
 mod misconfiguration;
 mod report;
 mod route;
@@ -24,7 +25,7 @@ use std::{rc::Rc, sync::Arc};
 
 pub(crate) use self::{
     backplane::BackplaneLevels, cors_witness::PendingVerdict, hub::HubLevels,
-    misconfiguration::Reported, route::Route,
+    last_event_id::last_event_id, misconfiguration::Reported, route::Route,
 };
 pub use self::{
     backplane::{BackplaneStats, BackplaneWatch},

@@ -4,8 +4,12 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, http::Version};
 
-use super::vocabulary::{
-    AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume, SentKind,
+use super::{
+    last_event_id,
+    vocabulary::{
+        AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume,
+        SentKind,
+    },
 };
 
 /// Who is asking, as far as the guards have found out. Fields not yet known at a refusal are
@@ -46,6 +50,12 @@ impl<'a> Visitor<'a> {
             address: request.peer_addr().map(|peer| peer.ip()),
             ..Self::lost(request.version(), route)
         }
+    }
+
+    /// Whether the client names a last event ID, as a header or in the query.
+    #[must_use]
+    pub fn names_last_event_id(&self) -> bool {
+        self.request.is_some_and(last_event_id::is_sent)
     }
 
     /// Of a request that is lost, what was kept of it.

@@ -1,5 +1,7 @@
 //! Whether the client asked for an event stream: `Accept` (RFC 9110 § 12.5.1).
 
+use actix_web::http::Method;
+
 use super::lines;
 use crate::config::AcceptMode;
 
@@ -7,14 +9,38 @@ use crate::config::AcceptMode;
 /// than the stream.
 const MAX_BYTES: usize = 8192;
 
-/// Whether these `Accept` lines allow `text/event-stream`.
-pub(crate) fn accepts<'a>(lines: impl Iterator<Item = &'a [u8]> + Clone, mode: AcceptMode) -> bool {
+/// What a request has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// `text/event-stream` by name.
+    Named,
+    /// As HTTP has it.
+    Negotiated,
+    /// What clients of APIs send with a `POST` that may be answered by a stream: `application/json`
+    /// or anything else that an answer in JSON or events fits. They learn from the request's body,
+    /// and not from `Accept`, that a stream comes.
+    Answer,
+}
+
+impl Demand {
+    pub(crate) fn of(method: &Method, mode: AcceptMode) -> Self {
+        match mode {
+            _ if *method == Method::POST => Self::Answer,
+            AcceptMode::Explicit => Self::Named,
+            AcceptMode::Negotiate => Self::Negotiated,
+        }
+    }
+}
+
+/// Whether these `Accept` lines allow an event stream.
+pub(crate) fn accepts<'a>(lines: impl Iterator<Item = &'a [u8]> + Clone, demand: Demand) -> bool {
     if !lines::fit(lines.clone(), MAX_BYTES) {
         return false;
     }
     // The weight of the most specific range that matches: exact, then text/*, then */*.
     let mut best: Option<(Specificity, bool)> = None;
     let mut empty = true;
+    let mut json = false;
     for range in lines.flat_map(|line| split(line, b',')) {
         let mut parts = split(range, b';');
         let media = parts.next().unwrap_or_default().trim_ascii();
@@ -22,6 +48,10 @@ pub(crate) fn accepts<'a>(lines: impl Iterator<Item = &'a [u8]> + Clone, mode: A
             continue;
         }
         empty = false;
+        if is_json(media) {
+            json |= is_wanted(parts).unwrap_or_default();
+            continue;
+        }
         let Some(specificity) = Specificity::of(media) else {
             continue;
         };
@@ -34,11 +64,17 @@ pub(crate) fn accepts<'a>(lines: impl Iterator<Item = &'a [u8]> + Clone, mode: A
             _ => Some((specificity, wanted)),
         };
     }
-    match (mode, best) {
-        (AcceptMode::Explicit, best) => best == Some((Specificity::Exact, true)),
-        (AcceptMode::Negotiate, Some((_, wanted))) => wanted,
-        (AcceptMode::Negotiate, None) => empty,
+    match (demand, best) {
+        (Demand::Named, best) => best == Some((Specificity::Exact, true)),
+        (Demand::Answer, Some((Specificity::Exact, wanted))) => wanted,
+        (Demand::Answer, best) => empty || json || best.is_some_and(|(_, wanted)| wanted),
+        (Demand::Negotiated, Some((_, wanted))) => wanted,
+        (Demand::Negotiated, None) => empty,
     }
+}
+
+fn is_json(media: &[u8]) -> bool {
+    media.eq_ignore_ascii_case(b"application/json") || media.eq_ignore_ascii_case(b"application/*")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,17 +151,11 @@ mod tests {
     use super::*;
 
     fn explicit(lines: &[&str]) -> bool {
-        accepts(
-            lines.iter().map(|line| line.as_bytes()),
-            AcceptMode::Explicit,
-        )
+        accepts(lines.iter().map(|line| line.as_bytes()), Demand::Named)
     }
 
     fn negotiated(lines: &[&str]) -> bool {
-        accepts(
-            lines.iter().map(|line| line.as_bytes()),
-            AcceptMode::Negotiate,
-        )
+        accepts(lines.iter().map(|line| line.as_bytes()), Demand::Negotiated)
     }
 
     #[test]
@@ -177,6 +207,40 @@ mod tests {
     }
 
     #[test]
+    fn w04_a_post_takes_what_clients_of_apis_send() {
+        let answer = |lines: &[&str]| {
+            let lines = lines.iter().map(|line| line.as_bytes());
+            accepts(lines, Demand::of(&Method::POST, AcceptMode::Explicit))
+        };
+        for lines in [
+            &[] as &[&str],
+            &[""],
+            &["*/*"],
+            &["application/json"],
+            &["Application/JSON;q=0.5, text/html"],
+            &["application/json, text/plain, */*"],
+            &["application/*"],
+            &["text/*"],
+            &["text/event-stream"],
+            &["application/json, text/event-stream"],
+        ] {
+            assert!(answer(lines), "{lines:?}");
+        }
+        for lines in [
+            &["text/html"] as &[&str],
+            &["application/json;q=0"],
+            &["application/json, text/event-stream;q=0"],
+            &["*/*;q=0"],
+            &["image/png"],
+        ] {
+            assert!(!answer(lines), "{lines:?}");
+        }
+        let get = |mode| Demand::of(&Method::GET, mode);
+        assert_eq!(get(AcceptMode::Explicit), Demand::Named);
+        assert_eq!(get(AcceptMode::Negotiate), Demand::Negotiated);
+    }
+
+    #[test]
     fn a05_nonsense_is_not_acceptance() {
         for line in [
             ";;;",
@@ -198,8 +262,8 @@ mod tests {
     proptest! {
         #[test]
         fn a05_any_bytes_are_survived(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..4)) {
-            let explicit = accepts(lines.iter().map(Vec::as_slice), AcceptMode::Explicit);
-            let negotiated = accepts(lines.iter().map(Vec::as_slice), AcceptMode::Negotiate);
+            let explicit = accepts(lines.iter().map(Vec::as_slice), Demand::Named);
+            let negotiated = accepts(lines.iter().map(Vec::as_slice), Demand::Negotiated);
             prop_assert!(negotiated || !explicit, "explicit is the stricter of the two");
         }
 

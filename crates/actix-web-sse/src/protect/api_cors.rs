@@ -63,7 +63,6 @@ impl Policy {
     /// | `Vary` | what the reply depends on | always all three headers |
     /// | a same-origin `POST` without fetch metadata | by scheme and `Host` | over https only: else list the own origin |
     /// | hosts, fetch metadata, credentials, limits, reports | checked | not looked at |
-    #[must_use]
     pub fn cors(&self) -> Cors {
         let policy = Arc::clone(&self.0);
         let taken_over = policy.rules();

@@ -110,7 +110,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets which methods open a stream. See [`PolicyConfig::methods`].
+    /// The methods that open a stream. Default `GET`. See [`PolicyConfig::methods`].
     #[must_use]
     pub fn methods(mut self, methods: Methods) -> Self {
         self.config.methods = methods;

@@ -41,11 +41,12 @@ impl Policy {
     pub fn caller(&self, request: &HttpRequest) -> Caller {
         let rules = self.0.rules();
         let source = rules.source(request);
-        let origin = rules.origin(request, source.scheme());
+        let origin = rules.origin(request, source);
         let readable = matches!(origin.cors, CorsVerdict::Allowed | CorsVerdict::SameOrigin);
+        let is_ours = rules.check_host(request, source).is_ok();
         Caller {
             address: source.address,
-            allowed: readable && origin.refusal.is_none() && rules.check_host(request).is_ok(),
+            allowed: readable && origin.refusal.is_none() && is_ours,
             origin: origin.class,
         }
     }

@@ -79,7 +79,7 @@ impl Exchange {
             replacements,
             mount,
             route: Route::of(request),
-            origin: rules.origin(request, source.scheme()),
+            origin: rules.origin(request, source),
             rules,
             source,
             version: request.version(),
@@ -106,7 +106,7 @@ impl Exchange {
         if matches!(self.mount, Mount::Streams) && !self.preflight {
             rules.check_method(request.method())?;
         }
-        rules.check_host(request)?;
+        rules.check_host(request, self.source)?;
         self.check_origin(request)?;
         if self.preflight {
             return self.preflight(request).map(Verdict::Answer);

@@ -11,8 +11,7 @@ use actix_web::{
 };
 
 use super::{
-    accept, cors::Reflection, fetch_metadata::FetchMetadata, limit::address::forwarded_https,
-    rules::Rules,
+    accept, cors::Reflection, fetch_metadata::FetchMetadata, limit::address::Said, rules::Rules,
 };
 use crate::{
     config::ForwardedHeader,
@@ -39,11 +38,26 @@ pub(super) struct Source {
     pub(super) address: Option<IpAddr>,
     /// The client came by https, to us or to a proxy that is trusted.
     pub(super) secure: bool,
+    /// The header of the proxies that are trusted, and how many of them have spoken.
+    proxies: Option<(ForwardedHeader, usize)>,
 }
 
 impl Source {
     pub(super) const fn scheme(self) -> &'static str {
         if self.secure { "https" } else { "http" }
+    }
+
+    /// Whether a browser sends fetch metadata over such a connection (W3C Fetch Metadata § 2): to
+    /// https, and to its own machine.
+    fn is_trustworthy(self) -> bool {
+        self.secure || self.address.is_some_and(|address| address.is_loopback())
+    }
+
+    /// What the trusted proxies say, if anything.
+    fn said(self, said: Said, request: &HttpRequest) -> Option<&[u8]> {
+        let (header, hops) = self.proxies?;
+        let lines = request.headers().get_all(said.header(header));
+        said.by_proxies(header, lines.map(HeaderValue::as_bytes), hops)
     }
 }
 
@@ -51,34 +65,42 @@ impl Rules {
     /// Sees where the request comes from.
     pub(super) fn source(&self, request: &HttpRequest) -> Source {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
-        let secure = request.app_config().secure();
-        let Some(header) = self.proxies.header_for(peer) else {
-            return Source {
-                address: peer,
-                secure,
+        let mut source = Source {
+            address: peer,
+            secure: request.app_config().secure(),
+            proxies: None,
+        };
+        if let Some(header) = self.proxies.header_for(peer) {
+            let name = match header {
+                ForwardedHeader::XForwardedFor => header::X_FORWARDED_FOR,
+                ForwardedHeader::Forwarded => header::FORWARDED,
             };
-        };
-        let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
-        let (name, proto) = match header {
-            ForwardedHeader::XForwardedFor => (header::X_FORWARDED_FOR, header::X_FORWARDED_PROTO),
-            ForwardedHeader::Forwarded => (header::FORWARDED, header::FORWARDED),
-        };
-        let says_https = lines(proto)
-            .next_back()
-            .is_some_and(|line| forwarded_https(header, line));
-        Source {
-            address: self.proxies.client(header, peer, lines(name)),
-            secure: secure || says_https,
+            let lines = request.headers().get_all(name).map(HeaderValue::as_bytes);
+            let client = self.proxies.client(header, peer, lines);
+            source.address = client.address;
+            source.proxies = Some((header, client.hops));
+            let scheme = source.said(Said::Scheme, request);
+            source.secure |= scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"));
         }
+        source
     }
 
     /// Sees whose page is asking.
-    pub(super) fn origin(&self, request: &HttpRequest, scheme: &str) -> OriginFindings {
+    pub(super) fn origin(&self, request: &HttpRequest, source: Source) -> OriginFindings {
         let headers = request.headers();
         let lines = headers.get_all(header::ORIGIN).map(HeaderValue::as_bytes);
         let header = OriginHeader::read(lines);
         let says_same_origin = fetch_metadata(request).says_same_origin();
-        let own = origin::is_same_origin(header, authority(request), scheme, says_same_origin);
+        let authority = source
+            .said(Said::Host, request)
+            .or_else(|| authority(request));
+        // A proxy that rewrites `Host` says nothing about the name that the page has; the browser
+        // does, where it sends fetch metadata at all, and no page can forge those.
+        let said = says_same_origin == Some(true)
+            && source.is_trustworthy()
+            && matches!(header, OriginHeader::Value(origin) if is_of_the_web(origin));
+        let own =
+            said || origin::is_same_origin(header, authority, source.scheme(), says_same_origin);
         let verdict = origin::judge(header, own, &self.origins);
         let reflection = match (verdict.reflects, headers.get(header::ORIGIN)) {
             (Reflects::Any, _) => Reflection::Any,
@@ -107,10 +129,17 @@ impl Rules {
         })
     }
 
-    /// The guard on the names under which we are served.
-    pub(super) fn check_host(&self, request: &HttpRequest) -> Result<(), Refusal> {
+    /// The guard on the names under which we are served. Where a trusted proxy says to which name
+    /// the client went, that name counts, and `Host` is the proxy's own affair.
+    pub(super) fn check_host(&self, request: &HttpRequest, source: Source) -> Result<(), Refusal> {
         if self.hosts.is_empty() {
             return Ok(());
+        }
+        if let Some(host) = source.said(Said::Host, request) {
+            return match self.hosts.allow(host) {
+                true => Ok(()),
+                false => Err(Refusal::new(RefusalReason::HostDenied)),
+            };
         }
         let mut lines = request
             .headers()
@@ -146,7 +175,8 @@ impl Rules {
             .headers()
             .get_all(header::ACCEPT)
             .map(HeaderValue::as_bytes);
-        if accept::accepts(lines, self.accept) {
+        let demand = accept::Demand::of(request.method(), self.accept);
+        if accept::accepts(lines, demand) {
             Ok(())
         } else {
             Err(Refusal::new(RefusalReason::NotAcceptable))
@@ -170,6 +200,11 @@ pub(super) fn fetch_metadata(request: &HttpRequest) -> FetchMetadata<'_> {
         mode: header("sec-fetch-mode"),
         dest: header("sec-fetch-dest"),
     }
+}
+
+/// An origin of pages that come by HTTP: those of extensions have no server of their own.
+fn is_of_the_web(origin: &[u8]) -> bool {
+    origin.starts_with(b"https://") || origin.starts_with(b"http://")
 }
 
 /// The name that the request went to.

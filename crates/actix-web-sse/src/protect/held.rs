@@ -15,18 +15,17 @@ use actix_web::{
 
 /// A body whose slots are taken until it is dropped. The streams of this crate hold their permit
 /// themselves; this is around those of others, an MCP server's for example.
-pub(super) struct Held {
+struct Held {
     body: BoxBody,
     _permit: Rc<dyn Any>,
 }
 
-impl Held {
-    pub(super) fn new(body: BoxBody, permit: Rc<dyn Any>) -> BoxBody {
-        BoxBody::new(Self {
-            body,
-            _permit: permit,
-        })
-    }
+/// Has the body hold the permit.
+pub(super) fn holding(permit: Rc<dyn Any>, body: BoxBody) -> BoxBody {
+    BoxBody::new(Held {
+        body,
+        _permit: permit,
+    })
 }
 
 impl MessageBody for Held {

@@ -86,7 +86,7 @@ impl Inner {
         }
         let rules = self.rules();
         let source = rules.source(request);
-        let origin = rules.origin(request, source.scheme());
+        let origin = rules.origin(request, source);
         let binding = self.binding(&origin, source, request);
         let now = (self.clock)();
         let user = identity.user.as_deref();
@@ -114,7 +114,7 @@ impl Inner {
     ) -> HttpResponse {
         let rules = self.rules();
         let source = rules.source(request);
-        let origin = rules.origin(request, source.scheme());
+        let origin = rules.origin(request, source);
         let route = Route::of(request);
         let findings = Findings {
             origin: &origin.class,

@@ -1,12 +1,14 @@
 //! The methods of a stream route.
 
-use actix_web::http::Method;
+use actix_web::http::{
+    Method,
+    header::{CONTENT_TYPE, HeaderName},
+};
 
 use crate::config::{Methods, OriginsConfig};
 
 /// What MCP clients send beside what the streams' clients send.
-const MCP_REQUEST_HEADERS: [&str; 5] = [
-    "content-type",
+const MCP_REQUEST_HEADERS: [&str; 4] = [
     "mcp-session-id",
     "mcp-protocol-version",
     "mcp-method",
@@ -39,6 +41,16 @@ impl StreamMethods {
             Methods::Post => &["POST"],
             Methods::GetAndPost => &["GET", "HEAD", "POST"],
             Methods::Mcp => &["GET", "POST", "DELETE"],
+        }
+    }
+
+    /// The request headers that these methods need, beside those of the configuration.
+    pub(super) fn request_headers(self) -> &'static [HeaderName] {
+        // A body of JSON has a content type, and it is not one that needs no preflight.
+        static OF_BODIES: [HeaderName; 1] = [CONTENT_TYPE];
+        match self.0 {
+            Methods::Get => &[],
+            Methods::Post | Methods::GetAndPost | Methods::Mcp => &OF_BODIES,
         }
     }
 

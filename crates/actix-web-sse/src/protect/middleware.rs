@@ -24,7 +24,7 @@ use actix_web::{
 use super::{
     Policy,
     exchange::{Exchange, Mount, Verdict},
-    held::Held,
+    held::holding,
     identify::Admitted,
     limit::Permit,
     panic::caught,
@@ -297,7 +297,7 @@ where
                     place.keep();
                 }
                 if let Some(permit) = unheld(&admission, &exchange) {
-                    response = response.map_body(|_, body| Held::new(body, permit));
+                    response = response.map_body(|_, body| holding(permit, body));
                 }
             }
             Ok(response)

@@ -82,7 +82,7 @@ impl Rules {
         Self {
             hosts,
             allow: HeaderValue::from_static(methods.allow()),
-            preflight: cors.preflight_rules(methods.cors(), &[]),
+            preflight: cors.preflight_rules(methods.cors(), methods.request_headers()),
             api_preflight: cors.preflight_rules(&API_METHODS, &API_REQUEST_HEADERS),
             methods,
             accept: config.accept,

@@ -14,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
 use futures_core::Stream;
 use serde::Serialize;
 
-use super::{Sse, Subscriber};
+use super::{Heartbeats, Sse, Subscriber};
 use crate::{
     config::{ConfigError, StreamConfig},
     event::{Event, EventError, EventName},
@@ -81,6 +81,7 @@ pub struct Answer {
     deltas: Deltas,
     start: Option<Event>,
     plain: bool,
+    heartbeats: Option<Heartbeats>,
     subscriber: Subscriber,
     config: Option<StreamConfig>,
 }
@@ -111,6 +112,7 @@ impl Answer {
             deltas: Box::pin(events),
             start: None,
             plain: false,
+            heartbeats: None,
             subscriber,
             config: None,
         }
@@ -125,10 +127,19 @@ impl Answer {
         Ok(self)
     }
 
-    /// Sends no event names: for clients of the OpenAI API, which read `data` alone, up to
-    /// `[DONE]`.
+    /// Sends the data and nothing else: for clients of the OpenAI API, which read `data:` from the
+    /// first byte on, up to `[DONE]`. There are no event names, no comment lines and no `retry:`, and
+    /// no heartbeats unless [`heartbeats`](Self::heartbeats) asks for some. Credentials that expire
+    /// meanwhile end it with `data: {"error":{"code":"auth_expired"}}`.
     pub fn plain(mut self) -> Self {
         self.plain = true;
+        self
+    }
+
+    /// What fills the silences, while the next piece is computed. Default
+    /// [`Heartbeats::Comments`]; [`Heartbeats::Off`] for a [`plain`](Self::plain) answer.
+    pub fn heartbeats(mut self, heartbeats: Heartbeats) -> Self {
+        self.heartbeats = Some(heartbeats);
         self
     }
 
@@ -152,9 +163,14 @@ impl Responder for Answer {
             phase: Phase::Start(self.start),
             plain: self.plain,
         };
-        Sse::from_stream(pieces, self.subscriber)
-            .whole(self.config.map(Arc::new))
-            .respond_to(request)
+        let mut answer = Sse::from_stream(pieces, self.subscriber).whole(self.config.map(Arc::new));
+        if self.plain {
+            answer = answer.plain();
+        }
+        if let Some(heartbeats) = self.heartbeats {
+            answer = answer.heartbeats(heartbeats);
+        }
+        answer.respond_to(request)
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod vary;
 
 pub use self::{
     answer::{Answer, AnswerError},
-    sse::{IntoEvent, Sse},
+    sse::{Heartbeats, IntoEvent, Sse},
     subscriber::Subscriber,
     subscription::{IntoTopics, Subscription},
 };

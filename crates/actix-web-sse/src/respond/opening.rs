@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::{Subscriber, headers::set_stream_headers, mounting, overload, refusal::Refusal};
 use crate::{
     config::StreamConfig,
-    event::{Retry, encode},
+    event::encode,
     hub::{
         Filter, Hub, Shared, Slot,
         stream::Stream,
@@ -29,14 +29,14 @@ use crate::{
     identity::PolicyStreams,
     lane::{
         Backlog,
-        body::{EventBody, EventSource},
+        body::{EventBody, EventSource, Extras},
         connection::{Connection, declared},
     },
     observe::{
         CloseReason, ConnectionId, CorsVerdict, Misconfiguration, Opened, PendingVerdict,
         RefusalMode, RefusalReason, Refused, Resume, Route,
     },
-    stream::{Account, Carrier, between, jitter},
+    stream::{Account, Carrier, between, retry},
 };
 
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
@@ -49,9 +49,16 @@ pub(crate) enum Source {
         backlog: Option<Backlog>,
         /// The ID of the topics' newest event, for a client with a gap.
         anchor: Option<String>,
+        /// What a client without a last event ID is to come back with.
+        start: Option<String>,
     },
-    /// The application's own; `true`: it has an end of its own, and a drain waits for it.
-    Events(EventSource, bool),
+    /// The application's own.
+    Events {
+        events: EventSource,
+        /// It has an end of its own, and a drain waits for it.
+        whole: bool,
+        extras: Option<Box<Extras>>,
+    },
 }
 
 /// A request that is about to become a stream.
@@ -207,13 +214,15 @@ impl<'a> Opening<'a> {
         // Whatever its ID is worth: it comes back with it.
         stream.named = self.subscriber.last_event_id().is_some();
         let mut ends = Vec::new();
-        let (mut backlog, mut newest) = (None, None);
+        let (mut backlog, mut newest, mut extras) = (None, None, None);
+        let mut begin = None;
         let events = match source {
             Source::Topics {
                 places,
                 filter,
                 backlog: behind,
                 anchor,
+                start,
             } => {
                 let (cursors, bytes) = places.take();
                 ends = bytes;
@@ -223,10 +232,17 @@ impl<'a> Opening<'a> {
                 }
                 backlog = behind;
                 newest = anchor;
+                stream.named |= start.is_some();
+                begin = start;
                 None
             }
-            Source::Events(events, whole) => {
+            Source::Events {
+                events,
+                whole,
+                extras: beside,
+            } => {
                 stream.whole = whole;
+                extras = beside;
                 Some(events)
             }
         };
@@ -238,9 +254,10 @@ impl<'a> Opening<'a> {
         }
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
-        let first = self.first_block(resume, newest.as_deref());
+        let first = self.first_block(resume, newest.as_deref(), begin.as_deref());
         let mut body = EventBody::new(Rc::clone(&self.local), stream, events, backlog, first)
             .on(connection)
+            .with_extras(extras)
             .with_permit(permit);
         if self.request.version() < Version::HTTP_2 {
             body = body.over_http1();
@@ -248,9 +265,8 @@ impl<'a> Opening<'a> {
         self.head(BoxBody::new(body))
     }
 
-    fn first_block(&self, resume: Resume, newest: Option<&str>) -> Bytes {
-        let retry = jitter(self.config.retry, self.config.retry_jitter);
-        let block = encode::first_block(Retry::clamped(retry).as_millis());
+    fn first_block(&self, resume: Resume, newest: Option<&str>, start: Option<&str>) -> Bytes {
+        let block = encode::first_block(retry::usual(&self.config), start);
         match resume {
             Resume::Gap | Resume::Unknown => [block, encode::reset(resume, newest)].concat().into(),
             _ => block,

@@ -2,19 +2,20 @@
 
 use std::{fmt, sync::Arc};
 
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
 use super::{
     Subscriber, mounting,
     opening::{Opening, Source},
+    vary,
 };
 use crate::{
     config::{ConfigError, StreamConfig},
-    event::Event,
+    event::{Event, encode},
     hub::Hub,
-    lane::body::EventSource,
+    lane::body::{EventSource, Extras},
     observe::Resume,
 };
 
@@ -36,6 +37,23 @@ impl<E> IntoEvent for Result<Event, E> {
     }
 }
 
+/// What fills the silences of a stream, where [`Sse::heartbeats`] or
+/// [`Answer::heartbeats`](crate::Answer::heartbeats) says so.
+///
+/// Whatever it is, it goes out after `stream.heartbeat` of silence. Without any, a client that has
+/// gone is noticed on HTTP/2, and behind proxies, only when the next event is written, and a proxy
+/// may cut a stream that is silent for too long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Heartbeats {
+    /// Comment lines, which the format asks clients to ignore.
+    Comments,
+    /// None.
+    Off,
+    /// This event each time, such as the `ping` of some APIs, for clients that know it.
+    Event(Event),
+}
+
 /// An event stream from any [`Stream`] of events: a responder for one client.
 ///
 /// Head and first block leave at once, heartbeats fill the silences, and whatever ends it is
@@ -55,15 +73,22 @@ impl<E> IntoEvent for Result<Event, E> {
 /// #[get("/countdown")]
 /// async fn countdown(subscriber: Subscriber) -> impl Responder {
 ///     let numbers = (0..3).rev().map(|n| Event::data(n.to_string()));
-///     Sse::from_stream(stream::iter(numbers), subscriber)
+///     Sse::from_stream(stream::iter(numbers), subscriber).once()
 /// }
 /// ```
+///
+/// **An `EventSource` takes the end of a stream for an accident, and asks again**: without
+/// [`once`](Self::once) the countdown above would run for ever. What ends it is the status 204
+/// (WHATWG HTML § 9.2.3): `once` has the library answer it, and an application that knows by itself
+/// that there is no more answers `HttpResponse::NoContent()`. A page may call `close()` as well, when
+/// it knows the last event.
 #[must_use = "a response does nothing until it is returned from a handler"]
 pub struct Sse {
     source: EventSource,
     subscriber: Subscriber,
     config: Option<Arc<StreamConfig>>,
     whole: bool,
+    extras: Option<Box<Extras>>,
 }
 
 impl fmt::Debug for Sse {
@@ -86,6 +111,7 @@ impl Sse {
             subscriber,
             config: None,
             whole: false,
+            extras: None,
         }
     }
 
@@ -94,6 +120,47 @@ impl Sse {
         self.whole = true;
         self.config = config;
         self
+    }
+
+    /// When the source has ended, that is the end for good: the stream says so with an event named
+    /// `end`, whose ID `sse-end` a client sends when it asks again, and that request is answered with
+    /// 204, which ends an `EventSource`. The source of that request is dropped unpolled. A source that
+    /// fails, a drain, or a cut is no such end: the client comes back, and gets a stream.
+    pub fn once(mut self) -> Self {
+        self.extras().once = true;
+        self
+    }
+
+    /// Sends the events and nothing else: no comment lines, no `retry:`, and when credentials
+    /// expire `data: {"error":{"code":"auth_expired"}}` in place of the event of that name. For
+    /// clients that are no event-stream parsers, and read `data:` from the first byte on. There are
+    /// no heartbeats unless [`heartbeats`](Self::heartbeats) asks for some.
+    pub fn plain(mut self) -> Self {
+        let extras = self.extras();
+        extras.plain = true;
+        extras.heartbeat = None;
+        self
+    }
+
+    /// What fills the silences. Default [`Heartbeats::Comments`]; [`Heartbeats::Off`] after
+    /// [`plain`](Self::plain).
+    pub fn heartbeats(mut self, heartbeats: Heartbeats) -> Self {
+        self.extras().heartbeat = match heartbeats {
+            Heartbeats::Comments => Extras::default().heartbeat,
+            Heartbeats::Off => None,
+            Heartbeats::Event(event) => Some(encode::encode(&event)),
+        };
+        self
+    }
+
+    fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    /// Whether this client has had everything.
+    fn is_over(&self) -> bool {
+        let once = self.extras.as_ref().is_some_and(|extras| extras.once);
+        once && self.subscriber.last_event_id() == Some(encode::END_ID)
     }
 
     /// Another configuration than the hub's.
@@ -111,6 +178,9 @@ impl Responder for Sse {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        if self.is_over() {
+            return no_more();
+        }
         let hub = Hub::of(request).unwrap_or_else(|| {
             mounting::no_hub(request);
             Hub::fallback()
@@ -123,9 +193,25 @@ impl Responder for Sse {
                 if opening.is_head_only() {
                     return opening.answer_head(|_| true);
                 }
-                opening.start(Source::Events(self.source, self.whole), Resume::Fresh)
+                let source = Source::Events {
+                    events: self.source,
+                    whole: self.whole,
+                    extras: self.extras,
+                };
+                opening.start(source, Resume::Fresh)
             }
             Err(answer) => *answer,
         }
     }
+}
+
+/// The answer that ends an `EventSource`.
+fn no_more() -> HttpResponse {
+    let mut response = HttpResponse::NoContent().finish();
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
+    vary::add(response.headers_mut(), vary::ORIGIN);
+    response
 }

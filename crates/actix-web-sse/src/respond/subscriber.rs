@@ -4,7 +4,10 @@ use std::{future::Ready, net::IpAddr, rc::Rc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
-use crate::identity::{Admission, Identity};
+use crate::{
+    identity::{Admission, Identity},
+    observe::last_event_id,
+};
 
 /// Who opens the stream of this request: an extractor, to be handed to
 /// [`Hub::subscribe`](crate::Hub::subscribe) or an [`Sse`](crate::Sse).
@@ -47,8 +50,11 @@ impl Subscriber {
         &self.admission.identity
     }
 
-    /// The `Last-Event-ID` that the client sent, if any; the header before the query parameter
-    /// `lastEventId`.
+    /// The `Last-Event-ID` that the client sent, if any: the header, or where that is missing or
+    /// empty the last of the query parameters that stand for it. Those are `lastEventId`,
+    /// `lastEventID`, `last_event_id`, `Last-Event-ID` and the like, whatever their case. An ID that
+    /// is longer than 256 bytes or no UTF-8 is handed out cut, or with replacement characters, so
+    /// that it is no ID that a stream has given.
     #[must_use]
     pub fn last_event_id(&self) -> Option<&str> {
         self.last_event_id.as_deref()
@@ -68,26 +74,4 @@ impl FromRequest for Subscriber {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         std::future::ready(Ok(Self::of(request)))
     }
-}
-
-/// Longer than any ID: what is longer is nobody's, and is nobody's when it is cut.
-const MAX_ID: usize = 256;
-
-/// The header as text, bytes that are no UTF-8 replaced (such an ID is nobody's, and must not
-/// fail the request); an empty one is none.
-fn last_event_id(request: &HttpRequest) -> Option<String> {
-    if let Some(header) = request.headers().get("last-event-id") {
-        let bytes = header.as_bytes();
-        let id = String::from_utf8_lossy(bytes.get(..MAX_ID).unwrap_or(bytes));
-        return (!id.is_empty()).then(|| id.into_owned());
-    }
-    #[derive(serde::Deserialize)]
-    struct Query {
-        #[serde(rename = "lastEventId", alias = "last_event_id")]
-        id: String,
-    }
-    actix_web::web::Query::<Query>::from_query(request.query_string())
-        .ok()
-        .map(|query| query.into_inner().id)
-        .filter(|id| !id.is_empty())
 }

@@ -159,6 +159,7 @@ impl Responder for Subscription {
                 filter: self.filter,
                 backlog,
                 anchor: placed.anchor,
+                start: placed.start,
             },
             resume,
         )

@@ -21,10 +21,14 @@ use actix_web::{
 use super::{
     ConnectionSetup,
     listen::listeners,
+    proxy_protocol::Balancers,
     serve::{Plan, Settings, plain},
     stopped,
 };
-use crate::hub::{DrainedHubs, Hub};
+use crate::{
+    config::ConfigError,
+    hub::{DrainedHubs, Hub},
+};
 
 /// As [`HttpServer`](actix_web::HttpServer), for applications with event streams: it has the
 /// settings of [`ForEventStreams`](crate::ForEventStreams), and streams can bound and close the
@@ -119,6 +123,7 @@ where
             nodelay: true,
             setup: ConnectionSetup::new(Vec::<Hub>::new()),
             on_connect: None,
+            balancers: None,
         };
         Self {
             factory,
@@ -366,6 +371,27 @@ impl<F, I, S, B> EventServer<F, I, S, B> {
     {
         self.settings().on_connect = Some(Arc::new(callback));
         self
+    }
+
+    /// Takes the PROXY protocol, versions 1 and 2, from these networks (`10.0.0.0/8`, or a single
+    /// address): from the balancers that pass connections on, such as those of AWS, HAProxy with
+    /// `send-proxy`, or nginx with `proxy_protocol on`. The address that a balancer names is then the
+    /// peer's, for limits, logs, and `trusted_proxies`.
+    ///
+    /// A connection of such a peer that does not begin with a header, or whose header does not come
+    /// within `client_request_timeout` (5 s at most), or is longer than 107 bytes (version 1) or 2 KiB
+    /// (version 2), is closed. Other peers speak for themselves: a header of theirs is neither HTTP nor
+    /// TLS, and its connection ends. By default nobody is asked for one. Unix sockets have none.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for what is no network, for one that holds everybody, and for none at all.
+    pub fn proxy_protocol<T: AsRef<str>>(
+        self,
+        balancers: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError> {
+        let balancers = Balancers::new(balancers)?;
+        self.settings().balancers = Some(balancers);
+        Ok(self)
     }
 
     /// How many seconds what is left of requests may take when the server stops, by default 1:

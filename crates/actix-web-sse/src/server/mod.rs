@@ -4,6 +4,7 @@
 mod connection_setup;
 mod event_server;
 mod listen;
+pub(crate) mod proxy_protocol;
 mod requests;
 mod serve;
 #[cfg(feature = "rustls")]
@@ -104,6 +105,9 @@ async fn stopped(hubs: DrainedHubs) {
 /// has taken what the kernel and actix hold, some 200 KiB, although its stream has ended as
 /// `slow_consumer`. An [`EventServer`] closes it. Does nothing to a connection that is not TCP, and nothing if the system
 /// refuses.
+///
+/// It sees the TCP stream in actix-tls's `TlsStream` (feature `rustls`), and in a `Box`, `Rc` or `Arc`. For a wrapper
+/// that it does not know, pass the `TcpStream` that is inside.
 pub fn tune_socket(io: &dyn Any, stall: Duration) {
     let Some(stream) = tcp(io) else { return };
     let socket = SockRef::from(stream);

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    fmt,
+    fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
@@ -25,7 +25,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ConnectionSetup, requests::tracked};
+use super::{ConnectionSetup, proxy_protocol::Balancers, requests::tracked};
 use crate::lane::socket::{Socket, tcp};
 
 pub(super) type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
@@ -45,6 +45,7 @@ pub(super) struct Settings {
     pub(super) nodelay: bool,
     pub(super) setup: ConnectionSetup,
     pub(super) on_connect: Option<OnConnect>,
+    pub(super) balancers: Option<Balancers>,
 }
 
 /// The application, and how its connections are served.
@@ -61,6 +62,27 @@ impl<F> Plan<F> {
     pub(super) fn settings(&self) -> Settings {
         let settings = self.settings.lock();
         settings.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says who is at the other end of a new connection.
+    pub(super) fn greeter(&self) -> Greeter {
+        let settings = self.settings();
+        let limit = settings.request_timeout;
+        let balancers = settings.balancers.map(|balancers| balancers.within(limit));
+        Greeter(balancers.map(Rc::new))
+    }
+}
+
+/// Says who is at the other end of a new connection.
+#[derive(Clone)]
+pub(super) struct Greeter(Option<Rc<Balancers>>);
+
+impl Greeter {
+    pub(super) async fn client(self, io: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+        match self.0 {
+            None => Ok(io.peer_addr().ok()),
+            Some(balancers) => balancers.client(io).await.map(Some),
+        }
     }
 }
 
@@ -152,19 +174,23 @@ where
     B: MessageBody + 'static,
 {
     let limit = plan.settings().request_timeout;
-    fn_service(move |io: TcpStream| async move {
-        let mut start = [0; PREFACE.len()];
-        let peek = io.peek(&mut start);
-        if limit.is_zero() {
-            peek.await?;
-        } else {
-            // actix's own time-out begins when the protocol is known.
-            let peeked = timeout(limit, peek).await;
-            peeked.map_err(|_| DispatchError::SlowRequestTimeout)??;
+    let greeter = plan.greeter();
+    fn_service(move |mut io: TcpStream| {
+        let greeter = greeter.clone();
+        async move {
+            let client = greeter.client(&mut io).await?;
+            let mut start = [0; PREFACE.len()];
+            let peek = io.peek(&mut start);
+            if limit.is_zero() {
+                peek.await?;
+            } else {
+                // actix's own time-out begins when the protocol is known.
+                let peeked = timeout(limit, peek).await;
+                peeked.map_err(|_| DispatchError::SlowRequestTimeout)??;
+            }
+            let http2 = start == *PREFACE;
+            Ok((Socket::new(io, http2), protocol(http2), client))
         }
-        let http2 = start == *PREFACE;
-        let peer = io.peer_addr().ok();
-        Ok((Socket::new(io, http2), protocol(http2), peer))
     })
     .and_then(http(plan))
 }

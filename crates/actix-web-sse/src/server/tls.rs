@@ -6,12 +6,15 @@ use std::{
     fmt,
     future::{Ready, ready},
     io,
+    net::SocketAddr,
     rc::Rc,
     task::{Context, Poll},
 };
 
 use actix_http::{Request, error::DispatchError};
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service,
+};
 use actix_tls::accept::{
     TlsError,
     rustls_0_23::{Acceptor, AcceptorService, TlsStream, reexports::ServerConfig},
@@ -26,6 +29,9 @@ use tokio::net::TcpStream;
 
 use super::serve::{Plan, http, protocol};
 use crate::{lane::socket::Socket, protect::limit::address::ClientKey};
+
+/// Who is at the other end, as far as that is known.
+type Client = Option<SocketAddr>;
 
 /// An IPv6 client has a network of its own.
 const IPV6_PREFIX: u8 = 64;
@@ -63,16 +69,22 @@ where
     let settings = plan.settings();
     let mut acceptor = Acceptor::new(config);
     acceptor.set_handshake_timeout(settings.tls_handshake_timeout);
-    SharedAcceptor {
+    let acceptor = SharedAcceptor {
         acceptor,
         per_address: settings.handshakes_per_address,
-    }
-    .map_err(TlsError::into_service_error)
-    .map(|io: TlsStream<TcpStream>| {
-        let (stream, session) = io.get_ref();
-        let peer = stream.peer_addr().ok();
-        let http2 = session.alpn_protocol() == Some(b"h2");
-        (Socket::new(io, http2), protocol(http2), peer)
+    };
+    let greeter = plan.greeter();
+    fn_service(move |mut io: TcpStream| {
+        let greeter = greeter.clone();
+        async move {
+            let client = greeter.client(&mut io).await;
+            client.map(|client| (io, client)).map_err(TlsError::Tls)
+        }
+    })
+    .and_then(acceptor.map_err(TlsError::into_service_error))
+    .map(|(io, client): (TlsStream<TcpStream>, Client)| {
+        let http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
+        (Socket::new(io, http2), protocol(http2), client)
     })
     .and_then(http(plan).map_err(TlsError::Service))
 }
@@ -84,8 +96,8 @@ struct SharedAcceptor {
     per_address: usize,
 }
 
-impl ServiceFactory<TcpStream> for SharedAcceptor {
-    type Response = TlsStream<TcpStream>;
+impl ServiceFactory<(TcpStream, Client)> for SharedAcceptor {
+    type Response = (TlsStream<TcpStream>, Client);
     type Error = TlsError<io::Error, std::convert::Infallible>;
     type Config = ();
     type Service = SharedAcceptorService;
@@ -108,8 +120,8 @@ struct SharedAcceptorService {
     under_way: Rc<RefCell<HashMap<ClientKey, usize>>>,
 }
 
-impl Service<TcpStream> for SharedAcceptorService {
-    type Response = TlsStream<TcpStream>;
+impl Service<(TcpStream, Client)> for SharedAcceptorService {
+    type Response = (TlsStream<TcpStream>, Client);
     type Error = TlsError<io::Error, std::convert::Infallible>;
     type Future = Either<
         Ready<Result<Self::Response, Self::Error>>,
@@ -120,10 +132,10 @@ impl Service<TcpStream> for SharedAcceptorService {
         Service::<TcpStream>::poll_ready(&self.acceptor, cx)
     }
 
-    fn call(&self, io: TcpStream) -> Self::Future {
-        let client = io.peer_addr().ok().map(|peer| peer.ip().to_canonical());
-        let client = ClientKey::of(client, IPV6_PREFIX);
-        let Some(turn) = Turn::take(&self.under_way, client, self.per_address) else {
+    fn call(&self, (io, client): (TcpStream, Client)) -> Self::Future {
+        let address = client.map(|client| client.ip().to_canonical());
+        let key = ClientKey::of(address, IPV6_PREFIX);
+        let Some(turn) = Turn::take(&self.under_way, key, self.per_address) else {
             let refused = io::Error::other("too many TLS handshakes of this address are under way");
             return Either::Left(ready(Err(TlsError::Tls(refused))));
         };
@@ -131,7 +143,7 @@ impl Service<TcpStream> for SharedAcceptorService {
         Either::Right(Box::pin(async move {
             let stream = handshake.await;
             drop(turn);
-            stream
+            stream.map(|stream| (stream, client))
         }))
     }
 }

@@ -191,6 +191,8 @@ impl Open {
         if self.filled.is_none() && self.bytes >= READ_OF_BLOCKED {
             self.filled = Some(age);
         }
+        // Something has left, after the head.
+        self.report_verdict();
         match kind {
             SentKind::Heartbeat => self.heartbeats += u64::from(events),
             SentKind::Event | SentKind::Replay => {
@@ -200,8 +202,7 @@ impl Open {
                     return Some(age);
                 }
             }
-            // The first block among them, after the head has left.
-            SentKind::Control => self.report_verdict(),
+            SentKind::Control => {}
         }
         None
     }

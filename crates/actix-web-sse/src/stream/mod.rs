@@ -4,6 +4,7 @@
 mod account;
 mod carrier;
 mod jitter;
+pub(crate) mod retry;
 mod schedule;
 mod wakes;
 

@@ -237,7 +237,7 @@ fn me(ran: &Ran) -> actix_web::Route {
     let ran = Arc::clone(ran);
     web::route().to(move || {
         *ran.lock().unwrap() = true;
-        async { HttpResponse::Ok() }
+        std::future::ready(HttpResponse::Ok().finish())
     })
 }
 

@@ -114,7 +114,7 @@ impl Answer {
 }
 
 pub struct Issuer {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     answer: Arc<Mutex<Answer>>,
     asked: Arc<AtomicUsize>,
 }

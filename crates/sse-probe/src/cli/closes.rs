@@ -9,7 +9,7 @@ use sse_probe::{
 };
 use url::Url;
 
-use super::{FINDINGS, GOOD, unreachable, usage};
+use super::{ended, unreachable, usage};
 
 #[derive(Debug, Args)]
 pub(crate) struct ClosesArgs {
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: ClosesArgs) -> ExitCode {
     }
     if late == 0 {
         anstream::println!("good: closes are passed on at once");
-        return ExitCode::from(GOOD);
+        return ended(true);
     }
     anstream::println!(
         "late: {late} of {} closes. What is in front tells the application of a client that has gone at a later write only, as HAProxy does \
@@ -70,5 +70,5 @@ pub(crate) async fn run(args: ClosesArgs) -> ExitCode {
          all, give --metrics for every instance behind the URL.",
         args.times
     );
-    ExitCode::from(FINDINGS)
+    ended(false)
 }

@@ -45,10 +45,7 @@ pub enum Resumed {
 
 /// Reconnects, if an event with an id was seen.
 pub(super) async fn try_resume(page: &Page<'_>, first: &Report) -> Option<Resumption> {
-    let ids: Vec<&str> = first
-        .events()
-        .filter_map(|(_, event)| own_id(event))
-        .collect();
+    let ids: Vec<&str> = first.with_anchors().filter_map(own_id).collect();
     let at = ids.len().checked_sub(1)?.saturating_sub(BACK);
     let (from, missed) = ids.get(at..)?.split_first()?;
     let missed: Vec<String> = missed.iter().map(|id| (*id).to_owned()).collect();

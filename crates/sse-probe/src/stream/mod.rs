@@ -107,12 +107,22 @@ pub struct SeenEvent {
     pub data_len: u64,
 }
 
+impl SeenEvent {
+    /// Whether it is there for its id alone.
+    fn is_anchor(&self) -> bool {
+        self.own_id && self.name == "anchor" && self.data == "{}"
+    }
+}
+
 /// A part of a stream, with the time at which it was complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item {
     /// A dispatched event.
     Event(Duration, SeenEvent),
+    /// An event that a server sends for its id alone: `event: anchor`, with the data `{}`. No page
+    /// waits for it, so that it says nothing about events; a reconnect goes by its id as by any other.
+    Anchor(Duration, SeenEvent),
     /// A comment: a heartbeat, mostly.
     Comment(Duration, String),
     /// A new reconnection time.
@@ -124,7 +134,10 @@ impl Item {
     #[must_use]
     pub fn at(&self) -> Duration {
         match self {
-            Self::Event(at, _) | Self::Comment(at, _) | Self::Retry(at, _) => *at,
+            Self::Event(at, _)
+            | Self::Anchor(at, _)
+            | Self::Comment(at, _)
+            | Self::Retry(at, _) => *at,
         }
     }
 }
@@ -152,6 +165,14 @@ impl Report {
     pub fn events(&self) -> impl DoubleEndedIterator<Item = (Duration, &SeenEvent)> {
         self.items.iter().filter_map(|item| match item {
             Item::Event(at, event) => Some((*at, event)),
+            _ => None,
+        })
+    }
+
+    /// The events, and what is sent for its id alone.
+    pub fn with_anchors(&self) -> impl DoubleEndedIterator<Item = &SeenEvent> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Event(_, event) | Item::Anchor(_, event) => Some(event),
             _ => None,
         })
     }
@@ -203,6 +224,7 @@ impl Report {
     fn push(&mut self, item: Item) {
         match &item {
             Item::Event(..) => self.events += 1,
+            Item::Anchor(..) => {}
             Item::Comment(..) => self.comments += 1,
             Item::Retry(_, time) => self.retry = Some(*time),
         }

@@ -225,16 +225,17 @@ impl Interpreter {
             if block.data_len > LARGE {
                 self.fault(FaultKind::EventTooLarge, line, start);
             }
-            return self.report.push(Item::Event(
-                at,
-                SeenEvent {
-                    name: block.name,
-                    id: self.report.last_id.clone().filter(|id| !id.is_empty()),
-                    own_id,
-                    data: block.data,
-                    data_len: block.data_len,
-                },
-            ));
+            let event = SeenEvent {
+                name: block.name,
+                id: self.report.last_id.clone().filter(|id| !id.is_empty()),
+                own_id,
+                data: block.data,
+                data_len: block.data_len,
+            };
+            return self.report.push(match event.is_anchor() {
+                true => Item::Anchor(at, event),
+                false => Item::Event(at, event),
+            });
         }
         if own_id {
             self.fault(FaultKind::IdWithoutData, line, start);

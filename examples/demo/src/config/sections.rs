@@ -24,6 +24,9 @@ pub(crate) struct ServerSection {
     pub(crate) tick: Option<Duration>,
     /// Whether anybody may ask for a token (`POST /session`). For the page, and never in earnest.
     pub(crate) sign_in: bool,
+    /// The networks of balancers whose connections begin with a PROXY protocol header, which names
+    /// the client; empty: there are none.
+    pub(crate) proxy_protocol: Vec<String>,
     /// The certificate, then HTTP/1.1 and HTTP/2 by ALPN; absent: no TLS.
     pub(crate) tls: Option<Tls>,
 }
@@ -36,6 +39,7 @@ impl Default for ServerSection {
             foreign: None,
             tick: None,
             sign_in: false,
+            proxy_protocol: Vec::new(),
             tls: None,
         }
     }

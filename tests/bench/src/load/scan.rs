@@ -5,10 +5,13 @@
 
 const DATA: &[u8] = b"data:";
 
+/// The only data line of the anchor, with which a hub begins a stream: no event of anybody's.
+const ANCHOR: &[u8] = b"data: {}";
+
 /// Where in a line the last read ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// So many bytes of `data:` have been seen at the start of the line.
+    /// So many bytes of the anchor's line have been seen at the start of the line.
     Prefix(usize),
     /// The line is what it is.
     Decided,
@@ -48,19 +51,24 @@ impl Scan {
                         continue;
                     }
                 },
-                Place::Prefix(_) if *first == b'\n' => self.place = Place::Prefix(0),
+                Place::Prefix(seen) if *first == b'\n' => {
+                    found.events += u64::from(seen >= DATA.len());
+                    self.place = Place::Prefix(0);
+                }
                 Place::Prefix(0) if *first == b':' => {
                     found.comments += 1;
                     self.place = Place::Decided;
                 }
-                Place::Prefix(seen) if DATA.get(seen) == Some(first) => {
-                    self.place = Place::Prefix(seen + 1);
-                    if seen + 1 == DATA.len() {
-                        found.events += 1;
-                        self.place = Place::Decided;
-                    }
+                Place::Prefix(seen) if ANCHOR.get(seen) == Some(first) => {
+                    self.place = match seen + 1 == ANCHOR.len() {
+                        true => Place::Decided,
+                        false => Place::Prefix(seen + 1),
+                    };
                 }
-                Place::Prefix(_) => self.place = Place::Decided,
+                Place::Prefix(seen) => {
+                    found.events += u64::from(seen >= DATA.len());
+                    self.place = Place::Decided;
+                }
             }
             bytes = rest;
         }
@@ -73,7 +81,7 @@ mod tests {
     use super::*;
 
     const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\ndate: today\r\n\r\n\
-        10\r\n:\nretry: 30000\n\r\n2\r\n:\n\r\n\
+        2c\r\n:\nretry: 30000\nid: x.0.y\nevent: anchor\ndata: {}\n\n\r\n2\r\n:\n\r\n\
         da\r\nid: x-1\ndata: one data: and :\n\nid: x-2\ndata: two\n\n\r\n";
 
     #[test]

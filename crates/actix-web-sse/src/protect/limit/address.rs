@@ -83,35 +83,74 @@ impl Proxies {
         header: ForwardedHeader,
         peer: Option<IpAddr>,
         lines: impl DoubleEndedIterator<Item = &'a [u8]>,
-    ) -> Option<IpAddr> {
-        let mut speaker = peer;
-        for element in lines.rev().flat_map(elements).take(MAX_HOPS) {
+    ) -> Client {
+        let mut client = Client {
+            address: peer,
+            hops: 1,
+        };
+        for (passed, element) in lines.rev().flat_map(elements).take(MAX_HOPS).enumerate() {
+            client.hops = passed + 1;
             let said = match header {
                 ForwardedHeader::XForwardedFor => node(element.trim_ascii()),
                 ForwardedHeader::Forwarded => parameter(element, b"for").and_then(node),
             };
             let Some(address) = said else {
-                return speaker;
+                break;
             };
-            speaker = Some(address);
-            if !self.trusts(speaker) {
-                return speaker;
+            client.address = Some(address);
+            if !self.trusts(client.address) {
+                break;
             }
         }
-        speaker
+        client
     }
 }
 
-/// Whether the last element of a `Forwarded` or an `X-Forwarded-Proto` line says that the client
-/// came by https.
-pub(crate) fn forwarded_https(header: ForwardedHeader, line: &[u8]) -> bool {
-    elements(line)
-        .next()
-        .and_then(|element| match header {
-            ForwardedHeader::XForwardedFor => Some(element.trim_ascii()),
-            ForwardedHeader::Forwarded => parameter(element, b"proto"),
-        })
-        .is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"))
+/// The client behind trusted proxies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Client {
+    pub(crate) address: Option<IpAddr>,
+    /// How many elements, from the right, were written by proxies that are trusted: what the
+    /// outermost of them says is what the client's own connection was like.
+    pub(crate) hops: usize,
+}
+
+/// What else trusted proxies say about a client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// The scheme: `proto=`, or `X-Forwarded-Proto`.
+    Scheme,
+    /// The host: `host=`, or `X-Forwarded-Host`.
+    Host,
+}
+
+impl Said {
+    /// The header that has it.
+    pub(crate) const fn header(self, header: ForwardedHeader) -> &'static str {
+        match (header, self) {
+            (ForwardedHeader::Forwarded, _) => "forwarded",
+            (ForwardedHeader::XForwardedFor, Self::Scheme) => "x-forwarded-proto",
+            (ForwardedHeader::XForwardedFor, Self::Host) => "x-forwarded-host",
+        }
+    }
+
+    /// The word of the outermost of the proxies that say anything, of as many as are trusted. The
+    /// `X-` headers need not have an element for each proxy: most proxies write one in place of
+    /// what is there.
+    pub(crate) fn by_proxies<'a>(
+        self,
+        header: ForwardedHeader,
+        lines: impl DoubleEndedIterator<Item = &'a [u8]>,
+        hops: usize,
+    ) -> Option<&'a [u8]> {
+        let trusted = lines.rev().flat_map(elements).take(hops);
+        let said = trusted.filter_map(|element| match (header, self) {
+            (ForwardedHeader::XForwardedFor, _) => Some(element.trim_ascii()),
+            (ForwardedHeader::Forwarded, Self::Scheme) => parameter(element, b"proto"),
+            (ForwardedHeader::Forwarded, Self::Host) => parameter(element, b"host"),
+        });
+        said.filter(|word| !word.is_empty()).last()
+    }
 }
 
 /// What counts as one client.
@@ -138,7 +177,7 @@ impl ClientKey {
 }
 
 /// A network, or a single address, as the configuration has it.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
         Err(_) => text
@@ -233,7 +272,10 @@ mod tests {
     fn client(proxies: &Proxies, peer: &str, lines: &[&str]) -> String {
         let peer = peer.parse().ok();
         let client = match proxies.header_for(peer) {
-            Some(header) => proxies.client(header, peer, lines.iter().map(|line| line.as_bytes())),
+            Some(header) => {
+                let lines = lines.iter().map(|line| line.as_bytes());
+                proxies.client(header, peer, lines).address
+            }
             None => peer,
         };
         client.map_or_else(|| "unknown".to_owned(), |client| client.to_string())
@@ -322,22 +364,65 @@ mod tests {
         }
     }
 
+    /// What trusted proxies say behind the peer 10.0.0.2, from these lines.
+    fn said(header: ForwardedHeader, addresses: &str, said: Said, line: &str) -> Option<String> {
+        let proxies = trusting(&["10.0.0.0/8"], Some(header));
+        let peer = "10.0.0.2".parse().ok();
+        let client = proxies.client(header, peer, std::iter::once(addresses.as_bytes()));
+        let word = said.by_proxies(header, std::iter::once(line.as_bytes()), client.hops)?;
+        Some(String::from_utf8_lossy(word).into_owned())
+    }
+
     #[test]
-    fn https_is_what_the_last_proxy_says() {
-        use ForwardedHeader::{Forwarded, XForwardedFor};
-        for (header, line, https) in [
+    fn w07_the_outermost_trusted_statement_of_forwarded_counts() {
+        let two = "for=203.0.113.7;proto=http;host=evil.com, \
+                   for=198.51.100.7;proto=https;host=\"api.example.com:8443\", \
+                   for=10.0.0.9;proto=http;host=inner";
+        for (line, scheme, host) in [
+            (two, Some("https"), Some("api.example.com:8443")),
             (
-                Forwarded,
                 "proto=http;for=6.6.6.6, for=1.2.3.4;Proto=\"https\"",
-                true,
+                Some("https"),
+                None,
             ),
-            (Forwarded, "proto=https, proto=http", false),
-            (Forwarded, "for=1.2.3.4", false),
-            (XForwardedFor, "http, HTTPS ", true),
-            (XForwardedFor, "https,http", false),
-            (XForwardedFor, "", false),
+            ("proto=https;host=a, proto=http", Some("http"), None),
+            ("for=_hidden;proto=https;host=a", Some("https"), Some("a")),
+            ("for=1.2.3.4", None, None),
+            // The outer one does not say; the inner one does.
+            ("for=1.2.3.4, for=10.0.0.9;proto=https", Some("https"), None),
+            ("", None, None),
         ] {
-            assert_eq!(forwarded_https(header, line.as_bytes()), https, "{line}");
+            let of = |what| said(ForwardedHeader::Forwarded, line, what, line);
+            assert_eq!(of(Said::Scheme).as_deref(), scheme, "{line}");
+            assert_eq!(of(Said::Host).as_deref(), host, "{line}");
+        }
+    }
+
+    #[test]
+    fn w07_the_outermost_trusted_statement_of_the_x_headers_counts() {
+        for (addresses, line, word) in [
+            // One trusted hop: what the client wrote in front is not looked at.
+            ("198.51.100.7", "http, HTTPS ", Some("HTTPS")),
+            ("198.51.100.7", "https,http", Some("http")),
+            ("6.6.6.6, 198.51.100.7", "https, http", Some("http")),
+            // Two: each has appended, or the inner one has passed on what the outer one wrote.
+            ("198.51.100.7, 10.0.0.9", "https, http", Some("https")),
+            (
+                "198.51.100.7, 10.0.0.9",
+                "gopher, https, http",
+                Some("https"),
+            ),
+            ("198.51.100.7, 10.0.0.9", "https", Some("https")),
+            ("10.0.0.8, 10.0.0.9", "https, http", Some("https")),
+            // No addresses at all: the peer's word.
+            ("", "https, http", Some("http")),
+            ("198.51.100.7", "", None),
+        ] {
+            let word = word.map(str::to_owned);
+            for what in [Said::Scheme, Said::Host] {
+                let said = said(ForwardedHeader::XForwardedFor, addresses, what, line);
+                assert_eq!(said, word, "{addresses} | {line}");
+            }
         }
     }
 
@@ -422,9 +507,13 @@ mod tests {
             for header in [ForwardedHeader::Forwarded, ForwardedHeader::XForwardedFor] {
                 let proxies = trusting(&["0.0.0.0/1", "128.0.0.0/1"], Some(header));
                 let peer = Some(IpAddr::from([10, 0, 0, 2]));
-                prop_assert!(proxies.client(header, peer, std::iter::once(line.as_slice())).is_some());
+                let line = || std::iter::once(line.as_slice());
+                let client = proxies.client(header, peer, line());
+                prop_assert!(client.address.is_some() && client.hops >= 1);
+                for said in [Said::Scheme, Said::Host] {
+                    said.by_proxies(header, line(), client.hops);
+                }
             }
-            forwarded_https(ForwardedHeader::Forwarded, &line);
         }
 
         #[test]
