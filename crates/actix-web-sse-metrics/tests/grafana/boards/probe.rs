@@ -174,6 +174,12 @@ pub fn board() -> Board {
                 &[("{{instance}}", "probe_sse_resume_supported{%}")],
                 "1 where a reconnect with Last-Event-ID brings what was missed.",
             ),
+            listing(
+                "Versions",
+                "short",
+                "count by (version, job) (sse_probe_build_info{%})",
+                "How many targets of a job are probed by which version of sse-probe.",
+            ),
         ],
     }
 }
