@@ -317,7 +317,7 @@ async fn s82_the_loss_of_the_only_event_of_a_topic_is_told_however_the_topic_goe
     until(|| a.backplane.stats().delivered == 1).await;
     pair.fail_over();
     let third = Node::start(config(&pair.replica));
-    for number in 0..200 {
+    for number in 0..20 {
         third.publish("t", &number.to_string()).await;
     }
     let reading = reading.await.unwrap();
