@@ -31,7 +31,7 @@ fn check<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         APP,
         "--credentials",
         "--hold",
-        "900ms",
+        "2s",
         "--quiet",
     ];
     arguments.extend(more);

@@ -174,8 +174,8 @@ async fn a_buffer_is_named() {
     let report = stream(move |r| {
         r.body(vec![
             bytes("retry: 3000\n\n:\n"),
-            Step::Pause(500),
-            Step::Forever(lumps.clone(), 500),
+            Step::Pause(1150),
+            Step::Forever(lumps.clone(), 1150),
         ])
     })
     .await;

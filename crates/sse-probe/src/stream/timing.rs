@@ -169,24 +169,27 @@ fn timestamp(text: &str) -> Option<Duration> {
     None
 }
 
-/// Comments that came together. A first block may hold several (padding for old clients), and an event may carry one. So:
-/// three in a row with nothing between, later than the first second or with more comments before. A server that sends as
-/// many at each beat does so on purpose.
+/// Three comments or more in a row that came together, with nothing between, after a silence in which they could have come.
+/// Shorter silences do no harm, and a probe on a busy machine makes some itself. A first block may hold several (padding for
+/// old clients), and a server that sends as many at each beat does so on purpose.
 fn heartbeats_together(stream: &Report) -> Option<Held> {
-    // When the first of them came, and how many there are.
-    let mut lumps: Vec<(Duration, usize)> = Vec::new();
-    let mut in_a_row = false;
+    const SILENCE: Duration = Duration::from_secs(1);
+    // When the first of them came, how many there are, and the silence before.
+    let mut lumps: Vec<(Duration, usize, Duration)> = Vec::new();
+    let (mut last, mut in_a_row) = (Duration::ZERO, false);
     for item in stream.items() {
-        match (item, lumps.last_mut()) {
-            (Item::Comment(at, _), Some((first, count)))
-                if in_a_row && at.saturating_sub(*first) < TOGETHER =>
+        let at = item.at();
+        let is_comment = matches!(item, Item::Comment(..));
+        match lumps.last_mut() {
+            Some((first, count, _))
+                if is_comment && in_a_row && at.saturating_sub(*first) < TOGETHER =>
             {
                 *count += 1;
             }
-            (Item::Comment(at, _), _) => lumps.push((*at, 1)),
+            _ if is_comment => lumps.push((at, 1, at.saturating_sub(last))),
             _ => {}
         }
-        in_a_row = matches!(item, Item::Comment(..));
+        (last, in_a_row) = (at, is_comment);
     }
     let alike = lumps
         .windows(2)
@@ -194,9 +197,8 @@ fn heartbeats_together(stream: &Report) -> Option<Held> {
     if lumps.len() > 1 && alike {
         return None;
     }
-    let late = |n: usize, at: Duration| n > 0 || at > Duration::from_secs(1);
-    let mut lumps = lumps.into_iter().enumerate();
-    let (_, (at, count)) = lumps.find(|(n, (at, count))| *count >= 3 && late(*n, *at))?;
+    let mut lumps = lumps.into_iter();
+    let (at, count, _) = lumps.find(|(_, count, silence)| *count >= 3 && *silence >= SILENCE)?;
     Some(Held::Heartbeats { count, at })
 }
 
@@ -284,6 +286,8 @@ mod tests {
             None,
             "padding at the start"
         );
+        let busy = heartbeats(&[100, 200, 500, 500, 501, 600]);
+        assert_eq!(held_back(&[], &busy), None, "the probe was not running");
         let beats = [2000, 2000, 2001, 4000, 4000, 4001, 6000, 6000, 6001];
         assert_eq!(held_back(&[], &heartbeats(&beats)), None, "three a beat");
     }

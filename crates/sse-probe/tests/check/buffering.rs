@@ -14,7 +14,7 @@ async fn heartbeats_in_lumps_show_a_buffer() {
     let report = long_stream("buffering", |r| {
         r.body(vec![
             bytes("retry: 3000\n\n:\n"),
-            Step::Pause(300),
+            Step::Pause(1300),
             bytes(":\n:\n:\n:\n"),
             Step::Hold,
         ])
