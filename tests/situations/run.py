@@ -30,6 +30,7 @@ ALERT = re.compile(r'alertname="(\w+)".*?severity="(\w+)"')
 
 # The worst of what is wrong with a situation comes first.
 KINDS = [
+    ("error", "a rule cannot be evaluated, as series match twice"),
     ("silent", "nothing of the severity rings, ever"),
     ("clears", "rings, and is off again while the fault lasts, or comes too late"),
     ("false", "rings at that severity without a fault, or after it"),
@@ -81,8 +82,12 @@ def looks_of(part, rules):
     run = subprocess.run(["promtool", "test", "rules", test], capture_output=True, text=True)
     output = run.stdout + run.stderr
     failed = [(time, samples(expected), samples(got)) for time, expected, got in LOOK.findall(output)]
+    # A rule that cannot be evaluated ends the test.
+    error = re.search(r"rule: (\w+), time: \S+, err: ", output)
+    if error:
+        return [error[1]], 0
     if run.returncode and not failed:
-        sys.exit(f"{part.name}: {output}")
+        raise RuntimeError(f"{part.name}: {output}")
     # Of all looks, those at which something of this severity is expected.
     loud = len(re.findall(r"eval_time: \S+\n        exp_samples:\n", text))
     return failed, loud
@@ -91,6 +96,8 @@ def looks_of(part, rules):
 def judge(parts):
     """The kinds of what is wrong with a situation."""
     kinds = set()
+    if any(isinstance(look, str) for failed, _ in parts for look in failed):
+        return {"error"}
     expected_looks = sum(loud for _, loud in parts)
     missed = 0
     for failed, _ in parts:
