@@ -110,13 +110,14 @@ pub fn alerts() -> Vec<Alert> {
 }
 
 /// The increase of a counter over a range, also if its first sample lies within: `increase` does
-/// not see what happened before it. A counter is new only if it was not there an hour and a day
-/// before either, so that a gap in the scrapes does not make its whole value an increase.
+/// not see what happened before it. A counter is new only if it was not there in the quarter of an
+/// hour before the range, nor an hour and a day ago, so that a gap in the scrapes does not make its
+/// whole value an increase, of a process that is minutes old neither.
 fn increase(selector: &str, range: &str) -> String {
     let earlier = if range == "1h" { "3h" } else { "1h" };
     format!(
-        "(({selector} unless ({selector} offset {range} or {selector} offset {earlier} or \
-         {selector} offset 1d)) or increase({selector}[{range}]))"
+        "(({selector} unless (last_over_time({selector}[15m] offset {range}) or {selector} offset \
+         {earlier} or {selector} offset 1d)) or increase({selector}[{range}]))"
     )
 }
 
@@ -288,9 +289,9 @@ pub fn quoted(text: &str) -> String {
 }
 
 #[test]
-fn a_counter_that_may_be_new_is_compared_with_three_moments() {
+fn a_counter_that_may_be_new_is_compared_with_what_was_before() {
     assert_eq!(
         increase("x", "5m"),
-        "((x unless (x offset 5m or x offset 1h or x offset 1d)) or increase(x[5m]))"
+        "((x unless (last_over_time(x[15m] offset 5m) or x offset 1h or x offset 1d)) or increase(x[5m]))"
     );
 }

@@ -126,6 +126,23 @@ fn quiet() -> Vec<Situation> {
         .pods((0..3).map(|n| with_gap(pod(&format!("api-{n}"), 0, None), 45)))
         .quiet(5 * HOUR),
         Situation::new(
+            "a process that is minutes old",
+            "an origin is let in after it was refused",
+            "none: a gap of seven minutes in the scrapes",
+        )
+        .pod(
+            pod("api-0", 0, None)
+                .streams(
+                    "/events",
+                    APP,
+                    &[(30, 0.0), (DAY, 20.0)],
+                    &[(30, 0.0), (DAY, 1.0)],
+                )
+                .refuses_origin("/events", APP, counter(&[(2, 2.5), (DAY, 0.0)]))
+                .mapped(|values| super::series::with_gap(values, 32, 7)),
+        )
+        .quiet(2 * HOUR),
+        Situation::new(
             "three processes that keep their names",
             "busy",
             "none: counters are reset by a restart",
