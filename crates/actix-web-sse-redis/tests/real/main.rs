@@ -22,6 +22,7 @@ mod revocation;
 mod sentinel;
 mod server;
 mod sharing;
+mod signed_out;
 mod tickets;
 mod tls;
 mod traffic;

@@ -1,0 +1,45 @@
+//! Users that were signed out on some node: all have to refuse them.
+
+use std::time::{Duration, Instant};
+
+use actix_web::{http::StatusCode, rt::time::sleep};
+
+use crate::revocation::{Guarded, token};
+
+/// How soon after the last fault every node applies every revocation.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// Users that were signed out, with a token from before, and the nodes that have to refuse it.
+#[derive(Default)]
+pub(crate) struct SignedOut(Vec<(String, String)>);
+
+impl SignedOut {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn sign_out(&mut self, guards: &[Guarded], random: &mut fastrand::Rng) {
+        let user = format!("user {}", self.0.len());
+        let token = token(&user);
+        guards[random.usize(0..guards.len())].policy.revoke(&user);
+        self.0.push((user, token));
+    }
+
+    pub(crate) async fn check(&self, guards: &[Guarded]) {
+        let start = Instant::now();
+        for (user, token) in &self.0 {
+            for (at, guard) in guards.iter().enumerate() {
+                while guard.answer(token).await != StatusCode::UNAUTHORIZED {
+                    let lost = guards
+                        .iter()
+                        .map(|guard| guard.backplane.stats().revocations_lost);
+                    if lost.sum::<u64>() > 0 {
+                        return;
+                    }
+                    assert!(start.elapsed() < BOUND, "{user} is let in by node {at}");
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }
+    }
+}
