@@ -595,42 +595,39 @@ function sleep(wait, signal) {
 
 // src/watchdog.ts
 var HEARTBEATS = 2.5;
-var AWAKENING = 1e3;
+var SECOND_LOOK = 0.1;
 var Watchdog = class {
-  #limit;
+  #heartbeat;
   #onIdle;
   #last = performance.now();
-  #due = 0;
-  #awakened = false;
+  #suspects = false;
   #timer;
   /** @param heartbeat in milliseconds; 0 switches it off */
   constructor(heartbeat, onIdle) {
-    this.#limit = heartbeat * HEARTBEATS;
+    this.#heartbeat = heartbeat;
     this.#onIdle = onIdle;
-    if (heartbeat > 0) this.#lookIn(this.#limit);
+    if (heartbeat > 0) this.#lookIn(heartbeat * HEARTBEATS);
   }
   /** Something came. */
   touch() {
     this.#last = performance.now();
-    this.#awakened = false;
+    this.#suspects = false;
   }
   stop() {
     clearTimeout(this.#timer);
   }
   #lookIn(wait) {
-    this.#due = performance.now() + wait;
     this.#timer = setTimeout(() => this.#look(), wait);
   }
   #look() {
-    const now = performance.now();
-    const silence = now - this.#last;
-    if (silence < this.#limit) {
-      this.#lookIn(this.#limit - silence);
-    } else if (now - this.#due > AWAKENING && !this.#awakened) {
-      this.#awakened = true;
-      this.#lookIn(AWAKENING);
-    } else {
+    const left = this.#heartbeat * HEARTBEATS - (performance.now() - this.#last);
+    if (left > 0) {
+      this.#lookIn(left);
+    } else if (this.#suspects) {
       this.#onIdle();
+    } else {
+      this.#suspects = true;
+      this.#lookIn(this.#heartbeat * SECOND_LOOK);
     }
   }
 };

@@ -4,29 +4,33 @@
 /** What of three heartbeats is waited for: two were due, and the third is not. */
 const HEARTBEATS = 2.5;
 
-/** How long a page that slept may take to read what came meanwhile. */
-const AWAKENING = 1000;
+/** How much longer, of a heartbeat. */
+const SECOND_LOOK = 0.1;
 
-/** Calls `onIdle` once, within three heartbeats of the last byte. */
+/**
+ * Calls `onIdle` once, within three heartbeats of the last byte.
+ *
+ * It looks twice: after a page has slept, or its thread was busy, the timer may come before the bytes
+ * that are waiting to be read.
+ */
 export class Watchdog {
-  readonly #limit: number;
+  readonly #heartbeat: number;
   readonly #onIdle: () => void;
   #last = performance.now();
-  #due = 0;
-  #awakened = false;
+  #suspects = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param heartbeat in milliseconds; 0 switches it off */
   constructor(heartbeat: number, onIdle: () => void) {
-    this.#limit = heartbeat * HEARTBEATS;
+    this.#heartbeat = heartbeat;
     this.#onIdle = onIdle;
-    if (heartbeat > 0) this.#lookIn(this.#limit);
+    if (heartbeat > 0) this.#lookIn(heartbeat * HEARTBEATS);
   }
 
   /** Something came. */
   touch(): void {
     this.#last = performance.now();
-    this.#awakened = false;
+    this.#suspects = false;
   }
 
   stop(): void {
@@ -34,21 +38,18 @@ export class Watchdog {
   }
 
   #lookIn(wait: number): void {
-    this.#due = performance.now() + wait;
     this.#timer = setTimeout(() => this.#look(), wait);
   }
 
   #look(): void {
-    const now = performance.now();
-    const silence = now - this.#last;
-    if (silence < this.#limit) {
-      this.#lookIn(this.#limit - silence);
-    } else if (now - this.#due > AWAKENING && !this.#awakened) {
-      // The page slept, or its tab was in the background: bytes may wait that nobody has read.
-      this.#awakened = true;
-      this.#lookIn(AWAKENING);
-    } else {
+    const left = this.#heartbeat * HEARTBEATS - (performance.now() - this.#last);
+    if (left > 0) {
+      this.#lookIn(left);
+    } else if (this.#suspects) {
       this.#onIdle();
+    } else {
+      this.#suspects = true;
+      this.#lookIn(this.#heartbeat * SECOND_LOOK);
     }
   }
 }

@@ -7,7 +7,7 @@ import { FetchStream } from "actix-web-sse-client";
 import { namespace } from "./tools/namespace.mjs";
 import { closing, until, watch } from "./tools/server.mjs";
 
-const HEARTBEAT = 2000;
+const HEARTBEAT = 3000;
 
 test("a half-open connection is noticed within three heartbeats, and the stream resumes", async (t) => {
   const net = namespace(t);

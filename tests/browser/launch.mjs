@@ -34,6 +34,8 @@ export async function launch({ browser, executable, args = [], preferences = {} 
     browser: chromium ? "chrome" : "firefox",
     executablePath: executable,
     headless: true,
+    // As long as a machine takes that compiles beside it.
+    timeout: 90_000,
     acceptInsecureCerts: true,
     // A pipe, so that Chromium ends by itself should its driver be killed.
     pipe: chromium,

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
-const LIMIT = 30_000;
+const LIMIT = 60_000;
 const PROGRAM = fileURLToPath(new URL('../../target/debug/mcp_server', import.meta.url));
 
 async function until(what, condition) {

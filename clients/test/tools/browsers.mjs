@@ -31,6 +31,7 @@ export function inEachBrowser(tests) {
           await run(t, async (url) => {
             const page = await started.newPage();
             pages.push(page);
+            page.setDefaultTimeout(60_000);
             await page.goto(url, { waitUntil: "domcontentloaded" });
             await page.evaluate(async () => {
               globalThis.client = await import("/sse-client.js");
@@ -62,7 +63,7 @@ export function site(request, reply) {
 }
 
 /** Waits until an expression is truthy on a page. */
-export const holds = (page, condition, ...args) => page.waitForFunction(condition, { polling: 50, timeout: 30_000 }, ...args);
+export const holds = (page, condition, ...args) => page.waitForFunction(condition, { polling: 50, timeout: 60_000 }, ...args);
 
 /** What a page has seen. */
 export const seenBy = (page) => page.evaluate(() => globalThis.seen);

@@ -3,7 +3,7 @@
 import { createServer } from "node:http";
 
 /** Longer than anything takes on a busy machine. */
-export const LIMIT = 30_000;
+export const LIMIT = 60_000;
 
 /** Waits until the condition is truthy; its value. */
 export async function until(what, condition, limit = LIMIT) {
