@@ -10,10 +10,7 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     task::Poll,
 };
 
