@@ -247,7 +247,9 @@ async fn an_engine_that_lost_its_history_sends_every_client_back() {
     engine.0.lock().unwrap().nodes[0]
         .epoch("engine01", 1)
         .unwrap();
-    assert!(read(response, 1).await.ended);
+    let reading = read(response, 9).await;
+    assert!(reading.ended);
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#], "it has no ID");
     let reading = read(open(&a, Some(&old)).await, 1).await;
     assert_eq!(data(&reading), [r#"{"reason":"unknown"}"#]);
 }
