@@ -268,7 +268,7 @@ async fn a_line_that_never_ends_is_found_in_bounded_memory() {
             .target()
             .only("format")
             .unwrap()
-            .hold(Duration::from_secs(20)),
+            .hold(Duration::from_secs(600)),
     )
     .await
     .unwrap();
@@ -300,7 +300,7 @@ async fn events_of_10_mb_are_found_in_bounded_memory() {
             .target()
             .only("format")
             .unwrap()
-            .hold(Duration::from_secs(20)),
+            .hold(Duration::from_secs(600)),
     )
     .await
     .unwrap();
