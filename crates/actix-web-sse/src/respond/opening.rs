@@ -232,7 +232,6 @@ impl<'a> Opening<'a> {
                 }
                 backlog = behind;
                 newest = anchor;
-                stream.named |= start.is_some();
                 begin = start;
                 None
             }
