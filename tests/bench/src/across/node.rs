@@ -49,12 +49,10 @@ impl Node {
         // As few of them as can be.
         stream.heartbeat = Duration::from_secs(55);
         stream.stall = Duration::from_secs(600);
-        let mut builder = Hub::builder()
-            .stream(stream)
-            .with(|hub, _| {
-                hub.replay_events = 100_000;
-                hub.max_topics_per_stream = 10_000;
-            });
+        let mut builder = Hub::builder().stream(stream).with(|hub, _| {
+            hub.replay_events = 100_000;
+            hub.max_topics_per_stream = 10_000;
+        });
         if let Some(backplane) = &backplane {
             builder = builder.backplane(backplane.clone());
         }

@@ -39,7 +39,10 @@ impl Receipts {
                     if *byte != b'\n' {
                         line.push(*byte);
                     } else {
-                        if line.starts_with(b"data:") && line.trim_ascii() != b"data: {}" && sender.send(now).is_err() {
+                        if line.starts_with(b"data:")
+                            && line.trim_ascii() != b"data: {}"
+                            && sender.send(now).is_err()
+                        {
                             return;
                         }
                         line.clear();
