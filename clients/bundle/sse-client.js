@@ -898,6 +898,9 @@ var LastingEventSource = class extends Source {
     const source = new EventSource(url, { withCredentials: this.withCredentials });
     this.#source = source;
     for (const name of this.#names) this.#relay(source, name);
+    source.addEventListener("anchor", (event) => {
+      this.#lastEventId = event.lastEventId;
+    });
     source.addEventListener("open", (event) => {
       if (this.#isMessage(event)) return;
       this.#failures = 0;

@@ -97,6 +97,10 @@ export class LastingEventSource extends Source {
     const source = new EventSource(url, { withCredentials: this.withCredentials });
     this.#source = source;
     for (const name of this.#names) this.#relay(source, name);
+    // The ID to come back with before the first event; nobody need listen to it.
+    source.addEventListener("anchor", (event: MessageEvent<string>) => {
+      this.#lastEventId = event.lastEventId;
+    });
     // A server's event of such a name comes to the same listeners, but as a message.
     source.addEventListener("open", (event: Event) => {
       if (this.#isMessage(event)) return;

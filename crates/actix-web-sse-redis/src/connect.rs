@@ -112,6 +112,7 @@ struct Target {
     service: Option<String>,
     sentinels: Vec<ConnectionInfo>,
     /// For Redis, behind Sentinels.
+    #[cfg(feature = "rustls")]
     tls: RedisTls,
 }
 
@@ -347,6 +348,7 @@ fn target(url: &str, config: &RedisConfig) -> Result<Target, StartError> {
             redis: config.tls.apply(info(url)?)?,
             service: None,
             sentinels: Vec::new(),
+            #[cfg(feature = "rustls")]
             tls: RedisTls::default(),
         });
     };
@@ -374,6 +376,7 @@ fn target(url: &str, config: &RedisConfig) -> Result<Target, StartError> {
         redis: config.tls.apply(info(&redis)?)?,
         service: Some(service.to_owned()),
         sentinels: vec![sentinel],
+        #[cfg(feature = "rustls")]
         tls: config.tls.clone(),
     })
 }

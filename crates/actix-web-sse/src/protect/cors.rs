@@ -27,6 +27,7 @@ pub(crate) enum Reflection {
 pub(crate) struct CorsRules {
     credentials: bool,
     public: bool,
+    #[cfg(feature = "actix-cors")]
     expose: Vec<HeaderName>,
     expose_value: Option<HeaderValue>,
     max_age: Duration,
@@ -64,6 +65,7 @@ impl CorsRules {
             credentials,
             public,
             expose_value: list(expose.iter().map(HeaderName::as_str)),
+            #[cfg(feature = "actix-cors")]
             expose,
             max_age,
             request_headers,
@@ -166,6 +168,7 @@ impl CorsRules {
     }
 
     /// Which response headers a script may read.
+    #[cfg(feature = "actix-cors")]
     pub(crate) fn expose(&self) -> Vec<HeaderName> {
         self.expose.clone()
     }

@@ -18,7 +18,9 @@ pub(crate) struct Jws<'a> {
 #[derive(Debug, Deserialize)]
 struct Header {
     alg: String,
+    #[cfg(any(test, feature = "jwks"))]
     kid: Option<String>,
+    #[cfg(any(test, feature = "jwks"))]
     typ: Option<String>,
     crit: Option<serde_json::Value>,
 }
