@@ -12,7 +12,7 @@ source.onerror = ({ failure, status }) => {
   else if (failure === 'ended') say({ kind: 'ended' });
   else say({ kind: 'failed', why: `${failure} ${status}` });
 };
-for (const name of ['message', 'reset']) {
+for (const name of ['message', 'reset', 'anchor']) {
   source.addEventListener(name, ({ type, lastEventId, data }) => {
     say({ kind: 'event', name: type, id: lastEventId, data });
   });
