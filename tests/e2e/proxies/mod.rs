@@ -193,11 +193,14 @@ fn s80_nginx_may_answer_preflights_itself() {
 /// The proxies pass on at once that a client has gone, but for HAProxy with HTTP/1.1 in front: facts B18.
 #[test]
 fn b18_a_front_that_tells_of_closed_clients_late_is_found() {
-    let demo = Demo::start(DEMO, &settings());
+    let settings = settings()
+        .set("stream.heartbeat", "5s")
+        .set("stream.stall", "20s");
+    let demo = Demo::start(DEMO, &settings);
     let token = demo.token(&Claims::of("probe"));
     let metrics = [format!("http://{}/metrics", demo.metrics).parse().unwrap()];
-    // Between two of the early heartbeats.
-    let hold = Duration::from_millis(1500);
+    // Between two heartbeats, and long before the second.
+    let hold = Duration::from_millis(6500);
     let seen = |software: Software, protocol| {
         let front = software.start(demo.app, &[]);
         let target = public(&front, hold).bearer(&token).protocol(protocol);

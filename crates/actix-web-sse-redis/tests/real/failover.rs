@@ -173,7 +173,10 @@ async fn s82_a_fail_over_that_loses_events_resets_every_client() {
             let reading = read(node.open("t", Some(id)).await, 1).await;
             // Until it knows of the new numbering, it is a gap of the old one.
             let gap = !was_there && data(&reading) == [r#"{"reason":"gap"}"#];
-            assert!(gap || data(&reading) == [r#"{"reason":"unknown"}"#], "{reading:?}");
+            assert!(
+                gap || data(&reading) == [r#"{"reason":"unknown"}"#],
+                "{reading:?}"
+            );
         }
     }
     let stream = b.follow("t", 1).await;

@@ -61,7 +61,7 @@ fn closed_at_once() -> Panel {
                 // Of these a share is usual, as pages leave by themselves: it is red where the alert is, too.
                 (
                     "perhaps: {{origin}} {{route}}",
-                    r#"sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class="interval"}[~])) / sum by (origin, route) (rate(sse_connections_opened_total{%,origin!~"none|same_origin|other"}[~])) > 0.5 or 0 * (sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class="interval"}[~])) > 0)"#,
+                    r#"sum by (origin, route) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin|other",class="interval"}[~])) / sum by (origin, route) (rate(sse_connections_opened_total{%,origin!~"none|same_origin|other"}[~])) > 0.5 or 0 * (sum by (origin, route) (rate(sse_connections_opened_total{%,origin!~"none|same_origin|other"}[~])) > 0)"#,
                 ),
             ],
             "By origin and route: the share of streams that browsers closed before they can have used them. Red: blocked. The headers are lost or doubled between the application and the browser. Perhaps: when the streams ended is known as an interval only.",
