@@ -38,7 +38,8 @@ pub(crate) const STREAMS: Attack = Attack::new("streams opened and cut", |target
     Vec::new()
 });
 
-/// Opens streams by right, and is gone before the answer.
+/// Opens streams by right, and is gone before the answer: the server's queue fills with connections
+/// that were reset.
 pub(crate) const STREAMS_UNREAD: Attack = Attack::new("streams cut before the answer", |target| {
     target.swarm(16, |target, _| async move {
         let mut socket = target.connect().await?;

@@ -19,6 +19,7 @@ use actix_web::{
     body::MessageBody,
     dev::{AppConfig, Response},
 };
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -188,11 +189,21 @@ where
                 let peeked = timeout(limit, peek).await;
                 peeked.map_err(|_| DispatchError::SlowRequestTimeout)??;
             }
+            still_there(&io)?;
             let http2 = start == *PREFACE;
             Ok((Socket::new(io, http2), protocol(http2), client))
         }
     })
     .and_then(http(plan))
+}
+
+/// Fails if the client has reset the connection. What it sent before can still be read, and would
+/// be served: a queue of such connections keeps others waiting.
+pub(super) fn still_there(io: &TcpStream) -> io::Result<()> {
+    match SockRef::from(io).take_error()? {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 pub(super) const fn protocol(http2: bool) -> Protocol {

@@ -27,7 +27,7 @@ use actix_web::{
 use futures_util::future::{Either, LocalBoxFuture};
 use tokio::net::TcpStream;
 
-use super::serve::{Plan, http, protocol};
+use super::serve::{Plan, http, protocol, still_there};
 use crate::{lane::socket::Socket, protect::limit::address::ClientKey};
 
 /// Who is at the other end, as far as that is known.
@@ -133,6 +133,9 @@ impl Service<(TcpStream, Client)> for SharedAcceptorService {
     }
 
     fn call(&self, (io, client): (TcpStream, Client)) -> Self::Future {
+        if let Err(gone) = still_there(&io) {
+            return Either::Left(ready(Err(TlsError::Tls(gone))));
+        }
         let address = client.map(|client| client.ip().to_canonical());
         let key = ClientKey::of(address, IPV6_PREFIX);
         let Some(turn) = Turn::take(&self.under_way, key, self.per_address) else {
