@@ -311,7 +311,7 @@ pub fn last_event_id(data: &[u8]) -> bool {
             named = true;
         }
         if let Some(Named::Start(position)) = epoch.read(&id, &topics) {
-            assert_eq!(epoch.start(position, topics.iter()), id);
+            assert_eq!(epoch.start(position, &topics), id);
             named = true;
         }
     }

@@ -226,7 +226,7 @@ impl Core {
             })
             .collect();
         let start = (self.topics.limits.resume && last_event_id.is_none())
-            .then(|| self.start(&cursors))
+            .then(|| self.start(topics, &cursors))
             .flatten();
         Ok(Attached {
             cursors,
@@ -239,15 +239,9 @@ impl Core {
 
     /// The ID that a client without one may come back with; `None`: its stream begins with events. Every
     /// topic is complete up to the newest position of all, with an engine too.
-    fn start(&self, cursors: &[(Cursor, u64)]) -> Option<String> {
-        let mut names = Vec::with_capacity(cursors.len());
-        for (cursor, _) in cursors {
-            if cursor.next < cursor.live_from {
-                return None;
-            }
-            names.push(&self.topics.get(cursor.topic)?.name);
-        }
-        Some(self.epoch.start(self.position, names.into_iter()))
+    fn start(&self, topics: &[Arc<str>], cursors: &[(Cursor, u64)]) -> Option<String> {
+        let has_events = |(cursor, _): &(Cursor, u64)| cursor.next < cursor.live_from;
+        (!cursors.iter().any(has_events)).then(|| self.epoch.start(self.position, topics))
     }
 
     /// The ID must be one of these topics' own, or of a start at them, and none of them may have

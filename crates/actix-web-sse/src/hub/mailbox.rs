@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{identity::PagesOf, observe::CloseReason, stream::Wakes};
 
-/// Which of its streams a worker is to end, or to let know something.
+/// Which of its streams a worker is to end.
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
     /// Those of this user.

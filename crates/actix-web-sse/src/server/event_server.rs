@@ -302,7 +302,7 @@ impl<F, I, S, B> EventServer<F, I, S, B> {
     /// passes TLS on.
     #[cfg(feature = "rustls")]
     pub fn handshakes_per_address(self, count: usize) -> Self {
-        self.settings().handshakes_per_address = count;
+        self.settings().handshakes_per_address = u32::try_from(count).unwrap_or(u32::MAX);
         self
     }
 

@@ -41,7 +41,7 @@ pub(super) struct Settings {
     #[cfg(feature = "rustls")]
     pub(super) tls_handshake_timeout: Duration,
     #[cfg(feature = "rustls")]
-    pub(super) handshakes_per_address: usize,
+    pub(super) handshakes_per_address: u32,
     pub(super) write_buffer: usize,
     pub(super) nodelay: bool,
     pub(super) setup: ConnectionSetup,

@@ -1,13 +1,11 @@
 //! TLS in front of HTTP, with handshakes that one address cannot have all.
 
 use std::{
-    cell::RefCell,
-    collections::HashMap,
     fmt,
     future::{Ready, ready},
     io,
     net::SocketAddr,
-    rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -28,7 +26,10 @@ use futures_util::future::{Either, LocalBoxFuture};
 use tokio::net::TcpStream;
 
 use super::serve::{Plan, http, protocol, still_there};
-use crate::{lane::socket::Socket, protect::limit::address::ClientKey};
+use crate::{
+    lane::socket::Socket,
+    protect::limit::{address::ClientKey, slots::Slots},
+};
 
 /// Who is at the other end, as far as that is known.
 type Client = Option<SocketAddr>;
@@ -93,7 +94,7 @@ where
 /// worker accepts nothing else. One address gets a part of them.
 struct SharedAcceptor {
     acceptor: Acceptor,
-    per_address: usize,
+    per_address: u32,
 }
 
 impl ServiceFactory<(TcpStream, Client)> for SharedAcceptor {
@@ -109,15 +110,16 @@ impl ServiceFactory<(TcpStream, Client)> for SharedAcceptor {
         ready(acceptor.into_inner().map(|acceptor| SharedAcceptorService {
             acceptor,
             per_address: self.per_address,
-            under_way: Rc::default(),
+            // A key has a handshake under way, and actix bounds those.
+            under_way: Slots::new(usize::MAX),
         }))
     }
 }
 
 struct SharedAcceptorService {
     acceptor: AcceptorService,
-    per_address: usize,
-    under_way: Rc<RefCell<HashMap<ClientKey, usize>>>,
+    per_address: u32,
+    under_way: Arc<Slots<ClientKey>>,
 }
 
 impl Service<(TcpStream, Client)> for SharedAcceptorService {
@@ -138,53 +140,16 @@ impl Service<(TcpStream, Client)> for SharedAcceptorService {
         }
         let address = client.map(|client| client.ip().to_canonical());
         let key = ClientKey::of(address, IPV6_PREFIX);
-        let Some(turn) = Turn::take(&self.under_way, key, self.per_address) else {
+        let Ok(slot) = self.under_way.take(key, self.per_address) else {
             let refused = io::Error::other("too many TLS handshakes of this address are under way");
             return Either::Left(ready(Err(TlsError::Tls(refused))));
         };
         let handshake = self.acceptor.call(io);
         Either::Right(Box::pin(async move {
             let stream = handshake.await;
-            drop(turn);
+            drop(slot);
             stream.map(|stream| (stream, client))
         }))
-    }
-}
-
-/// One handshake under way. The table holds no more addresses than handshakes are under way.
-struct Turn {
-    under_way: Rc<RefCell<HashMap<ClientKey, usize>>>,
-    client: ClientKey,
-}
-
-impl Turn {
-    fn take(
-        under_way: &Rc<RefCell<HashMap<ClientKey, usize>>>,
-        client: ClientKey,
-        most: usize,
-    ) -> Option<Self> {
-        let mut table = under_way.borrow_mut();
-        let count = table.entry(client).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Self {
-            under_way: Rc::clone(under_way),
-            client,
-        })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut table = self.under_way.borrow_mut();
-        if let Some(count) = table.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                table.remove(&self.client);
-            }
-        }
     }
 }
 
@@ -196,14 +161,15 @@ mod tests {
 
     #[test]
     fn h02_one_address_has_its_part_of_the_handshakes() {
-        let table = Rc::default();
+        let under_way = Slots::new(usize::MAX);
         let client = |n| ClientKey::of(Some(IpAddr::from(Ipv4Addr::from(n))), IPV6_PREFIX);
-        let turns: Vec<_> = (0..4).map(|_| Turn::take(&table, client(1), 3)).collect();
+        let turns: Vec<_> = (0..4).map(|_| under_way.take(client(1), 3)).collect();
         assert_eq!(turns.iter().flatten().count(), 3);
-        assert!(Turn::take(&table, client(2), 3).is_some());
+        assert!(under_way.take(client(2), 3).is_ok());
         drop(turns);
-        assert!(table.borrow().is_empty());
-        assert!(Turn::take(&table, client(1), 3).is_some());
-        assert!(Turn::take(&table, client(1), 0).is_none());
+        assert_eq!(under_way.len(), 0);
+        assert!(under_way.take(client(1), 3).is_ok());
+        assert!(under_way.take(client(1), 0).is_err());
+        assert_eq!(under_way.len(), 0, "a refusal leaves nothing behind");
     }
 }

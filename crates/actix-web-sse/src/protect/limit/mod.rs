@@ -4,7 +4,7 @@ pub(crate) mod address;
 mod attempts;
 mod rate;
 mod shared;
-mod slots;
+pub(crate) mod slots;
 
 use std::{
     net::IpAddr,

@@ -15,7 +15,7 @@ const SMALL: usize = 32;
 
 /// How many slots each key holds. Only keys that hold some have an entry.
 #[derive(Debug)]
-pub(super) struct Slots<K: Eq + Hash> {
+pub(crate) struct Slots<K: Eq + Hash> {
     counts: DashMap<K, u32>,
     keys: AtomicUsize,
     /// The most keys since the table was last made smaller.
@@ -25,7 +25,7 @@ pub(super) struct Slots<K: Eq + Hash> {
 
 /// Why there is no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Full {
+pub(crate) enum Full {
     /// The key holds as many as it may.
     Key,
     /// As many keys hold some as may.
@@ -34,13 +34,13 @@ pub(super) enum Full {
 
 /// One slot of a key.
 #[derive(Debug)]
-pub(super) struct Slot<K: Eq + Hash> {
+pub(crate) struct Slot<K: Eq + Hash> {
     slots: Arc<Slots<K>>,
     key: K,
 }
 
 impl<K: Eq + Hash + Clone> Slots<K> {
-    pub(super) fn new(max_keys: usize) -> Arc<Self> {
+    pub(crate) fn new(max_keys: usize) -> Arc<Self> {
         Arc::new(Self {
             counts: DashMap::new(),
             keys: AtomicUsize::new(0),
@@ -54,10 +54,11 @@ impl<K: Eq + Hash + Clone> Slots<K> {
         self.max_keys.store(max_keys, Relaxed);
     }
 
-    pub(super) fn take(self: &Arc<Self>, key: K, limit: u32) -> Result<Slot<K>, Full> {
+    pub(crate) fn take(self: &Arc<Self>, key: K, limit: u32) -> Result<Slot<K>, Full> {
         match self.counts.entry(key.clone()) {
             Entry::Occupied(entry) if *entry.get() >= limit => return Err(Full::Key),
             Entry::Occupied(mut entry) => *entry.get_mut() += 1,
+            Entry::Vacant(_) if limit == 0 => return Err(Full::Key),
             Entry::Vacant(entry) => {
                 // The count first: of two threads that see the last place, one gets it.
                 let keys = self.keys.fetch_add(1, Relaxed) + 1;
@@ -103,7 +104,7 @@ impl<K: Eq + Hash> Slots<K> {
 
 #[cfg(test)]
 impl<K: Eq + Hash> Slots<K> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         assert_eq!(self.counts.len(), self.keys.load(Relaxed));
         self.counts.len()
     }
