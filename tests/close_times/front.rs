@@ -1,6 +1,6 @@
 //! What is between the browser and the application.
 
-use actix_web_sse_tests::{Nginx, Process, free_port};
+use actix_web_sse_tests::{Nginx, Process, free_port, write_certificate};
 use tempfile::TempDir;
 
 use crate::{
@@ -62,7 +62,7 @@ impl Front {
             return front;
         };
         let folder = front._folder.path();
-        proxies::certify(folder);
+        let _ = write_certificate(folder, &proxies::NAMES);
         let ports = [free_port(), free_port()];
         let [blocked, readable] = [
             (blocking, ports[0], Fault::Stripped),

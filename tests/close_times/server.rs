@@ -1,20 +1,19 @@
 //! An application whose streams get bytes at a steady rate, and that remembers how each ended.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     thread,
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, Responder, dev::ServerHandle, rt, web};
+use actix_web::{App, HttpServer, Responder, web};
 use actix_web_sse::{Event, ForEventStreams, Hub, Policy, Subscriber};
 use actix_web_sse_metrics::Metrics;
-use actix_web_sse_tests::Recorder;
+use actix_web_sse_tests::{InProcess, Recorder};
 
 /// Events a second.
 const EVENTS: u32 = 4;
@@ -23,8 +22,8 @@ pub(crate) struct Application {
     pub(crate) address: SocketAddr,
     pub(crate) ends: Recorder,
     metrics: Metrics,
-    handle: ServerHandle,
     running: Arc<AtomicBool>,
+    _server: InProcess,
 }
 
 async fn events(hub: Hub, subscriber: Subscriber) -> impl Responder {
@@ -44,32 +43,21 @@ impl Application {
             .observer(observer())
             .build()
             .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (send, receive) = mpsc::channel();
         let streams = hub.clone();
-        thread::spawn(move || {
-            let application = {
-                let hub = streams.clone();
-                move || {
-                    let guarded = web::resource("/events").wrap(policy.clone());
-                    App::new()
-                        .app_data(hub.clone())
-                        .service(guarded.route(web::route().to(events)))
-                        .route("/unguarded", web::get().to(events))
-                }
+        let server = InProcess::start(move |listener| {
+            let data = streams.clone();
+            let application = move || {
+                let guarded = web::resource("/events").wrap(policy.clone());
+                App::new()
+                    .app_data(data.clone())
+                    .service(guarded.route(web::route().to(events)))
+                    .route("/unguarded", web::get().to(events))
             };
-            rt::System::new().block_on(async move {
-                let server = HttpServer::new(application)
-                    .for_event_streams(&streams)
-                    .workers(1)
-                    .disable_signals()
-                    .listen(listener)
-                    .unwrap()
-                    .run();
-                send.send(server.handle()).unwrap();
-                server.await.unwrap();
-            });
+            let server = HttpServer::new(application)
+                .for_event_streams(&streams)
+                .workers(1)
+                .disable_signals();
+            Ok(server.listen(listener)?.run())
         });
         let running = Arc::new(AtomicBool::new(true));
         let wanted = Arc::clone(&running);
@@ -81,11 +69,11 @@ impl Application {
             }
         });
         Self {
-            address,
+            address: server.address(),
             ends,
             metrics,
-            handle: receive.recv().unwrap(),
             running,
+            _server: server,
         }
     }
 
@@ -106,6 +94,5 @@ impl Application {
 impl Drop for Application {
     fn drop(&mut self) {
         self.running.store(false, Ordering::Relaxed);
-        drop(self.handle.stop(false));
     }
 }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web_sse_tests::{LIMIT, Process, free_port, until};
+use actix_web_sse_tests::{LIMIT, Process, free_port, until, write_certificate};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, ServerName},
@@ -38,13 +38,11 @@ struct Tls {
 impl Tls {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let made = write_certificate(folder.path(), &["localhost"]);
         let (cert, key) = (
             folder.path().join("cert.pem"),
             folder.path().join("key.pem"),
         );
-        fs::write(&cert, made.cert.pem()).unwrap();
-        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         let app = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let config = folder.path().join("demo.toml");
         let text = format!(
@@ -53,9 +51,7 @@ impl Tls {
         fs::write(&config, text).unwrap();
         let process = Process::spawn(Command::new(DEMO).arg("--config").arg(&config));
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from(made.cert.der().to_vec()))
-            .unwrap();
+        roots.add(CertificateDer::from(made)).unwrap();
         let provider = rustls::crypto::ring::default_provider();
         let client = ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()

@@ -1,6 +1,6 @@
 //! Two listeners of a proxy for each cell. What comes in at the second meets the fault.
 
-use actix_web_sse_tests::{Nginx, Process, free_port};
+use actix_web_sse_tests::{Nginx, Process, free_port, write_certificate};
 use tempfile::TempDir;
 
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) struct Fronts {
 impl Fronts {
     pub(crate) fn start(cells: &[Cell], servers: &Servers, origin: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        proxies::certify(folder.path());
+        let _ = write_certificate(folder.path(), &proxies::NAMES);
         let [mut nginx, mut haproxy] = [String::new(), String::new()];
         let mut fronts = Vec::new();
         for (cell, (server, faulty)) in cells.iter().zip(&servers.cells) {

@@ -100,16 +100,5 @@ pub(crate) fn start_haproxy(sections: &str, folder: &Path) -> Process {
     process
 }
 
-/// Writes a certificate that nobody signed.
-pub(crate) fn certify(folder: &Path) {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let certificate = rcgen::CertificateParams::new(names)
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
-    let (cert, key) = (certificate.pem(), key.serialize_pem());
-    fs::write(folder.join("both.pem"), format!("{cert}{key}")).unwrap();
-    fs::write(folder.join("cert.pem"), cert).unwrap();
-    fs::write(folder.join("key.pem"), key).unwrap();
-}
+/// The names of the fronts.
+pub(crate) const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];

@@ -1,17 +1,12 @@
 //! The applications: for each cell one whose policy allows the pages, and where the fault is a lost entry
 //! another whose policy does not.
 
-use std::{
-    fmt::Write as _,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    sync::mpsc,
-    thread,
-};
+use std::{fmt::Write as _, net::SocketAddr, path::Path};
 
-use actix_web::{App, HttpServer, Responder, dev::ServerHandle, rt, web};
+use actix_web::{App, HttpServer, Responder, web};
 use actix_web_sse::{Event, ForEventStreams, Hub, Policy, Subscriber};
 use actix_web_sse_metrics::Metrics;
+use actix_web_sse_tests::InProcess;
 
 use crate::cell::{Cell, Fault};
 
@@ -19,7 +14,7 @@ use crate::cell::{Cell, Fault};
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     hub: Hub,
-    handle: ServerHandle,
+    _server: InProcess,
 }
 
 pub(crate) struct Servers {
@@ -45,49 +40,32 @@ impl Server {
             .observer(metrics.observer())
             .build()
             .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (send, receive) = mpsc::channel();
         let streams = hub.clone();
-        thread::spawn(move || {
-            let application = {
-                let hub = streams.clone();
-                move || {
-                    let guarded = |path: &str| {
-                        web::resource(path)
-                            .wrap(policy.clone())
-                            .route(web::route().to(events))
-                    };
-                    App::new()
-                        .app_data(hub.clone())
-                        .service(metrics.endpoint("/metrics"))
-                        .service(guarded("/events"))
-                        .service(guarded("/prices"))
-                }
+        let server = InProcess::start(move |listener| {
+            let data = streams.clone();
+            let application = move || {
+                let guarded = |path: &str| {
+                    web::resource(path)
+                        .wrap(policy.clone())
+                        .route(web::route().to(events))
+                };
+                App::new()
+                    .app_data(data.clone())
+                    .service(metrics.endpoint("/metrics"))
+                    .service(guarded("/events"))
+                    .service(guarded("/prices"))
             };
-            rt::System::new().block_on(async move {
-                let server = HttpServer::new(application)
-                    .for_event_streams(&streams)
-                    .workers(1)
-                    .disable_signals()
-                    .listen(listener)
-                    .unwrap()
-                    .run();
-                send.send(server.handle()).unwrap();
-                server.await.unwrap();
-            });
+            let server = HttpServer::new(application)
+                .for_event_streams(&streams)
+                .workers(1)
+                .disable_signals();
+            Ok(server.listen(listener)?.run())
         });
         Self {
-            address,
+            address: server.address(),
             hub,
-            handle: receive.recv().unwrap(),
+            _server: server,
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false));
     }
 }
 

@@ -19,6 +19,7 @@
 mod alertmanager;
 mod app;
 mod browser;
+mod certificate;
 mod connection;
 mod demo;
 mod event_stream;
@@ -45,6 +46,7 @@ mod wire;
 pub use alertmanager::Alertmanager;
 pub use app::{Account, App, Front, reference_hub, reference_stream};
 pub use browser::{Browser, BrowserKind, Page};
+pub use certificate::write_certificate;
 pub use connection::Connection;
 pub use demo::Demo;
 pub use event_stream::{Block, EventStream};

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use actix_web_sse_tests::{LIMIT, Nginx, Process, Signal, free_port, until};
+use actix_web_sse_tests::{LIMIT, Nginx, Process, Signal, free_port, until, write_certificate};
 use sse_probe::http::Trust;
 use tempfile::TempDir;
 
@@ -53,7 +53,7 @@ impl Software {
     #[track_caller]
     pub(super) fn start(self, app: SocketAddr, patch: Patch<'_>) -> Front {
         let folder = tempfile::tempdir().unwrap();
-        let certificate = write_certificate(folder.path());
+        let certificate = write_certificate(folder.path(), &["localhost"]);
         let path = folder.path().display().to_string();
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/proxies");
         let mut config = fs::read_to_string(examples.join(self.file())).unwrap();
@@ -207,18 +207,4 @@ fn write(folder: &str, name: &str, text: &str) -> PathBuf {
     let path = Path::new(folder).join(name);
     fs::write(&path, text).unwrap();
     path
-}
-
-/// A certificate for `localhost`, in the three files that the configurations name.
-fn write_certificate(folder: &Path) -> Vec<u8> {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
-    let (cert, key) = (certificate.pem(), key.serialize_pem());
-    fs::write(folder.join("both.pem"), format!("{cert}{key}")).unwrap();
-    fs::write(folder.join("cert.pem"), cert).unwrap();
-    fs::write(folder.join("key.pem"), key).unwrap();
-    certificate.der().to_vec()
 }
