@@ -7,14 +7,19 @@ use std::{
     time::Duration,
 };
 
+use actix_http::Request;
 use actix_web::{
-    App,
-    body::{BodySize, MessageBody},
+    App, Error,
+    body::{BodySize, MessageBody, to_bytes},
     dev::{Service, ServiceResponse},
     test::{TestRequest, init_service},
     web,
 };
-use actix_web_sse::{Policy, observe::RefusalMode};
+use actix_web_sse::{
+    Hub, Policy, Subscriber,
+    config::{RatePerIp, StreamConfig},
+    observe::RefusalMode,
+};
 use futures_util::stream::{self, StreamExt};
 use tokio::{task::LocalSet, time::Instant};
 
@@ -133,6 +138,17 @@ fn wait_of<B: MessageBody>(response: ServiceResponse<B>) -> Result<ServiceRespon
     Err(Duration::from_millis(retry(&body).expect("only retry:")))
 }
 
+fn request(path: &str, client: usize) -> Request {
+    let request = headers(client).iter().fold(
+        TestRequest::get()
+            .uri(path)
+            .insert_header(("Host", "api.example.com"))
+            .insert_header(("Accept", "text/event-stream")),
+        |request, header| request.insert_header(*header),
+    );
+    request.to_request()
+}
+
 /// The clock is the test's: 5000 clients do as they are told until all have their streams.
 #[tokio::test(start_paused = true)]
 async fn l17_all_are_back_as_soon_as_the_rate_allows() {
@@ -153,14 +169,7 @@ async fn l17_all_are_back_as_soon_as_the_rate_allows() {
         // With its stream, which stays open to the end.
         clients.push(tasks.spawn_local(async move {
             loop {
-                let request = headers(client).iter().fold(
-                    TestRequest::get()
-                        .uri("/events")
-                        .insert_header(("Host", "api.example.com"))
-                        .insert_header(("Accept", "text/event-stream")),
-                    |request, header| request.insert_header(*header),
-                );
-                let request = request.to_request();
+                let request = request("/events", client);
                 let called = std::time::Instant::now();
                 let response = app.call(request).await.unwrap();
                 let took = called.elapsed();
@@ -186,4 +195,127 @@ async fn l17_all_are_back_as_soon_as_the_rate_allows() {
     assert!(took <= bound, "{took:?}, and not {bound:?}");
     let each = refusing.get() / refusals.get();
     assert!(each < Duration::from_millis(1), "{each:?} per refusal");
+}
+
+/// Asks until it has a stream, as an `EventSource` does.
+async fn open<B: MessageBody>(
+    app: &impl Service<Request, Response = ServiceResponse<B>, Error = Error>,
+    path: &str,
+) -> ServiceResponse<B> {
+    loop {
+        match wait_of(app.call(request(path, 0)).await.unwrap()) {
+            Ok(stream) => return stream,
+            Err(wait) => tokio::time::sleep(wait).await,
+        }
+    }
+}
+
+/// A thousand `EventSource`s follow a topic on one node until their streams end as planned, and
+/// come back to another: when each stream ended, and when its client had the next one.
+async fn come_back(
+    nodes: [&Hub; 2],
+    per_second: u32,
+    end: impl AsyncFnOnce(),
+) -> Vec<(Instant, Instant)> {
+    const FOLLOWERS: usize = 1000;
+    let policy = reference(&Arc::default())
+        .streams_per_ip(2 * FOLLOWERS as u32)
+        .streams(2 * FOLLOWERS as u32)
+        .connects_per_ip(RatePerIp::Unlimited)
+        .connects_per_second(per_second)
+        .build()
+        .unwrap();
+    let mut app = App::new();
+    for (path, hub) in ["/one", "/other"].into_iter().zip(nodes) {
+        let hub = hub.clone();
+        let follow = move |subscriber: Subscriber| {
+            let answer = hub.subscribe("demo", subscriber);
+            async move { answer }
+        };
+        let stream = web::resource(path).wrap(policy.clone());
+        app = app.service(stream.route(web::get().to(follow)));
+    }
+    let app = Rc::new(init_service(app).await);
+    let tasks = LocalSet::new();
+    let followers: Vec<_> = (0..FOLLOWERS)
+        .map(|_| {
+            let app = Rc::clone(&app);
+            tasks.spawn_local(async move {
+                let stream = open(&*app, "/one").await;
+                let Ok(bytes) = to_bytes(stream.into_body()).await else {
+                    panic!("a stream ends, it does not fail");
+                };
+                let ended = Instant::now();
+                let text = std::str::from_utf8(&bytes).unwrap();
+                let (_, last) = text.rsplit_once("retry: ").unwrap();
+                let millis = last.split_once('\n').unwrap().0.parse().unwrap();
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                let stream = open(&*app, "/other").await;
+                (ended, Instant::now(), stream)
+            })
+        })
+        .collect();
+    tasks
+        .run_until(async {
+            while nodes[0].subscribers("demo") < FOLLOWERS {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            end().await;
+            let mut seen = Vec::new();
+            let mut streams = Vec::new();
+            for follower in followers {
+                let (ended, back, stream) = follower.await.unwrap();
+                seen.push((ended, back));
+                streams.push(stream);
+            }
+            seen
+        })
+        .await
+}
+
+/// The most that came within any stretch so long.
+fn crowd(seen: &[(Instant, Instant)], stretch: Duration) -> usize {
+    let mut came: Vec<_> = seen.iter().map(|(_, back)| *back).collect();
+    came.sort_unstable();
+    let within = |first: &Instant| came.partition_point(|at| *at < *first + stretch);
+    let crowds = came
+        .iter()
+        .enumerate()
+        .map(|(before, at)| within(at) - before);
+    crowds.max().unwrap()
+}
+
+fn longest_dark(seen: &[(Instant, Instant)]) -> Duration {
+    seen.iter()
+        .map(|(ended, back)| *back - *ended)
+        .max()
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn w03_a_thousand_streams_of_one_age_end_and_come_back_spread() {
+    let mut stream = StreamConfig::default();
+    stream.max_lifetime = Some(Duration::from_secs(3600));
+    let hub = Hub::builder().stream(stream).build().unwrap();
+    let seen = come_back([&hub, &hub], 500, async || ()).await;
+    let dark = longest_dark(&seen);
+    assert!(dark <= Duration::from_secs(3), "dark for {dark:?}");
+    let crowd = crowd(&seen, Duration::from_secs(1));
+    assert!(crowd <= 20, "{crowd} of 1000 within a second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t18_l17_w03_a_thousand_that_a_drain_sends_to_another_node_come_at_its_rate() {
+    let mut stream = StreamConfig::default();
+    stream.drain_retry = Some(Duration::from_secs(1));
+    let one = Hub::builder().stream(stream).build().unwrap();
+    let other = Hub::builder().build().unwrap();
+    let seen = come_back([&one, &other], 500, async || one.drain().await).await;
+    // A drain ends streams one after the other.
+    for (stretch, most) in [(1000, 300), (100, 60)] {
+        let came = crowd(&seen, Duration::from_millis(stretch));
+        assert!(came <= most, "{came} of 1000 within {stretch} ms");
+    }
+    let dark = longest_dark(&seen);
+    assert!(dark <= Duration::from_secs(3), "dark for {dark:?}");
 }
