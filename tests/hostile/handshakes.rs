@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web_sse_tests::{LIMIT, Process, free_port, until, write_certificate};
+use actix_web_sse_tests::{LIMIT, Process, connections_held, free_port, until, write_certificate};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, ServerName},
@@ -31,7 +31,7 @@ const SILENT: usize = 600;
 struct Tls {
     app: SocketAddr,
     client: Arc<ClientConfig>,
-    process: Process,
+    _process: Process,
     _folder: tempfile::TempDir,
 }
 
@@ -61,7 +61,7 @@ impl Tls {
         let tls = Self {
             app,
             client: Arc::new(client),
-            process,
+            _process: process,
             _folder: folder,
         };
         until("a stream opens over TLS", LIMIT, || {
@@ -102,7 +102,7 @@ impl Tls {
     /// Honest clients open, each from an address of its own, while `attack` goes on; it ends when the
     /// flag is set.
     fn holds_against(&self, attack: impl Fn(&Self, &AtomicBool) + Sync) {
-        let (before, over) = (self.process.descriptors(), AtomicBool::new(false));
+        let over = AtomicBool::new(false);
         let took = thread::scope(|scope| {
             scope.spawn(|| attack(self, &over));
             // It is under way when others begin.
@@ -129,7 +129,7 @@ impl Tls {
         );
         assert!(late.len() <= 1, "{late:?}");
         until("its connections are closed", LIMIT, || {
-            (self.process.descriptors() <= before + 2).then_some(())
+            connections_held(self.app.port()).is_empty().then_some(())
         });
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web_sse_tests::{Demo, Exposition, LIMIT};
+use actix_web_sse_tests::{Demo, Exposition, LIMIT, connections_held};
 
 use crate::{
     attack::Attack,
@@ -249,20 +249,11 @@ fn waited(demo: &Demo) -> Duration {
     Duration::from_nanos(threads.filter_map(of).max().unwrap_or(0))
 }
 
-/// The streams' connections of the client that the server's process has open. One that it has closed
-/// belongs to the kernel, which may go on sending what was written.
+/// The streams' connections of the client that the server's process has open.
 fn sockets_of(target: &Target) -> usize {
     let streams = target.streams.lock().unwrap();
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let port = |at: &str| u16::from_str_radix(at.rsplit(':').next()?, 16).ok();
-    let ours = table.lines().skip(1).filter(|line| {
-        let mut fields = line.split_whitespace().skip(1);
-        let local = fields.next().and_then(port) == Some(target.app.port());
-        let remote = fields.next().and_then(port);
-        let inode = fields.nth(6);
-        local && remote.is_some_and(|port| streams.contains(&port)) && inode != Some("0")
-    });
-    ours.count()
+    let held = connections_held(target.app.port()).into_iter();
+    held.filter(|port| streams.contains(port)).count()
 }
 
 /// The cores that the server uses meanwhile.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web_sse_tests::{Demo, until};
+use actix_web_sse_tests::{Demo, connections_held, until};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{DEMO, setup::Setup};
@@ -110,7 +110,6 @@ fn h04_clients_that_vanish_give_everything_back() {
         .settings()
         .set("server.listen", host.to_string());
     let demo = Demo::start(DEMO, &settings);
-    let before = demo.process().descriptors();
     let token = Setup::Reference.token().expect("R0 takes tokens")("mallory", false);
     let request = format!(
         "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\
@@ -129,13 +128,18 @@ fn h04_clients_that_vanish_give_everything_back() {
         (0..Setup::Reference.per_address()).map(open).collect()
     });
     demo.wait_for_metric("sse_connections_active", &[], streams.len() as f64);
+    until("they are all there is", Duration::from_secs(10), || {
+        (connections_held(app.port()).len() == streams.len()).then_some(())
+    });
     namespace.cut();
     drop(streams);
     until("the streams have ended", Duration::from_secs(10), || {
         let active = demo.exposition().sum("sse_connections_active", &[]);
         (active < 0.5).then_some(())
     });
-    until("the descriptors are back", Duration::from_secs(10), || {
-        (demo.process().descriptors() <= before + 2).then_some(())
-    });
+    until(
+        "its connections are closed",
+        Duration::from_secs(10),
+        || connections_held(app.port()).is_empty().then_some(()),
+    );
 }

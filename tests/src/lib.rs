@@ -55,7 +55,7 @@ pub use head::{Head, Headers};
 pub use hostile::{Hostile, Parsed, chunkings, pieces};
 pub use in_process::{InProcess, no_signals};
 pub use nginx::Nginx;
-pub use port::free_port;
+pub use port::{connections_held, free_port};
 pub use process::{Outcome, Process, Signal};
 pub use prometheus::{Prometheus, check_metrics};
 pub use recorder::{Recorded, Recorder};
