@@ -164,6 +164,11 @@ pub(crate) fn revoked((_, fields): &Raw) -> Option<Revoked> {
     })
 }
 
+/// The ID of the revocation that was the newest before this one.
+pub(crate) fn before_revocation((_, fields): &Raw) -> Option<String> {
+    Some(Found(fields).text("p")?.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -61,6 +61,7 @@ async fn turn(
     }
     let (log, revoked) = (state.keys.log(), state.keys.revoked());
     let read = state.place().cursor.read;
+    let last_revoked = state.known.read_from();
     let answer: Option<Vec<(String, Vec<Raw>)>> = redis::cmd("XREAD")
         .arg("COUNT")
         .arg(ENTRIES)
@@ -70,13 +71,13 @@ async fn turn(
         .arg(&[&log, &revoked])
         // Skips entries with the same number that other programs have added.
         .arg(format!("{read}-{}", u64::MAX))
-        .arg(state.known.read_from())
+        .arg(&last_revoked)
         .query_async(connection)
         .await?;
     state.gauges.heard();
     for (key, entries) in answer.unwrap_or_default() {
         if key == revoked {
-            state.known.learn_all(state, &entries);
+            state.known.follow(state, &last_revoked, &entries);
             continue;
         }
         if let Some((evidence, number)) = accept(state, link, connection, &entries).await? {

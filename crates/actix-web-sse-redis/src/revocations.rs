@@ -222,6 +222,16 @@ impl Known {
         }
     }
 
+    /// The same with what came after this one: if its first names another before it, Redis has lost
+    /// some.
+    pub(crate) fn follow(&self, state: &State, last: &str, entries: &[Raw]) {
+        let before = entries.first().and_then(entry::before_revocation);
+        if before.is_some_and(|before| before != last) {
+            self.differs.notify_one();
+        }
+        self.learn_all(state, entries);
+    }
+
     fn learn(&self, state: &State, revoked: &Revoked) {
         let rest = revoked
             .over

@@ -226,7 +226,8 @@ return {seq, all}
 
 /// Stores that the credentials of users up to a moment are revoked. Each is told with an ID of its own,
 /// and again with the same one to a Redis that has lost it. A new one covers everything up to now by
-/// Redis's clock, however far the clock of its node is behind.
+/// Redis's clock, however far the clock of its node is behind. Each names the one before it: a reader
+/// whose last one is another knows that Redis has lost some.
 ///
 /// Keys: head, revocations. Arguments: `new` or `again`, then of each: the ID, the user, the moment in
 /// milliseconds, and when it is over; a new one has the time that it lasts instead. Returns the moments that
@@ -239,8 +240,10 @@ local stored = {}
 for i = 2, #ARGV, 4 do
     local til, over = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
     if ARGV[1] == 'new' then til, over = math.max(til, millis), millis + over end
+    local newest = redis.pcall('XREVRANGE', revoked, '+', '-', 'COUNT', 1)
+    if newest.err then return newest end
     local added = redis.pcall('XADD', revoked, '*', 'i', ARGV[i], 'u', ARGV[i + 1],
-        't', text(til), 'o', text(over))
+        't', text(til), 'o', text(over), 'p', newest[1] and newest[1][1] or '0-0')
     if type(added) == 'table' then return added end
     local last = tonumber(redis.call('HGET', head, 'revoked') or '0')
     redis.call('HSET', head, 'revoked', text(math.max(last, over)))

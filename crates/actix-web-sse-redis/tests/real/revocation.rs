@@ -391,6 +391,27 @@ async fn s82_a_revocation_lost_at_a_fail_over_is_told_again_when_the_counts_agre
     assert_eq!(late.answer(&alice).await, StatusCode::UNAUTHORIZED);
 }
 
+/// The last one that every node has read is there; one before it is not.
+#[actix_web::test]
+async fn s82_a_revocation_that_redis_lost_before_a_later_one_is_told_again() {
+    let server = Server::start();
+    let (a, b) = (
+        Guarded::start(config(&server)),
+        Guarded::start(config(&server)),
+    );
+    let alice = token("alice");
+    a.sign_out("alice");
+    b.until_refused(&alice).await;
+    // Sooner than anybody asks whether the last one is still there.
+    server.command(&["DEL", "{sse}:revoked"]);
+    a.sign_out("bob");
+    b.until_refused(&token("bob")).await;
+    let told = || server.command(&["XLEN", "{sse}:revoked"]) == ":2\r\n";
+    until(told).await;
+    let late = Guarded::start(config(&server));
+    assert_eq!(late.answer(&alice).await, StatusCode::UNAUTHORIZED);
+}
+
 /// One node tells, and each revocation once.
 #[actix_web::test]
 async fn s82_a_flushed_redis_is_told_each_revocation_once_by_however_many_nodes() {
