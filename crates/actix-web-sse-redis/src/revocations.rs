@@ -115,6 +115,13 @@ impl Inner {
         Some(revocation(user, until, rest))
     }
 
+    /// Whether Redis may have lost some that this node knows. One that has read none cannot ask for the
+    /// last of them.
+    fn may_differ(&self, redis: Revocations) -> bool {
+        let asked = !redis.lacking && !self.read.is_empty();
+        !redis.there || (!asked && !self.by_id.is_empty())
+    }
+
     fn sweep(&mut self) {
         if self.by_id.len() < self.sweep_at {
             return;
@@ -272,7 +279,7 @@ impl Known {
             (true, Some(_)) => {}
             (false, _) => inner.lacking = None,
         }
-        if !redis.there || (redis.lacking && !inner.by_id.is_empty()) {
+        if inner.may_differ(redis) {
             self.differs.notify_one();
         }
     }
@@ -514,6 +521,20 @@ mod tests {
         assert_eq!(&*told.user, "v");
         known.lock().unsent.pop_front();
         assert_eq!(known.missing(&HashSet::from([1, 2, *id])).len(), 0);
+    }
+
+    #[test]
+    fn a_node_compares_unless_the_last_one_that_it_read_is_there() {
+        let known = known();
+        let has = |there, lacking| Revocations { there, lacking };
+        let differs = |redis| known.lock().may_differ(redis);
+        assert!(!differs(has(true, false)), "nothing to be lost");
+        add(&known, 1, 1000);
+        assert!(differs(has(true, false)), "it has not read its own yet");
+        known.lock().read = "1-0".to_owned();
+        assert!(!differs(has(true, false)));
+        assert!(differs(has(false, false)));
+        assert!(differs(has(true, true)));
     }
 
     #[test]

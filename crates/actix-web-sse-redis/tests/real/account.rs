@@ -271,6 +271,15 @@ impl Pair {
         in_step(&self.servers[new], &self.servers[old]).await;
     }
 
+    /// The faults so far, and what Redis has of the revocations.
+    fn context(&self, scene: &Scene) -> String {
+        let faults = scene.faults.borrow().join("\n");
+        let primary = self.primary();
+        let revoked = primary.command(&["XRANGE", "{sse}:revoked", "-", "+"]);
+        let head = primary.command(&["HGETALL", "{sse}:head"]);
+        format!("{faults}\n{head}\n{revoked}")
+    }
+
     /// One fault, and its end.
     async fn fault(&mut self, random: &mut fastrand::Rng) -> String {
         let pause = Duration::from_millis(random.u64(0..2500));
@@ -363,7 +372,7 @@ async fn program(seed: u64, length: Duration) {
         if random.u8(..) < 100 {
             until(|| scene.nodes.iter().all(is_connected)).await;
             until(|| guards.iter().all(|guard| guard.backplane.stats().connected)).await;
-            signed_out.check(&guards).await;
+            signed_out.check(&guards, || redis.context(&scene)).await;
         }
     }
     scene.over.set(true);
@@ -378,7 +387,7 @@ async fn program(seed: u64, length: Duration) {
             .unwrap();
     }
     until(|| guards.iter().all(|guard| guard.backplane.stats().connected)).await;
-    signed_out.check(&guards).await;
+    signed_out.check(&guards, || redis.context(&scene)).await;
     let end = Instant::now();
     while !clients.iter().all(JoinHandle::is_finished) {
         assert!(

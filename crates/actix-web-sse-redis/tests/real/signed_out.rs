@@ -28,7 +28,8 @@ impl SignedOut {
         self.0.push((user, token));
     }
 
-    pub(crate) async fn check(&self, guards: &[Guarded]) {
+    /// `context` is told with a failure.
+    pub(crate) async fn check(&self, guards: &[Guarded], context: impl Fn() -> String) {
         let start = Instant::now();
         for (user, token) in &self.0 {
             for (at, guard) in guards.iter().enumerate() {
@@ -49,7 +50,12 @@ impl SignedOut {
                         _ => BOUND,
                     };
                     let took = start.elapsed();
-                    assert!(took < limit, "{user} at node {at}: {status} after {took:?}");
+                    assert!(
+                        took < limit,
+                        "{user} of {} at node {at}: {status} after {took:?}\n{}",
+                        self.0.len(),
+                        context()
+                    );
                     sleep(Duration::from_millis(20)).await;
                 }
             }
