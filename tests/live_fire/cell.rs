@@ -66,6 +66,15 @@ impl Fault {
         Duration::from_secs(60 * minutes)
     }
 
+    /// An alert that is right from the first minute to the last: the two applications of a lost entry have
+    /// different policies in one job.
+    pub(crate) const fn throughout(self) -> &'static [&'static str] {
+        match self {
+            Self::Lost => &["SSECorsPolicyDrift"],
+            _ => &[],
+        }
+    }
+
     /// Alerts that may ring besides.
     pub(crate) const fn besides(self) -> &'static [&'static str] {
         match self {

@@ -118,7 +118,9 @@ impl Report {
             let stays = self.is_on_at_the_end(last)
                 && self.phases.end > self.phases.mended + cell.fault.stays();
             let interrupted = firing.interrupted && expected;
-            if (!expected && !besides && severity != "info") || stays || interrupted {
+            let throughout = cell.fault.throughout().contains(&&**alert);
+            let right = expected || besides || severity == "info";
+            if !throughout && (!right || stays || interrupted) {
                 wrong.push(said.clone());
             }
             rang.push(said);
