@@ -33,8 +33,8 @@
 //! cli                the commands (in the binary)
 //! exporter           rounds, /probe, /metrics, reloads
 //! options            what the command line and a module of the exporter have in common
-//! closes             how soon an application learns that a client has gone
-//! assertions  tail   for users' tests · following a stream
+//! assertions         for users' tests
+//! tail  closes       following a stream · how soon an application learns that a client has gone
 //! compare            the same stream at two addresses
 //! report             a result and its forms
 //! checks             one table; what is found, why it matters, what to change
@@ -43,11 +43,11 @@
 //! http               one exchange: connect, TLS, head, body as it arrives
 //! stream             the format, positions, arrival times
 //! browser            CORS, preflights, redirects, content types, policies of pages
-//! named              enumerations whose members have names
+//! macros             enumerations whose members have names, setters
 //! ```
 
 #[macro_use]
-mod named;
+mod macros;
 
 pub mod assertions;
 mod browser;
