@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::reports::SHARES;
+use crate::diagnosis::SHARES;
 
 /// What kind of metric a row is.
 #[derive(Debug, Clone, Copy, PartialEq)]

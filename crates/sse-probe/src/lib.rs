@@ -27,23 +27,21 @@
 //!
 //! # Rooms
 //!
-//! Each uses only those below it; `tests/floors.rs` holds that.
+//! Each uses only those below it.
 //!
 //! ```text
-//! cli                the commands (in the binary)
-//! exporter           rounds, /probe, /metrics, reloads
-//! options            what the command line and a module of the exporter have in common
-//! assertions         for users' tests
-//! tail  closes       following a stream · how soon an application learns that a client has gone
-//! compare            the same stream at two addresses
-//! report             a result and its forms
-//! checks             one table; what is found, why it matters, what to change
-//! observe            all exchanges of a survey, as pages in browsers make them
-//! target             what to probe, as whom, what is expected
-//! http               one exchange: connect, TLS, head, body as it arrives
-//! stream             the format, positions, arrival times
-//! browser            CORS, preflights, redirects, content types, policies of pages
-//! macros             enumerations whose members have names, setters
+//! cli                                the commands (in the binary)
+//! exporter                           rounds, `/probe`, `/metrics`, reloads
+//! assertions, closes, options, tail  users' tests; closes that come late; how to probe; following a stream
+//! compare                            the same stream at two addresses
+//! report                             a result and its forms
+//! checks                             one table; what is found, why it matters, what to change
+//! observe                            all exchanges of a survey, as pages in browsers make them
+//! target                             what to probe, as whom, what is expected
+//! http                               one exchange: connect, TLS, head, body as it arrives
+//! stream                             the format, positions, arrival times
+//! browser                            CORS, preflights, redirects, content types, policies of pages
+//! macros                             enumerations whose members have names, setters
 //! ```
 
 #[macro_use]
