@@ -94,22 +94,20 @@ async fn events_that_the_application_stamped_apart_show_a_buffer() {
     );
 }
 
-/// Events whose IDs are numbers: each as long after the one before.
-fn numbered(numbers: std::ops::RangeInclusive<u64>, pause: u64) -> Vec<Step> {
-    let steps = numbers.flat_map(|n| {
-        let event = bytes(&format!("id: 7c-{n}\ndata: x\n\n"));
-        [Step::Pause(pause), event]
-    });
-    steps.collect()
+/// Events whose IDs are numbers, in one piece.
+fn numbered(numbers: std::ops::RangeInclusive<u64>) -> Step {
+    let events = numbers.map(|n| format!("id: 7c-{n}\ndata: x\n\n"));
+    bytes(&events.collect::<String>())
 }
 
 #[tokio::test]
 async fn events_whose_ids_go_on_evenly_show_a_buffer_when_they_come_together() {
     let server = Server::start(|request| {
-        let mut body = numbered(1..=6, 600);
-        body.push(Step::Pause(3000));
-        body.extend(numbered(7..=12, 0));
-        body.push(Step::Hold);
+        let mut body = Vec::new();
+        for n in 1..=6 {
+            body.extend([Step::Pause(600), numbered(n..=n)]);
+        }
+        body.extend([Step::Pause(3000), numbered(7..=12), Step::Hold]);
         let reply = good(request);
         if reply.is_stream() {
             reply.body(body)
@@ -130,8 +128,7 @@ async fn events_that_an_application_sends_by_the_second_are_not_called_buffered(
     let report = long_stream("buffering", |r| {
         let mut body = Vec::new();
         for second in 0..5 {
-            body.push(Step::Pause(600));
-            body.extend(numbered(second * 5..=second * 5 + 4, 0));
+            body.extend([Step::Pause(600), numbered(second * 5..=second * 5 + 4)]);
         }
         body.push(Step::Hold);
         r.body(body)
