@@ -22,7 +22,12 @@ use syn::{
 };
 
 /// The crates that have rooms.
-const CRATES: [&str; 1] = ["actix-web-sse"];
+const CRATES: [&str; 4] = [
+    "actix-web-sse",
+    "actix-web-sse-metrics",
+    "actix-web-sse-redis",
+    "sse-probe",
+];
 
 /// The floor of each room, counted from the top.
 type Floors = BTreeMap<String, usize>;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::reports::SHARES;
+use crate::diagnosis::SHARES;
 
 /// What kind of metric a row is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -182,7 +182,7 @@ catalogue! {
         "The most streams that a policy allows, per address of a network, per user and altogether; without a policy, that the process allows.";
     IMMEDIATE_CLOSE: "sse_connections_immediate_close_total", Kind::Counter,
         [ROUTE, ORIGIN, label("class", Values::Closed(3))],
-        "Streams closed by the client before it can have used them, as those are that the browser's CORS check blocks; interval: perhaps, as only a later write told of it.";
+        "Streams closed by the client before it can have used them, as those are that the browser's CORS check blocks; interval: perhaps, since only a later write showed it.";
     PROBE_CLOSES: "sse_probe_closes_total", Kind::Counter, [ROUTE],
         "Streams of sse-probe that ended, which are no immediate closes: `sse-probe closes` waits for its own.";
     DURATION_SECONDS: "sse_connection_duration_seconds", Kind::Histogram(DURATION), [ROUTE],
@@ -210,13 +210,13 @@ catalogue! {
         "Body bytes handed to sockets.";
     DROPPED: "sse_events_dropped_total", Kind::Counter,
         [ROUTE, label("policy", Values::Closed(1))],
-        "Events that a subscriber missed and was told about.";
+        "Events that a slow subscriber skipped, with a `lagged` event in their place.";
     PUBLISHED: "sse_events_published_total", Kind::Counter, [],
         "Events that the hub accepted.";
     RESUMES: "sse_resumes_total", Kind::Counter, [ROUTE, label("result", Values::Closed(3))],
         "Streams opened with a Last-Event-ID, by what became of it.";
     CLIENT_STREAMS: "sse_client_streams", Kind::Histogram(STREAMS), [],
-        "Streams held by the same client address at the moment one opens, that one included.";
+        "Open streams of a client address at the moment one more opens, that one included.";
     CLIENT_STREAMS_MAX: "sse_client_streams_max", Kind::Gauge, [],
         "Streams of the client address that has the most, now.";
     CLIENTS: "sse_clients", Kind::Gauge, [],
@@ -254,7 +254,7 @@ catalogue! {
         [label("event", Values::Closed(3))],
         "Log records left out by the rate limit.";
     LOG_DROPPED: "sse_log_records_dropped_total", Kind::Counter, [],
-        "Log lines that were lost because nobody read the log fast enough, or it could not be written.";
+        "Log lines that were dropped because the log was read too slowly or could not be written.";
     MISCONFIGURED: "sse_misconfigured", Kind::Gauge, [label("cause", Values::Closed(7))],
         "1 where a request showed that the library is mounted wrongly, else 0; the log has the remedy.";
     BACKPLANE_CONNECTED: "sse_backplane_connected", Kind::Gauge, [],
@@ -278,9 +278,9 @@ catalogue! {
     BACKPLANE_HOLES: "sse_backplane_holes_total", Kind::Counter, [],
         "How often a topic's streams ended because the engine no longer had all that they lacked.";
     BACKPLANE_RESETS: "sse_backplane_resets_total", Kind::Counter, [],
-        "How often the engine had lost its history, and every client was told.";
+        "How often the engine had lost its history, so that every client got a `reset`.";
     BACKPLANE_REVOCATIONS_LOST: "sse_backplane_revocations_lost_total", Kind::Counter, [],
-        "Revocations of this node that the others were not told of: too many in one outage.";
+        "Revocations of this node that did not reach the other nodes: too many in one outage.";
     BACKPLANE_UNCOUNTED: "sse_backplane_uncounted_streams_total", Kind::Counter, [],
         "Streams let in by this node's own count, because the engine could not be asked how many their user has on all nodes.";
     SCRAPE_DURATION: "sse_scrape_duration_seconds", Kind::Gauge, [],

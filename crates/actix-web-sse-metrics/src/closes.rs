@@ -76,11 +76,11 @@ pub struct CloseThresholds {
     /// Whether HTTP/1.1 connections may be half-closed, as actix-web allows by default and
     /// `for_event_streams` does not. Default false.
     pub half_closed: bool,
-    /// An end on HTTP/1.1 that comes this soon after a write was told by that write: a proxy in
+    /// An end on HTTP/1.1 that comes this soon after a write was noticed by that write: a proxy in
     /// front writes on to a client that has gone, and closes when that fails. Default 50 ms, so that
     /// with an event a second one drain in twenty is taken for such an end. Zero if there is no such
     /// proxy: then each end is taken to be seen when it happens.
-    pub told_by_write: Duration,
+    pub noticed_by_write: Duration,
 }
 
 impl Default for CloseThresholds {
@@ -91,7 +91,7 @@ impl Default for CloseThresholds {
             detection: Duration::from_millis(1200),
             drain_detection: Duration::from_secs(10),
             half_closed: false,
-            told_by_write: Duration::from_millis(50),
+            noticed_by_write: Duration::from_millis(50),
         }
     }
 }
@@ -126,13 +126,13 @@ impl CloseThresholds {
                     return Some(ImmediateClose::Instant);
                 }
                 let since_write = duration.saturating_sub(departure.latest_writes[0]);
-                let told = since_write <= self.told_by_write && bytes > 0;
+                let late = since_write <= self.noticed_by_write && bytes > 0;
                 let full = filled_after.is_some() && !read_on;
-                let timed = duration >= from && !read_on && !told;
+                let timed = duration >= from && !read_on && !late;
                 if duration <= to && (full || timed) {
                     return Some(ImmediateClose::Drain);
                 }
-                if !told {
+                if !late {
                     return None;
                 }
                 2
@@ -306,7 +306,7 @@ mod tests {
     /// HAProxy 2.6 with HTTP/1.1 in front, an event a second: facts B18.
     #[test]
     fn b18_an_end_that_a_write_told_of_is_an_interval() {
-        let told = |millis: u64| {
+        let after = |millis: u64| {
             class(
                 millis,
                 [millis - 2, millis - 1002, millis - 2002],
@@ -315,13 +315,13 @@ mod tests {
             )
         };
         assert_eq!(
-            told(6500),
+            after(6500),
             INTERVAL,
-            "blocked, drained, told by the second write after it"
+            "blocked, drained, noticed by the second write after it"
         );
         // Between 2.4 s and 4.4 s, whatever it looked like when it was told.
-        assert_eq!(told(4400), None, "a page that read for two seconds");
-        assert_eq!(told(5000), None, "another that read for three");
+        assert_eq!(after(4400), None, "a page that read for two seconds");
+        assert_eq!(after(5000), None, "another that read for three");
         // By itself it is a drain only if it was seen when it happened.
         assert_eq!(
             class(6500, [5900, 4900, 3900], 600, Detection::AtOnce),

@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     closes::CloseThresholds,
     counters::Counters,
+    diagnosis::{Diagnosis, ReportLimit, SHARES},
     head_requests::RecentHeadRequests,
     hubs::Hubs,
     labels::{LabelSet, OTHER},
@@ -25,7 +26,6 @@ use crate::{
     log::LogCounts,
     mistakes::Mistakes,
     origins::RejectedOrigins,
-    reports::{Diagnosis, ReportLimit, SHARES},
     worker::Threads,
 };
 

@@ -13,9 +13,9 @@ use prometheus::{
 use crate::{
     catalogue::{self as c, Metric},
     closes::ImmediateClose,
+    diagnosis::{Diagnosis, SHARES},
     families::Families,
     labels::OTHER,
-    reports::{Diagnosis, SHARES},
     worker::bounds,
 };
 

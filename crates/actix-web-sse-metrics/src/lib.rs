@@ -25,6 +25,26 @@
 //! # }
 //! ```
 //!
+//! # Rooms
+//!
+//! A module uses only modules below it:
+//!
+//! ```text
+//! endpoint, reports                                      `/metrics`, what operators see, what browsers report
+//! metrics                                                the handle that everything hangs on, and its builder
+//! process                                                the metrics of the process
+//! recorder, collector                                    the observer that counts, and what a scrape gets
+//! core                                                   all counts of one process
+//! origins                                                rejected origins, by name up to a bound
+//! backplane, log                                         levels of a backplane; lines for streams and refusals
+//! counters, hubs                                         what is counted once a stream or request; levels of hubs
+//! families                                               samples in the form of the `prometheus` crate
+//! levels, worker                                         limits and their levels; what each thread counts alone
+//! catalogue, head_requests                               every metric with its labels and bound; who asked for a reason
+//! diagnosis, exposition, clients, closes                 reports and their rate; formats; addresses; ends that show a blocked stream
+//! ages, cells, clock, distinct, labels, mistakes, probe  small parts
+//! ```
+//!
 //! # What is recorded
 //!
 //! [`Metrics`] creates a [`Recorder`], the observer that counts, and exports the counts at an
@@ -88,8 +108,10 @@ mod closes;
 mod collector;
 mod core;
 mod counters;
+mod diagnosis;
 mod distinct;
 mod endpoint;
+mod exposition;
 mod families;
 mod head_requests;
 mod hubs;
@@ -107,6 +129,7 @@ mod worker;
 
 pub use catalogue::{CATALOGUE, Kind, Label, Metric, PROCESS_CATALOGUE, Values};
 pub use closes::{CloseThresholds, ImmediateClose};
+pub use diagnosis::Diagnosis;
 pub use endpoint::{
     Endpoint,
     operators::{OperatorAccess, OperatorsEndpoint, WeakToken},
@@ -114,4 +137,4 @@ pub use endpoint::{
 pub use levels::LimitScope;
 pub use metrics::{Metrics, MetricsBuilder, MetricsError};
 pub use recorder::Recorder;
-pub use reports::{Diagnosis, ReportsEndpoint};
+pub use reports::ReportsEndpoint;

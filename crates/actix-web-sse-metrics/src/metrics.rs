@@ -2,7 +2,6 @@
 
 use std::{fmt, io, sync::Arc};
 
-use actix_web_sse::Policy;
 use prometheus::{Registry, proto::MetricFamily};
 
 use crate::{
@@ -11,16 +10,11 @@ use crate::{
     closes::CloseThresholds,
     collector::RecorderCollector,
     core::{Core, Settings},
-    endpoint::{
-        Endpoint, Format,
-        operators::{OperatorAccess, OperatorsEndpoint},
-        render,
-    },
+    exposition::{Format, render},
     levels::LimitScope,
     log::{JsonLayer, Log, LogBuilder, LogGuard, json_layer_to},
     process::ProcessCollector,
     recorder::Recorder,
-    reports::ReportsEndpoint,
 };
 
 /// The metrics of one process: hands out observers, and shows what they counted.
@@ -39,7 +33,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Metrics {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     registry: Registry,
 }
 
@@ -108,35 +102,6 @@ impl Metrics {
     /// Sets the function that each scrape calls for `sse_draining`: whether the process drains.
     pub fn draining_when(&self, probe: impl Fn() -> bool + Send + Sync + 'static) {
         self.core.levels.draining_when(Box::new(probe));
-    }
-
-    /// `GET` and `HEAD` of the metrics at `path`, to be mounted in an application outside of the
-    /// stream guards.
-    #[must_use]
-    pub fn endpoint(&self, path: &str) -> Endpoint {
-        Endpoint::new(self.clone(), path)
-    }
-
-    /// Details for operators that cannot be labels, as JSON at `path`: the addresses with the most
-    /// streams and the latest refused origins. It contains addresses, so it answers only requests that
-    /// `access` allows.
-    #[must_use]
-    pub fn operators(&self, path: &str, access: OperatorAccess) -> OperatorsEndpoint {
-        OperatorsEndpoint::new(Arc::clone(&self.core), path, access)
-    }
-
-    /// Accepts the reports of browsers at `path` (`POST`), and serves the script that sends them
-    /// at `path/client.js`, with its types at `path/client.d.ts`.
-    ///
-    /// ```js
-    /// import { watch } from 'https://api.example.com/sse-reports/client.js';
-    /// const source = watch(new EventSource(url), 'https://api.example.com/sse-reports');
-    /// ```
-    /// The policy of the streams decides which reports count: those of its origins, with a rate limit
-    /// for each client address.
-    #[must_use]
-    pub fn reports(&self, path: &str, policy: &Policy) -> ReportsEndpoint {
-        ReportsEndpoint::new(Arc::clone(&self.core), path, policy.clone())
     }
 
     /// The metrics in Prometheus's text format 0.0.4.

@@ -8,7 +8,8 @@ use std::{
 };
 
 use actix_web_sse::{
-    Backplane, BackplaneFuture, BackplaneStats, Event, History, Hub, Revocation, Sink,
+    Backplane, BackplaneFuture, BackplaneStats, Event, Hub,
+    backplane::{History, Revocation, Sink},
 };
 use actix_web_sse_metrics::{CATALOGUE, Metrics};
 

@@ -1,8 +1,8 @@
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 
-use crate::{connect::RedisTls, error::StartError};
+use crate::error::StartError;
 
 /// The URL of Redis: `redis://user:password@host:port/db`, `rediss://…` for TLS (feature
 /// `rustls`) or `unix:///path`; or a Sentinel and the name of its service:
@@ -78,8 +78,8 @@ pub struct RedisConfig {
     /// Whether to start when Redis cannot be reached. Default false.
     pub start_degraded: bool,
     /// Whether to use a Redis whose `maxmemory-policy` removes what it should keep. What it removes is
-    /// told to the clients as a gap as far as it can be known; revocations, tickets and counts may be lost
-    /// untold. Default false: [`connect`](crate::RedisBackplane::connect) fails.
+    /// a gap to the clients as far as it can be known; revocations, tickets and counts may be lost
+    /// unnoticed. Default false: [`connect`](crate::RedisBackplane::connect) fails.
     pub allow_eviction: bool,
     /// The time limit for making a connection. Default 5 s.
     #[serde(with = "humantime_serde")]
@@ -116,6 +116,20 @@ pub struct RedisConfig {
     /// How the streams of a user are counted
     /// ([`user_limits`](crate::RedisBackplane::user_limits)). Default `per-node`.
     pub user_limits: UserLimits,
+}
+
+/// Certificates for `rediss://`. Section `[backplane.tls]`; all files are PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RedisTls {
+    /// The authorities that are trusted to sign Redis's certificate. Default: those of the operating
+    /// system.
+    pub ca: Option<PathBuf>,
+    /// The client certificate with its chain, for a Redis that asks for one. Default: none.
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate.
+    pub key: Option<PathBuf>,
 }
 
 /// How to sign in to Sentinels. Section `[backplane.sentinel]`. User and password of Redis itself stand in

@@ -1,30 +1,16 @@
 //! Where Redis is: its addresses, Sentinels, TLS; and how that appears in messages, without a password.
 
-use std::path::PathBuf;
-
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
     ProtocolVersion, RedisConnectionInfo, RedisError,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
-use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::{config::RedisConfig, error::StartError};
-
-/// Certificates for `rediss://`. Section `[backplane.tls]`; all files are PEM.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct RedisTls {
-    /// The authorities that are trusted to sign Redis's certificate. Default: those of the operating
-    /// system.
-    pub ca: Option<PathBuf>,
-    /// The client certificate with its chain, for a Redis that asks for one. Default: none.
-    pub certificate: Option<PathBuf>,
-    /// The key of that certificate.
-    pub key: Option<PathBuf>,
-}
+use crate::{
+    config::{RedisConfig, RedisTls},
+    error::StartError,
+};
 
 impl RedisTls {
     /// Adds the certificates to an address.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web_sse::Revocation;
+use actix_web_sse::backplane::Revocation;
 use redis::RedisError;
 use tokio::time::sleep;
 

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web_sse::{Event, Retry, Revocation};
+use actix_web_sse::{Event, Retry, backplane::Revocation};
 
 /// An entry as Redis returns it: its ID, its fields and their values.
 pub(crate) type Raw = (String, Vec<(Vec<u8>, Vec<u8>)>);
@@ -145,7 +145,7 @@ pub(crate) fn event((id, fields): &Raw) -> Option<(u64, Event)> {
 /// A revocation as Redis stores it; times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Revoked {
-    /// Names this revocation, however often it is told.
+    /// Names this revocation, however often it is sent.
     pub(crate) id: u64,
     pub(crate) user: Arc<str>,
     pub(crate) until: u64,

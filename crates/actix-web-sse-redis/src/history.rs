@@ -1,14 +1,9 @@
 //! What clients have missed, on a connection of its own: publications do not wait behind it. Clients that ask
 //! the same at the same time, as after a restart, share one answer.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, PoisonError};
 
-use actix_web_sse::{Event, History};
+use actix_web_sse::{Event, backplane::History};
 use futures_util::{
     FutureExt,
     future::{Shared, WeakShared},
@@ -20,17 +15,8 @@ use crate::{
     entry::{self, Raw},
     handle::Handle,
     scripts,
-    state::{Link, State, describe, ends_session},
+    state::{Answer, Asking, Link, Question, Questions, State, describe, ends_session},
 };
-
-/// An answer, and up to which number it goes.
-type Answer = Result<(u64, History), String>;
-type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
-type Question = (Vec<Arc<str>>, u64);
-
-/// The questions that are under way. They end when nobody waits for them any more.
-#[derive(Default)]
-pub(crate) struct Questions(Mutex<HashMap<Question, WeakShared<Asking>>>);
 
 impl Questions {
     /// Joins those who ask the same, unless the question is to be `new`.

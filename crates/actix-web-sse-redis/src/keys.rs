@@ -49,7 +49,7 @@ impl Keys {
         self.key("revoked")
     }
 
-    /// A string: the node that tells a Redis what it has lost.
+    /// A string: the node that sends a Redis what it has lost.
     pub(crate) fn teller(&self) -> String {
         self.key("teller")
     }

@@ -7,17 +7,16 @@
 
 use std::{
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
 use redis::RedisError;
-use tokio::{select, sync::Notify, time::sleep};
+use tokio::{select, time::sleep};
 
 use crate::{
     config::millis,
-    node_counts::NodeCounts,
+    node_counts::{Counts, Ended, TicketId},
     scripts::{RENEW_LEASE, SYNC_TICKET},
     state::{Link, State, ends_session},
 };
@@ -30,58 +29,6 @@ const RESEND_EVERY: Duration = Duration::from_secs(12 * 3600);
 
 /// The most users or tickets that are sent at once.
 const BATCH: usize = 500;
-
-/// The ID of a used ticket.
-pub(crate) type TicketId = [u8; 16];
-
-/// For how long a ticket can be used after its last stream, and when that ended.
-pub(crate) type Ended = (Duration, Instant);
-
-/// A count that can be changed from any thread.
-#[derive(Debug)]
-pub(crate) struct Counts<K, N>(Mutex<NodeCounts<K, N>>);
-
-impl<K, N> Default for Counts<K, N> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash + Clone, N> Counts<K, N> {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, NodeCounts<K, N>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What this node counts.
-#[derive(Debug, Default)]
-pub(crate) struct Leased {
-    pub(crate) tickets: Counts<TicketId, Ended>,
-    pub(crate) users: Counts<Arc<str>, ()>,
-    /// Notified when a count must be sent.
-    pub(crate) dirty: Notify,
-}
-
-impl Leased {
-    /// Marks all counts to be sent again after the lease had expired: while it has, the node's streams
-    /// are not counted. That happens to a process that was stopped, and after Redis lost its data.
-    pub(crate) fn resend_unless(&self, was_alive: bool) {
-        if !was_alive {
-            let now = Instant::now();
-            self.tickets
-                .lock()
-                .mark_all_dirty(|_| (Duration::ZERO, now));
-            self.users.lock().mark_all_dirty(|_| ());
-            self.dirty.notify_one();
-        }
-    }
-
-    /// A stream of a ticket has ended.
-    pub(crate) fn release(&self, id: &TicketId, ttl: Duration) {
-        self.tickets.lock().remove(id, (ttl, Instant::now()));
-        self.dirty.notify_one();
-    }
-}
 
 /// Renews the lease; sends all counts again if it had expired.
 pub(crate) async fn renew(state: &State, link: &Link) -> Result<(), RedisError> {

@@ -1,6 +1,24 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Rooms
+//!
+//! A module uses only modules below it:
+//!
+//! ```text
+//! backplane                                          what a hub and a policy get
+//! task                                               the thread: one session with Redis after the other
+//! control                                            streams that other nodes are to end
+//! revocations                                        the store of revocations, and what Redis has of them
+//! history, publish, reader, tickets, user_limits     what is asked of Redis, and what comes from it
+//! handle, handshake, lease                           the way to the thread; the numbering; what a node counts
+//! state                                              the state of a node
+//! connect, known, metrics                            addresses and TLS; revocations of a node; gauges
+//! config, cursor                                     settings; where a node stands in the log
+//! backoff, entry, error, keys, node_counts, scripts  small parts
+//! ```
 
 mod backoff;
+mod backplane;
 mod config;
 mod connect;
 mod control;
@@ -11,6 +29,7 @@ mod handle;
 mod handshake;
 mod history;
 mod keys;
+mod known;
 mod lease;
 mod metrics;
 mod node_counts;
@@ -23,10 +42,9 @@ mod task;
 mod tickets;
 mod user_limits;
 
-pub use config::{RedisConfig, RedisUrl, SentinelConfig, UserLimits};
-pub use connect::RedisTls;
+pub use backplane::RedisBackplane;
+pub use config::{RedisConfig, RedisTls, RedisUrl, SentinelConfig, UserLimits};
 pub use error::StartError;
-pub use handle::RedisBackplane;
 pub use revocations::RedisRevocations;
 pub use task::LinkChange;
 pub use tickets::RedisTickets;

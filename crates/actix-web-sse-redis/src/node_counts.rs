@@ -1,6 +1,13 @@
-//! Counts of this node, and which of them Redis does not have yet. Pure.
+//! Counts of this node, and which of them Redis does not have yet.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
 
 /// A count for each key, with the keys whose count must be sent. `N` is sent with the count.
 #[derive(Debug)]
@@ -62,6 +69,58 @@ impl<K: Eq + Hash + Clone, N> NodeCounts<K, N> {
     /// carries the current count.
     pub(crate) fn take_dirty(&mut self) -> Vec<(K, N)> {
         std::mem::take(&mut self.dirty).into_iter().collect()
+    }
+}
+
+/// The ID of a used ticket.
+pub(crate) type TicketId = [u8; 16];
+
+/// For how long a ticket can be used after its last stream, and when that ended.
+pub(crate) type Ended = (Duration, Instant);
+
+/// A count that can be changed from any thread.
+#[derive(Debug)]
+pub(crate) struct Counts<K, N>(Mutex<NodeCounts<K, N>>);
+
+impl<K, N> Default for Counts<K, N> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash + Clone, N> Counts<K, N> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, NodeCounts<K, N>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What this node counts.
+#[derive(Debug, Default)]
+pub(crate) struct Leased {
+    pub(crate) tickets: Counts<TicketId, Ended>,
+    pub(crate) users: Counts<Arc<str>, ()>,
+    /// Notified when a count must be sent.
+    pub(crate) dirty: Notify,
+}
+
+impl Leased {
+    /// Marks all counts to be sent again after the lease had expired: while it has, the node's streams
+    /// are not counted. That happens to a process that was stopped, and after Redis lost its data.
+    pub(crate) fn resend_unless(&self, was_alive: bool) {
+        if !was_alive {
+            let now = Instant::now();
+            self.tickets
+                .lock()
+                .mark_all_dirty(|_| (Duration::ZERO, now));
+            self.users.lock().mark_all_dirty(|_| ());
+            self.dirty.notify_one();
+        }
+    }
+
+    /// A stream of a ticket has ended.
+    pub(crate) fn release(&self, id: &TicketId, ttl: Duration) {
+        self.tickets.lock().remove(id, (ttl, Instant::now()));
+        self.dirty.notify_one();
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     state::{Link, State, describe},
 };
 
-/// What callers are told while there is no connection.
+/// The error of callers while there is no connection.
 pub(crate) const NO_REDIS: &str = "Redis cannot be reached";
 
 /// Publishes an event; its number.

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web_sse::{Event, Sink};
+use actix_web_sse::{Event, backplane::Sink};
 use redis::{RedisError, aio::MultiplexedConnection};
 use tokio::time::sleep;
 

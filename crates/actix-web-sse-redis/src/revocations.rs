@@ -1,224 +1,37 @@
 //! Revocations that are shared by all nodes.
 //!
 //! Redis has them as one stream, which a node reads from its start, and then as it grows. Each revocation
-//! has an ID of its own: a node compares by it what it knows with what Redis has, and tells a Redis that
-//! has lost some, one node at a time.
+//! has an ID of its own: a node compares by it what it knows with what Redis has, and sends a Redis that
+//! has lost some what it lacks, one node at a time.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
-    time::{Duration, Instant, UNIX_EPOCH},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 use actix_web_sse::{
-    Revocation,
+    backplane::Revocation,
     protect::{RevocationSink, RevocationStore, UserRevocation},
 };
 use redis::{RedisError, aio::MultiplexedConnection};
-use tokio::{sync::Notify, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     config::millis,
     entry::{self, Raw, Revoked},
     handle::Handle,
     handshake::Revocations,
+    known::{Entry, Known, LATEST, LONGEST, PAGE},
     scripts,
     state::{Link, State, ends_session},
 };
 
-/// Revocations that expire within this time are not told again.
-const NEARLY_OVER: Duration = Duration::from_secs(5);
-
-/// Below this many, expired ones are not removed.
-const SMALL: usize = 1024;
-
-/// The latest moment and the longest time that are passed on, in milliseconds: the year 10000, and ten
-/// years.
-const LATEST: u64 = 253_402_300_800_000;
-const LONGEST: u64 = 3660 * 86_400_000;
-
-/// How many are read, or told again, in one command.
-const PAGE: usize = 500;
-
-/// How long a node without revocations waits for others to tell them, when there have to be some.
+/// How long a node without revocations waits for others to send them, when there have to be some.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The revocations that this node knows. Shared by the backplane's thread and the threads that build
-/// policies and revoke.
-pub(crate) struct Known {
-    inner: Mutex<Inner>,
-    /// Notified when Redis lacks some, or may lack some.
-    differs: Notify,
-}
-
-struct Inner {
-    by_id: HashMap<u64, Told>,
-    /// Up to which moment each user's credentials are revoked, in milliseconds.
-    until: HashMap<Arc<str>, u64>,
-    sinks: Vec<RevocationSink>,
-    sweep_at: usize,
-    /// Those of this node that Redis does not have yet.
-    unsent: VecDeque<u64>,
-    most_unsent: usize,
-    /// The ID of the last one that was read.
-    read: String,
-    /// Since when Redis lacks those that have to be there, and nobody has told them.
-    lacking: Option<Instant>,
-}
-
-#[derive(Debug, Clone)]
-struct Told {
-    user: Arc<str>,
-    until: u64,
-    forget_at: Instant,
-}
-
-impl Told {
-    fn rest(&self) -> Duration {
-        self.forget_at.saturating_duration_since(Instant::now())
-    }
-}
-
-impl Inner {
-    /// Adds one; returns what policies are to be told, if it is news. Of the same user, the later one
-    /// covers more than those before, whatever the clocks say.
-    fn add(
-        &mut self,
-        id: u64,
-        user: &Arc<str>,
-        until: u64,
-        rest: Duration,
-    ) -> Option<UserRevocation> {
-        self.sweep();
-        let forget_at = Instant::now() + rest;
-        let known = self.by_id.get(&id);
-        if known.is_some_and(|known| known.until >= until) {
-            return None;
-        }
-        let newest = self.until.get(user).copied();
-        let raised = match (known, newest) {
-            // The same one, of which Redis has raised the moment.
-            (Some(_), Some(newest)) if newest >= until => None,
-            (None, Some(newest)) if newest >= until => Some(newest.saturating_add(1)),
-            _ => Some(until),
-        };
-        let user = Arc::clone(user);
-        let told = Told {
-            user: Arc::clone(&user),
-            until,
-            forget_at,
-        };
-        self.by_id.insert(id, told);
-        let until = raised?;
-        self.until.insert(Arc::clone(&user), until);
-        Some(revocation(user, until, rest))
-    }
-
-    /// Whether Redis may have lost some that this node knows. One that has read none cannot ask for the
-    /// last of them.
-    fn may_differ(&self, redis: Revocations) -> bool {
-        let asked = !redis.lacking && !self.read.is_empty();
-        !redis.there || (!asked && !self.by_id.is_empty())
-    }
-
-    fn sweep(&mut self) {
-        if self.by_id.len() < self.sweep_at {
-            return;
-        }
-        let now = Instant::now();
-        self.by_id.retain(|_, told| told.forget_at > now);
-        let users: HashSet<_> = self
-            .by_id
-            .values()
-            .map(|told| Arc::clone(&told.user))
-            .collect();
-        self.until.retain(|user, _| users.contains(user));
-        self.sweep_at = (self.by_id.len() * 2).max(SMALL);
-    }
-}
-
-fn revocation(user: Arc<str>, until: u64, rest: Duration) -> UserRevocation {
-    let until = UNIX_EPOCH.checked_add(Duration::from_millis(until.min(LATEST)));
-    UserRevocation::new(user, until.unwrap_or(UNIX_EPOCH), rest)
-}
-
 impl Known {
-    pub(crate) fn new(most_unsent: usize) -> Self {
-        Self {
-            inner: Mutex::new(Inner {
-                by_id: HashMap::new(),
-                until: HashMap::new(),
-                sinks: Vec::new(),
-                sweep_at: SMALL,
-                unsent: VecDeque::new(),
-                most_unsent,
-                read: String::new(),
-                lacking: None,
-            }),
-            differs: Notify::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The ID of the last one that was read; empty if none was.
-    pub(crate) fn read(&self) -> String {
-        self.lock().read.clone()
-    }
-
-    /// After which ID to read.
-    pub(crate) fn read_from(&self) -> String {
-        let read = self.read();
-        if read.is_empty() {
-            "0-0".to_owned()
-        } else {
-            read
-        }
-    }
-
-    /// Adds a policy of this node: it gets the revocations in force and all later ones.
-    fn join(&self, sink: RevocationSink) {
-        let mut inner = self.lock();
-        let mut rests: HashMap<&Arc<str>, Duration> = HashMap::new();
-        for told in inner.by_id.values() {
-            let rest = rests.entry(&told.user).or_default();
-            *rest = told.rest().max(*rest);
-        }
-        for (user, rest) in rests.into_iter().filter(|(_, rest)| !rest.is_zero()) {
-            let until = inner.until.get(user).copied().unwrap_or_default();
-            sink.revoke(&revocation(Arc::clone(user), until, rest));
-        }
-        inner.sinks.retain(RevocationSink::is_open);
-        inner.sinks.push(sink);
-    }
-
-    /// Adds one of this node's own. False if more wait for Redis than may.
-    fn revoke(&self, revocation: &UserRevocation) -> bool {
-        let until = revocation
-            .until
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let rest = revocation.remember.min(Duration::from_millis(LONGEST));
-        let mut inner = self.lock();
-        let has_room = inner.unsent.len() < inner.most_unsent;
-        // A number that Lua represents exactly.
-        let id = fastrand::u64(..1 << 53);
-        let news = inner.add(id, &revocation.user, millis(until).min(LATEST), rest);
-        if has_room {
-            inner.unsent.push_back(id);
-        } else {
-            // Other nodes will never know it: it must not look as if Redis had lost it.
-            inner.by_id.remove(&id);
-        }
-        if let Some(news) = news {
-            inner.sinks.iter().for_each(|sink| sink.revoke(&news));
-        }
-        has_room
-    }
-
     /// Applies what was read of the stream, and moves on.
     pub(crate) fn learn_all(&self, state: &State, entries: &[Raw]) {
         for raw in entries {
@@ -279,37 +92,9 @@ impl Known {
             (true, Some(_)) => {}
             (false, _) => inner.lacking = None,
         }
-        if inner.may_differ(redis) {
+        if inner.may_differ(redis.there, redis.lacking) {
             self.differs.notify_one();
         }
-    }
-
-    /// Whether revocations that have to be there are on their way.
-    fn is_lacking(&self) -> bool {
-        let lacking = self.lock().lacking;
-        lacking.is_some_and(|since| since <= Instant::now())
-    }
-
-    /// The oldest ones of this node that Redis does not have.
-    fn next_unsent(&self) -> Vec<(u64, Told)> {
-        let inner = &mut *self.lock();
-        inner.unsent.retain(|id| inner.by_id.contains_key(id));
-        let told = |id: &u64| Some((*id, inner.by_id.get(id)?.clone()));
-        inner.unsent.iter().take(PAGE).filter_map(told).collect()
-    }
-
-    /// Those in force that are not among these, with the time that they stay in force.
-    fn missing(&self, there: &HashSet<u64>) -> Vec<(u64, Told)> {
-        let inner = self.lock();
-        let unsent: HashSet<_> = inner.unsent.iter().copied().collect();
-        let known = inner.by_id.iter();
-        let is_missing = |(id, told): &(&u64, &Told)| {
-            !there.contains(id) && !unsent.contains(id) && told.rest() > NEARLY_OVER
-        };
-        known
-            .filter(is_missing)
-            .map(|(id, told)| (*id, told.clone()))
-            .collect()
     }
 }
 
@@ -323,10 +108,10 @@ pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
         let stored = store(state, link, "new", &page, 0).await?;
         state.known.lock().unsent.drain(..page.len());
         // By Redis's time, should Redis lose it before this node has read it.
-        for ((id, told), until) in page.iter().zip(stored) {
+        for ((id, entry), until) in page.iter().zip(stored) {
             state
                 .known
-                .apply(state, *id, &told.user, until, told.rest());
+                .apply(state, *id, &entry.user, until, entry.rest());
         }
         if let Err(why) = crate::publish::replicated(state, link).await {
             state.gauges.trouble(format!("a revocation: {why}"));
@@ -339,14 +124,14 @@ async fn store(
     state: &State,
     link: &Link,
     how: &str,
-    page: &[(u64, Told)],
+    page: &[(u64, Entry)],
     after: u64,
 ) -> Result<Vec<u64>, RedisError> {
     let mut call = scripts::REVOKE.key(state.keys.head());
     call.key(state.keys.revoked()).arg(how);
-    for (id, told) in page {
-        call.arg(*id).arg(&*told.user).arg(told.until);
-        call.arg(after + millis(told.rest()));
+    for (id, entry) in page {
+        call.arg(*id).arg(&*entry.user).arg(entry.until);
+        call.arg(after + millis(entry.rest()));
     }
     link.invoke(&link.commands, &call).await
 }
@@ -386,11 +171,11 @@ pub(crate) async fn read_all(
     Ok(there)
 }
 
-/// Whenever Redis may have lost some: compares, and tells what is missing, unless another node does.
-pub(crate) async fn tell(state: &State, link: &Link) -> RedisError {
+/// Whenever Redis may have lost some: compares, and sends what is missing, unless another node does.
+pub(crate) async fn restore(state: &State, link: &Link) -> RedisError {
     loop {
         state.known.differs.notified().await;
-        while let Err(error) = tell_missing(state, link).await {
+        while let Err(error) = restore_missing(state, link).await {
             if ends_session(&error) {
                 return error;
             }
@@ -399,7 +184,7 @@ pub(crate) async fn tell(state: &State, link: &Link) -> RedisError {
     }
 }
 
-async fn tell_missing(state: &State, link: &Link) -> Result<(), RedisError> {
+async fn restore_missing(state: &State, link: &Link) -> Result<(), RedisError> {
     let mut connection = link.commands.clone();
     loop {
         let there = read_all(state, &mut connection).await?;
@@ -407,12 +192,12 @@ async fn tell_missing(state: &State, link: &Link) -> Result<(), RedisError> {
         if missing.is_empty() {
             return Ok(());
         }
-        let teller: Option<String> = redis::cmd("SET")
+        let alone: Option<String> = redis::cmd("SET")
             .arg(state.keys.teller())
             .arg(&[&state.id, "NX", "PX", "5000"])
             .query_async(&mut connection)
             .await?;
-        if teller.is_some() {
+        if alone.is_some() {
             for page in missing.chunks(PAGE) {
                 let now = state.redis_millis().unwrap_or_default();
                 store(state, link, "again", page, now).await?;
@@ -438,7 +223,7 @@ pub(crate) fn compare(state: &State, there: &HashSet<u64>) {
 ///
 /// Each node keeps all revocations in force, so no request waits for Redis. A node that was cut off
 /// reads the revocations it does not know before anything else; a node that starts reads them before
-/// [`RedisBackplane::connect`] returns. Nodes tell them again to a Redis that has lost them.
+/// [`RedisBackplane::connect`] returns. Nodes send them again to a Redis that has lost them.
 ///
 /// A revocation covers what was issued up to the time of the node that revokes, plus
 /// [`revocation_skew`](actix_web_sse::config::AuthConfig::revocation_skew), and in any case what was issued
@@ -475,77 +260,5 @@ impl RevocationStore for RedisRevocations {
         let state = &self.0.state;
         let grace = state.config.revocation_grace;
         !state.known.is_lacking() && grace.is_none_or(|grace| state.gauges.silent() <= grace)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn known() -> Known {
-        Known::new(10)
-    }
-
-    fn add(known: &Known, id: u64, until: u64) -> Option<u64> {
-        let news = known.lock().add(id, &"u".into(), until, MINUTE)?;
-        Some(millis(news.until.duration_since(UNIX_EPOCH).unwrap()))
-    }
-
-    #[test]
-    fn h06_a_revocation_is_applied_once_and_a_second_one_covers_more_whatever_the_clock_says() {
-        let known = known();
-        assert_eq!(add(&known, 1, 1000), Some(1000));
-        assert_eq!(add(&known, 1, 1000), None, "told again");
-        assert_eq!(add(&known, 2, 900), Some(1001));
-        assert_eq!(add(&known, 2, 900), None);
-        assert_eq!(add(&known, 3, 2000), Some(2000));
-        // Redis's clock is ahead of the node that revoked.
-        assert_eq!(add(&known, 3, 2500), Some(2500));
-        assert_eq!(add(&known, 1, 1500), None, "it covers no more than 3");
-    }
-
-    #[test]
-    fn what_redis_does_not_have_is_missing_unless_it_was_never_sent() {
-        let known = known();
-        add(&known, 1, 1000);
-        add(&known, 2, 1001);
-        assert!(known.revoke(&UserRevocation::new("v", UNIX_EPOCH, MINUTE)));
-        let missing = known.missing(&HashSet::from([1]));
-        assert_eq!(missing.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2]);
-        let unsent = known.next_unsent();
-        let [(id, told)] = unsent.as_slice() else {
-            panic!("{unsent:?}")
-        };
-        assert_eq!(&*told.user, "v");
-        known.lock().unsent.pop_front();
-        assert_eq!(known.missing(&HashSet::from([1, 2, *id])).len(), 0);
-    }
-
-    #[test]
-    fn a_node_compares_unless_the_last_one_that_it_read_is_there() {
-        let known = known();
-        let has = |there, lacking| Revocations { there, lacking };
-        let differs = |redis| known.lock().may_differ(redis);
-        assert!(!differs(has(true, false)), "nothing to be lost");
-        add(&known, 1, 1000);
-        assert!(differs(has(true, false)), "it has not read its own yet");
-        known.lock().read = "1-0".to_owned();
-        assert!(!differs(has(true, false)));
-        assert!(differs(has(false, false)));
-        assert!(differs(has(true, true)));
-    }
-
-    #[test]
-    fn expired_ones_are_not_told_and_are_removed() {
-        let known = known();
-        for id in 0..10 * SMALL as u64 {
-            let user = id.to_string().into();
-            known.lock().add(id, &user, 1000, Duration::ZERO);
-        }
-        assert!(known.missing(&HashSet::new()).is_empty());
-        let inner = known.lock();
-        assert!(inner.by_id.len() <= 2 * SMALL && inner.until.len() <= 2 * SMALL);
     }
 }

@@ -152,7 +152,7 @@ local function is_lost(number, seq)
     local before = first and tonumber(field(first, 'q') or '')
     if before and before <= number then return before < number end
     if not first and seq == number then return false end
-    -- The log does not go back so far. Was it kept no longer, or is it lost? Better told once too often.
+    -- The log does not go back so far. Was it kept no longer, or is it lost? Better a gap too many.
     return not has(topic, ARGV[7]) and now - number < ARGV[5] * 1000
 end
 local epoch, base, seq, floor = numbering()
@@ -224,7 +224,7 @@ return {seq, all}
     )
 });
 
-/// Stores that the credentials of users up to a moment are revoked. Each is told with an ID of its own,
+/// Stores that the credentials of users up to a moment are revoked. Each is sent with an ID of its own,
 /// and again with the same one to a Redis that has lost it. A new one covers everything up to now by
 /// Redis's clock, however far the clock of its node is behind. Each names the one before it: a reader
 /// whose last one is another knows that Redis has lost some.

@@ -1,13 +1,15 @@
 //! The state of one node. It outlives connections; handles and the backplane's thread share it.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
-use actix_web_sse::{Revocation, Sink};
+use actix_web_sse::backplane::{History, Revocation, Sink};
+use futures_util::future::WeakShared;
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
 use tokio::{
@@ -18,14 +20,13 @@ use tokio::{
 use crate::{
     config::RedisConfig,
     cursor::{Cursor, Epoch},
-    history::Questions,
     keys::Keys,
-    lease::Leased,
+    known::Known,
     metrics::{Clock, Gauges},
-    revocations::Known,
+    node_counts::Leased,
 };
 
-/// How many clients are told what they missed at a time.
+/// How many clients get what they missed at a time.
 const RESUMES: usize = 8;
 
 /// The connections of a session, for whoever has something to ask.
@@ -109,6 +110,15 @@ pub(crate) fn describe(error: &RedisError) -> String {
     }
     error.to_string()
 }
+
+/// What clients ask of the past, and who waits for the answers. An answer, and up to which number it goes.
+pub(crate) type Answer = Result<(u64, History), String>;
+pub(crate) type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub(crate) type Question = (Vec<Arc<str>>, u64);
+
+/// The questions that are under way. They end when nobody waits for them any more.
+#[derive(Default)]
+pub(crate) struct Questions(pub(crate) Mutex<HashMap<Question, WeakShared<Asking>>>);
 
 /// The hub, and where it stands.
 #[derive(Default)]

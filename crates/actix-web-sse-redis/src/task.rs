@@ -290,7 +290,7 @@ impl Session {
                 error = reader::read(&state, link, self.reading) => error,
                 error = control::send_all(&state, link) => error,
                 error = lease::keep(&state, link) => error,
-                error = revocations::tell(&state, link) => error,
+                error = revocations::restore(&state, link) => error,
                 Some(error) = self.failed.recv() => error,
             }
         });

@@ -8,11 +8,8 @@ use actix_web_sse::{
 };
 
 use crate::{
-    config::millis,
-    handle::Handle,
-    lease::{COUNTS_TTL, TicketId},
-    scripts::CLAIM_RESUMABLE,
-    state::State,
+    config::millis, handle::Handle, lease::COUNTS_TTL, node_counts::TicketId,
+    scripts::CLAIM_RESUMABLE, state::State,
 };
 
 /// How long a ticket is remembered after its expiry: the clocks of nodes differ.

@@ -143,8 +143,8 @@ pub mod backplane {
 pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, EventParts, InvalidTopic, Retry};
 pub use hub::{
-    Backplane, BackplaneError, BackplaneFuture, EventHead, History, Hub, HubBuilder, HubStats,
-    IntoHubs, PublishError, Published, Revocation, Sink,
+    Backplane, BackplaneError, BackplaneFuture, EventHead, Hub, HubBuilder, HubStats, IntoHubs,
+    PublishError, Published,
 };
 pub use identity::{Identity, TopicPattern, TopicRights};
 pub use observe::{BackplaneStats, BackplaneWatch, HubInfo, HubWatch};

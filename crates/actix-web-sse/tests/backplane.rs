@@ -18,8 +18,9 @@ use actix_web::{
     web,
 };
 use actix_web_sse::{
-    Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, Event, History,
-    Hub, PublishError, Revocation, Sink, Subscriber,
+    Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, Event, Hub,
+    PublishError, Subscriber,
+    backplane::{History, Revocation, Sink},
     observe::{Observer, Opened, StreamObserver},
     test::{Reading, read_events},
 };

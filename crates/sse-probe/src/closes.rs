@@ -4,16 +4,16 @@
 //! looks like one that tells at once. An application with `actix-web-sse-metrics` counts the streams of probes that have ended,
 //! so a probe that closes a stream can wait until its own end is counted.
 
-use std::{cell::Cell, fmt, time::Duration};
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use crate::{
     browser::Refusal,
-    http::{Ask, Chunk, Dialer, ExchangeError, Limits},
-    observe::AttemptError,
-    tail::{Ended, Following, Step, follow},
+    http::{Ask, Chunk, Dialer, End, opens},
+    observe::{AttemptError, Page},
     target::Target,
 };
 
@@ -26,44 +26,35 @@ const LIBRARY: &str = "sse_build_info";
 /// A front that takes longer to pass on a close does so at a later write.
 pub const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// How large a page of metrics may be.
+/// How large a page of metrics may be, and how long it may take.
 const LARGEST: usize = 16 * 1024 * 1024;
+const SLOWEST: Duration = Duration::from_secs(10);
 
 /// Why nothing can be said.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClosesError {
     /// The stream could not be opened.
+    #[error("{0}")]
     Stream(AttemptError),
     /// It is none that a browser would keep open.
+    #[error("the stream does not open: {0}")]
     Refused(Refusal),
     /// It ended by itself.
+    #[error("the stream ended before it was closed")]
     Ended,
     /// It did not open in time.
+    #[error("the stream did not open within ten seconds")]
     Slow,
-    /// The metrics could not be read.
-    Metrics(Url, ExchangeError),
+    /// The metrics could not be read, and why.
+    #[error("{0}: {1}")]
+    Metrics(Url, String),
     /// They are not this library's.
+    #[error(
+        "{0} has no {LIBRARY}: it must be the /metrics of an application with actix-web-sse-metrics"
+    )]
     NotOurs(Url),
 }
-
-impl fmt::Display for ClosesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stream(why) => why.fmt(f),
-            Self::Refused(why) => write!(f, "the stream does not open: {why}"),
-            Self::Ended => f.write_str("the stream ended before it was closed"),
-            Self::Slow => f.write_str("the stream did not open within ten seconds"),
-            Self::Metrics(url, why) => write!(f, "{url}: {why}"),
-            Self::NotOurs(url) => write!(
-                f,
-                "{url} has no {LIBRARY}: it must be the /metrics of an application with actix-web-sse-metrics"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ClosesError {}
 
 /// Opens a stream, closes it after `hold`, and reads the metrics of all instances behind it until its end is counted:
 /// how long that took, or `None` if it was not within `patience`.
@@ -89,41 +80,28 @@ pub async fn seen_after(
     Ok(None)
 }
 
-/// Opens the stream and reads it for that long.
+/// Opens the stream and reads it for that long. With the exchange the connection ends.
 async fn open_for(target: &Target, hold: Duration) -> Result<(), ClosesError> {
-    const OPENS_WITHIN: Duration = Duration::from_secs(10);
-    let opened = Cell::new(None);
-    let following = Following {
-        last_event_id: None,
-        once: true,
-    };
-    let ended = follow(target, following, |step| {
-        if matches!(step, Step::Opened(..)) {
-            opened.set(Some(Instant::now()));
+    let page = Page::of(target).encodings("identity");
+    let page = page.deadline(Some(Instant::now() + Duration::from_secs(10)));
+    let (mut exchange, route) = page.open().await.map_err(|why| match why {
+        AttemptError::OutOfTime => ClosesError::Slow,
+        why => ClosesError::Stream(why),
+    })?;
+    let head = exchange.head();
+    match opens(&route, head, target.credentials) {
+        Ok(()) => {}
+        // The page would not see it, but the application serves it all the same.
+        Err(Refusal::Cors(_)) if head.status == 200 => {}
+        Err(why) => return Err(ClosesError::Refused(why)),
+    }
+    let until = Instant::now() + hold;
+    loop {
+        match exchange.next(until).await {
+            Chunk::Bytes(..) => {}
+            Chunk::End(End::Open) => return Ok(()),
+            Chunk::End(_) => return Err(ClosesError::Ended),
         }
-        true
-    });
-    let enough = async {
-        let start = Instant::now();
-        loop {
-            match opened.get() {
-                Some(since) => {
-                    sleep(hold.saturating_sub(since.elapsed())).await;
-                    return Ok(());
-                }
-                None if start.elapsed() > OPENS_WITHIN => return Err(ClosesError::Slow),
-                None => sleep(Duration::from_millis(5)).await,
-            }
-        }
-    };
-    tokio::select! {
-        ended = ended => Err(match ended {
-            Err(why) => ClosesError::Stream(why),
-            Ok(Ended::Refused(why)) => ClosesError::Refused(why),
-            Ok(_) => ClosesError::Ended,
-        }),
-        // The stream is dropped, and with it the connection.
-        enough = enough => enough,
     }
 }
 
@@ -153,22 +131,10 @@ fn count(text: &str) -> f64 {
         .sum()
 }
 
-async fn page(url: &Url) -> Result<String, ExchangeError> {
-    let dialer = Dialer::default();
-    let limit = Limits::default().head;
-    let mut exchange = dialer.open(&Ask::get(url.clone())).await?;
-    let until = Instant::now() + limit;
-    let mut text = Vec::new();
-    let read = async {
-        while let Chunk::Bytes(bytes, _) = exchange.next(until).await {
-            text.extend_from_slice(&bytes);
-            if text.len() > LARGEST {
-                break;
-            }
-        }
-    };
-    // `next` ends at `until`.
-    let _ = timeout(limit, read).await;
+async fn page(url: &Url) -> Result<String, String> {
+    let exchange = Dialer::default().open(&Ask::get(url.clone())).await;
+    let exchange = exchange.map_err(|why| why.to_string())?;
+    let text = exchange.whole(LARGEST, SLOWEST).await?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 

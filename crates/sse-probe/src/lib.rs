@@ -27,27 +27,25 @@
 //!
 //! # Rooms
 //!
-//! Each uses only those below it; `tests/floors.rs` holds that.
+//! Each uses only those below it.
 //!
 //! ```text
-//! cli                the commands (in the binary)
-//! exporter           rounds, /probe, /metrics, reloads
-//! options            what the command line and a module of the exporter have in common
-//! closes             how soon an application learns that a client has gone
-//! assertions  tail   for users' tests · following a stream
-//! compare            the same stream at two addresses
-//! report             a result and its forms
-//! checks             one table; what is found, why it matters, what to change
-//! observe            all exchanges of a survey, as pages in browsers make them
-//! target             what to probe, as whom, what is expected
-//! http               one exchange: connect, TLS, head, body as it arrives
-//! stream             the format, positions, arrival times
-//! browser            CORS, preflights, redirects, content types, policies of pages
-//! named              enumerations whose members have names
+//! cli                                the commands (in the binary)
+//! exporter                           rounds, `/probe`, `/metrics`, reloads
+//! assertions, closes, options, tail  users' tests; closes that come late; how to probe; following a stream
+//! compare                            the same stream at two addresses
+//! report                             a result and its forms
+//! checks                             one table; what is found, why it matters, what to change
+//! observe                            all exchanges of a survey, as pages in browsers make them
+//! target                             what to probe, as whom, what is expected
+//! http                               one exchange: connect, TLS, head, body as it arrives
+//! stream                             the format, positions, arrival times
+//! browser                            CORS, preflights, redirects, content types, policies of pages
+//! macros                             enumerations whose members have names, setters
 //! ```
 
 #[macro_use]
-mod named;
+mod macros;
 
 pub mod assertions;
 mod browser;

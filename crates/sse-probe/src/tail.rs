@@ -72,10 +72,8 @@ pub async fn follow(
     let mut retry = RECONNECT;
     let mut reached = false;
     loop {
-        let page = match &id {
-            Some(id) => Page::of(target).uncompressed().resuming(id),
-            None => Page::of(target).uncompressed(),
-        };
+        let page = Page::of(target).encodings("identity");
+        let page = page.last_event_id(id.clone());
         let why = match page.open().await {
             Err(why) if !reached || following.once => return Err(why),
             Err(why) => why.to_string(),

@@ -1,9 +1,6 @@
 //! `/metrics`: mounted in an application, or on a listener of its own.
 
-mod negotiate;
-mod openmetrics;
 pub(crate) mod operators;
-mod text;
 
 use std::{
     io::{self, Write},
@@ -17,35 +14,11 @@ use actix_web::{
     web,
 };
 use flate2::{Compression, write::GzEncoder};
-use prometheus::proto::MetricFamily;
 
-use crate::Metrics;
-
-/// An exposition format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// Prometheus's text format 0.0.4.
-    Text,
-    /// OpenMetrics 1.0.
-    OpenMetrics,
-}
-
-impl Format {
-    const fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
-
-/// These families in this format.
-pub(crate) fn render(families: &[MetricFamily], format: Format) -> String {
-    match format {
-        Format::Text => text::encode(families),
-        Format::OpenMetrics => openmetrics::encode(families),
-    }
-}
+use crate::{
+    exposition::{negotiate, render},
+    metrics::Metrics,
+};
 
 /// The metrics at a path of an application. Made by [`Metrics::endpoint`].
 #[derive(Debug, Clone)]
@@ -115,6 +88,13 @@ fn gzip(text: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 impl Metrics {
+    /// `GET` and `HEAD` of the metrics at `path`, to be mounted in an application outside of the
+    /// stream guards.
+    #[must_use]
+    pub fn endpoint(&self, path: &str) -> Endpoint {
+        Endpoint::new(self.clone(), path)
+    }
+
     /// A server for `/metrics` only, on a separate listener, so that it cannot become public by
     /// mistake. It has one worker; the caller runs it beside the application's server, or spawns it.
     ///

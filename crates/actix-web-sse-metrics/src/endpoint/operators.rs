@@ -11,7 +11,7 @@ use actix_web::{
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-use crate::{core::Core, log::timestamp, origins::PerRoute};
+use crate::{core::Core, log::timestamp, metrics::Metrics, origins::PerRoute};
 
 /// The number of addresses that are shown.
 const TOP: usize = 20;
@@ -155,6 +155,16 @@ impl OperatorsEndpoint {
             path: path.to_owned(),
             access,
         }
+    }
+}
+
+impl Metrics {
+    /// Details for operators that cannot be labels, as JSON at `path`: the addresses with the most
+    /// streams and the latest refused origins. It contains addresses, so it answers only requests that
+    /// `access` allows.
+    #[must_use]
+    pub fn operators(&self, path: &str, access: OperatorAccess) -> OperatorsEndpoint {
+        OperatorsEndpoint::new(Arc::clone(&self.core), path, access)
     }
 }
 

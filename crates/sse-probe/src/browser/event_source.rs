@@ -119,92 +119,63 @@ fn split(value: &[u8]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const APP: &str = "https://app.example.com";
-
     #[test]
     fn an_event_source_wants_200_and_the_right_type() {
-        let opens = |status, kind: &str| {
-            event_source_opens(
-                status,
-                &Headers::from_lines([
-                    ("Content-Type", kind),
-                    ("Access-Control-Allow-Origin", "*"),
-                ]),
-                &APP.parse().unwrap(),
-                Credentials::Omit,
-                false,
-            )
+        let opens = |status, kind: &str, same_origin: bool| {
+            let cors = (!same_origin).then_some(("Access-Control-Allow-Origin", "*"));
+            let headers = Headers::from_lines([("Content-Type", kind)].into_iter().chain(cors));
+            let origin = "https://app.example.com".parse().unwrap();
+            event_source_opens(status, &headers, &origin, Credentials::Omit, same_origin)
         };
-        assert_eq!(opens(200, "text/event-stream; charset=utf-8"), Ok(()));
-        assert_eq!(opens(200, "Text/Event-Stream;charset=UTF-8"), Ok(()));
-        assert_eq!(opens(204, "text/event-stream"), Err(Refusal::Status(204)));
-        assert!(matches!(
-            opens(200, "text/plain"),
-            Err(Refusal::ContentType(_))
-        ));
-        assert!(matches!(
-            opens(200, "text/event-stream; charset=latin1"),
-            Err(Refusal::Charset(_))
-        ));
+        for same_origin in [true, false] {
+            assert_eq!(
+                opens(200, "text/event-stream; charset=utf-8", same_origin),
+                Ok(())
+            );
+            assert_eq!(
+                opens(200, "Text/Event-Stream;charset=UTF-8", same_origin),
+                Ok(())
+            );
+            let status = opens(204, "text/event-stream", same_origin);
+            assert_eq!(status, Err(Refusal::Status(204)));
+            let kind = opens(200, "text/plain", same_origin);
+            assert!(matches!(kind, Err(Refusal::ContentType(_))));
+            let charset = opens(200, "text/event-stream; charset=latin1", same_origin);
+            assert!(matches!(charset, Err(Refusal::Charset(_))));
+        }
     }
 
     #[test]
-    fn a_page_of_the_same_origin_needs_no_cors_headers() {
-        let headers = Headers::from_lines([("Content-Type", "text/event-stream")]);
-        let origin = APP.parse().unwrap();
-        assert_eq!(
-            event_source_opens(200, &headers, &origin, Credentials::Include, true),
-            Ok(())
-        );
-    }
-
-    fn of(lines: &[&str]) -> Option<(String, Option<String>)> {
-        let headers = Headers::from_lines(lines.iter().map(|l| ("content-type", *l)));
-        content_type(&headers).map(|m| {
-            let charset = m.get_parameter(CHARSET).map(str::to_owned);
-            (format!("{}/{}", m.type_, m.subtype), charset)
-        })
-    }
-
-    #[test]
-    fn the_last_good_member_counts() {
-        assert_eq!(
-            of(&["text/plain", "text/event-stream"]).unwrap().0,
-            "text/event-stream"
-        );
-        assert_eq!(
-            of(&["text/event-stream, text/plain"]).unwrap().0,
-            "text/plain"
-        );
-        assert_eq!(
-            of(&["text/event-stream", "*/*", "junk"]).unwrap().0,
-            "text/event-stream"
-        );
-        assert_eq!(of(&["junk"]), None);
-        assert_eq!(of(&[]), None);
-    }
-
-    #[test]
-    fn parameters_are_read_and_inherited() {
-        assert_eq!(
-            of(&["TEXT/Event-Stream ; Charset=\"utf-8\""]).unwrap(),
-            ("text/event-stream".into(), Some("utf-8".into()))
-        );
-        assert_eq!(
-            of(&["text/event-stream;charset=utf-8", "text/event-stream"])
-                .unwrap()
-                .1
-                .as_deref(),
-            Some("utf-8")
-        );
-        assert_eq!(of(&["text/event stream"]), None);
-    }
-
-    #[test]
-    fn a_charset_inside_of_a_quoted_value_is_none() {
-        let quoted = of(&["text/event-stream;a=\";charset=latin1\""]).unwrap();
-        assert_eq!(quoted, ("text/event-stream".into(), None));
-        let comma = of(&["text/event-stream;a=\"x,y\""]).unwrap();
-        assert_eq!(comma.0, "text/event-stream");
+    fn the_last_good_member_counts_and_parameters_are_inherited() {
+        let stream = Some("text/event-stream");
+        let cases: &[(&[&str], Option<&str>, Option<&str>)] = &[
+            (&["text/plain", "text/event-stream"], stream, None),
+            (&["text/event-stream, text/plain"], Some("text/plain"), None),
+            (&["text/event-stream", "*/*", "junk"], stream, None),
+            (&["junk"], None, None),
+            (&[], None, None),
+            (&["text/event stream"], None, None),
+            (
+                &["TEXT/Event-Stream ; Charset=\"utf-8\""],
+                stream,
+                Some("utf-8"),
+            ),
+            (
+                &["text/event-stream;charset=utf-8", "text/event-stream"],
+                stream,
+                Some("utf-8"),
+            ),
+            // A charset or a comma inside of a quoted value is none.
+            (&["text/event-stream;a=\";charset=latin1\""], stream, None),
+            (&["text/event-stream;a=\"x,y\""], stream, None),
+        ];
+        for (lines, essence, charset) in cases {
+            let headers = Headers::from_lines(lines.iter().map(|l| ("content-type", *l)));
+            let mime = content_type(&headers);
+            let seen = mime.as_ref().map(|m| format!("{}/{}", m.type_, m.subtype));
+            assert_eq!(seen.as_deref(), *essence, "{lines:?}");
+            let seen = mime.as_ref().and_then(|m| m.get_parameter(CHARSET));
+            assert_eq!(seen, *charset, "{lines:?}");
+        }
     }
 }

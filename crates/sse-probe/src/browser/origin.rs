@@ -177,71 +177,53 @@ mod tests {
 
     #[test]
     fn only_the_serialised_form_is_an_origin() {
-        for good in [
-            "https://app.example.com",
-            "http://localhost:5173",
-            "http://[::1]:80808",
-            "null",
-            "chrome-extension://abcd",
-        ] {
-            assert_eq!(
-                good.parse::<Origin>().is_ok(),
-                good != "http://[::1]:80808",
-                "{good}"
-            );
-        }
-        for bad in [
-            "",
-            "app.example.com",
-            "https://app.example.com/",
-            "https://app.example.com:443",
-            "HTTPS://app.example.com",
-            "https://a b.com",
-            "https://u@app.example.com",
-            "https://",
-            "ftp//x",
-        ] {
-            assert!(bad.parse::<Origin>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_error_says_what_was_probably_meant() {
-        let error = "https://App.example.com/x".parse::<Origin>().unwrap_err();
-        assert!(
-            error.to_string().contains("`https://app.example.com`"),
-            "{error}"
+        #[rustfmt::skip]
+        let (good, bad) = (
+            ["https://app.example.com", "http://localhost:5173", "null", "chrome-extension://abcd"],
+            [
+                "", "app.example.com", "https://app.example.com/", "https://app.example.com:443", "HTTPS://app.example.com",
+                "https://a b.com", "https://u@app.example.com", "https://", "ftp//x", "http://[::1]:80808",
+            ],
         );
+        for text in good {
+            assert!(text.parse::<Origin>().is_ok(), "{text}");
+        }
+        for text in bad {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+        let error = "https://App.example.com/x".parse::<Origin>().unwrap_err();
+        let meant = "`https://app.example.com`";
+        assert!(error.to_string().contains(meant), "{error}");
     }
 
     #[test]
     fn look_alikes_are_never_the_origin_itself() {
-        let origin: Origin = "https://app.example.com:8443".parse().unwrap();
-        let list = origin.look_alikes();
-        assert_eq!(list.len(), 6);
-        assert!(list.iter().all(|l| l.origin != origin));
-        assert!(
-            list.iter()
-                .any(|l| l.origin.as_str() == "https://appxexample.com:8443")
-        );
-        let localhost: Origin = "http://localhost:5173".parse().unwrap();
-        assert!(
-            localhost
-                .look_alikes()
-                .iter()
-                .all(|l| l.mistake != Mistake::Dot)
-        );
+        let of = |text: &str| text.parse::<Origin>().unwrap().look_alikes();
+        let list = of("https://app.example.com:8443");
+        let origins: Vec<_> = list.iter().map(|l| l.origin.as_str()).collect();
+        assert_eq!(origins.len(), 6);
+        assert!(!origins.contains(&"https://app.example.com:8443"));
+        assert!(origins.contains(&"https://appxexample.com:8443"));
+        let local = of("http://localhost:5173");
+        assert!(local.iter().all(|l| l.mistake != Mistake::Dot));
         assert!(Origin::null().look_alikes().is_empty());
     }
 
     #[test]
     fn sites_are_told_apart_by_the_public_suffix() {
         let api = Url::parse("https://api.example.co.uk/events").unwrap();
-        let site = |o: &str| o.parse::<Origin>().unwrap().site_towards(&api);
-        assert_eq!(site("https://api.example.co.uk"), "same-origin");
-        assert_eq!(site("https://app.example.co.uk"), "same-site");
-        assert_eq!(site("https://other.co.uk"), "cross-site");
-        assert_eq!(site("http://app.example.co.uk"), "cross-site");
-        assert_eq!(site("null"), "cross-site");
+        for (origin, site) in [
+            ("https://api.example.co.uk", "same-origin"),
+            ("https://app.example.co.uk", "same-site"),
+            ("https://other.co.uk", "cross-site"),
+            ("http://app.example.co.uk", "cross-site"),
+            ("null", "cross-site"),
+        ] {
+            assert_eq!(
+                origin.parse::<Origin>().unwrap().site_towards(&api),
+                site,
+                "{origin}"
+            );
+        }
     }
 }

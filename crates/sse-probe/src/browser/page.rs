@@ -120,13 +120,18 @@ fn attributes(text: &str) -> (Vec<(String, String)>, &str) {
 /// [mixed content](https://www.w3.org/TR/mixed-content/): plain http from https, unless it goes to this machine.
 #[must_use]
 pub(crate) fn is_mixed_content(origin: &Origin, url: &Url) -> bool {
-    let loopback = match url.host() {
+    origin.as_str().starts_with("https://") && url.scheme() == "http" && !is_this_machine(url)
+}
+
+/// Whether a URL leads to this machine, by its host alone.
+#[must_use]
+pub(crate) fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
-    };
-    origin.as_str().starts_with("https://") && url.scheme() == "http" && !loopback
+    }
 }
 
 /// The part of the network that an address belongs to, from near to far.

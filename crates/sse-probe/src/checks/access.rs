@@ -98,11 +98,7 @@ pub(super) fn preflight(survey: &Survey) -> Verdict {
             let lenient = block == PreflightBlock::AuthorizationByName
                 && survey.target.credentials == Credentials::Omit
                 && head.headers.lists("access-control-allow-headers", "*");
-            let kind = if lenient {
-                FindingKind::Advice
-            } else {
-                FindingKind::Blocked
-            };
+            let kind = FindingKind::Blocked.unless(lenient);
             let text = match block {
                 PreflightBlock::Header(_)
                 | PreflightBlock::AuthorizationByName
@@ -146,11 +142,7 @@ fn open_to_outsiders(survey: &Survey) -> Option<Finding> {
         let answer = denied.attempt.as_ref();
         denied.origin == origin && answer.is_ok_and(|r| r.head.status != 200)
     });
-    let kind = if refused {
-        FindingKind::Advice
-    } else {
-        FindingKind::Insecure
-    };
+    let kind = FindingKind::Insecure.unless(refused);
     let seen = format!("the preflight lets the foreign origin {origin} in, with credentials");
     Some(texts::PREFLIGHT_OPEN.of_kind(kind).seen(seen))
 }

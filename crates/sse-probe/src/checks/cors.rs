@@ -3,7 +3,6 @@
 use super::{Finding, FindingKind, SAME_ORIGIN, Text, Verdict, access::passes, remedies, texts};
 use crate::{
     browser::{Block, Credentials, Headers, cors_check},
-    http::Recording,
     observe::{Denied, Outsider, Survey, seen},
     target::{Access, Expectation},
 };
@@ -67,32 +66,21 @@ fn blocked(block: &Block) -> Text {
 /// One and only one `Access-Control-Allow-Origin`, on every reply.
 pub(super) fn allow_origin_once(survey: &Survey) -> Verdict {
     let others = &survey.others;
-    let replies = [
-        ("the stream", Some(&survey.main), FindingKind::Blocked),
-        (
-            "the preflight",
-            seen(others.preflight.as_ref()),
-            FindingKind::Advice,
-        ),
-        (
-            "the reply without credentials",
-            seen(others.anonymous.as_ref()),
-            FindingKind::Advice,
-        ),
-        (
-            "the reply to another Accept",
-            seen(others.not_acceptable.as_ref()),
-            FindingKind::Advice,
-        ),
+    let beside = [
+        ("the preflight", &others.preflight),
+        ("the reply without credentials", &others.anonymous),
+        ("the reply to another Accept", &others.not_acceptable),
     ];
-    for (what, recording, kind) in replies {
+    let beside = beside.map(|(what, attempt)| (what, seen(attempt.as_ref())));
+    for (what, recording) in [("the stream", Some(&survey.main))]
+        .into_iter()
+        .chain(beside)
+    {
         let Some(recording) = recording else { continue };
-        let lines = recording.head.headers.count(ALLOW_ORIGIN);
-        let text = recording
-            .head
-            .headers
-            .text(ALLOW_ORIGIN)
-            .unwrap_or_default();
+        let kind = FindingKind::Blocked.unless(what != "the stream");
+        let headers = &recording.head.headers;
+        let lines = headers.count(ALLOW_ORIGIN);
+        let text = headers.text(ALLOW_ORIGIN).unwrap_or_default();
         if lines > 1 || text.contains(',') {
             let seen = format!("{what} has {lines} lines of it: `{text}`");
             return texts::SEVERAL_LINES.of_kind(kind).seen(seen).into();
@@ -108,11 +96,7 @@ pub(super) fn allowed_origins(survey: &Survey) -> Verdict {
     if list.is_empty() {
         return Verdict::skipped("no further origins were given with --allow-origin or --policy");
     }
-    let policy = survey
-        .target
-        .policy
-        .as_ref()
-        .map(|policy| policy.credentials);
+    let policy = survey.target.policy.as_ref().map(|p| p.credentials);
     let modes: &[Credentials] = match policy {
         Some(true) => &Credentials::BOTH,
         Some(false) => &[Credentials::Omit],
@@ -130,10 +114,8 @@ pub(super) fn allowed_origins(survey: &Survey) -> Verdict {
             }
         };
         let read = |mode| recording.route.cors(&recording.head.headers, mode);
-        if let Some((mode, block)) = modes
-            .iter()
-            .find_map(|mode| Some((mode, read(*mode).err()?)))
-        {
+        let block = |mode: &Credentials| Some((*mode, read(*mode).err()?));
+        if let Some((mode, block)) = modes.iter().find_map(block) {
             let seen = format!("{origin} is blocked (credentials: {mode}): {block}");
             findings.push(blocked(&block).seen(seen));
         } else if survey.opened() && recording.head.status != 200 {
@@ -141,8 +123,7 @@ pub(super) fn allowed_origins(survey: &Survey) -> Verdict {
             findings.push(texts::ALLOWED_REFUSED.seen(seen));
         }
         if policy == Some(false) && read(Credentials::Include).is_ok() {
-            let seen =
-                format!("{origin} may read with credentials, which the policy does not allow");
+            let seen = format!("{origin} may read with credentials, against the policy");
             findings.push(texts::MORE_THAN_THE_POLICY.seen(seen));
         }
         if let Some(Ok(reply)) = &allowed.preflight
@@ -170,7 +151,7 @@ pub(super) fn origins(survey: &Survey) -> Verdict {
             continue;
         };
         judged += 1;
-        match open_door(outsider, recording, public) {
+        match open_door(outsider, public) {
             // The check `cors` reports `*` once for all.
             Some(_) if is_star(&recording.head.headers) && outsider.who != Outsider::Named => {}
             Some(finding) => findings.push(finding),
@@ -203,28 +184,23 @@ pub(super) fn origins(survey: &Survey) -> Verdict {
 }
 
 /// An outsider that a browser would let read.
-fn open_door(denied: &Denied, recording: &Recording, public: bool) -> Option<Finding> {
-    let headers = &recording.head.headers;
+fn open_door(denied: &Denied, public: bool) -> Option<Finding> {
+    let stream = denied.stream()?;
     let origin = &denied.origin;
-    let may = |mode| recording.route.block.is_none() && recording.route.cors(headers, mode).is_ok();
     let who = match denied.who {
         Outsider::Foreign => format!("the foreign origin {origin}"),
         Outsider::Named => format!("{origin}, which is to be kept out,"),
         Outsider::LookAlike(mistake) => format!("the look-alike {origin} ({mistake})"),
         Outsider::Null => "the origin `null`".to_owned(),
     };
-    // A refusal that the page may read gives it no stream.
-    if recording.head.status != 200 {
-        return None;
-    }
-    if may(Credentials::Include) {
+    if stream.can_be_read(Credentials::Include) {
         return Some(texts::READ_WITH_COOKIES.seen(format!("{who} may read with credentials")));
     }
     let meant = public && denied.who != Outsider::Named;
-    if meant || !may(Credentials::Omit) {
+    if meant || !stream.can_be_read(Credentials::Omit) {
         return None;
     }
-    Some(if is_star(headers) {
+    Some(if is_star(&stream.head.headers) {
         texts::READ_BY_STAR.seen(format!("{who} may read without credentials, by `*`"))
     } else {
         let seen = format!("{who} may read without credentials: its origin is reflected");

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::{Finding, Verdict, expected, show, texts};
+use super::{Finding, Verdict, expected, texts};
 use crate::{
     http::End,
     observe::{Resumed, Survey, seen},
     stream::{
         Fault, FaultKind, Item,
-        timing::{Held, bursts, held_back, intervals},
+        timing::{bursts, held_back, intervals, show},
     },
     target::Expectation,
 };
@@ -54,20 +54,7 @@ pub(super) fn first_byte(survey: &Survey) -> Verdict {
 /// Buffers between the application and the client. Only what is proven is reported: a stream may be idle.
 pub(super) fn buffering(survey: &Survey) -> Verdict {
     let recording = survey.readable();
-    let held = held_back(&recording.arrivals, &recording.stream).map(|held| match held {
-        Held::Heartbeats { count, at } => {
-            let at = show(at);
-            format!("{count} heartbeats came at one moment, {at} after the request")
-        }
-        Held::Clock { count, span, at } => format!(
-            "{count} events that the application stamped {} apart came at one moment, {} after the request (held on the way, or collected by the application)",
-            show(span),
-            show(at)
-        ),
-        Held::Blocks { size, count } => {
-            format!("the body came in {count} bursts of {size} bytes: a buffer's size")
-        }
-    });
+    let held = held_back(&recording.arrivals, &recording.stream).map(|held| held.to_string());
     let held = held.or_else(|| in_the_compressor(survey));
     let bursts = bursts(&recording.arrivals).len();
     let mut seen = format!("{} bytes in {bursts} bursts", recording.bytes);

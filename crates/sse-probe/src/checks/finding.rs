@@ -17,6 +17,13 @@ named! {
     }
 }
 
+impl FindingKind {
+    /// This kind, or advice where it does no harm.
+    pub(crate) fn unless(self, harmless: bool) -> Self {
+        if harmless { Self::Advice } else { self }
+    }
+}
+
 /// What is known of a finding before it is made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text {

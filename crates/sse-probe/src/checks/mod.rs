@@ -9,8 +9,6 @@ mod remedies;
 mod software;
 pub(crate) mod texts;
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 pub(crate) use self::{finding::Text, head::served_from_cache};
@@ -281,13 +279,3 @@ macro_rules! expected {
     };
 }
 use expected;
-
-/// A duration for people.
-pub(crate) fn show(time: Duration) -> String {
-    let ms = time.as_millis();
-    match ms {
-        0..=999 => format!("{ms} ms"),
-        1_000..=119_999 => format!("{:.1} s", time.as_secs_f64()),
-        _ => format!("{:.1} min", time.as_secs_f64() / 60.0),
-    }
-}

@@ -45,27 +45,18 @@ pub(super) fn redirect(app: &Recording, edge: &Recording) -> Option<Difference> 
     if !last && (followed.is_none() || !app.route.redirects.is_empty()) {
         return None;
     }
-    let seen = match followed {
-        Some(redirect) => format!("{} to {}", redirect.status, shown_url(&redirect.to)),
-        None => {
-            let to = edge.head.headers.text("location");
-            format!(
-                "{} to {}",
-                edge.head.status,
-                to.as_deref().unwrap_or("nowhere")
-            )
-        }
+    let (status, to) = match followed {
+        Some(redirect) => (redirect.status, Some(shown_url(&redirect.to))),
+        None => (edge.head.status, edge.head.headers.text("location")),
     };
-    let text = if last {
-        texts::DIFF_NOT_FOLLOWED
-    } else {
-        texts::DIFF_REDIRECTED
+    let to = to.as_deref().unwrap_or("nowhere");
+    let text = match last {
+        true => texts::DIFF_NOT_FOLLOWED,
+        false => texts::DIFF_REDIRECTED,
     };
-    Some(Difference {
-        kind: Kind::Redirected,
-        finding: text.seen(format!("the public URL answers {seen}")),
-        cause: "a redirect in the proxy: http to https, a trailing slash, a rewritten host".into(),
-    })
+    let finding = text.seen(format!("the public URL answers {status} to {to}"));
+    let cause = "a redirect in the proxy: http to https, a trailing slash, a rewritten host";
+    Some(Difference::new(Kind::Redirected, finding, cause))
 }
 
 /// The hop answers with another status.
@@ -85,11 +76,11 @@ pub(super) fn status(app: &Recording, edge: &Recording) -> Option<Difference> {
         _ => "the proxy answers itself",
     };
     let seen = format!("status {public} in public, {direct} at the application");
-    Some(Difference {
-        kind: Kind::Status,
-        finding: texts::DIFF_STATUS.seen(seen),
-        cause: cause.to_owned(),
-    })
+    Some(Difference::new(
+        Kind::Status,
+        texts::DIFF_STATUS.seen(seen),
+        cause,
+    ))
 }
 
 /// The names on either side, each once.
@@ -119,143 +110,112 @@ fn one(name: &str, text: Text, app: &Headers, edge: &Headers) -> Option<Differen
     let shown = |headers: &Headers| headers.text(name).unwrap_or("nothing".to_owned());
     let (direct, public) = (shown(app), shown(edge));
     let star = |headers: &Headers| headers.members(name).iter().any(|m| m == "*");
-    let found = |kind, text: Text, seen: String, cause: &str| {
-        Some(Difference {
-            kind,
-            finding: text.seen(seen),
-            cause: cause.to_owned(),
-        })
-    };
     let other = format!("{name} is `{public}`, but the application sends `{direct}`");
-    if name == ALLOW_ORIGIN && star(edge) && !star(app) {
-        let cause = if after > 1 || edge.members(name).len() > 1 {
-            "the proxy adds `*` beside the application's own header"
-        } else {
-            "the proxy writes `*` over the application's own header"
+    let (kind, text, seen, cause) = if name == ALLOW_ORIGIN && star(edge) && !star(app) {
+        let cause = match after > 1 || edge.members(name).len() > 1 {
+            true => "the proxy adds `*` beside the application's own header",
+            false => "the proxy writes `*` over the application's own header",
         };
-        return found(Kind::Wildcard, texts::DIFF_WILDCARD, other, cause);
-    }
-    if LISTS.contains(&name) {
+        (Kind::Wildcard, texts::DIFF_WILDCARD, other, cause)
+    } else if LISTS.contains(&name) {
         let left = edge.tokens(name);
         let mut gone = app.tokens(name);
         gone.retain(|token| !left.contains(token));
-        let kind = if left.is_empty() {
-            Kind::Stripped
-        } else {
-            Kind::Changed
+        if gone.is_empty() {
+            return None;
+        }
+        let kind = match left.is_empty() {
+            true => Kind::Stripped,
+            false => Kind::Changed,
         };
-        let public = edge.text(name).unwrap_or_default();
-        let seen = format!(
-            "{name} has lost {}; in public it is `{public}`",
-            gone.join(", ")
-        );
-        let cause = "the proxy overwrites or deletes this header";
-        return if gone.is_empty() {
-            None
-        } else {
-            found(kind, text, seen, cause)
-        };
-    }
-    if before == 0 {
-        let blocked = name == ALLOW_ORIGIN;
-        let kind = if blocked {
-            FindingKind::Blocked
-        } else {
-            FindingKind::Advice
-        };
-        let seen = format!("{name}: `{public}` comes from the proxy");
-        found(
-            Kind::Added,
-            text.of_kind(kind),
+        let (gone, public) = (gone.join(", "), edge.text(name).unwrap_or_default());
+        let seen = format!("{name} has lost {gone}; in public it is `{public}`");
+        (
+            kind,
+            text,
             seen,
-            "the proxy adds this header",
+            "the proxy overwrites or deletes this header",
         )
+    } else if before == 0 {
+        let text = text.of_kind(FindingKind::Blocked.unless(name != ALLOW_ORIGIN));
+        let seen = format!("{name}: `{public}` comes from the proxy");
+        (Kind::Added, text, seen, "the proxy adds this header")
     } else if after == 0 {
         let seen = format!("{name} is gone (the application sends `{direct}`)");
-        found(
+        (
             Kind::Stripped,
             text,
             seen,
             "the proxy hides or deletes this header",
         )
     } else if after > before {
-        let text = if name == ALLOW_ORIGIN {
-            texts::DIFF_ALLOW_ORIGINS
-        } else {
-            text
+        let text = match name {
+            ALLOW_ORIGIN => texts::DIFF_ALLOW_ORIGINS,
+            _ => text,
         };
         let seen = format!("{name} stands {after} times: `{public}`");
-        found(
+        (
             Kind::Doubled,
             text,
             seen,
             "the proxy adds what the application has sent already",
         )
     } else if app.get(name) != edge.get(name) {
-        found(
+        (
             Kind::Changed,
             text,
             other,
             "the proxy overwrites this header",
         )
     } else {
-        None
-    }
+        return None;
+    };
+    Some(Difference::new(kind, text.seen(seen), cause))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const APP: &str = "https://app.example.com";
-
-    fn kinds(app: &[(&str, &str)], edge: &[(&str, &str)]) -> Vec<Kind> {
-        let (app, edge) = (
-            Headers::from_lines(app.iter().copied()),
-            Headers::from_lines(edge.iter().copied()),
-        );
-        compare(&app, &edge, true).iter().map(|d| d.kind).collect()
-    }
-
     #[test]
-    fn what_a_proxy_may_do_is_no_difference() {
-        let app = [
-            ("Date", "a"),
-            ("Vary", "Origin"),
-            ("X-Accel-Buffering", "no"),
-            ("Cache-Control", "no-store"),
+    fn each_fault_has_its_name_and_what_a_proxy_may_do_has_none() {
+        const APP: (&str, &str) = (ALLOW_ORIGIN, "https://app.example.com");
+        const STAR: (&str, &str) = (ALLOW_ORIGIN, "*");
+        type Lines<'a> = &'a [(&'a str, &'a str)];
+        let harmless: (Lines<'_>, Lines<'_>) = (
+            &[
+                ("Date", "a"),
+                ("Vary", "Origin"),
+                ("X-Accel-Buffering", "no"),
+                ("Cache-Control", "no-store"),
+            ],
+            &[
+                ("Date", "b"),
+                ("Vary", "accept-encoding, origin"),
+                ("Via", "1.1 x"),
+                ("Server", "nginx"),
+                ("Cache-Control", "no-store, no-transform"),
+            ],
+        );
+        let cases: &[(Lines<'_>, Lines<'_>, &[Kind])] = &[
+            (harmless.0, harmless.1, &[]),
+            (&[APP], &[], &[Kind::Stripped]),
+            (&[APP], &[APP, APP], &[Kind::Doubled]),
+            (&[APP], &[APP, STAR], &[Kind::Wildcard]),
+            (&[APP], &[STAR], &[Kind::Wildcard]),
+            (&[APP], &[(ALLOW_ORIGIN, "null")], &[Kind::Changed]),
+            (&[], &[APP], &[Kind::Added]),
+            (
+                &[("Vary", "Origin, Accept")],
+                &[("Vary", "Accept")],
+                &[Kind::Changed],
+            ),
         ];
-        let edge = [
-            ("Date", "b"),
-            ("Vary", "accept-encoding, origin"),
-            ("Via", "1.1 x"),
-            ("Server", "nginx"),
-            ("Cache-Control", "no-store, no-transform"),
-        ];
-        assert_eq!(kinds(&app, &edge), []);
-    }
-
-    #[test]
-    fn each_fault_has_its_name() {
-        let app = [("Access-Control-Allow-Origin", APP)];
-        assert_eq!(kinds(&app, &[]), [Kind::Stripped]);
-        assert_eq!(kinds(&app, &[app[0], app[0]]), [Kind::Doubled]);
-        assert_eq!(
-            kinds(&app, &[app[0], ("Access-Control-Allow-Origin", "*")]),
-            [Kind::Wildcard]
-        );
-        assert_eq!(
-            kinds(&app, &[("Access-Control-Allow-Origin", "*")]),
-            [Kind::Wildcard]
-        );
-        assert_eq!(
-            kinds(&app, &[("Access-Control-Allow-Origin", "null")]),
-            [Kind::Changed]
-        );
-        assert_eq!(kinds(&[], &app), [Kind::Added]);
-        assert_eq!(
-            kinds(&[("Vary", "Origin, Accept")], &[("Vary", "Accept")]),
-            [Kind::Changed]
-        );
+        for (app, edge, kinds) in cases {
+            let headers = |lines: Lines<'_>| Headers::from_lines(lines.iter().copied());
+            let found = compare(&headers(app), &headers(edge), true);
+            let found: Vec<_> = found.iter().map(|d| d.kind).collect();
+            assert_eq!(found, *kinds, "{app:?} {edge:?}");
+        }
     }
 }

@@ -6,10 +6,13 @@ use std::time::Duration;
 use super::{Difference, Kind, Side};
 use crate::{
     browser::{Credentials, Origin, PreflightBlock, cors_check, preflight_check},
-    checks::{served_from_cache, show, texts},
+    checks::{served_from_cache, texts},
     http::{End, Recording},
     observe::{Attempt, USUAL_HEADERS},
-    stream::timing::{Held, held_back, intervals},
+    stream::{
+        SeenEvent,
+        timing::{held_back, intervals, show},
+    },
 };
 
 /// Later than at the application by this is held back.
@@ -22,11 +25,13 @@ pub(super) fn cached(app: &Side, edge: &Side) -> Option<Difference> {
         .or_else(|| again.and_then(|r| served_from_cache(&r.head.headers)))
         .or_else(|| same_twice(&edge.main, again?, app))
         .or_else(|| length(&app.main, &edge.main))?;
-    Some(Difference {
-        kind: Kind::Cached,
-        finding: texts::CACHED.seen(format!("the public reply comes out of a store: {sign}")),
-        cause: "a cache on the way stores the stream, against its Cache-Control".to_owned(),
-    })
+    let seen = format!("the public reply comes out of a store: {sign}");
+    let cause = "a cache on the way stores the stream, against its Cache-Control";
+    Some(Difference::new(
+        Kind::Cached,
+        texts::CACHED.seen(seen),
+        cause,
+    ))
 }
 
 /// The same bytes twice, the second time all at once: no live stream does that. The application must not do it itself.
@@ -77,12 +82,9 @@ pub(super) fn not_forwarded(app: &Side, edge: &Side) -> Option<Difference> {
     } else {
         return None;
     };
-    Some(Difference {
-        kind: Kind::OriginNotForwarded,
-        finding: texts::DIFF_ORIGIN.seen(seen),
-        cause: "the proxy does not forward the `Origin` header, so the application takes every page for one of its own"
-            .to_owned(),
-    })
+    let cause = "the proxy does not forward the `Origin` header, so the application takes every page for one of its own";
+    let finding = texts::DIFF_ORIGIN.seen(seen);
+    Some(Difference::new(Kind::OriginNotForwarded, finding, cause))
 }
 
 /// A preflight that the hop answers otherwise than the application.
@@ -104,11 +106,8 @@ pub(super) fn preflight(app: &Side, edge: &Side) -> Option<Difference> {
         }
     };
     let seen = format!("the preflight passes at the application and fails in public ({seen})");
-    Some(Difference {
-        kind: Kind::Preflight,
-        finding: texts::DIFF_PREFLIGHT.seen(seen),
-        cause: cause.to_owned(),
-    })
+    let finding = texts::DIFF_PREFLIGHT.seen(seen);
+    Some(Difference::new(Kind::Preflight, finding, cause))
 }
 
 fn passes(recording: &Recording, origin: &Origin) -> Result<(), PreflightBlock> {
@@ -120,28 +119,21 @@ fn passes(recording: &Recording, origin: &Origin) -> Result<(), PreflightBlock> 
 /// The head did not come at all.
 pub(super) fn head_held_back(after: Duration) -> Difference {
     let seen = format!("not even the head of the reply came within {}", show(after));
-    Difference {
-        kind: Kind::Buffered,
-        finding: texts::BUFFERED.seen(seen),
-        cause: "the proxy waits for the end of the body before it sends anything".to_owned(),
-    }
+    let cause = "the proxy waits for the end of the body before it sends anything";
+    Difference::new(Kind::Buffered, texts::BUFFERED.seen(seen), cause)
 }
 
 pub(super) fn compressed(app: &Recording, edge: &Recording) -> Option<Difference> {
     if !edge.head.is_compressed() || app.head.is_compressed() {
         return None;
     }
-    let coding = edge
-        .head
-        .headers
-        .text("content-encoding")
-        .unwrap_or_default();
+    let coding = edge.head.headers.text("content-encoding")?;
     let seen = format!("the body is compressed ({coding}); the application sends it plain");
-    Some(Difference {
-        kind: Kind::Compressed,
-        finding: texts::DIFF_COMPRESSED.seen(seen),
-        cause: "the proxy compresses text/event-stream, or everything".to_owned(),
-    })
+    let (finding, cause) = (
+        texts::DIFF_COMPRESSED.seen(seen),
+        "the proxy compresses text/event-stream, or everything",
+    );
+    Some(Difference::new(Kind::Compressed, finding, cause))
 }
 
 pub(super) fn buffered(app: &Side, edge: &Side) -> Option<Difference> {
@@ -150,30 +142,17 @@ pub(super) fn buffered(app: &Side, edge: &Side) -> Option<Difference> {
         .or_else(|| silent(direct, public))
         .or_else(|| late_first_byte(direct, public))
         .or_else(|| late_events(direct, public))?;
-    Some(Difference {
-        kind: Kind::Buffered,
-        finding: texts::BUFFERED.seen(seen),
-        cause: "the proxy collects the reply in a buffer before it passes it on".to_owned(),
-    })
+    let cause = "the proxy collects the reply in a buffer before it passes it on";
+    let finding = texts::BUFFERED.seen(seen);
+    Some(Difference::new(Kind::Buffered, finding, cause))
 }
 
+/// Bytes that come together in public, and not at the application.
 fn lump(direct: &Recording, public: &Recording) -> Option<String> {
-    if held_back(&direct.arrivals, &direct.stream).is_some() {
-        return None;
-    }
-    Some(match held_back(&public.arrivals, &public.stream)? {
-        Held::Heartbeats { count, at } => {
-            let at = show(at);
-            format!(
-                "{count} heartbeats came at one moment ({at}), which the application sends apart"
-            )
-        }
-        Held::Clock { count, span, .. } => {
-            let span = show(span);
-            format!("{count} events that the application stamped {span} apart came at one moment")
-        }
-        Held::Blocks { size, count } => format!("{count} bursts of {size} bytes: a buffer's size"),
-    })
+    let held = |side: &Recording| held_back(&side.arrivals, &side.stream);
+    held(public)
+        .filter(|_| held(direct).is_none())
+        .map(|held| held.to_string())
 }
 
 fn silent(direct: &Recording, public: &Recording) -> Option<String> {
@@ -194,21 +173,16 @@ fn late_first_byte(direct: &Recording, public: &Recording) -> Option<String> {
 /// The same events, compared by their times of arrival.
 fn late_events(direct: &Recording, public: &Recording) -> Option<String> {
     let delays = public.stream.events().filter_map(|(at, event)| {
-        let key = (&event.id, &event.data);
-        let (sent, _) = direct
-            .stream
-            .events()
-            .find(|(_, e)| (&e.id, &e.data) == key)?;
+        let same = |(_, e): &(Duration, &SeenEvent)| (&e.id, &e.data) == (&event.id, &event.data);
+        let (sent, _) = direct.stream.events().find(same)?;
         Some(at.saturating_sub(sent))
     });
     let mut delays: Vec<Duration> = delays.collect();
     delays.sort();
     let median = delays.get(delays.len() / 2)?;
     (delays.len() >= 2 && *median > LATE).then(|| {
-        format!(
-            "events come {} later than at the application",
-            show(*median)
-        )
+        let later = show(*median);
+        format!("events come {later} later than at the application")
     })
 }
 
@@ -228,22 +202,13 @@ pub(super) fn cut(app: &Recording, edge: &Recording) -> Option<Difference> {
         && heartbeat.is_none_or(|h| h + Duration::from_millis(200) > silence);
     let (lasted, shown) = (show(edge.lasted), show(silence));
     let cause = if idle {
-        let of = heartbeat
-            .map(|h| format!(" of {}", show(h)))
-            .unwrap_or_default();
+        let of = heartbeat.map_or(String::new(), |h| format!(" of {}", show(h)));
         format!("an idle timeout of about {shown}, below the heartbeat{of}")
     } else {
-        format!(
-            "a limit of about {lasted} on the whole reply, a reload, or a worker that was ended"
-        )
+        format!("a limit of about {lasted} on the whole reply, a reload, or a worker that ended")
     };
-    let seen = format!(
-        "{how} after {lasted}, after {shown} of silence; at the application the stream lives on"
-    );
+    let seen =
+        format!("{how} after {lasted}, after {shown} of silence; at the application it lives on");
     let finding = texts::DIFF_CUT.seen(seen);
-    Some(Difference {
-        kind: Kind::Cut,
-        finding,
-        cause,
-    })
+    Some(Difference::new(Kind::Cut, finding, cause))
 }

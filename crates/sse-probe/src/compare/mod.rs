@@ -15,10 +15,11 @@ use thiserror::Error;
 
 use crate::{
     browser::Origin,
-    checks::{Finding, REFERENCE, Software, show},
+    checks::{Finding, REFERENCE, Software},
     http::{ExchangeError, Recording},
     observe::{Attempt, AttemptError, Page, USUAL_HEADERS, foreign, seen},
     report::{annotate, colour, describe, dim, seconds, shown_url},
+    stream::timing::show,
     target::{Profile, Target},
 };
 
@@ -76,6 +77,17 @@ pub struct Difference {
     pub finding: Finding,
     /// The likely cause.
     pub cause: String,
+}
+
+impl Difference {
+    fn new(kind: Kind, finding: Finding, cause: impl Into<String>) -> Self {
+        let cause = cause.into();
+        Self {
+            kind,
+            finding,
+            cause,
+        }
+    }
 }
 
 /// What a comparison came to. As JSON its times are in seconds.
@@ -161,16 +173,16 @@ impl Side {
             let Some(origin) = &origin else {
                 return (None, None, None);
             };
-            let by_foreign = page.clone().from(&foreign()).glance().await;
+            let by_foreign = page.clone().origin(Some(foreign())).glance().await;
             let names = USUAL_HEADERS.map(str::to_owned);
             let preflight = page.preflight(origin, &names).await;
-            let originless = page.clone().without_origin().glance().await;
+            let originless = page.clone().origin_lost(true).glance().await;
             (Some(by_foreign), Some(preflight), Some(originless))
         };
         let (main, (foreign, preflight, originless)) =
             tokio::join!(main.record(route, time), meanwhile);
         let plain = if main.head.is_compressed() {
-            Some(page.clone().uncompressed().record(time).await)
+            Some(page.clone().encodings("identity").record(time).await)
         } else {
             None
         };

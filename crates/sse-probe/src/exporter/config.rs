@@ -158,7 +158,7 @@ impl StaticTarget {
     }
 }
 
-/// A configuration with what is made of it once.
+/// A configuration, and the dialer of each module, which is made once.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) config: Config,
@@ -215,62 +215,54 @@ mod tests {
 
     #[test]
     fn all_faults_are_reported_at_once() {
-        let error = Config::parse(
-            "concurrency = 0\n\
-             [modules.a]\norigin = \"app.example.com\"\n\
-             [modules.b]\nbearer_file = \"/nowhere\"\n\
-             [modules.d]\nhosts = [\"x\"]\n\
-             [[targets]]\nurl = \"https://x/\"\nmodule = \"c\"\n\
-             [[targets]]\nurl = \"x\"\n",
-        )
-        .unwrap_err();
-        let text = error.to_string();
-        for part in [
-            "concurrency",
-            "modules.a",
-            "without `target_origins`",
-            "/nowhere",
-            "modules.d: `hosts` is not read any more",
-            "no module `c`",
-            "`x` cannot be probed",
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-    }
-
-    #[test]
-    fn times_that_no_clock_holds_are_refused() {
-        let error = Config::parse(
-            "interval = \"18446744073709551615s\"\n[modules.a]\nhold = \"18446744073709551615s\"\n\
-             [modules.b]\ntimeout = \"0s\"\n[modules.c]\nreply_timeout = \"0s\"\n",
+        let long = "18446744073709551615s";
+        let times = format!(
+            "interval = \"{long}\"\n[modules.a]\nhold = \"{long}\"\n\
+             [modules.b]\ntimeout = \"0s\"\n[modules.c]\nreply_timeout = \"0s\"\n"
         );
-        let text = error.unwrap_err().to_string();
-        for part in [
-            "interval: ",
-            "modules.a: --hold",
-            "modules.b: ",
-            "modules.c: ",
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-    }
-
-    #[test]
-    fn unknown_keys_are_refused() {
-        assert!(Config::parse("[modules.a]\nbearer = \"secret\"\n").is_err());
-    }
-
-    #[test]
-    fn targets_that_differ_in_the_query_alone_are_refused_with_both_numbers() {
         let two =
             "[[targets]]\nurl = \"http://x/?topic=a\"\n[[targets]]\nurl = \"http://x/?topic=b\"\n";
-        let error = Config::parse(two).unwrap_err().to_string();
-        assert!(error.contains("number 1 and number 2"), "{error}");
-        assert!(
-            error.contains("`http://x/`") && error.contains("`name`"),
-            "{error}"
-        );
-        let named = format!("{two}name = \"b\"\n");
-        assert!(Config::parse(&named).is_ok());
+        let cases: &[(&str, &[&str])] = &[
+            (
+                "concurrency = 0\n\
+                 [modules.a]\norigin = \"app.example.com\"\n\
+                 [modules.b]\nbearer_file = \"/nowhere\"\n\
+                 [modules.d]\nhosts = [\"x\"]\n\
+                 [[targets]]\nurl = \"https://x/\"\nmodule = \"c\"\n\
+                 [[targets]]\nurl = \"x\"\n",
+                &[
+                    "concurrency",
+                    "modules.a",
+                    "without `target_origins`",
+                    "/nowhere",
+                    "modules.d: `hosts` is not read any more",
+                    "no module `c`",
+                    "`x` cannot be probed",
+                ],
+            ),
+            // Times that no clock holds.
+            (
+                &times,
+                &[
+                    "interval: ",
+                    "modules.a: --hold",
+                    "modules.b: ",
+                    "modules.c: ",
+                ],
+            ),
+            (
+                "[modules.a]\nbearer = \"secret\"\n",
+                &["unknown field `bearer`"],
+            ),
+            // Targets that differ in the query alone.
+            (two, &["number 1 and number 2", "`http://x/`", "`name`"]),
+        ];
+        for (text, parts) in cases {
+            let error = Config::parse(text).unwrap_err().to_string();
+            for part in *parts {
+                assert!(error.contains(part), "{part} in {error}");
+            }
+        }
+        assert!(Config::parse(&format!("{two}name = \"b\"\n")).is_ok());
     }
 }

@@ -31,6 +31,16 @@ const STYLE: &str = "body{font:14px/1.4 system-ui,sans-serif;margin:2em}table{bo
     th,td{text-align:left;padding:.25em 1em .25em 0;border-bottom:1px solid #ddd;vertical-align:top}\
     .failed{color:#b00020;font-weight:600}.good{color:#1b6e20}";
 
+#[rustfmt::skip]
+mod names {
+    use crate::report::Name;
+
+    pub(super) const RELOADED: Name = ("sse_probe_config_last_reload_successful", "1 if the configuration was read the last time that it was tried.");
+    pub(super) const RELOAD_TIME: Name = ("sse_probe_config_last_reload_success_timestamp_seconds", "When the configuration was read the last time, in Unix time.");
+    pub(super) const INTERVAL: Name = ("probe_sse_interval_seconds", "How often sse-probe probes this target by itself.");
+    pub(super) const LAST_RUN: Name = ("probe_sse_last_run_timestamp_seconds", "When the probe began, in Unix time.");
+}
+
 type Reply = Response<Full<Bytes>>;
 
 /// A reply, or the status and the text of a refusal.
@@ -59,10 +69,8 @@ pub(super) async fn respond(
 async fn answer(state: &State, request: &Request<Incoming>) -> Answer {
     let (method, path) = (request.method(), request.uri().path());
     if path != "/-/healthy" && !state.web().admits(request.headers()).await {
-        return Err((
-            StatusCode::UNAUTHORIZED,
-            "credentials are needed".to_owned(),
-        ));
+        let why = "credentials are needed".to_owned();
+        return Err((StatusCode::UNAUTHORIZED, why));
     }
     let (methods, allowed) = match path {
         "/-/reload" => ([Method::POST, Method::PUT], "POST or PUT"),
@@ -88,29 +96,17 @@ async fn answer(state: &State, request: &Request<Incoming>) -> Answer {
 
 /// The last result of each static target, and the exporter's own metrics.
 fn metrics(state: &State) -> Answer {
-    const RELOADED: (&str, &str) = (
-        "sse_probe_config_last_reload_successful",
-        "1 if the configuration was read the last time that it was tried.",
-    );
-    const RELOAD_TIME: (&str, &str) = (
-        "sse_probe_config_last_reload_success_timestamp_seconds",
-        "When the configuration was read the last time, in Unix time.",
-    );
-    const INTERVAL: (&str, &str) = (
-        "probe_sse_interval_seconds",
-        "How often sse-probe probes this target by itself.",
-    );
     let mut metrics = Metrics::default();
     let (succeeded, at) = *lock(&state.reloaded);
     metrics.set_build_info();
-    metrics.set(RELOADED, &[], flag(succeeded));
-    metrics.set(RELOAD_TIME, &[], unix(at));
+    metrics.set(names::RELOADED, &[], flag(succeeded));
+    metrics.set(names::RELOAD_TIME, &[], unix(at));
     let interval = state.loaded().config.interval.as_secs_f64();
     for (instance, probed) in &*lock(&state.results) {
         metrics.of_instance(instance);
         add(&mut metrics, probed);
         // What is older by far was not probed.
-        metrics.set(INTERVAL, &[], interval);
+        metrics.set(names::INTERVAL, &[], interval);
     }
     encoded(metrics.text(ProcessCollector::for_self().collect())).map(text)
 }
@@ -144,13 +140,10 @@ async fn on_demand(state: &State, query: &str, headers: &HeaderMap) -> Answer {
     let mut metrics = Metrics::default();
     add(&mut metrics, &probed);
     let body = encoded(metrics.text(Vec::new()))?;
-    Ok(text(
-        if parameter(query, "debug").as_deref() == Some("true") {
-            format!("{}\nMetrics:\n{body}", described(&probed))
-        } else {
-            body
-        },
-    ))
+    Ok(text(match parameter(query, "debug").as_deref() {
+        Some("true") => format!("{}\nMetrics:\n{body}", described(&probed)),
+        _ => body,
+    }))
 }
 
 fn busy() -> (StatusCode, String) {
@@ -159,11 +152,7 @@ fn busy() -> (StatusCode, String) {
 }
 
 fn add(metrics: &mut Metrics, probed: &Probed) {
-    const LAST_RUN: (&str, &str) = (
-        "probe_sse_last_run_timestamp_seconds",
-        "When the probe began, in Unix time.",
-    );
-    metrics.set(LAST_RUN, &[], unix(probed.at));
+    metrics.set(names::LAST_RUN, &[], unix(probed.at));
     metrics.add(&probed.checked, probed.took);
 }
 
@@ -177,10 +166,10 @@ fn log(state: &State, query: &str) -> Answer {
     let history = lock(&state.history);
     match history.iter().find(|probed| Some(probed.id) == id) {
         Some(probed) => Ok(text(described(probed))),
-        None => Err((
-            StatusCode::NOT_FOUND,
-            "that probe is not among the last ones".to_owned(),
-        )),
+        None => {
+            let why = "that probe is not among the last ones".to_owned();
+            Err((StatusCode::NOT_FOUND, why))
+        }
     }
 }
 
@@ -260,11 +249,8 @@ fn set(reply: &mut Reply, name: HeaderName, value: &'static str) {
 
 fn text(body: String) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(body)));
-    set(
-        &mut reply,
-        header::CONTENT_TYPE,
-        "text/plain; version=0.0.4; charset=utf-8",
-    );
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    set(&mut reply, header::CONTENT_TYPE, kind);
     set(&mut reply, header::CACHE_CONTROL, "no-store");
     set(&mut reply, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     reply

@@ -88,6 +88,22 @@ impl Exchange {
         }
     }
 
+    /// The whole body, which must end within `time` and have at most `limit` bytes.
+    pub(crate) async fn whole(mut self, limit: usize, time: Duration) -> Result<Vec<u8>, String> {
+        let until = Instant::now() + time;
+        let mut body = Vec::new();
+        loop {
+            match self.next(until).await {
+                Chunk::Bytes(bytes, _) => body.extend_from_slice(&bytes),
+                Chunk::End(End::Clean) => return Ok(body),
+                Chunk::End(_) => return Err("the answer did not end".to_owned()),
+            }
+            if body.len() > limit {
+                return Err("the answer is too long".to_owned());
+            }
+        }
+    }
+
     /// Reads for `time`, or until the body ends.
     pub async fn record(self, route: Route, time: Duration) -> Recording {
         self.record_while(route, time, |_| true).await
@@ -192,6 +208,13 @@ impl Recording {
         let last = self.arrivals.last().map(|a| a.at);
         self.lasted
             .saturating_sub(last.unwrap_or(self.head.phases.processing))
+    }
+
+    /// Whether a browser lets the page read this reply.
+    #[must_use]
+    pub fn can_be_read(&self, credentials: Credentials) -> bool {
+        let cors = || self.route.cors(&self.head.headers, credentials);
+        self.route.block.is_none() && cors().is_ok()
     }
 
     /// Whether a browser gives this reply to an `EventSource`.

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::Full;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use url::{Host, Position, Url};
+use url::{Position, Url};
 
 use super::{ExchangeError, Protocol};
+use crate::browser::page::is_this_machine;
 
 /// A request to make.
 #[derive(Debug, Clone)]
@@ -48,16 +49,17 @@ impl Ask {
         }
     }
 
-    /// The same with header lines from texts.
+    /// The same with header lines from texts; one without a text is left out.
     ///
     /// # Errors
     ///
     /// A text holds what no header can carry.
     pub fn headers<'a>(
         mut self,
-        lines: impl IntoIterator<Item = (HeaderName, &'a str)>,
+        lines: impl IntoIterator<Item = (HeaderName, impl Into<Option<&'a str>>)>,
     ) -> Result<Self, ExchangeError> {
         for (name, text) in lines {
+            let Some(text) = text.into() else { continue };
             let value = HeaderValue::from_str(text)
                 .map_err(|why| ExchangeError::Request(format!("{name}: {why}")))?;
             self.headers.push((name, value));
@@ -140,14 +142,5 @@ impl Proxy {
             Self::Environment => Matcher::from_env().intercept(&uri),
             Self::Always(matcher) => matcher.intercept(&uri),
         }
-    }
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
     }
 }

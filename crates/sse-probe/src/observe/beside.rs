@@ -36,13 +36,14 @@ pub(super) async fn others(
     let mut others = Others::default();
     let target = page.target();
     let needs = |need| needs.contains(&need);
+    let as_page_of = |origin: &Origin| page.clone().origin(Some(origin.clone()));
     if let Some(url) = target.page.as_ref().filter(|_| needs(Need::Page)) {
         tell(Progress::Asking("the page"));
         others.page = Some(page_seen(page, url).await);
     }
     if needs(Need::Anonymous) && target.is_secured() {
         tell(Progress::Asking("without credentials"));
-        others.anonymous = Some(page.clone().anonymous().glance().await);
+        others.anonymous = Some(page.clone().authenticated(false).glance().await);
     }
     if !opened {
         return others;
@@ -52,7 +53,7 @@ pub(super) async fn others(
     if needs(Need::Allowed) {
         for origin in further_origins(target) {
             tell(Progress::Asking(origin.as_str()));
-            let attempt = page.clone().from(&origin).glance().await;
+            let attempt = as_page_of(&origin).glance().await;
             let names = preflight_headers(target);
             let preflight = match names.as_slice() {
                 [] => None,
@@ -72,7 +73,7 @@ pub(super) async fn others(
                     continue;
                 }
                 tell(Progress::Asking(origin.as_str()));
-                let attempt = page.clone().from(&origin).glance().await;
+                let attempt = as_page_of(&origin).glance().await;
                 others.denied.push(Denied {
                     who,
                     origin,
@@ -97,11 +98,11 @@ pub(super) async fn others(
         } else {
             Protocol::Http2
         };
-        others.other_protocol = Some(page.clone().speaking(other).glance().await);
+        others.other_protocol = Some(page.clone().protocol(other).glance().await);
     }
     if cheap && needs(Need::Accept) {
         tell(Progress::Asking("for JSON"));
-        others.not_acceptable = Some(page.clone().accepting("application/json").glance().await);
+        others.not_acceptable = Some(page.clone().accept("application/json").glance().await);
     }
     others
 }
@@ -195,9 +196,6 @@ pub(super) async fn published(
         (header::AUTHORIZATION, secret.as_ref().map(Secret::expose)),
         (header::COOKIE, target.access.cookie().map(Secret::expose)),
     ];
-    let lines = lines
-        .into_iter()
-        .filter_map(|(name, text)| Some((name, text?)));
     let ask = Ask::new(Method::POST, how.url.clone()).headers(lines);
     let taken = match ask {
         Ok(mut ask) => {

@@ -110,6 +110,14 @@ pub struct Denied {
     pub attempt: Attempt,
 }
 
+impl Denied {
+    /// The answer, if it is a stream. A refusal that the page may read gives it none.
+    pub(crate) fn stream(&self) -> Option<&Recording> {
+        let reply = self.attempt.as_ref().ok()?;
+        (reply.head.status == 200).then_some(reply)
+    }
+}
+
 /// The answer to one more origin that is to be let in.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -254,7 +262,7 @@ impl Survey {
     ) -> Result<Self, AttemptError> {
         let at = SystemTime::now();
         tell(Progress::Asking("the stream"));
-        let page = Page::of(&target).until(deadline);
+        let page = Page::of(&target).deadline(deadline);
         let (main, route) = match page.open().await {
             Ok(main) => main,
             Err(why) => return Err(held_back(&page, why).await),
@@ -288,12 +296,12 @@ impl Survey {
         if opened && needs.contains(&Need::Plain) && main.head.is_compressed() {
             tell(Progress::Asking("the stream without compression"));
             let time = target.hold.min(Duration::from_secs(5));
-            others.plain = Some(page.clone().uncompressed().record(time).await);
+            others.plain = Some(page.clone().encodings("identity").record(time).await);
         }
         if resumes && !main.is_come_back() {
             tell(Progress::Asking("the stream again, with Last-Event-ID"));
             others.resumption = resume::try_resume(&page, &main.stream).await;
-            let unknown = page.clone().resuming("sse-probe-0");
+            let unknown = page.clone().last_event_id(Some("sse-probe-0".to_owned()));
             others.unknown_id = Some(unknown.glance().await);
         }
         Ok(Self {
@@ -331,7 +339,7 @@ async fn held_back(page: &Page<'_>, why: AttemptError) -> AttemptError {
         return why;
     };
     // A short reply passes every buffer.
-    let refused = page.clone().accepting("application/json").open().await;
+    let refused = page.clone().accept("application/json").open().await;
     let status = match refused {
         Ok((exchange, _)) => Some(exchange.head().status),
         Err(_) => {

@@ -27,7 +27,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// A page that opens the stream; each method varies one thing.
+/// A page that opens the stream; each setter varies one thing.
 #[derive(Debug, Clone)]
 pub(crate) struct Page<'a> {
     target: &'a Target,
@@ -39,6 +39,7 @@ pub(crate) struct Page<'a> {
     encodings: &'static str,
     protocol: Protocol,
     last_event_id: Option<String>,
+    /// Nothing goes on beyond it.
     deadline: Option<Instant>,
 }
 
@@ -58,51 +59,19 @@ impl<'a> Page<'a> {
         }
     }
 
+    setters! {
+        pub(crate) origin: Option<Origin>,
+        pub(crate) authenticated: bool,
+        pub(crate) origin_lost: bool,
+        pub(crate) accept: &'static str,
+        pub(crate) encodings: &'static str,
+        pub(crate) protocol: Protocol,
+        pub(crate) last_event_id: Option<String>,
+        pub(crate) deadline: Option<Instant>,
+    }
+
     pub(crate) fn target(&self) -> &'a Target {
         self.target
-    }
-
-    pub(crate) fn anonymous(self) -> Self {
-        Self {
-            authenticated: false,
-            ..self
-        }
-    }
-
-    pub(crate) fn accepting(self, accept: &'static str) -> Self {
-        Self { accept, ..self }
-    }
-
-    pub(crate) fn uncompressed(self) -> Self {
-        Self {
-            encodings: "identity",
-            ..self
-        }
-    }
-
-    pub(crate) fn speaking(self, protocol: Protocol) -> Self {
-        Self { protocol, ..self }
-    }
-
-    pub(crate) fn from(mut self, origin: &Origin) -> Self {
-        self.origin = Some(origin.clone());
-        self
-    }
-
-    pub(crate) fn without_origin(mut self) -> Self {
-        self.origin_lost = true;
-        self
-    }
-
-    pub(crate) fn resuming(mut self, id: &str) -> Self {
-        self.last_event_id = Some(id.to_owned());
-        self
-    }
-
-    /// Nothing goes on beyond `deadline`.
-    pub(crate) fn until(mut self, deadline: Option<Instant>) -> Self {
-        self.deadline = deadline;
-        self
     }
 
     /// Opens the stream as a browser does: redirects are followed, each after its CORS check.
@@ -303,9 +272,6 @@ impl<'a> Page<'a> {
             (header::AUTHORIZATION, authorization.map(Secret::expose)),
             (header::COOKIE, cookie.map(Secret::expose)),
         ];
-        let lines = lines
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text?)));
         let mut ask = Ask::get(route.url().clone()).headers(lines)?;
         ask.protocol = self.protocol;
         ask.anonymous = !own;

@@ -50,8 +50,9 @@ pub(super) async fn try_resume(page: &Page<'_>, first: &Report) -> Option<Resump
     let (from, missed) = ids.get(at..)?.split_first()?;
     let missed: Vec<String> = missed.iter().map(|id| (*id).to_owned()).collect();
     let enough = missed.len().max(1);
+    let again = Some((*from).to_owned());
     let going = |report: &Report| report.events().count() < enough;
-    let attempt = match page.clone().resuming(from).open().await {
+    let attempt = match page.clone().last_event_id(again).open().await {
         Ok((exchange, route)) => Ok(exchange
             .record_while(route, page.at_most(PATIENCE), going)
             .await),

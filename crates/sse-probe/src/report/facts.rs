@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     browser::Credentials,
     checks::{FindingKind, Outcome},
-    http::{Phases, Recording},
+    http::Phases,
     observe::{Outsider, Resumed, Survey},
     stream::timing::intervals,
 };
@@ -125,13 +125,9 @@ fn cors(survey: &Survey, every: bool) -> Vec<CorsFact> {
     if main.route.origin().is_none() {
         return Vec::new();
     }
-    let reads = |recording: &Recording, credentials| {
-        let (route, headers) = (&recording.route, &recording.head.headers);
-        route.block.is_none() && route.cors(headers, credentials).is_ok()
-    };
     // A public stream is rightly blocked with credentials, so for the pages that are meant only their own mode counts.
     let credentials = survey.target.credentials;
-    let allowed = every && reads(main, credentials);
+    let allowed = every && main.can_be_read(credentials);
     let mut facts = vec![CorsFact {
         role: "allowed",
         credentials,
@@ -139,16 +135,16 @@ fn cors(survey: &Survey, every: bool) -> Vec<CorsFact> {
     }];
     for credentials in Credentials::BOTH {
         for denied in &survey.others.denied {
-            let Ok(recording) = &denied.attempt else {
+            if denied.attempt.is_err() {
                 continue;
-            };
+            }
             let role = match denied.who {
                 Outsider::Foreign | Outsider::Named => "foreign",
                 Outsider::LookAlike(_) => "look_alike",
                 Outsider::Null => "null",
             };
-            // A refusal that the page may read gives it no stream.
-            let allowed = recording.head.status == 200 && reads(recording, credentials);
+            let stream = denied.stream();
+            let allowed = stream.is_some_and(|stream| stream.can_be_read(credentials));
             // One open door of a kind is an open door.
             let same = |f: &&mut CorsFact| f.role == role && f.credentials == credentials;
             match facts.iter_mut().find(same) {

@@ -16,7 +16,7 @@ pub use self::{
     text::{github, human, junit},
 };
 pub(crate) use self::{
-    prom::flag,
+    prom::{Name, flag},
     text::{annotate, colour, describe, dim},
 };
 use crate::{

@@ -11,7 +11,10 @@ use prometheus::{
 };
 
 use super::{CheckReport, Checked, failure};
-use crate::{checks::CheckResult, observe::AttemptError};
+use crate::{
+    checks::{CheckResult, Outcome},
+    observe::AttemptError,
+};
 
 /// Metrics of probes, by name. Several probes have a label `instance` each.
 #[derive(Debug, Default)]
@@ -21,46 +24,28 @@ pub struct Metrics {
 }
 
 /// A name and its help.
-type Name = (&'static str, &'static str);
+pub(crate) type Name = (&'static str, &'static str);
 
-const BUILD_INFO: Name = ("sse_probe_build_info", "1 with the version of sse-probe.");
-const SUCCESS: Name = (
-    "probe_success",
-    "1 if the stream was reached and no check failed.",
-);
-const OPENS: Name = (
-    "probe_sse_browser_opens",
-    "1 if a browser gives the stream to a page of the origin.",
-);
-const FAILURE: Name = (
-    "probe_sse_failure_info",
-    "1 with the reason of a failure: the first check that failed, or why there was no reply.",
-);
-const BUFFERING: Name = (
-    "probe_sse_buffering_detected",
-    "1 if something provably holds bytes of the stream back.",
-);
-const TLS_VERSION: Name = ("probe_tls_version_info", "1 with the version of TLS.");
-const PHASES: Name = (
-    "probe_http_duration_seconds",
-    "How long each phase of the exchange took.",
-);
-const CHECKS: Name = (
-    "probe_sse_check_passed",
-    "1 for each check that does not fail the probe, 0 for each other.",
-);
-const VERDICT: Name = (
-    "probe_sse_cors_verdict",
-    "1 for the verdict of a browser on pages of that origin.",
-);
+#[rustfmt::skip]
+mod names {
+    use super::Name;
+
+    pub(super) const BUILD_INFO: Name = ("sse_probe_build_info", "1 with the version of sse-probe.");
+    pub(super) const SUCCESS: Name = ("probe_success", "1 if the stream was reached and no check failed.");
+    pub(super) const DURATION: Name = ("probe_duration_seconds", "How long the probe took.");
+    pub(super) const OPENS: Name = ("probe_sse_browser_opens", "1 if a browser gives the stream to a page of the origin.");
+    pub(super) const FAILURE: Name = ("probe_sse_failure_info", "1 with the reason of a failure: the first check that failed, or why there was no reply.");
+    pub(super) const BUFFERING: Name = ("probe_sse_buffering_detected", "1 if something provably holds bytes of the stream back.");
+    pub(super) const TLS_VERSION: Name = ("probe_tls_version_info", "1 with the version of TLS.");
+    pub(super) const PHASES: Name = ("probe_http_duration_seconds", "How long each phase of the exchange took.");
+    pub(super) const CHECKS: Name = ("probe_sse_check_passed", "1 for each check that does not fail the probe, 0 for each other.");
+    pub(super) const VERDICT: Name = ("probe_sse_cors_verdict", "1 for the verdict of a browser on pages of that origin.");
+}
 
 impl Metrics {
     /// Sets a gauge with these labels.
     pub fn set(&mut self, (name, help): Name, labels: &[(&str, &str)], value: f64) {
-        let instance = self
-            .instance
-            .as_deref()
-            .map(|instance| ("instance", instance));
+        let instance = self.instance.as_deref().map(|name| ("instance", name));
         let mut labels: Vec<_> = labels.iter().copied().chain(instance).collect();
         labels.sort_unstable();
         let pair = |(name, value): &(&str, &str)| {
@@ -87,7 +72,11 @@ impl Metrics {
 
     /// Sets the gauge that tells sse-probe from others.
     pub fn set_build_info(&mut self) {
-        self.set(BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        self.set(
+            names::BUILD_INFO,
+            &[("version", env!("CARGO_PKG_VERSION"))],
+            1.0,
+        );
     }
 
     /// What follows is of that target.
@@ -100,21 +89,17 @@ impl Metrics {
     pub fn add(&mut self, checked: &Checked, took: Duration) {
         let failure = failure(checked);
         self.set_build_info();
-        self.set(SUCCESS, &[], flag(failure.is_none()));
+        self.set(names::SUCCESS, &[], flag(failure.is_none()));
         if let Some((reason, _)) = failure {
-            self.set(FAILURE, &[("reason", reason)], 1.0);
+            self.set(names::FAILURE, &[("reason", reason)], 1.0);
         }
-        self.set(
-            ("probe_duration_seconds", "How long the probe took."),
-            &[],
-            took.as_secs_f64(),
-        );
+        self.set(names::DURATION, &[], took.as_secs_f64());
         match checked {
             Ok(report) => self.report(report),
             Err(why) => {
-                self.set(OPENS, &[], 0.0);
+                self.set(names::OPENS, &[], 0.0);
                 if matches!(why, AttemptError::HeldBack(_)) {
-                    self.set(BUFFERING, &[], 1.0);
+                    self.set(names::BUFFERING, &[], 1.0);
                 }
             }
         }
@@ -130,8 +115,8 @@ impl Metrics {
                 .map(|t| t.as_secs_f64().trunc())
         };
         let redirects = u32::try_from(facts.redirects).unwrap_or(u32::MAX);
-        self.set(OPENS, &[], flag(facts.browser_opens));
-        self.set(BUFFERING, &[], flag(facts.buffering));
+        self.set(names::OPENS, &[], flag(facts.browser_opens));
+        self.set(names::BUFFERING, &[], flag(facts.buffering));
         #[rustfmt::skip]
         let gauges = [
             ("probe_http_status_code", "The status of the reply.", Some(f64::from(facts.status))),
@@ -155,7 +140,7 @@ impl Metrics {
             }
         }
         if let Some(version) = facts.tls_version {
-            self.set(TLS_VERSION, &[("version", version)], 1.0);
+            self.set(names::TLS_VERSION, &[("version", version)], 1.0);
         }
         for (phase, time) in [
             ("resolve", facts.phases.resolve),
@@ -164,15 +149,12 @@ impl Metrics {
             ("processing", facts.phases.processing),
             ("transfer", facts.transfer),
         ] {
-            self.set(PHASES, &[("phase", phase)], time.as_secs_f64());
+            self.set(names::PHASES, &[("phase", phase)], time.as_secs_f64());
         }
-        for outcome in report
-            .outcomes
-            .iter()
-            .filter(|o| o.result != CheckResult::Skipped)
-        {
+        let judged = |o: &&Outcome| o.result != CheckResult::Skipped;
+        for outcome in report.outcomes.iter().filter(judged) {
             let passed = flag(outcome.result == CheckResult::Passed);
-            self.set(CHECKS, &[("check", outcome.check)], passed);
+            self.set(names::CHECKS, &[("check", outcome.check)], passed);
         }
         for fact in &facts.cors {
             let mode = fact.credentials.as_str();
@@ -182,7 +164,7 @@ impl Metrics {
                     ("credentials", mode),
                     ("verdict", verdict),
                 ];
-                self.set(VERDICT, &labels, flag(fact.allowed == allowed));
+                self.set(names::VERDICT, &labels, flag(fact.allowed == allowed));
             }
         }
     }

@@ -6,7 +6,10 @@ use anstyle::{AnsiColor, Style};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{CheckReport, Checked};
-use crate::checks::{CheckResult, Finding, FindingKind, Outcome, Software, show};
+use crate::{
+    checks::{CheckResult, Finding, FindingKind, Outcome, Software},
+    stream::timing::show,
+};
 
 /// The report with ANSI colours; write it through `anstream`, which takes them out where they are not wanted.
 ///

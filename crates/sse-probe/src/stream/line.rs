@@ -1,15 +1,15 @@
 //! Cuts bytes into lines: LF, CR and CRLF end one, also across chunks.
 
+use super::Place;
+
 /// What is kept of a line. Longer lines are measured and validated, not stored.
 const KEPT: usize = 256 * 1024;
 
 /// A whole line.
 #[derive(Debug)]
 pub(super) struct Line<'a> {
-    /// The line's number, from 1.
-    pub(super) number: u64,
-    /// Where it begins in the body.
-    pub(super) offset: u64,
+    /// Its number, and where it begins.
+    pub(super) place: Place,
     /// Its bytes, at most the first 256 KiB.
     pub(super) bytes: &'a [u8],
     /// Its true length.
@@ -74,8 +74,10 @@ impl Lines {
     /// The line that has not ended yet.
     pub(super) fn current(&self) -> Line<'_> {
         Line {
-            number: self.ended + 1,
-            offset: self.offset,
+            place: Place {
+                line: self.ended + 1,
+                offset: self.offset,
+            },
             bytes: &self.kept,
             len: self.len,
             bad_utf8: self.bad_utf8,
@@ -130,14 +132,13 @@ mod tests {
 
     use super::*;
 
-    fn lines(chunks: &[&[u8]]) -> (Vec<(u64, u64, String)>, u64) {
+    fn lines(chunks: &[&[u8]]) -> (Vec<(u64, String)>, u64) {
         let mut lines = Lines::default();
         let mut out = Vec::new();
         for chunk in chunks {
             lines.feed(chunk, |l| {
                 out.push((
-                    l.number,
-                    l.offset,
+                    l.place.offset,
                     String::from_utf8_lossy(l.bytes).into_owned(),
                 ));
             });
@@ -148,10 +149,10 @@ mod tests {
     #[test]
     fn every_line_end_counts_also_when_it_is_split() {
         let (seen, lone_crs) = lines(&[b"a\r", b"\nb\rc\n", b"\r\n"]);
-        let text: Vec<_> = seen.iter().map(|(_, _, t)| t.as_str()).collect();
+        let text: Vec<_> = seen.iter().map(|(_, t)| t.as_str()).collect();
         assert_eq!(text, ["a", "b", "c", ""]);
         assert_eq!(lone_crs, 1);
-        let offsets: Vec<_> = seen.iter().map(|(_, o, _)| *o).collect();
+        let offsets: Vec<_> = seen.iter().map(|(o, _)| *o).collect();
         assert_eq!(offsets, [0, 3, 5, 7]);
     }
 

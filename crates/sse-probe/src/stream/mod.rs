@@ -80,11 +80,19 @@ fn shown(text: &str) -> String {
 
 /// Something wrong, with its position.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("line {line}, byte {offset}: {kind}")]
+#[error("line {}, byte {}: {kind}", place.line, place.offset)]
 #[non_exhaustive]
 pub struct Fault {
     /// What.
     pub kind: FaultKind,
+    /// Where.
+    pub place: Place,
+}
+
+/// A position in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
     /// The line, from 1.
     pub line: u64,
     /// The byte in the body, from 0.
@@ -233,10 +241,10 @@ impl Report {
         }
     }
 
-    fn fault(&mut self, kind: FaultKind, line: u64, offset: u64) {
+    fn fault(&mut self, kind: FaultKind, place: Place) {
         self.fault_count += 1;
         if self.faults.len() < FAULTS {
-            self.faults.push(Fault { kind, line, offset });
+            self.faults.push(Fault { kind, place });
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{
-    FaultKind, Item, Report, SeenEvent,
+    FaultKind, Item, Place, Report, SeenEvent,
     line::{Line, Lines},
 };
 
@@ -43,7 +43,7 @@ struct Interpreter {
 /// The block between two blank lines.
 #[derive(Debug, Default)]
 struct Block {
-    begun: Option<(u64, u64)>,
+    begun: Option<Place>,
     name: String,
     data: String,
     data_len: u64,
@@ -92,57 +92,53 @@ impl Reader {
             mut report, block, ..
         } = self.inner;
         let line = self.lines.current();
+        let begun = block.begun.unwrap_or(line.place);
         if clean && (line.len > 0 || block.data_lines > 0) {
-            let (number, offset) = block.begun.unwrap_or((line.number, line.offset));
-            report.fault(FaultKind::Unfinished, number, offset);
+            report.fault(FaultKind::Unfinished, begun);
         }
         if let Some((first, last)) = block.data_came
             && report.events == 0
             && block.data_lines > 2
             && last.saturating_sub(first) >= NO_EVENT
         {
-            let (number, offset) = block.begun.unwrap_or((line.number, line.offset));
             let time = last.saturating_sub(first);
-            report.fault(FaultKind::NoBlankLine(time), number, offset);
+            report.fault(FaultKind::NoBlankLine(time), begun);
         }
         if self.lines.lone_crs > 0 {
-            report.fault(FaultKind::LoneCr, 1, 0);
+            report.fault(FaultKind::LoneCr, Place { line: 1, offset: 0 });
         }
         report
     }
 }
 
 impl Interpreter {
-    fn fault(&mut self, kind: FaultKind, line: u64, offset: u64) {
-        self.report.fault(kind, line, offset);
-    }
-
     /// Reports a long line once, as soon as it is known to be long.
     fn long(&mut self, line: &Line<'_>, reported: &mut u64) {
-        if line.len > LARGE && *reported != line.number {
-            *reported = line.number;
-            self.fault(FaultKind::LineTooLong, line.number, line.offset);
+        if line.len > LARGE && *reported != line.place.line {
+            *reported = line.place.line;
+            self.report.fault(FaultKind::LineTooLong, line.place);
         }
     }
 
     fn line(&mut self, line: &Line<'_>, at: Duration) {
-        let (number, offset) = (line.number, line.offset);
-        if let Some(bad) = line.bad_utf8 {
-            self.fault(FaultKind::BadUtf8, number, bad);
+        let place = line.place;
+        if let Some(offset) = line.bad_utf8 {
+            self.report
+                .fault(FaultKind::BadUtf8, Place { offset, ..place });
         }
         let mut bytes = line.bytes;
         let mut len = line.len;
-        if number == 1
+        if place.line == 1
             && let Some(rest) = bytes.strip_prefix(b"\xEF\xBB\xBF")
         {
-            self.fault(FaultKind::ByteOrderMark, number, offset);
+            self.report.fault(FaultKind::ByteOrderMark, place);
             bytes = rest;
             len -= 3;
         }
         if len == 0 {
-            return self.dispatch(number, offset, at);
+            return self.dispatch(place, at);
         }
-        self.block.begun.get_or_insert((number, offset));
+        self.block.begun.get_or_insert(place);
         if let Some(comment) = bytes.strip_prefix(b":") {
             self.block.comments += 1;
             let shown = comment.get(..COMMENT_KEPT).unwrap_or(comment);
@@ -157,73 +153,66 @@ impl Interpreter {
         // What the line holds beyond the kept bytes belongs to the value.
         let kept = u64::try_from(bytes.len()).unwrap_or(len);
         let value_len = u64::try_from(value.len()).unwrap_or(0) + len.saturating_sub(kept);
-        self.field(name, value, value_len, number, offset, at);
+        self.field(name, (value, value_len), place, at);
     }
 
-    fn field(
-        &mut self,
-        name: &[u8],
-        value: &[u8],
-        value_len: u64,
-        number: u64,
-        offset: u64,
-        at: Duration,
-    ) {
+    /// A field, with what is kept of its value and the true length of that.
+    fn field(&mut self, name: &[u8], (value, len): (&[u8], u64), place: Place, at: Duration) {
         let text = || String::from_utf8_lossy(value).into_owned();
         match name {
             b"data" => {
                 if value.contains(&0) {
-                    self.fault(FaultKind::NulInData, number, offset);
+                    self.report.fault(FaultKind::NulInData, place);
                 }
                 let first = self.block.data_came.map_or(at, |(first, _)| first);
                 self.block.data_came = Some((first, at));
-                self.block.add_data(value, value_len);
+                self.block.add_data(value, len);
             }
             b"event" => {
                 self.block.fields += 1;
                 self.block.name = text();
             }
-            b"id" if value.contains(&0) => self.fault(FaultKind::IdWithNul, number, offset),
+            b"id" if value.contains(&0) => self.report.fault(FaultKind::IdWithNul, place),
             b"id" => {
                 if !safe_as_header(value) {
-                    self.fault(FaultKind::IdUnsafe(text()), number, offset);
+                    self.report.fault(FaultKind::IdUnsafe(text()), place);
                 }
                 self.block.fields += 1;
                 self.block.id = Some(text());
             }
-            b"retry" => self.retry(&text(), number, offset, at),
+            b"retry" => self.retry(&text(), place, at),
             _ => {
                 let name = name.get(..64).unwrap_or(name);
                 let name = String::from_utf8_lossy(name).into_owned();
-                self.fault(FaultKind::UnknownField(name), number, offset);
+                self.report.fault(FaultKind::UnknownField(name), place);
             }
         }
     }
 
-    fn retry(&mut self, value: &str, number: u64, offset: u64, at: Duration) {
+    fn retry(&mut self, value: &str, place: Place, at: Duration) {
         self.block.fields += 1;
         let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
         if !digits {
             let shown = value.chars().take(40).collect();
-            return self.fault(FaultKind::RetryNotANumber(shown), number, offset);
+            return self.report.fault(FaultKind::RetryNotANumber(shown), place);
         }
         let ms = value.parse::<u64>().unwrap_or(u64::MAX);
         if ms >= 1 << 31 {
-            self.fault(FaultKind::RetryTooLarge(ms), number, offset);
+            self.report.fault(FaultKind::RetryTooLarge(ms), place);
         }
         self.report.push(Item::Retry(at, Duration::from_millis(ms)));
     }
 
-    fn dispatch(&mut self, number: u64, offset: u64, at: Duration) {
+    fn dispatch(&mut self, blank: Place, at: Duration) {
         let block = std::mem::take(&mut self.block);
-        let (line, start) = block.begun.unwrap_or((number, offset));
+        let begun = block.begun.unwrap_or(blank);
         let own_id = block.id.is_some();
         if let Some(id) = block.id {
             self.report.last_id = Some(id);
         }
         if block.data_lines > 0 {
             if block.data_len > LARGE {
-                self.fault(FaultKind::EventTooLarge, line, start);
+                self.report.fault(FaultKind::EventTooLarge, begun);
             }
             let event = SeenEvent {
                 name: block.name,
@@ -238,12 +227,13 @@ impl Interpreter {
             });
         }
         if own_id {
-            self.fault(FaultKind::IdWithoutData, line, start);
+            self.report.fault(FaultKind::IdWithoutData, begun);
         }
         if !block.name.is_empty() {
-            self.fault(FaultKind::EventWithoutData(block.name), line, start);
+            self.report
+                .fault(FaultKind::EventWithoutData(block.name), begun);
         } else if block.comments > 0 && block.fields == 0 {
-            self.fault(FaultKind::BlankAfterComment, line, start);
+            self.report.fault(FaultKind::BlankAfterComment, begun);
         }
     }
 }

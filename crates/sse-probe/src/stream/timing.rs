@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Item, Report};
+use thiserror::Error;
+
+use super::{Item, Report, SeenEvent};
 
 /// Bytes that came at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,31 +57,33 @@ pub(crate) fn bursts(arrivals: &[Arrival]) -> Vec<Burst> {
 }
 
 /// A sign that something between the application and here holds bytes back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Error)]
 pub(crate) enum Held {
     /// Several heartbeats came at one moment; they are sent apart by their nature.
-    Heartbeats {
-        /// How many.
-        count: usize,
-        /// When.
-        at: Duration,
-    },
+    #[error("{count} heartbeats came at one moment, {} after the request", show(*at))]
+    Heartbeats { count: usize, at: Duration },
     /// Events whose own timestamps lie apart came at one moment.
-    Clock {
-        /// How many.
-        count: usize,
-        /// The time between the first and the last of them by the application's clock.
-        span: Duration,
-        /// When they came.
-        at: Duration,
-    },
+    #[error("{} events that the application stamped {} apart came at one moment, {} after the request {COLLECTED}", .0.count, show(.0.span), show(.0.at))]
+    Clock(Lump),
+    /// The same by IDs that are numbers, which go on at this rate a second however the events come.
+    #[error("{} events came at one moment, {} after the request; by their IDs, which go on by {rate:.1} a second, they were made {} apart {COLLECTED}", lump.count, show(lump.at), show(lump.span))]
+    Numbers { lump: Lump, rate: f64 },
     /// Bursts of a buffer's size, with silence between them.
-    Blocks {
-        /// The size that they share.
-        size: u64,
-        /// How many.
-        count: usize,
-    },
+    #[error("the body came in {count} bursts of {size} bytes: a buffer's size")]
+    Blocks { count: usize, size: u64 },
+}
+
+/// What a clock alone cannot tell apart.
+const COLLECTED: &str = "(held on the way, or collected by the application)";
+
+/// Events that were made apart and came together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Lump {
+    count: usize,
+    /// The time between the first and the last of them when they were made.
+    span: Duration,
+    /// When they came.
+    at: Duration,
 }
 
 /// Sizes of the buffers that proxies have.
@@ -88,14 +92,37 @@ const BUFFERS: [u64; 5] = [65_536, 32_768, 16_384, 8_192, 4_096];
 /// Looks for such a sign in one recording.
 #[must_use]
 pub(crate) fn held_back(arrivals: &[Arrival], stream: &Report) -> Option<Held> {
+    let by_clock = || {
+        let stamp = |event: &SeenEvent| own_id(event).and_then(timestamp);
+        lump(stream, |event| {
+            stamp(event).or_else(|| timestamp(&event.data))
+        })
+    };
+    let by_numbers = || {
+        let rate = rate(stream)?;
+        let made = |event: &SeenEvent| Duration::try_from_secs_f64(number(event)?.1 / rate).ok();
+        let lump = lump(stream, made)?;
+        Some(Held::Numbers { lump, rate })
+    };
     heartbeats_together(stream)
-        .or_else(|| clock(stream))
+        .or_else(|| by_clock().map(Held::Clock))
+        .or_else(by_numbers)
         .or_else(|| blocks(arrivals))
 }
 
-/// Events that the application stamped a second or more apart, and that arrived together after a silence in which they
-/// could have come. A replay of older events is none.
-fn clock(stream: &Report) -> Option<Held> {
+/// A duration for people.
+pub(crate) fn show(time: Duration) -> String {
+    let ms = time.as_millis();
+    match ms {
+        0..=999 => format!("{ms} ms"),
+        1_000..=119_999 => format!("{:.1} s", time.as_secs_f64()),
+        _ => format!("{:.1} min", time.as_secs_f64() / 60.0),
+    }
+}
+
+/// Events that were made a second or more apart, and that arrived together after a silence in which they could have come. A
+/// replay of older events is none.
+fn lump(stream: &Report, made: impl Fn(&SeenEvent) -> Option<Duration>) -> Option<Lump> {
     let mut stamps: Vec<Duration> = Vec::new();
     let (mut last, mut silence) = (Duration::ZERO, Duration::ZERO);
     for item in stream.items() {
@@ -109,11 +136,7 @@ fn clock(stream: &Report) -> Option<Held> {
         let Item::Event(_, event) = item else {
             continue;
         };
-        let own_id = event.id.as_deref().filter(|_| event.own_id);
-        let Some(stamp) = own_id
-            .and_then(timestamp)
-            .or_else(|| timestamp(&event.data))
-        else {
+        let Some(stamp) = made(event) else {
             stamps.clear();
             continue;
         };
@@ -121,10 +144,57 @@ fn clock(stream: &Report) -> Option<Held> {
         let count = stamps.len();
         let span = stamps.iter().max()?.saturating_sub(*stamps.iter().min()?);
         if count >= 3 && (Duration::from_secs(1)..=silence).contains(&span) {
-            return Some(Held::Clock { count, span, at });
+            return Some(Lump { count, span, at });
         }
     }
     None
+}
+
+fn own_id(event: &SeenEvent) -> Option<&str> {
+    event.id.as_deref().filter(|_| event.own_id)
+}
+
+/// An ID as what stands before its number, and the number.
+fn number(event: &SeenEvent) -> Option<(&str, f64)> {
+    let id = own_id(event)?;
+    let before = id.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number: u32 = id.get(before.len()..)?.parse().ok()?;
+    Some((before, f64::from(number)))
+}
+
+/// By how much the numbers in IDs go on in a second, if they go on evenly while the events come unevenly: then they are a
+/// clock of the application. An application that sends what it has collected at a fixed interval has even intervals as well,
+/// and one that sends when something happens has no even rate.
+fn rate(stream: &Report) -> Option<f64> {
+    const GAPS: usize = 5;
+    let mut bursts: Vec<(Duration, f64)> = Vec::new();
+    let (mut last, mut numbering) = (Duration::ZERO, None);
+    for (at, event) in stream.events() {
+        let (before, number) = number(event)?;
+        if *numbering.get_or_insert(before) != before {
+            return None;
+        }
+        match bursts.last_mut() {
+            Some((_, newest)) if at.saturating_sub(last) < TOGETHER => *newest = number,
+            _ => bursts.push((at, number)),
+        }
+        last = at;
+    }
+    let gaps = bursts.windows(2).filter_map(|pair| match pair {
+        [a, b] => Some((b.0.saturating_sub(a.0).as_secs_f64(), b.1 - a.1)),
+        _ => None,
+    });
+    let gaps: Vec<(f64, f64)> = gaps.collect();
+    let (time, ids) = gaps
+        .iter()
+        .fold((0.0, 0.0), |sum, gap| (sum.0 + gap.0, sum.1 + gap.1));
+    let rate = ids / time;
+    let even = gaps
+        .iter()
+        .all(|(time, ids)| (0.6..=1.5).contains(&(ids / (time * rate))));
+    let longest = gaps.iter().map(|gap| gap.0).fold(0.0, f64::max);
+    let shortest = gaps.iter().map(|gap| gap.0).fold(f64::INFINITY, f64::min);
+    (gaps.len() >= GAPS && even && longest >= 2.0 * shortest).then_some(rate)
 }
 
 /// The first point in time that a text names, since 1970: milliseconds, seconds, or RFC 3339.
@@ -219,10 +289,8 @@ fn blocks(arrivals: &[Arrival]) -> Option<Held> {
     let size = BUFFERS
         .into_iter()
         .find(|size| inner.iter().all(|burst| burst.bytes % size == 0))?;
-    apart.then_some(Held::Blocks {
-        size,
-        count: inner.len(),
-    })
+    let count = inner.len();
+    apart.then_some(Held::Blocks { count, size })
 }
 
 /// The times between signs of life that the server sends on purpose: comments and events, taken by their bursts.
@@ -320,9 +388,9 @@ mod tests {
     #[test]
     fn events_stamped_apart_that_come_together_were_held_back() {
         let held = stamped(&[(0, 0), (5000, 1000), (5000, 2000), (5001, 3000)]);
-        assert!(matches!(held_back(&[], &held), Some(Held::Clock { .. })));
+        assert!(matches!(held_back(&[], &held), Some(Held::Clock(_))));
         let late = stamped(&[(9000, 0), (9000, 4000), (9001, 8000)]);
-        assert!(matches!(held_back(&[], &late), Some(Held::Clock { .. })));
+        assert!(matches!(held_back(&[], &late), Some(Held::Clock(_))));
         let replay = stamped(&[(1, 0), (1, 60_000), (1, 120_000), (1000, 121_000)]);
         assert_eq!(held_back(&[], &replay), None);
         let pages = stamped(&[(1, 0), (200, 60_000), (200, 120_000), (201, 180_000)]);
@@ -331,6 +399,66 @@ mod tests {
         assert_eq!(held_back(&[], &jitter), None, "late at the source");
         let batch = stamped(&[(0, 0), (1000, 1000), (1000, 1000), (1000, 1001)]);
         assert_eq!(held_back(&[], &batch), None);
+    }
+
+    #[test]
+    fn events_that_come_together_though_their_numbers_go_on_evenly_were_held_back() {
+        // When events came, and their numbers.
+        let numbered = |bursts: &[(u64, std::ops::RangeInclusive<u64>)]| {
+            let mut reader = Reader::default();
+            for (at, numbers) in bursts {
+                for number in numbers.clone() {
+                    let text = format!("id: 3f-{number}\ndata: x\n\n");
+                    reader.feed(text.as_bytes(), ms(*at));
+                }
+            }
+            held_back(&[], &reader.finish(false))
+        };
+        let singles = |from: u64| (1..6).map(move |n| (n * 200, from + n..=from + n));
+        let with = |more: &[(u64, std::ops::RangeInclusive<u64>)]| {
+            let all: Vec<_> = singles(10).chain(more.iter().cloned()).collect();
+            numbered(&all)
+        };
+        assert!(matches!(
+            with(&[(3000, 16..=25)]),
+            Some(Held::Numbers { .. })
+        ));
+        let uneven = [
+            (1000, 1..=10),
+            (3000, 11..=30),
+            (4000, 31..=40),
+            (7000, 41..=70),
+            (8000, 71..=80),
+            (9500, 81..=95),
+        ];
+        assert!(
+            matches!(numbered(&uneven), Some(Held::Numbers { .. })),
+            "lumps that follow no interval"
+        );
+
+        assert_eq!(
+            with(&[(3000, 16..=18)]),
+            None,
+            "three events after a silence"
+        );
+        assert_eq!(with(&[(1200, 16..=16)]), None, "nothing came together");
+        let batches = [1, 2, 3, 4, 5, 6, 7].map(|n| (n * 2000, n * 10..=n * 10 + 9));
+        assert_eq!(
+            numbered(&batches),
+            None,
+            "what the application sends every two seconds"
+        );
+        // A number that all topics share goes on evenly; what was made together has numbers close together.
+        let shared = [
+            (200, 20),
+            (500, 50),
+            (700, 70),
+            (1000, 100),
+            (3000, 300),
+            (3500, 350),
+        ]
+        .map(|(at, n)| (at, n - 2..=n));
+        assert_eq!(numbered(&shared), None, "made together");
     }
 
     #[test]
@@ -346,8 +474,8 @@ mod tests {
         assert_eq!(
             held_back(&blocks, &stream),
             Some(Held::Blocks {
-                size: 8192,
-                count: 2
+                count: 2,
+                size: 8192
             })
         );
         let mut frames = blocks;

@@ -5,11 +5,10 @@ use std::{fmt, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, header};
 use serde_json::Value;
-use tokio::time::Instant;
 use url::Url;
 
 use super::USER_AGENT;
-use crate::http::{Ask, Chunk, Dialer, End};
+use crate::http::{Ask, Dialer};
 
 /// A token or cookie; never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,10 +64,9 @@ impl Access {
 
     /// The value of `Cookie`, likewise.
     pub(crate) fn cookie(&self) -> Option<&Secret> {
-        if let Self::Cookie(cookie) = self {
-            Some(cookie)
-        } else {
-            None
+        match self {
+            Self::Cookie(cookie) => Some(cookie),
+            _ => None,
         }
     }
 }
@@ -121,25 +119,12 @@ impl TicketSource {
             (header::COOKIE, self.cookie.as_ref().map(Secret::expose)),
             (header::AUTHORIZATION, authorization.as_deref()),
         ];
-        let lines = lines
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text?)));
         let ask = Ask::new(Method::POST, self.url.clone()).headers(lines);
         let ask = ask.map_err(|why| failed(&why))?;
-        let mut exchange = dialer.open(&ask).await.map_err(|why| failed(&why))?;
+        let exchange = dialer.open(&ask).await.map_err(|why| failed(&why))?;
         let status = exchange.head().status;
-        let mut body = Vec::new();
-        let until = Instant::now() + Duration::from_secs(5);
-        loop {
-            match exchange.next(until).await {
-                Chunk::Bytes(bytes, _) if body.len() + bytes.len() <= 64 * 1024 => {
-                    body.extend_from_slice(&bytes);
-                }
-                Chunk::Bytes(..) => return Err(failed(&"the answer is too long")),
-                Chunk::End(End::Clean) => break,
-                Chunk::End(_) => return Err(failed(&"the answer did not end")),
-            }
-        }
+        let body = exchange.whole(64 * 1024, Duration::from_secs(5)).await;
+        let body = body.map_err(|why| failed(&why))?;
         if !(200..=299).contains(&status) {
             return Err(failed(&format_args!("status {status}")));
         }

@@ -123,36 +123,24 @@ impl Publish {
     }
 }
 
-/// A setter for each of these fields.
-macro_rules! setters {
-    ($($(#[$doc:meta])* $field:ident: $type:ty,)+) => {$(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $field(mut self, $field: $type) -> Self {
-            self.$field = $field;
-            self
-        }
-    )+};
-}
-
 impl Target {
     setters! {
         /// Whether redirects are followed, as browsers do. They are by default.
-        follow_redirects: bool,
+        pub follow_redirects: bool,
         /// The credentials mode of the page. `Omit` by default.
-        credentials: Credentials,
+        pub credentials: Credentials,
         /// How long the stream must live. 35 s by default: longer than the 30 s after which several proxies cut.
-        hold: Duration,
+        pub hold: Duration,
         /// The version of HTTP.
-        protocol: Protocol,
+        pub protocol: Protocol,
         /// How connections are made.
-        dialer: Dialer,
+        pub dialer: Dialer,
         /// Asks by another method.
-        method: Method,
+        pub method: Method,
         /// Which findings fail the run. [`Profile::Browser`] by default.
-        profile: Profile,
+        pub profile: Profile,
         /// Redirects may lead to these origins only. To all, if none is given.
-        keep_to: Vec<Origin>,
+        pub keep_to: Vec<Origin>,
     }
 
     /// A target with everything else as it usually is: no origin (a page of the same origin), no credentials,

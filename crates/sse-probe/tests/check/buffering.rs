@@ -94,6 +94,49 @@ async fn events_that_the_application_stamped_apart_show_a_buffer() {
     );
 }
 
+/// Events whose IDs are numbers, in one piece.
+fn numbered(numbers: std::ops::RangeInclusive<u64>) -> Step {
+    let events = numbers.map(|n| format!("id: 7c-{n}\ndata: x\n\n"));
+    bytes(&events.collect::<String>())
+}
+
+#[tokio::test]
+async fn events_whose_ids_go_on_evenly_show_a_buffer_when_they_come_together() {
+    let server = Server::start(|request| {
+        let mut body = Vec::new();
+        for n in 1..=6 {
+            body.extend([Step::Pause(600), numbered(n..=n)]);
+        }
+        body.extend([Step::Pause(3000), numbered(7..=12), Step::Hold]);
+        let reply = good(request);
+        if reply.is_stream() {
+            reply.body(body)
+        } else {
+            reply
+        }
+    })
+    .await;
+    let target = server.target().only("buffering").unwrap();
+    let report = checked(target.hold(Duration::from_secs(9))).await;
+    let seen = "by their IDs, which go on by 1.";
+    found(&report, "buffering", FindingKind::Blocked, seen);
+    assert!(report.facts.buffering);
+}
+
+#[tokio::test]
+async fn events_that_an_application_sends_by_the_second_are_not_called_buffered() {
+    let report = long_stream("buffering", |r| {
+        let mut body = Vec::new();
+        for second in 0..5 {
+            body.extend([Step::Pause(600), numbered(second * 5..=second * 5 + 4)]);
+        }
+        body.push(Step::Hold);
+        r.body(body)
+    })
+    .await;
+    report.assert_clean();
+}
+
 #[tokio::test]
 async fn a_published_event_that_does_not_come_shows_a_buffer() {
     let server = Server::start(|request| {

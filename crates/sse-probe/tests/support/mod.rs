@@ -129,7 +129,15 @@ impl Drop for Server {
 
 impl Server {
     pub async fn start(respond: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", respond).await
+    }
+
+    /// The same at another address of this machine.
+    pub async fn start_at(
+        address: &str,
+        respond: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (seen, respond) = (Arc::clone(&requests), Arc::new(respond));

@@ -8,6 +8,7 @@
 mod command;
 mod configuration;
 mod demand;
+mod modules;
 mod rounds;
 #[path = "../support/mod.rs"]
 mod support;

@@ -92,7 +92,7 @@ pub fn board() -> Board {
                     ("most, now", "max(sse_client_streams_max{%})"),
                     ("limit", r#"min(sse_connections_limit{%,scope="ip"})"#),
                 ],
-                "How many streams the same address held when a stream opened. Near the limit stand either abuse or many people behind one address.",
+                "How many streams of the same address were open when a stream opened. Near the limit stand either abuse or many people behind one address.",
             ),
             lines(
                 "Remaining life of credentials",
@@ -132,7 +132,7 @@ pub fn board() -> Board {
                     ),
                     ("dropped", "sum(rate(sse_log_records_dropped_total{%}[~]))"),
                 ],
-                "Refusals and evictions are logged at a bounded rate; suppressed tells what was left out. Dropped: nobody read the log fast enough.",
+                "Refusals and evictions are logged at a bounded rate; suppressed counts what was left out. Dropped: the log was read too slowly.",
             ),
             lines(
                 "Requests by outcome",

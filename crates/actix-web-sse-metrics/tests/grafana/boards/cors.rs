@@ -76,7 +76,7 @@ pub fn board() -> Board {
                     "{{class}}",
                     r#"sum by (class) (rate(sse_connections_immediate_close_total{%,origin!~"none|same_origin"}[~]))"#,
                 )],
-                "instant: Firefox, and Chromium over HTTP/2. drain: Chromium over HTTP/1.1, which reads a blocked reply on for five seconds or 16 KiB. interval: perhaps one of these; only a later write told of the end.",
+                "instant: Firefox, and Chromium over HTTP/2. drain: Chromium over HTTP/1.1, which reads a blocked reply on for five seconds or 16 KiB. interval: perhaps one of these; only a later write showed the end.",
             ),
             stack(
                 "Opened by verdict",

@@ -41,7 +41,7 @@ pub fn board() -> Board {
                 "ops",
                 (0.01, 1.0),
                 "sum(rate(sse_events_dropped_total{%}[~]))",
-                "Events per second that a subscriber missed and was told about.",
+                "Events per second that a slow subscriber skipped, with a `lagged` event in their place.",
             ),
             stat(
                 "Replayed",
@@ -151,7 +151,7 @@ pub fn board() -> Board {
                     "{{route}}",
                     "sum by (route) (rate(sse_events_dropped_total{%}[~]))",
                 )],
-                "Events that subscribers missed and were told about.",
+                "Events that slow subscribers skipped, with `lagged` events in their place.",
             ),
             lines(
                 "Time to the first event",

@@ -46,7 +46,7 @@ pub fn panels() -> Vec<Panel> {
             "short",
             (0.5, 1.0),
             "sum(increase(sse_backplane_revocations_lost_total{%}[~]))",
-            "Revocations that other nodes were not told of: too many in one outage. Revoke again.",
+            "Revocations that did not reach the other nodes: too many in one outage. Revoke again.",
         ),
         lines(
             "Backplane lag",

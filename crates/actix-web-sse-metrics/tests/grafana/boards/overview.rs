@@ -155,7 +155,7 @@ pub fn board() -> Board {
                 "File descriptors in use",
                 "percentunit",
                 &[("{{instance}}", "process_open_fds{%} / process_max_fds{%}")],
-                "Each HTTP/1.1 stream holds one. When all are in use nobody can connect any more.",
+                "Each HTTP/1.1 stream holds one. When all are in use no client can connect any more.",
             ),
         ],
     }

@@ -1,4 +1,4 @@
-//! Enumerations whose members have names.
+//! What many types have: names of members, setters.
 
 /// Defines an enumeration with a name for each member: `ALL`, `as_str`, `Display` and `Serialize`.
 macro_rules! named {
@@ -39,4 +39,16 @@ macro_rules! named {
             }
         }
     };
+}
+
+/// A setter for each of these fields; it takes the value and returns the same with it.
+macro_rules! setters {
+    ($($(#[$attribute:meta])* $visibility:vis $field:ident: $type:ty,)+) => {$(
+        $(#[$attribute])*
+        #[must_use]
+        $visibility fn $field(mut self, $field: $type) -> Self {
+            self.$field = $field;
+            self
+        }
+    )+};
 }
