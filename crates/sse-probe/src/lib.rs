@@ -45,6 +45,7 @@
 //! browser            CORS, preflights, redirects, content types, policies of pages
 //! named              enumerations whose members have names
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]
 mod named;
