@@ -19,7 +19,7 @@ RUSTFLAGS="$flags" cargo build --locked --release --target "$target" --target-di
 mkdir -p "$folder/$name"
 install -m 755 "target/static/$target/release/sse-probe" "$folder/$name/sse-probe"
 strip "$folder/$name/sse-probe" 2>/dev/null || true
-cp LICENSE-MIT LICENSE-APACHE crates/sse-probe/README.md docs/sse-probe.md packaging/sse-probe/sse-probe.service "$folder/$name/"
+cp LICENSE-MIT LICENSE-APACHE crates/sse-probe/README.md docs/src/sse-probe.md packaging/sse-probe/sse-probe.service "$folder/$name/"
 # The same input gives the same archive.
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime='2020-01-01 00:00:00Z' \
   -C "$folder" -cf - "$name" | gzip -n >"$folder/$name.tar.gz"

@@ -6,9 +6,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod book;
 mod clients;
 mod dependencies;
 mod licences;
 mod links;
 mod rooms;
 mod tree;
+mod workflows;

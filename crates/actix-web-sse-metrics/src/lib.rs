@@ -97,6 +97,7 @@
 //!
 //! Deploy `/metrics` on its own listener, or keep it from the public at the proxy: it tells how
 //! many people use what. It is never behind the stream guards, and has no CORS headers.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod ages;
 mod backplane;

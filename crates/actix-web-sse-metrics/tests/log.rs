@@ -216,7 +216,7 @@ fn a_reject_line_says_why_and_leaves_absent_values_null() {
     let line = text.lines().next().unwrap();
     assert_eq!(
         keys(line),
-        [&IDENTITY[..], &["reason", "status", "mode"]].concat()
+        [&IDENTITY[..], &["reason", "hint", "status", "mode"]].concat()
     );
     let line: Value = serde_json::from_str(line).unwrap();
     for absent in [
@@ -234,6 +234,7 @@ fn a_reject_line_says_why_and_leaves_absent_values_null() {
         (&line["reason"], &line["status"]),
         (&json!("origin_malformed"), &json!(403))
     );
+    assert_eq!(line["hint"], RefusalReason::OriginMalformed.hint());
 }
 
 #[test]

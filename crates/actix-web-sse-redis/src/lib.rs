@@ -16,6 +16,7 @@
 //! config, cursor                                     settings; where a node stands in the log
 //! backoff, entry, error, keys, node_counts, scripts  small parts
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backoff;
 mod backplane;

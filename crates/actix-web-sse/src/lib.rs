@@ -111,6 +111,7 @@
 //! `text/event-stream`. Who the client is, by which scheme and to which host it came, say the headers
 //! of [`trusted_proxies`](config::LimitsConfig::trusted_proxies), or the
 //! [PROXY protocol](EventServer::proxy_protocol).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod config;
 mod event;

@@ -27,6 +27,7 @@ use actix_web::{
 use actix_web_sse::{
     Identity, Policy,
     config::{AuthConfig, PolicyConfig, TicketConfig},
+    observe::RefusalReason,
     protect::{Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder},
 };
 use allocation_counter::measure;
@@ -97,7 +98,10 @@ async fn a_refusal_allocates_little_whatever_is_sent() {
         let response = answer.expect("an answer at once").unwrap();
         let body = to_bytes(response.into_body()).await;
         let body = body.unwrap_or_else(|_| panic!("{}", case.what));
-        let refusal = format!(r#"{{"error":"{}"}}"#, case.code);
+        let mut reasons = RefusalReason::ALL.iter();
+        let reason = reasons.find(|reason| reason.as_str() == case.code);
+        let hint = reason.unwrap().hint();
+        let refusal = format!(r#"{{"error":"{}","hint":"{hint}"}}"#, case.code);
         assert_eq!(body, refusal, "{}", case.what);
         assert!(
             counted.bytes_total <= BOUND,

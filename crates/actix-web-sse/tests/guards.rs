@@ -32,6 +32,8 @@ mod cookies;
 mod cors;
 #[path = "guards/extraction.rs"]
 mod extraction;
+#[path = "guards/hints.rs"]
+mod hints;
 #[path = "guards/http2.rs"]
 mod http2;
 #[path = "guards/hub.rs"]

@@ -43,6 +43,7 @@
 //! browser                            CORS, preflights, redirects, content types, policies of pages
 //! macros                             enumerations whose members have names, setters
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]
 mod macros;

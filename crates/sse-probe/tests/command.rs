@@ -75,7 +75,7 @@ async fn findings_end_with_1_and_say_what_to_change() {
         "FAIL  Replies that depend",
         "no Vary",
         "why: ",
-        "more: docs/sse-probe.md#vary",
+        "more: docs/src/sse-probe.md#vary",
         "actix: ",
         "nginx: ",
         "HAProxy: ",
@@ -137,7 +137,7 @@ async fn json_is_one_object_with_every_check() {
         .find(|c| c["check"] == "vary")
         .unwrap();
     assert_eq!(vary["findings"][0]["kind"], "advice");
-    assert_eq!(vary["link"], "docs/sse-probe.md#vary");
+    assert_eq!(vary["link"], "docs/src/sse-probe.md#vary");
     assert_eq!(vary["findings"][0]["remedies"][0]["software"], "actix");
 }
 

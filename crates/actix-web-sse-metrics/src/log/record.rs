@@ -107,6 +107,7 @@ pub(crate) fn reject(
 ) {
     record!(names, "sse_reject", identity, addresses, {
         reason = refused.reason.as_str(),
+        hint = refused.reason.hint(),
         status = u64::from(refused.status),
         mode = refused.mode.as_str(),
     });

@@ -6,6 +6,7 @@
 mod accept;
 mod auth;
 mod error;
+mod hints;
 mod hub;
 mod jwks;
 mod limits;
@@ -18,6 +19,7 @@ pub use accept::AcceptMode;
 pub use auth::{AuthConfig, CacheConfig, TicketConfig, TicketMode};
 pub(crate) use error::Faults;
 pub use error::{ConfigError, Fault};
+pub use hints::Hints;
 pub(crate) use hub::MAX_TOPIC_BYTES;
 pub use hub::{HubConfig, SlowConsumer};
 pub use jwks::{JwksConfig, JwtAlgorithm};

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{accept::AcceptMode, limits::LimitsConfig, overload::Overload};
+use super::{accept::AcceptMode, hints::Hints, limits::LimitsConfig, overload::Overload};
 
 /// What the guards let through. Section `[policy]`.
 ///
@@ -23,6 +23,8 @@ pub struct PolicyConfig {
     pub accept: AcceptMode,
     /// How a want of capacity is answered. Default `auto`.
     pub overload: Overload,
+    /// Whether a refusal says what to do, in the field `hint` of its body. Default `send`.
+    pub hints: Hints,
     /// Which pages may read the replies.
     pub origins: OriginsConfig,
     /// A list of origins that is tried, not enforced: what it would refuse is reported with the

@@ -1,4 +1,4 @@
-//! Error bodies: `{"error":"<code>"}`, with a `message` where there is one.
+//! Error bodies: `{"error":"<code>"}`, with a `message` and a `hint` where there are some.
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
@@ -11,7 +11,7 @@ pub(crate) fn response(
     code: &'static str,
     message: Option<&str>,
 ) -> HttpResponse {
-    head(status).body(body(code, message))
+    head(status).body(body(code, message, None))
 }
 
 /// The status and the headers of an error body: JSON, never cached.
@@ -24,10 +24,18 @@ pub(crate) fn head(status: StatusCode) -> HttpResponseBuilder {
     response
 }
 
-/// The body, with a code for programs and a message for people.
-pub(crate) fn body(code: &'static str, message: Option<&str>) -> String {
-    match message {
-        Some(message) => serde_json::json!({ "error": code, "message": message }).to_string(),
-        None => format!(r#"{{"error":"{code}"}}"#),
+/// The body, with a code for programs, a message for people, and what to do.
+pub(crate) fn body(code: &str, message: Option<&str>, hint: Option<&str>) -> String {
+    match (message, hint) {
+        (None, None) => format!(r#"{{"error":"{code}"}}"#),
+        // Hints are made of letters that JSON takes as they are.
+        (None, Some(hint)) => format!(r#"{{"error":"{code}","hint":"{hint}"}}"#),
+        (Some(message), _) => {
+            let mut body = serde_json::json!({ "error": code, "message": message });
+            if let (Some(hint), Some(fields)) = (hint, body.as_object_mut()) {
+                fields.insert("hint".to_owned(), hint.into());
+            }
+            body.to_string()
+        }
     }
 }

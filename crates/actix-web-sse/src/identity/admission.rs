@@ -9,7 +9,7 @@ use actix_web::{
 
 use super::{AllowedPage, Findings, Identity};
 use crate::{
-    config::Overload,
+    config::{Hints, Overload},
     observe::{CorsVerdict, OriginClass, Route, Visitor},
     origin::is_own,
 };
@@ -23,6 +23,8 @@ pub(crate) struct Admission {
     pub(crate) identity: Identity,
     /// How a refusal for want of capacity is to be answered.
     pub(crate) overload: Overload,
+    /// Whether a refusal says what to do.
+    pub(crate) hints: Hints,
     /// Frees the slots of the limits when the last holder drops it: the request, and each of its
     /// streams.
     pub(crate) permit: Option<Rc<dyn Any>>,
@@ -46,6 +48,7 @@ impl Admission {
             address: request.peer_addr().map(|peer| peer.ip()),
             identity: Identity::anonymous(),
             overload: Overload::default(),
+            hints: Hints::default(),
             permit: None,
             guarded: false,
             head_only: request.method() == Method::HEAD,

@@ -14,6 +14,7 @@
 mod backplane;
 mod cors_witness;
 mod destination;
+mod hint;
 mod hub;
 mod last_event_id;
 mod misconfiguration;

@@ -59,6 +59,7 @@ vocabulary! {
 
 vocabulary! {
     /// Why a request was refused: the `error` code of the JSON body, and the `reason` label.
+    /// [`hint`](Self::hint) says what to do about it.
     RefusalReason {
         /// 405: the stream route does not know this method.
         MethodNotAllowed => "method_not_allowed",

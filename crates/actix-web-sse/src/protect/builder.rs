@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::{
-        AcceptMode, AuthConfig, CandidateConfig, ConfigError, Faults, HstsConfig, Methods,
+        AcceptMode, AuthConfig, CandidateConfig, ConfigError, Faults, Hints, HstsConfig, Methods,
         Overload, PolicyConfig, RatePerIp, TicketConfig,
     },
     observe::{Observer, Reported},
@@ -128,6 +128,13 @@ impl PolicyBuilder {
     #[must_use]
     pub fn overload(mut self, overload: Overload) -> Self {
         self.config.overload = overload;
+        self
+    }
+
+    /// Whether a refusal says what to do. Default it does.
+    #[must_use]
+    pub fn hints(mut self, hints: Hints) -> Self {
+        self.config.hints = hints;
         self
     }
 

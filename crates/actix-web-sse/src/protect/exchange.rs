@@ -182,9 +182,10 @@ impl Exchange {
         let reason = refusal.reason;
         let (response, mode) = match (refusal.retry_after, self.mount) {
             (Some(retry), Mount::Streams) => {
-                overload::refuse(self.rules.overload, request, reason, retry)
+                let rules = &self.rules;
+                overload::refuse(rules.overload, rules.hints, request, reason, retry)
             }
-            _ => (refusal.response(), RefusalMode::Hard),
+            _ => (refusal.response(self.rules.hints), RefusalMode::Hard),
         };
         self.report(&visitor, reason, mode, response.status());
         response
@@ -231,6 +232,7 @@ impl Exchange {
             address: self.source.address,
             identity,
             overload: self.rules.overload,
+            hints: self.rules.hints,
             page: self.page(request),
             permit: Some(permit),
             guarded: true,

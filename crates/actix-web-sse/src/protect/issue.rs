@@ -127,6 +127,6 @@ impl Inner {
         let status = refusal.status().as_u16();
         let refused = Refused::new(&visitor, reason, RefusalMode::Hard, status);
         self.observer.refused(&refused);
-        refusal.response()
+        refusal.response(rules.hints)
     }
 }

@@ -30,6 +30,7 @@ use super::{
     panic::caught,
 };
 use crate::{
+    config::Hints,
     identity::{Admission, Identity},
     observe::{Misconfiguration, RefusalReason},
     respond::{
@@ -306,7 +307,8 @@ where
         Err(_panic) => {
             // An error and not a response, for there is no request left to respond to.
             exchange.report_panicked(identity);
-            Err(with_headers(exchange, HandlerPanicked.into()))
+            let hints = exchange.rules.hints;
+            Err(with_headers(exchange, HandlerPanicked(hints).into()))
         }
     }
 }
@@ -333,7 +335,7 @@ fn with_headers(exchange: Exchange, mut error: Error) -> Error {
 
 /// A handler panicked: 500, readable by the page, where the connection would have been cut.
 #[derive(Debug)]
-struct HandlerPanicked;
+struct HandlerPanicked(Hints);
 
 impl fmt::Display for HandlerPanicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -347,6 +349,6 @@ impl ResponseError for HandlerPanicked {
     }
 
     fn error_response(&self) -> HttpResponse {
-        Refusal::new(RefusalReason::Internal).response()
+        Refusal::new(RefusalReason::Internal).response(self.0)
     }
 }

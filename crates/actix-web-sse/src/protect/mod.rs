@@ -46,7 +46,9 @@
 //! | rate | 429 `rate_limit` | streams opened a second, of the address and of all; only what opens counts |
 //! | ticket | 401 `invalid_ticket` | used up only now |
 //!
-//! A refusal is `{"error":"…"}`, and readable by the page if its origin is allowed. One that
+//! A refusal is `{"error":"…","hint":"…"}`, and readable by the page if its origin is allowed. The
+//! hint is [what to do](crate::observe::RefusalReason::hint); [`Hints`](crate::config::Hints) leaves
+//! it out. One that
 //! passes (429, 503) is answered by who is asking, see [`Overload`]: a native `EventSource` would
 //! take the status for an end, and so is sent away with an event stream that holds only `retry:`.
 //!

@@ -12,7 +12,7 @@ use super::{
     outbound::Outbound,
 };
 use crate::{
-    config::{AcceptMode, Enforcement, Faults, Overload, PolicyConfig},
+    config::{AcceptMode, Enforcement, Faults, Hints, Overload, PolicyConfig},
     observe::PolicyInfo,
     origin::OriginList,
 };
@@ -27,6 +27,7 @@ pub(super) struct Rules {
     pub(super) api_preflight: PreflightRules,
     pub(super) accept: AcceptMode,
     pub(super) overload: Overload,
+    pub(super) hints: Hints,
     pub(super) enforce: bool,
     pub(super) origins: OriginList,
     pub(super) candidate: Option<OriginList>,
@@ -87,6 +88,7 @@ impl Rules {
             methods,
             accept: config.accept,
             overload: config.overload,
+            hints: config.hints,
             enforce: config.origins.mode == Enforcement::Enforce,
             origins,
             candidate,

@@ -85,7 +85,8 @@ impl<'a> Opening<'a> {
         // it.
         let Ok(local) = Local::of(&hub.shared) else {
             hub.shared.report(Misconfiguration::OutsideRuntime);
-            return Err(Box::new(Refusal::new(RefusalReason::Internal).response()));
+            let refusal = Refusal::new(RefusalReason::Internal);
+            return Err(Box::new(refusal.response(subscriber.admission.hints)));
         };
         let subscriber = subscriber.known_to(request);
         let admission = &subscriber.admission;
@@ -154,13 +155,14 @@ impl<'a> Opening<'a> {
     pub(crate) fn refuse_as(self, refusal: Refusal) -> HttpResponse {
         let status = refusal.status().as_u16();
         self.report(refusal.reason, RefusalMode::Hard, status);
-        refusal.response()
+        refusal.response(self.subscriber.admission.hints)
     }
 
     /// A refusal for a time, answered by who is asking.
     pub(crate) fn overloaded(self, reason: RefusalReason) -> HttpResponse {
-        let overload = self.subscriber.admission.overload;
-        let (response, mode) = overload::refuse(overload, self.request, reason, self.config.retry);
+        let admission = &self.subscriber.admission;
+        let (overload, hints, retry) = (admission.overload, admission.hints, self.config.retry);
+        let (response, mode) = overload::refuse(overload, hints, self.request, reason, retry);
         self.report(reason, mode, response.status().as_u16());
         response
     }

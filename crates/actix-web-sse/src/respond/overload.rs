@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{headers::set_stream_headers, refusal::Refusal};
 use crate::{
-    config::Overload,
+    config::{Hints, Overload},
     observe::{RefusalMode, RefusalReason},
     stream::jitter,
 };
@@ -21,6 +21,7 @@ use actix_web::{
 /// Refuses for a time: the answer, and how it was given.
 pub(crate) fn refuse(
     overload: Overload,
+    hints: Hints,
     request: &HttpRequest,
     reason: RefusalReason,
     retry: Duration,
@@ -35,7 +36,7 @@ pub(crate) fn refuse(
     } else {
         let mut refusal = Refusal::new(reason);
         refusal.retry_after = Some(spread(retry));
-        (refusal.response(), RefusalMode::Hard)
+        (refusal.response(hints), RefusalMode::Hard)
     }
 }
 
@@ -92,6 +93,7 @@ mod tests {
         let request = request.to_http_request();
         refuse(
             overload,
+            Hints::Send,
             &request,
             RefusalReason::IpLimit,
             Duration::from_secs(5),
@@ -126,6 +128,7 @@ mod tests {
         for _ in 0..50 {
             let (response, _) = refuse(
                 Overload::Auto,
+                Hints::Send,
                 &request,
                 RefusalReason::IpLimit,
                 Duration::from_secs(1),

@@ -12,6 +12,7 @@ use actix_web::{
 
 use super::vary;
 use crate::{
+    config::Hints,
     event::error_body::{body, head},
     observe::RefusalReason,
 };
@@ -46,7 +47,7 @@ impl Refusal {
 
     /// The answer: JSON, never cached, never an event stream, and nothing in it that the client
     /// sent.
-    pub(crate) fn response(self) -> HttpResponse {
+    pub(crate) fn response(self, hints: Hints) -> HttpResponse {
         let mut response = head(self.status());
         if let Some(after) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, whole_seconds(after)));
@@ -57,7 +58,9 @@ impl Refusal {
         if let Some(challenge) = challenge(self.reason) {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
-        let mut response = response.body(body(self.reason.as_str(), self.message.as_deref()));
+        let hint = (hints == Hints::Send).then(|| self.reason.hint());
+        let code = self.reason.as_str();
+        let mut response = response.body(body(code, self.message.as_deref(), hint));
         match self.reason {
             RefusalReason::NotAcceptable => vary::add(response.headers_mut(), "Accept"),
             RefusalReason::PreflightDenied => vary::add(response.headers_mut(), vary::PREFLIGHT),
@@ -126,12 +129,14 @@ const fn status(reason: RefusalReason) -> StatusCode {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::body::MessageBody;
+
     use super::*;
 
     #[test]
     fn t06_a_challenge_never_makes_a_browser_ask_for_a_password() {
         for reason in RefusalReason::ALL {
-            let response = Refusal::new(*reason).response();
+            let response = Refusal::new(*reason).response(Hints::Send);
             let challenge = response.headers().get(header::WWW_AUTHENTICATE);
             assert!(
                 response.status() != StatusCode::UNAUTHORIZED || challenge.is_some(),
@@ -149,13 +154,41 @@ mod tests {
     #[test]
     fn l04_a_refusal_is_json_and_never_an_event_stream() {
         for reason in RefusalReason::ALL {
-            let response = Refusal::new(*reason).response();
+            let response = Refusal::new(*reason).response(Hints::Send);
             assert_eq!(
                 response.headers().get("content-type").unwrap(),
                 "application/json"
             );
             assert_eq!(response.headers().get("cache-control").unwrap(), "no-store");
         }
+    }
+
+    #[test]
+    fn e21_a_refusal_says_what_to_do_unless_that_is_switched_off() {
+        for reason in RefusalReason::ALL {
+            let body = |hints| {
+                let body = Refusal::new(*reason).response(hints).into_body();
+                body.try_into_bytes().unwrap()
+            };
+            let (code, hint) = (reason.as_str(), reason.hint());
+            let told = format!(r#"{{"error":"{code}","hint":"{hint}"}}"#);
+            assert_eq!(body(Hints::Send), told);
+            assert_eq!(body(Hints::Omit), format!(r#"{{"error":"{code}"}}"#));
+        }
+    }
+
+    #[test]
+    fn a_message_stands_beside_the_hint() {
+        let refusal = Refusal {
+            message: Some("at most \"3\"".into()),
+            ..Refusal::new(RefusalReason::InvalidRequest)
+        };
+        let body = refusal.response(Hints::Send).into_body();
+        let body: serde_json::Value =
+            serde_json::from_slice(&body.try_into_bytes().unwrap()).unwrap();
+        assert_eq!(body["error"], "invalid_request");
+        assert_eq!(body["message"], "at most \"3\"");
+        assert_eq!(body["hint"], RefusalReason::InvalidRequest.hint());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use actix_web_sse::protect::AcceptMode;
 use tokio::io::AsyncWriteExt;
 
 use super::reply::over_both;
-use super::support::{APP, Reply, Server, reference, reference_server, streams};
+use super::support::{APP, Reply, Server, reference, reference_server, refusal, streams};
 
 async fn with_accept(server: &Server, lines: &str) -> Reply {
     server
@@ -50,7 +50,7 @@ async fn a02_other_types_are_not_acceptable() {
         reply.assert_err(406);
         reply.assert_readable_by(APP);
         assert!(reply.vary().contains(&"accept".to_owned()));
-        assert_eq!(reply.body().await, br#"{"error":"not_acceptable"}"#);
+        assert_eq!(reply.body().await, refusal("not_acceptable"));
     }
 }
 
@@ -103,7 +103,7 @@ async fn a07_other_methods_are_not_allowed() {
         reply.assert_err(405);
         reply.assert_readable_by(APP);
         assert_eq!(reply.header("allow"), Some("GET, HEAD, OPTIONS"));
-        assert_eq!(reply.body().await, br#"{"error":"method_not_allowed"}"#);
+        assert_eq!(reply.body().await, refusal("method_not_allowed"));
     }
     assert_eq!(server.recording.opened.load(Ordering::SeqCst), 0);
 }

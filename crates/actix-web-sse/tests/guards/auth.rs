@@ -14,7 +14,7 @@ use actix_web_sse::{
 use tokio::time::Instant;
 
 use super::reply::over_both;
-use super::support::{APP, Ear, Recording, Reply, Server, reference, streams, wait_until};
+use super::support::{APP, Ear, Recording, Reply, Server, reference, refusal, streams, wait_until};
 
 /// Understands tokens that say what is to happen.
 #[derive(Default)]
@@ -89,7 +89,7 @@ async fn t01_without_credentials_nothing_is_said_about_errors() {
     reply.assert_err(401);
     reply.assert_readable_by(APP);
     assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
-    assert_eq!(reply.body().await, br#"{"error":"unauthorized"}"#);
+    assert_eq!(reply.body().await, refusal("unauthorized"));
     assert_eq!(asked.load(Ordering::SeqCst), 0);
     assert_eq!(server.recording.opened.load(Ordering::SeqCst), 0);
 }
@@ -105,7 +105,7 @@ async fn t02_credentials_that_do_not_hold_look_alike() {
             reply.header("www-authenticate"),
             Some(r#"Bearer error="invalid_token""#)
         );
-        assert_eq!(reply.body().await, br#"{"error":"invalid_token"}"#);
+        assert_eq!(reply.body().await, refusal("invalid_token"));
     }
 }
 
@@ -176,7 +176,7 @@ async fn o22_c09_a02_the_cheaper_refusal_comes_first() {
         let request = format!("{method} /events HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n");
         let mut reply = server.raw(&request).await;
         let body = reply.body().await;
-        assert_eq!(body, format!(r#"{{"error":"{code}"}}"#).as_bytes());
+        assert_eq!(body, refusal(code));
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
@@ -190,7 +190,7 @@ async fn t03_the_right_to_another_topic_does_not_suffice() {
             reply.header("www-authenticate"),
             Some(r#"Bearer error="insufficient_scope""#)
         );
-        assert_eq!(reply.body().await, br#"{"error":"insufficient_scope"}"#);
+        assert_eq!(reply.body().await, refusal("insufficient_scope"));
     }
     bearer(&server, "alice").await.assert_ok();
 }
@@ -200,7 +200,7 @@ async fn t05_credentials_that_may_disagree_are_refused() {
     let lines = "Authorization: Bearer alice\r\nAuthorization: Bearer bob\r\n";
     let mut reply = server.get(lines).await;
     reply.assert_err(400);
-    assert_eq!(reply.body().await, br#"{"error":"invalid_request"}"#);
+    assert_eq!(reply.body().await, refusal("invalid_request"));
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
@@ -213,7 +213,7 @@ async fn t07_what_cannot_be_checked_is_not_let_in() {
         reply.assert_err(503);
         reply.assert_readable_by(APP);
         assert!(reply.header("retry-after").is_some());
-        assert_eq!(reply.body().await, br#"{"error":"auth_unavailable"}"#);
+        assert_eq!(reply.body().await, refusal("auth_unavailable"));
     }
     // The slot is free, and the worker alive.
     bearer(&server, "alice").await.assert_ok();
@@ -277,7 +277,7 @@ async fn a_user_has_a_limit_of_its_own() {
     let _second = bearer(&server, "alice").await;
     let mut reply = bearer(&server, "alice").await;
     reply.assert_err(429);
-    assert_eq!(reply.body().await, br#"{"error":"user_limit"}"#);
+    assert_eq!(reply.body().await, refusal("user_limit"));
     bearer(&server, "bob").await.assert_ok();
 }
 

@@ -5,7 +5,9 @@ use actix_web::{HttpResponse, error::ErrorImATeapot, http::header::HeaderValue, 
 use actix_web_sse::Policy;
 
 use super::reply::over_both;
-use super::support::{APP, Ear, Recording, Server, events, reference, reference_server, streams};
+use super::support::{
+    APP, Ear, Recording, Server, events, reference, reference_server, refusal, streams,
+};
 
 fn origin() -> String {
     format!("Origin: {APP}\r\n")
@@ -199,7 +201,7 @@ async fn c09_a_navigation_never_becomes_a_stream_tab() {
         .get("Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n")
         .await;
     reply.assert_err(403);
-    assert_eq!(reply.body().await, br#"{"error":"fetch_metadata_denied"}"#);
+    assert_eq!(reply.body().await, refusal("fetch_metadata_denied"));
 }
 
 async fn c10_a_stream_route_never_redirects() {

@@ -21,7 +21,7 @@ use actix_web_sse::{
 };
 
 use super::reply::over_both;
-use super::support::{APP, Recording, Reply, Server, reference, wait_until};
+use super::support::{APP, Recording, Reply, Server, reference, refusal, wait_until};
 
 /// `alice` may read `public` and publish, for as long as the token says: `alice` or
 /// `alice:SECONDS`.
@@ -216,7 +216,7 @@ async fn h05_an_extraction_before_takes_no_rights_away_from_the_guards() {
         let mut reply = get(&server, &format!("{route}/secret"), "alice").await;
         assert_eq!(reply.status, 403, "{route}");
         let body = reply.body().await;
-        assert_eq!(body, br#"{"error":"insufficient_scope"}"#, "{route}");
+        assert_eq!(body, refusal("insufficient_scope"), "{route}");
         let mut reply = get(&server, &format!("{route}/public"), "alice").await;
         assert_eq!(reply.status, 200, "{route}");
         reply.first_byte().await;

@@ -13,7 +13,7 @@ use actix_web_sse::{
 };
 
 use super::reply::over_both;
-use super::support::{APP, Recording, Reply, Server, reference, wait_until};
+use super::support::{APP, Recording, Reply, Server, reference, refusal, wait_until};
 
 /// `user`, `user:seconds`, or `user:seconds:topic` for one who may not read `demo`.
 struct Expiring;
@@ -122,7 +122,7 @@ async fn t03_a_topic_without_a_right_to_it_is_as_one_that_is_not_there() {
             Some(r#"Bearer error="insufficient_scope""#)
         );
         let body = reply.body().await;
-        assert_eq!(body, br#"{"error":"insufficient_scope"}"#);
+        assert_eq!(body, refusal("insufficient_scope"));
         let mut headers = reply.headers.clone();
         headers.retain(|(name, _)| name != "date");
         headers.sort();
@@ -198,7 +198,7 @@ async fn d10_a_draining_hub_is_refused_by_who_is_asking() {
     let mut reply = open(&server, "demo", "alice").await;
     reply.assert_err(503);
     reply.assert_readable_by(APP);
-    assert_eq!(reply.body().await, br#"{"error":"draining"}"#);
+    assert_eq!(reply.body().await, refusal("draining"));
 
     let event_source = format!(
         "Accept: text/event-stream\r\nCache-Control: no-cache\r\nSec-Fetch-Mode: cors\r\n\
@@ -309,7 +309,7 @@ async fn r09_nothing_is_replayed_of_a_topic_whose_right_is_lost() {
     back("alice").await.until("data: secret\n").await;
     let mut reply = back("alice:3600:news").await;
     reply.assert_err(403);
-    assert_eq!(reply.body().await, br#"{"error":"insufficient_scope"}"#);
+    assert_eq!(reply.body().await, refusal("insufficient_scope"));
 }
 
 /// What one address may have replayed in a second is bounded by its connects per second times the

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     issuer::{Answer, ISSUER, Issuer, Key, auth, bearer, becomes, behind, claims, now, set},
-    support::{LIMIT, wait_until},
+    support::{LIMIT, refusal, wait_until},
 };
 
 #[actix_rt::test]
@@ -237,11 +237,7 @@ async fn w12_an_issuer_that_fails_or_lies_lets_nobody_in_and_is_asked_again() {
             let server = behind(auth(&issuer, |_| {}));
             let mut reply = bearer(&server, &token).await;
             reply.assert_err(503);
-            assert_eq!(
-                reply.body().await,
-                br#"{"error":"auth_unavailable"}"#,
-                "{what}"
-            );
+            assert_eq!(reply.body().await, refusal("auth_unavailable"), "{what}");
             // It is not asked by every request.
             for _ in 0..20 {
                 bearer(&server, &token).await.assert_err(503);

@@ -13,7 +13,7 @@ use actix_web_sse::{
 
 use super::reply::over_both;
 use super::support::{
-    APP, Recording, Reply, Server, limited_reference, reference, streams, wait_until,
+    APP, Recording, Reply, Server, limited_reference, reference, refusal, streams, wait_until,
 };
 
 /// As a `fetch` client asks.
@@ -57,7 +57,7 @@ async fn l01_the_fifth_stream_from_one_address_is_refused() {
     refused.assert_err(429);
     refused.assert_readable_by(APP);
     assert_retry_after(&refused);
-    assert_eq!(refused.body().await, br#"{"error":"ip_limit"}"#);
+    assert_eq!(refused.body().await, refusal("ip_limit"));
 }
 
 #[actix_rt::test]
@@ -263,7 +263,7 @@ async fn l16_the_process_has_a_limit() {
     refused.assert_err(503);
     refused.assert_readable_by(APP);
     assert_retry_after(&refused);
-    assert_eq!(refused.body().await, br#"{"error":"capacity"}"#);
+    assert_eq!(refused.body().await, refusal("capacity"));
     assert_eq!(
         server.get(EVENT_SOURCE).await.header("content-type"),
         Some("text/event-stream; charset=utf-8")

@@ -10,7 +10,7 @@ use actix_web_sse::{Policy, config::Methods, protect::PolicyBuilder};
 use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
-use super::support::{APP, LIMIT, Recording, Reply, Server, limited_reference, reference};
+use super::support::{APP, LIMIT, Recording, Reply, Server, limited_reference, reference, refusal};
 
 const BOTH: &str = "Accept: application/json, text/event-stream\r\n";
 const SENT: &str = "Mcp-Session-Id: 1\r\nMcp-Protocol-Version: 2025-11-25\r\nLast-Event-ID: 7\r\n";
@@ -70,7 +70,7 @@ async fn w06_get_post_and_delete_are_served_on_one_path() {
     }
     let mut page = ask(&server, "GET", "Accept: text/html\r\n").await;
     page.assert_err(406);
-    assert_eq!(page.body().await, br#"{"error":"not_acceptable"}"#);
+    assert_eq!(page.body().await, refusal("not_acceptable"));
     for method in ["HEAD", "PUT", "PATCH"] {
         let refused = ask(&server, method, BOTH).await;
         assert_eq!(refused.status, 405, "{method}");
@@ -97,7 +97,7 @@ async fn w06_a_foreign_origin_is_403_whatever_the_method() {
         let foreign = format!("{BOTH}Content-Length: 0\r\nOrigin: https://evil.example\r\n");
         let mut refused = ask(&server, method, &foreign).await;
         refused.assert_err(403);
-        assert_eq!(refused.body().await, br#"{"error":"origin_denied"}"#);
+        assert_eq!(refused.body().await, refusal("origin_denied"));
         let allowed = format!("{BOTH}Content-Length: 0\r\nOrigin: {APP}\r\n");
         let reply = ask(&server, method, &allowed).await;
         assert!(matches!(reply.status, 200 | 202), "{method}");

@@ -23,7 +23,7 @@ use actix_web_sse::{
 use futures_util::stream::{self, StreamExt};
 use tokio::{task::LocalSet, time::Instant};
 
-use super::support::{APP, Recording, Reply, Server, reference, streams};
+use super::support::{APP, Recording, Reply, Server, reference, refusal, streams};
 
 const CLIENTS: usize = 5000;
 const PER_SECOND: u32 = 50;
@@ -96,7 +96,7 @@ async fn l17_a_storm_of_5000_is_let_in_at_its_rate() {
                 reply.assert_err(429);
                 let seconds: u64 = reply.header("retry-after").unwrap().parse().unwrap();
                 assert!((4..=6).contains(&seconds), "{seconds}");
-                assert_eq!(reply.body().await, br#"{"error":"rate_limit"}"#);
+                assert_eq!(reply.body().await, refusal("rate_limit"));
             }
             None
         })

@@ -22,7 +22,9 @@ use actix_web::{
 use actix_web_sse::{
     Policy, Subscriber,
     config::RatePerIp,
-    observe::{KeysRead, Observer, Opened, RefusalMode, Refused, StreamObserver, Visitor},
+    observe::{
+        KeysRead, Observer, Opened, RefusalMode, RefusalReason, Refused, StreamObserver, Visitor,
+    },
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -34,6 +36,13 @@ pub use super::reply::Reply;
 
 pub const APP: &str = "https://app.example.com";
 pub const LIMIT: Duration = Duration::from_secs(10);
+
+/// The body of a refusal for this reason: its code, and what to do.
+pub fn refusal(code: &str) -> Vec<u8> {
+    let mut all = RefusalReason::ALL.iter();
+    let reason = all.find(|reason| reason.as_str() == code).unwrap();
+    format!(r#"{{"error":"{code}","hint":"{}"}}"#, reason.hint()).into_bytes()
+}
 
 /// What the observer was told.
 #[derive(Debug, Clone, PartialEq, Eq)]

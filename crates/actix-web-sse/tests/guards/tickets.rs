@@ -17,7 +17,7 @@ use actix_web_sse::{
 };
 
 use super::reply::over_both;
-use super::support::{APP, Recording, Reply, Server, events, reference, wait_until};
+use super::support::{APP, Recording, Reply, Server, events, reference, refusal, wait_until};
 
 /// Every token is the name of its user.
 struct Trusting;
@@ -117,7 +117,7 @@ async fn assert_invalid(mut reply: Reply) {
         reply.header("www-authenticate"),
         Some(r#"Bearer error="invalid_token""#)
     );
-    assert_eq!(reply.body().await, br#"{"error":"invalid_ticket"}"#);
+    assert_eq!(reply.body().await, refusal("invalid_ticket"));
 }
 
 async fn t09_a_ticket_opens_one_stream() {
@@ -233,7 +233,7 @@ async fn t11_a_users_limit_uses_no_ticket() {
     held.assert_ok();
     let mut refused = open(&server, "demo", &ticket, &origin()).await;
     refused.assert_err(429);
-    assert_eq!(refused.body().await, br#"{"error":"user_limit"}"#);
+    assert_eq!(refused.body().await, refusal("user_limit"));
     drop(held);
     wait_until("the slot is free", || {
         server.recording.active.load(Ordering::SeqCst) == 0
@@ -369,7 +369,7 @@ async fn a_store_out_of_reach_opens_nothing() {
     let ticket = fetch(&server, "demo").await;
     let mut reply = open(&server, "demo", &ticket, &origin()).await;
     reply.assert_err(503);
-    assert_eq!(reply.body().await, br#"{"error":"auth_unavailable"}"#);
+    assert_eq!(reply.body().await, refusal("auth_unavailable"));
     reachable.store(1, Ordering::SeqCst);
     open(&server, "demo", &ticket, &origin()).await.assert_ok();
     assert_invalid(open(&server, "demo", &ticket, &origin()).await).await;

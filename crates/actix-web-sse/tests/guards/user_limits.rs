@@ -11,7 +11,7 @@ use actix_web_sse::{
     },
 };
 
-use super::support::{APP, Recording, Reply, Server, reference, streams, wait_until};
+use super::support::{APP, Recording, Reply, Server, reference, refusal, streams, wait_until};
 
 /// Every token is the name of its user.
 struct Trusting;
@@ -98,7 +98,7 @@ async fn who_has_too_many_on_all_nodes_together_is_told_as_on_one() {
     let mut reply = open(&server, "full").await;
     reply.assert_err(429);
     reply.assert_readable_by(APP);
-    assert_eq!(reply.body().await, br#"{"error":"user_limit"}"#);
+    assert_eq!(reply.body().await, refusal("user_limit"));
 }
 
 #[actix_rt::test]
@@ -108,7 +108,7 @@ async fn who_cannot_be_counted_is_not_let_in_if_the_store_says_so_or_fails() {
         let mut reply = open(&server, user).await;
         reply.assert_err(503);
         assert!(reply.header("retry-after").is_some());
-        assert_eq!(reply.body().await, br#"{"error":"capacity"}"#, "{user}");
+        assert_eq!(reply.body().await, refusal("capacity"), "{user}");
     }
     // And nothing is left behind of them.
     open(&server, "alice").await.assert_ok();

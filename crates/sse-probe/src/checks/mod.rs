@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Where the checks are explained; `#name` of the check follows.
-pub const REFERENCE: &str = "docs/sse-probe.md";
+pub const REFERENCE: &str = "docs/src/sse-probe.md";
 
 /// One question about a stream.
 #[derive(Debug, Clone, Copy)]

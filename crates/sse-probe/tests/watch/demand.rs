@@ -147,7 +147,7 @@ async fn debug_answers_with_the_report_and_the_page_lists_the_last_probes() {
     for part in [
         "failed, cors: ",
         "FAIL  A page of the allowed origin may read",
-        "docs/sse-probe.md#cors",
+        "docs/src/sse-probe.md#cors",
         "\nprobe_success 0\n",
     ] {
         assert!(text.contains(part), "no `{part}` in {text}");

@@ -84,7 +84,7 @@ async fn the_exporter_says_what_it_is_and_when_each_target_was_probed() {
         );
     }
     // What is exported is in the reference, name by name.
-    let page = root().join("docs/sse-probe.md");
+    let page = root().join("docs/src/sse-probe.md");
     let page = std::fs::read_to_string(page).unwrap();
     for line in text.lines().filter_map(|l| l.strip_prefix("# TYPE ")) {
         let name = line.split(' ').next().unwrap();
