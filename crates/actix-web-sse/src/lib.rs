@@ -132,7 +132,7 @@ pub mod test;
 /// What a hub needs to share its topics with the hubs of other processes; `actix-web-sse-redis`
 /// has an implementation.
 ///
-/// [`Backplane`] is what an engine implements. A hub hands it a [`Sink`] when it is built
+/// [`Backplane`] is what an engine implements. A hub hands it a [`Sink`](backplane::Sink) when it is built
 /// ([`HubBuilder::backplane`](crate::HubBuilder::backplane)).
 pub mod backplane {
     pub use crate::{
