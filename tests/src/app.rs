@@ -28,8 +28,13 @@ use crate::{LIMIT, port::local, until};
 pub enum Front {
     /// actix-web's own server, with the settings of `for_event_streams`.
     HttpServer,
-    /// The library's.
+    /// The library's, whose streams take their sockets over where they can.
     EventServer,
+}
+
+impl Front {
+    /// Each of them.
+    pub const BOTH: [Self; 2] = [Self::HttpServer, Self::EventServer];
 }
 
 /// A running application: `GET /events?topic=T` follows a topic of its hub. HTTP/1.1, and HTTP/2
@@ -195,7 +200,8 @@ impl App {
     /// How many connections the server holds.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
+        // What `on_connect` leaves is gone when a stream has taken its socket over.
+        self.connections.load(Ordering::SeqCst) + self.hub.stats().sockets
     }
 
     /// Waits until so many streams follow the topic.
