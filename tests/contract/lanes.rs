@@ -350,6 +350,7 @@ fn a_middleware_that_changes_the_bytes_keeps_the_stream_in_the_body_lane() {
         })
         .workers(1)
         .hub(&streams)
+        .socket_lane(true)
         .shutdown_signal(no_signals())
         .listen(listener)?
         .run())

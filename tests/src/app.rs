@@ -173,6 +173,7 @@ impl App {
                             let server = EventServer::new(application)
                                 .workers(workers)
                                 .hub(&hub)
+                                .socket_lane(true)
                                 .on_connect(move |_, data| {
                                     data.insert(Counted::new(&connections));
                                 })

@@ -1,7 +1,7 @@
 //! The socket lane: a stream that writes to its socket itself (rules 7 to 11 of the [lanes](super)).
 
 use std::{
-    future::Future,
+    future::Future as _,
     io,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
@@ -11,7 +11,7 @@ use std::{
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{connection::BEHIND, plain::Plain, script::Script};
+use super::{connection::BEHIND, fleet, plain::Plain, script::Script};
 use crate::{hub::Shared, observe::CloseReason, stream::chunked::LAST};
 
 /// How much goes out in one write at the most, as from actix's buffer; a piece more may be in it.
@@ -23,11 +23,11 @@ const WRITES: usize = 4;
 /// How much is read at once of what a client sends behind its stream.
 const SIP: usize = 256;
 
-/// A stream on its socket: the task that drives it.
+/// A stream on its socket.
 pub(crate) struct Detached {
     /// Absent only at the end. It is closed before the permit is free.
     io: Option<Plain>,
-    script: Box<Script>,
+    script: Script,
     /// What the socket has not taken yet.
     tail: Bytes,
     /// How many bytes may still come.
@@ -61,6 +61,8 @@ enum Outcome {
     Ended,
     /// The client has closed the connection, or it has failed.
     Gone,
+    /// The kernel has given up a client that took nothing.
+    Stalled,
     /// The client has sent too much.
     Protocol,
     /// The client has not taken the end in time.
@@ -78,11 +80,9 @@ enum More {
 
 impl Detached {
     /// Drives a stream on this thread from here on.
-    pub(super) fn start(io: Plain, script: Box<Script>) {
+    pub(super) fn start(io: Plain, script: Script) {
         let counted = Counted::new(script.local().hub());
-        // Its first poll takes the place of the dispatcher's waker, which would keep that task's
-        // memory.
-        drop(actix_web::rt::spawn(Self {
+        fleet::board(Self {
             io: Some(io),
             script,
             tail: Bytes::new(),
@@ -90,7 +90,37 @@ impl Detached {
             said_all: false,
             timer: None,
             _counted: counted,
-        }));
+        });
+    }
+
+    /// Ready when the stream has ended. The first poll takes the place of the dispatcher's waker at the socket and
+    /// at the hub, which would keep that task's memory.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Poll::Ready(outcome) = self.step(cx) else {
+            return Poll::Pending;
+        };
+        let io = self.io.take();
+        match outcome {
+            Outcome::Ended | Outcome::Gone => {
+                self.script.close(CloseReason::ClientGone);
+                io.into_iter().for_each(Plain::finish);
+            }
+            Outcome::Protocol => {
+                self.script.close(CloseReason::Protocol);
+                io.into_iter().for_each(Plain::abort);
+            }
+            Outcome::Aborted | Outcome::Stalled => {
+                self.script.close(CloseReason::Stalled);
+                io.into_iter().for_each(Plain::abort);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Something of the application's has panicked.
+    pub(super) fn failed(&mut self) {
+        self.io = None;
+        self.script.close(CloseReason::Error);
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
@@ -125,7 +155,7 @@ impl Detached {
         loop {
             match io.poll_read_ready(cx) {
                 Poll::Pending => return None,
-                Poll::Ready(Err(_)) => return Some(Outcome::Gone),
+                Poll::Ready(Err(error)) => return Some(self.failure(&error)),
                 Poll::Ready(Ok(())) => {}
             }
             // One byte more than may come shows that more has come.
@@ -138,8 +168,17 @@ impl Detached {
                     None => return Some(Outcome::Protocol),
                 },
                 Err(error) if is_passing(&error) => {}
-                Err(_) => return Some(Outcome::Gone),
+                Err(error) => return Some(self.failure(&error)),
             }
+        }
+    }
+
+    /// What the end of the connection means.
+    fn failure(&self, error: &io::Error) -> Outcome {
+        // The kernel's limit is `stall` as well, and it may be the first to notice.
+        match error.kind() {
+            io::ErrorKind::TimedOut if !self.tail.is_empty() => Outcome::Stalled,
+            _ => Outcome::Gone,
         }
     }
 
@@ -159,9 +198,9 @@ impl Detached {
                 Err(error) if is_passing(&error) => match io.poll_write_ready(cx) {
                     Poll::Pending => return self.wait(took, cx, now).map(Some),
                     Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => return Poll::Ready(Some(Outcome::Gone)),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Some(self.failure(&error))),
                 },
-                Err(_) => return Poll::Ready(Some(Outcome::Gone)),
+                Err(error) => return Poll::Ready(Some(self.failure(&error))),
             }
         }
         // Empty, it would still hold the frames.
@@ -225,31 +264,4 @@ impl Detached {
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, WouldBlock};
     matches!(error.kind(), WouldBlock | Interrupted)
-}
-
-impl Future for Detached {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let Poll::Ready(outcome) = this.step(cx) else {
-            return Poll::Pending;
-        };
-        let io = this.io.take();
-        match outcome {
-            Outcome::Ended | Outcome::Gone => {
-                this.script.close(CloseReason::ClientGone);
-                io.into_iter().for_each(Plain::finish);
-            }
-            Outcome::Protocol => {
-                this.script.close(CloseReason::Protocol);
-                io.into_iter().for_each(Plain::abort);
-            }
-            Outcome::Aborted => {
-                this.script.close(CloseReason::Stalled);
-                io.into_iter().for_each(Plain::abort);
-            }
-        }
-        Poll::Ready(())
-    }
 }

@@ -33,7 +33,7 @@
 //!
 //! # On the socket
 //!
-//! 7. The stream is a task of its own on the same worker. The hub wakes it as it woke the dispatcher; how streams are
+//! 7. The stream is polled on the same worker, by one task for all ([`fleet`]). The hub wakes it as it woke the dispatcher; how streams are
 //!    placed, woken, ended and counted is one and the same for both lanes ([`hub`](crate::hub)).
 //! 8. Its pieces are chunks as actix writes them, byte for byte. Streams that keep pace share one. What a full socket
 //!    has not taken is the stream's tail; until that is gone the script is not asked for more, and the stream counts as
@@ -52,6 +52,7 @@ mod backlog;
 pub(crate) mod body;
 pub(crate) mod connection;
 mod detached;
+mod fleet;
 mod handover;
 mod heads;
 pub(crate) mod plain;

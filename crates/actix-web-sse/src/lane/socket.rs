@@ -71,7 +71,7 @@ impl<T: Carries> Socket<T> {
             return false;
         };
         if let Some(io) = self.io.take().and_then(T::into_plain) {
-            Detached::start(io, script);
+            Detached::start(io, *script);
         }
         true
     }
