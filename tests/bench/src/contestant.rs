@@ -42,7 +42,14 @@ impl Contestant {
         }
     }
 
-    pub(crate) const ALL: [Self; 6] = [Self::Floor, Self::Ours, Self::Http, Self::Lab, Self::Axum, Self::Nchan];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Floor,
+        Self::Ours,
+        Self::Http,
+        Self::Lab,
+        Self::Axum,
+        Self::Nchan,
+    ];
 
     /// Asks for a batch of events; [`Control::finish`] reads the answer.
     pub(crate) fn publish(self, control: &mut Control, events: usize) -> io::Result<()> {
