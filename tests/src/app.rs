@@ -100,30 +100,7 @@ async fn events(
 }
 
 impl App {
-    /// Serves with so many workers.
-    ///
-    /// # Panics
-    /// If it cannot.
-    #[must_use]
-    pub fn start(workers: usize, hub: HubConfig, stream: StreamConfig) -> Self {
-        Self::with_routes(workers, hub, stream, |_| {})
-    }
-
-    /// Serves further routes too.
-    ///
-    /// # Panics
-    /// If it cannot.
-    #[must_use]
-    pub fn with_routes(
-        workers: usize,
-        hub: HubConfig,
-        stream: StreamConfig,
-        routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
-    ) -> Self {
-        Self::on(Front::HttpServer, workers, hub, stream, routes)
-    }
-
-    /// The same, served by either.
+    /// Serves with so many workers, and these routes beside.
     ///
     /// # Panics
     /// If it cannot.
