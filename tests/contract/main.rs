@@ -26,6 +26,7 @@ mod hub_lifecycle;
 mod hub_protocols;
 mod hub_resume;
 mod issuer_keys;
+mod lanes;
 mod lifecycle;
 mod lifecycle_hub;
 mod lifecycle_process;

@@ -14,7 +14,7 @@ use actix_web_sse::{
     observe::CloseReason,
 };
 use actix_web_sse_tests::{
-    App, Block, Connection, EventStream, LIMIT, Request, reference_hub, reference_stream,
+    App, Block, Connection, EventStream, Front, LIMIT, Request, reference_hub, reference_stream,
 };
 
 /// A KiB of data that begins with a number.
@@ -86,36 +86,40 @@ fn stalled(app: &App) -> Connection {
 
 #[test]
 fn d06_a_reader_that_stops_is_ended_and_the_others_get_everything() {
-    let app = App::start(2, reference_hub(), reference_stream());
-    let mut publisher = Publisher::new(&app);
-    let _stalled = stalled(&app);
-    app.wait_for_subscribers("demo", 2);
-    let start = Instant::now();
-    publisher.publish(10_000);
-    app.account.wait_for(CloseReason::SlowConsumer, 1);
-    assert!(start.elapsed() < Duration::from_secs(20), "on time");
-    assert_eq!(app.hub.subscribers("demo"), 1, "the good reader stays");
-    // Not only the account: the connection goes too, with all that it held.
-    app.wait_for_connections(1);
-    publisher.publish(100);
+    for front in Front::BOTH {
+        let app = App::on(front, 2, reference_hub(), reference_stream(), |_| {});
+        let mut publisher = Publisher::new(&app);
+        let _stalled = stalled(&app);
+        app.wait_for_subscribers("demo", 2);
+        let start = Instant::now();
+        publisher.publish(10_000);
+        app.account.wait_for(CloseReason::SlowConsumer, 1);
+        assert!(start.elapsed() < Duration::from_secs(20), "on time");
+        assert_eq!(app.hub.subscribers("demo"), 1, "the good reader stays");
+        // Not only the account: the connection goes too, with all that it held.
+        app.wait_for_connections(1);
+        publisher.publish(100);
+    }
 }
 
 #[test]
 fn d06_a_reader_that_stops_on_a_quiet_topic_is_stalled() {
-    let app = App::start(1, reference_hub(), reference_stream());
-    let _stalled = stalled(&app);
-    app.wait_for_subscribers("demo", 1);
-    // Enough to fill what the kernel and actix hold, and too little to be behind by much.
-    let mut hub = 0;
-    while app.account.closed().is_empty() && hub < 10_000 {
-        app.hub.publish("demo", kibibyte(hub)).expect("published");
-        hub += 1;
-        thread::yield_now();
+    for front in Front::BOTH {
+        let app = App::on(front, 1, reference_hub(), reference_stream(), |_| {});
+        let _stalled = stalled(&app);
+        app.wait_for_subscribers("demo", 1);
+        // Enough to fill what the kernel and actix hold, and too little to be behind by much.
+        let mut hub = 0;
+        while app.account.closed().is_empty() && hub < 10_000 {
+            app.hub.publish("demo", kibibyte(hub)).expect("published");
+            hub += 1;
+            thread::yield_now();
+        }
+        app.wait_for_connections(0);
+        let closed = app.account.closed();
+        let late = closed.get("stalled").or(closed.get("slow_consumer"));
+        assert_eq!(late, Some(&1), "not as if the client had gone: {closed:?}");
     }
-    app.wait_for_connections(0);
-    let closed = app.account.closed();
-    let late = closed.get("stalled").or(closed.get("slow_consumer"));
-    assert_eq!(late, Some(&1), "not as if the client had gone: {closed:?}");
 }
 
 /// Reads a byte at a time, with so long a pause between, until it is told to stop or there is
@@ -139,14 +143,16 @@ fn drip(connection: Connection, pause: Duration) -> mpsc::Sender<()> {
 
 #[test]
 fn d07_a_reader_that_drips_is_ended() {
-    let app = App::start(2, reference_hub(), reference_stream());
-    let mut publisher = Publisher::new(&app);
-    let stop = drip(stalled(&app), Duration::from_millis(100));
-    app.wait_for_subscribers("demo", 2);
-    publisher.publish_until_one_is_ended();
-    app.wait_for_connections(1);
-    publisher.publish(100);
-    drop(stop);
+    for front in Front::BOTH {
+        let app = App::on(front, 2, reference_hub(), reference_stream(), |_| {});
+        let mut publisher = Publisher::new(&app);
+        let stop = drip(stalled(&app), Duration::from_millis(100));
+        app.wait_for_subscribers("demo", 2);
+        publisher.publish_until_one_is_ended();
+        app.wait_for_connections(1);
+        publisher.publish(100);
+        drop(stop);
+    }
 }
 
 /// Everything that comes up to the end or the cut: events in order, and what was said to be
@@ -168,27 +174,29 @@ fn take_all(stream: &mut EventStream, until: u64) -> (Vec<u64>, u64) {
 
 #[test]
 fn d08_a_slow_reader_gets_the_exact_number_of_skipped_events() {
-    let mut hub = reference_hub();
-    hub.slow_consumer = SlowConsumer::Skip;
-    let mut stream = reference_stream();
-    // It pauses for longer than the hub waits, and not for so long that it counts as stalled.
-    stream.stall = Duration::from_secs(30);
-    let app = App::start(2, hub, stream);
-    let mut publisher = Publisher::new(&app);
-    let mut slow = Request::stream("/events").open(app.address);
-    slow.next_comment();
-    app.wait_for_subscribers("demo", 2);
-    publisher.publish(10_000);
-    // Heartbeats are the clock: after a second the hub lets go what the slow one has not taken.
-    for _ in 0..3 {
-        publisher.good.next_comment();
+    for front in Front::BOTH {
+        let mut hub = reference_hub();
+        hub.slow_consumer = SlowConsumer::Skip;
+        let mut stream = reference_stream();
+        // It pauses for longer than the hub waits, and not for so long that it counts as stalled.
+        stream.stall = Duration::from_secs(30);
+        let app = App::on(front, 2, hub, stream, |_| {});
+        let mut publisher = Publisher::new(&app);
+        let mut slow = Request::stream("/events").open(app.address);
+        slow.next_comment();
+        app.wait_for_subscribers("demo", 2);
+        publisher.publish(10_000);
+        // Heartbeats are the clock: after a second the hub lets go what the slow one has not taken.
+        for _ in 0..3 {
+            publisher.good.next_comment();
+        }
+        publisher.publish(1);
+        let (numbers, missed) = take_all(&mut slow, publisher.published - 1);
+        assert!(numbers.is_sorted_by(|a, b| a < b), "in order, and once");
+        assert!(missed > 0, "ten MiB do not fit into the buffers");
+        assert_eq!(numbers.len() as u64 + missed, publisher.published);
+        assert_eq!(app.account.lagged(), missed);
     }
-    publisher.publish(1);
-    let (numbers, missed) = take_all(&mut slow, publisher.published - 1);
-    assert!(numbers.is_sorted_by(|a, b| a < b), "in order, and once");
-    assert!(missed > 0, "ten MiB do not fit into the buffers");
-    assert_eq!(numbers.len() as u64 + missed, publisher.published);
-    assert_eq!(app.account.lagged(), missed);
 }
 
 /// The last ID and all numbers that a stream holds, up to its end or its cut.
@@ -205,22 +213,24 @@ fn take_what_came(stream: &mut EventStream) -> (String, Vec<u64>) {
 
 #[test]
 fn d08_a_slow_reader_that_was_ended_resumes_without_a_gap() {
-    let mut hub: HubConfig = reference_hub();
-    hub.replay_events = 100_000;
-    hub.replay_bytes = 100 * 1024 * 1024;
-    let app = App::start(2, hub, reference_stream());
-    let mut publisher = Publisher::new(&app);
-    let mut slow = Request::stream("/events").open(app.address);
-    slow.next_comment();
-    app.wait_for_subscribers("demo", 2);
-    publisher.publish_until_one_is_ended();
-    publisher.publish(10);
-    let (id, mut numbers) = take_what_came(&mut slow);
-    let mut back = Request::stream("/events")
-        .header("Last-Event-ID", id)
-        .open(app.address);
-    let (rest, missed) = take_all(&mut back, publisher.published - 1);
-    numbers.extend(rest);
-    assert_eq!(missed, 0);
-    assert!(numbers.iter().copied().eq(0..publisher.published));
+    for front in Front::BOTH {
+        let mut hub: HubConfig = reference_hub();
+        hub.replay_events = 100_000;
+        hub.replay_bytes = 100 * 1024 * 1024;
+        let app = App::on(front, 2, hub, reference_stream(), |_| {});
+        let mut publisher = Publisher::new(&app);
+        let mut slow = Request::stream("/events").open(app.address);
+        slow.next_comment();
+        app.wait_for_subscribers("demo", 2);
+        publisher.publish_until_one_is_ended();
+        publisher.publish(10);
+        let (id, mut numbers) = take_what_came(&mut slow);
+        let mut back = Request::stream("/events")
+            .header("Last-Event-ID", id)
+            .open(app.address);
+        let (rest, missed) = take_all(&mut back, publisher.published - 1);
+        numbers.extend(rest);
+        assert_eq!(missed, 0);
+        assert!(numbers.iter().copied().eq(0..publisher.published));
+    }
 }

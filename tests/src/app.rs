@@ -28,8 +28,13 @@ use crate::{LIMIT, port::local, until};
 pub enum Front {
     /// actix-web's own server, with the settings of `for_event_streams`.
     HttpServer,
-    /// The library's.
+    /// The library's, whose streams take their sockets over where they can.
     EventServer,
+}
+
+impl Front {
+    /// Each of them.
+    pub const BOTH: [Self; 2] = [Self::HttpServer, Self::EventServer];
 }
 
 /// A running application: `GET /events?topic=T` follows a topic of its hub. HTTP/1.1, and HTTP/2
@@ -95,30 +100,7 @@ async fn events(
 }
 
 impl App {
-    /// Serves with so many workers.
-    ///
-    /// # Panics
-    /// If it cannot.
-    #[must_use]
-    pub fn start(workers: usize, hub: HubConfig, stream: StreamConfig) -> Self {
-        Self::with_routes(workers, hub, stream, |_| {})
-    }
-
-    /// Serves further routes too.
-    ///
-    /// # Panics
-    /// If it cannot.
-    #[must_use]
-    pub fn with_routes(
-        workers: usize,
-        hub: HubConfig,
-        stream: StreamConfig,
-        routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
-    ) -> Self {
-        Self::on(Front::HttpServer, workers, hub, stream, routes)
-    }
-
-    /// The same, served by either.
+    /// Serves with so many workers, and these routes beside.
     ///
     /// # Panics
     /// If it cannot.
@@ -168,6 +150,7 @@ impl App {
                             let server = EventServer::new(application)
                                 .workers(workers)
                                 .hub(&hub)
+                                .socket_lane(true)
                                 .on_connect(move |_, data| {
                                     data.insert(Counted::new(&connections));
                                 })
@@ -195,7 +178,8 @@ impl App {
     /// How many connections the server holds.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
+        // What `on_connect` leaves is gone when a stream has taken its socket over.
+        self.connections.load(Ordering::SeqCst) + self.hub.stats().sockets
     }
 
     /// Waits until so many streams follow the topic.

@@ -108,6 +108,24 @@ impl Connection {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
+    /// Reads up to the next line feed, with it.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    pub fn line_with_end(&mut self, limit: Duration) -> io::Result<Vec<u8>> {
+        self.take_until(b"\n", Instant::now() + limit)
+    }
+
+    /// Reads so many bytes and forgets them.
+    ///
+    /// # Panics
+    /// If they do not come.
+    #[track_caller]
+    pub fn skip(&mut self, count: usize, limit: Duration) {
+        self.take(count, Instant::now() + limit)
+            .expect("the bytes come");
+    }
+
     /// Reads the head of a response, and the rest later.
     ///
     /// # Panics

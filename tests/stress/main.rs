@@ -32,8 +32,8 @@ use std::{
 };
 
 use actix_web_sse::config::HubConfig;
-use actix_web_sse_tests::{App, LIMIT, reference_stream, until};
-use clap::Parser;
+use actix_web_sse_tests::{App, Front, LIMIT, reference_stream, until};
+use clap::{Parser, ValueEnum};
 
 use crate::{
     census::Census,
@@ -59,6 +59,15 @@ struct Args {
     /// Worker threads of the server.
     #[arg(long, default_value_t = 2)]
     workers: usize,
+    /// What serves: the streams of an `EventServer` write to their sockets themselves.
+    #[arg(long, value_enum, default_value_t = Server::EventServer)]
+    front: Server,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Server {
+    EventServer,
+    HttpServer,
 }
 
 /// What all readers and publishers of a run share.
@@ -95,7 +104,11 @@ fn app(args: &Args) -> App {
     let mut hub = HubConfig::default();
     hub.replay_events = publisher::REPLAY;
     hub.replay_bytes = 64 * 1024 * 1024;
-    App::start(args.workers, hub, reference_stream())
+    let front = match args.front {
+        Server::EventServer => Front::EventServer,
+        Server::HttpServer => Front::HttpServer,
+    };
+    App::on(front, args.workers, hub, reference_stream(), |_| {})
 }
 
 /// One round of churn; returns with everything closed. How many subscriptions there were.

@@ -191,6 +191,9 @@ catalogue! {
         "Age of the oldest open stream.";
     TIME_TO_FIRST_EVENT: "sse_time_to_first_event_seconds", Kind::Histogram(FIRST_EVENT), [ROUTE],
         "From the request to the stream's first event, heartbeats not counted.";
+    LANES: "sse_connection_lanes_total", Kind::Counter,
+        [label("lane", Values::Dependent), label("reason", Values::Closed(11))],
+        "Streams by how their bytes reach the connection: socket, the stream writes to its own socket; body, through actix, by the reason for that.";
     LIFETIME_LIMIT: "sse_connection_lifetime_limit_seconds", Kind::Gauge, [],
         "The longest life of a stream that the hub's configuration allows; 0: no limit.";
     HUB_INFO: "sse_hub_info", Kind::Gauge,

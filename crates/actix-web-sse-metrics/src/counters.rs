@@ -4,7 +4,7 @@
 use std::sync::atomic::{Ordering, fence};
 
 use actix_web_sse::observe::{
-    AuthMethod, CloseReason, CorsVerdict, RefusalMode, RefusalReason, Resume,
+    AuthMethod, CloseReason, CorsVerdict, Lane, RefusalMode, RefusalReason, Resume,
 };
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, core::Collector,
@@ -94,6 +94,7 @@ pub(crate) struct Counters {
     pub(crate) immediate_close: Counter,
     pub(crate) probe_closes: Counter,
     pub(crate) resumes: Counter,
+    lanes: Counter,
     duration: HistogramVec,
     pub(crate) client_streams: Histogram,
     pub(crate) token_ttl: Histogram,
@@ -115,6 +116,7 @@ impl Counters {
             immediate_close: Counter::new(&c::IMMEDIATE_CLOSE)?,
             probe_closes: Counter::new(&c::PROBE_CLOSES)?,
             resumes: Counter::new(&c::RESUMES)?,
+            lanes: Counter::new(&c::LANES)?,
             duration: HistogramVec::new(histogram_opts(&c::DURATION_SECONDS), &["route"])?,
             client_streams: histogram(&c::CLIENT_STREAMS)?,
             token_ttl: histogram(&c::TOKEN_TTL)?,
@@ -124,7 +126,16 @@ impl Counters {
             blocked: Counter::new(&c::CLIENT_BLOCKED)?,
         };
         counters.published.show(&[]);
+        // The others when there is a stream of their kind: they say how a process is set up, and no rule
+        // looks at their first sample.
+        let lane = Lane::Socket;
+        counters.lanes.show(&[lane.name(), lane.as_str()]);
         Ok(counters)
+    }
+
+    /// Counts how a stream's bytes reach its connection.
+    pub(crate) fn carried(&self, lane: Lane) {
+        self.lanes.inc(&[lane.name(), lane.as_str()]);
     }
 
     /// Counts the end of a stream.
@@ -161,6 +172,7 @@ impl Counters {
             &self.immediate_close,
             &self.probe_closes,
             &self.resumes,
+            &self.lanes,
             &self.published,
             &self.label_overflow,
             &self.reports,

@@ -6,8 +6,8 @@ use actix_web::http::{Method, Version, header};
 use actix_web_sse::{
     BackplaneWatch, HubWatch,
     observe::{
-        CloseReason, CorsVerdict, Destination, End, Meter, Misconfiguration, Observer, Opened,
-        PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
+        CloseReason, CorsVerdict, Destination, End, Lane, Meter, Misconfiguration, Observer,
+        Opened, PolicyInfo, Publication, RefusalMode, RefusalReason, Refused, Relayed, Resume,
         StreamObserver, Visitor,
     },
 };
@@ -197,6 +197,10 @@ impl StreamObserver for Stream {
             let now = self.core.clock.now();
             self.core.head_requests.note(self.client, now);
         }
+    }
+
+    fn carried(&mut self, lane: Lane) {
+        self.core.counters.carried(lane);
     }
 
     fn closed(mut self: Box<Self>, end: &End) {

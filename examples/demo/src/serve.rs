@@ -110,7 +110,8 @@ pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
             .wrap(CorsWitness)
             .configure(|config| application.mount(config))
     })
-    .hub(&hub);
+    .hub(&hub)
+    .socket_lane(config.server.socket_lane);
     if let Some(workers) = config.server.workers {
         server = server.workers(workers.get());
     }

@@ -78,6 +78,7 @@ impl Contestant {
         match self {
             Self::Floor => "bare write (epoll)",
             Self::Ours => "actix-web-sse",
+            Self::Http => "actix-web-sse on HttpServer",
             Self::Lab => "actix-web-lab sse",
             Self::Axum => "axum Sse",
             Self::Nchan => "nchan (nginx)",

@@ -23,6 +23,8 @@ use crate::{
 pub(crate) enum Contestant {
     Floor,
     Ours,
+    /// `ours` on actix-web's own server.
+    Http,
     Lab,
     Axum,
     Nchan,
@@ -32,14 +34,22 @@ impl Contestant {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor (epoll, bare write)",
-            Self::Ours => "actix-web-sse, plain `HttpServer`",
+            Self::Ours => "actix-web-sse, `EventServer`",
+            Self::Http => "actix-web-sse, plain `HttpServer`",
             Self::Lab => "actix-web-lab 0.29 `sse` + tokio broadcast",
             Self::Axum => "axum 0.8 `Sse` + tokio broadcast",
             Self::Nchan => "nchan (nginx)",
         }
     }
 
-    pub(crate) const ALL: [Self; 5] = [Self::Floor, Self::Ours, Self::Lab, Self::Axum, Self::Nchan];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Floor,
+        Self::Ours,
+        Self::Http,
+        Self::Lab,
+        Self::Axum,
+        Self::Nchan,
+    ];
 
     /// Asks for a batch of events; [`Control::finish`] reads the answer.
     pub(crate) fn publish(self, control: &mut Control, events: usize) -> io::Result<()> {

@@ -20,11 +20,12 @@ use crate::{
     statistics::median,
 };
 
-/// One set of parts: CPU per open and per delivery, microseconds.
+/// One set of parts: CPU per open and per delivery, microseconds; memory per idle stream, KiB.
 #[derive(Debug, Clone)]
 pub(crate) struct Measured {
     pub(crate) name: &'static str,
     pub(crate) open: f64,
+    pub(crate) memory: f64,
     pub(crate) single: f64,
     pub(crate) batch: f64,
 }
@@ -75,9 +76,12 @@ pub(crate) fn turn(plan: &Plan, cores: Cores) -> Result<Parts, Box<dyn Error>> {
         crowd.shrink_to(0)?;
         crowd.read_for(Duration::from_millis(50))?;
 
+        let before = server.account.private_bytes()?;
         let cpu = server.account.cpu_time()?;
         crowd.grow_to(plan.guarded)?;
         let open = per(server.account.cpu_time()? - cpu, plan.guarded);
+        crowd.read_for(Duration::from_millis(200))?;
+        let grown = server.account.private_bytes()?.saturating_sub(before);
         let mut delivered = |batches: usize, batch: usize| -> Result<f64, Box<dyn Error>> {
             deliver(Contestant::Ours, &mut control, &mut crowd, 2, batch)?;
             let cpu = server.account.cpu_time()?;
@@ -88,6 +92,7 @@ pub(crate) fn turn(plan: &Plan, cores: Cores) -> Result<Parts, Box<dyn Error>> {
         parts.sets.push(Measured {
             name,
             open,
+            memory: grown as f64 / 1024.0 / plan.guarded as f64,
             single: delivered(plan.singles * 2, 1)?,
             batch: delivered(plan.batches, plan.batch)?,
         });

@@ -215,17 +215,18 @@ impl Report {
         };
         writeln!(
             f,
-            "| around each of {} streams | CPU µs per open | more than none | CPU µs/delivery, 1 in \
-             flight | to none | {} in flight | to none |\n|---|---|---|---|---|---|---|",
+            "| around each of {} streams | CPU µs per open | more than none | private KiB per idle stream | CPU µs/delivery, 1 in \
+             flight | to none | {} in flight | to none |\n|---|---|---|---|---|---|---|---|",
             self.plan.guarded, self.plan.batch
         )?;
         for (set, measured) in last.sets.iter().enumerate() {
             writeln!(
                 f,
-                "| {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} |",
                 measured.name,
                 cell(self.part(set, |own, _| own.open), 1),
                 cell(self.part(set, |own, none| own.open - none.open), 1),
+                cell(self.part(set, |own, _| own.memory), 2),
                 cell(self.part(set, |own, _| own.single), 2),
                 cell(self.part(set, |own, none| own.single / none.single), 2),
                 cell(self.part(set, |own, _| own.batch), 2),

@@ -22,6 +22,9 @@
 //! few lines a second for each reason; the number of suppressed ones is logged in an `sse_suppressed`
 //! record and counted in `sse_log_records_suppressed_total`.
 //!
+//! At level `DEBUG` an `sse_lane` record says of each stream, by its `connectionId`, how its bytes
+//! reach the connection.
+//!
 //! Wrap the application in `TracingLogger::<RedactedRootSpan>::new()` to have a request id in the
 //! records, and request spans without secrets.
 
@@ -40,7 +43,7 @@ mod span;
 use std::sync::Arc;
 
 use actix_web_sse::observe::{
-    CloseReason, CorsVerdict, Destination, End, KeysRead, Misconfiguration, Observer, Opened,
+    CloseReason, CorsVerdict, Destination, End, KeysRead, Lane, Misconfiguration, Observer, Opened,
     RefusalReason, Refused, StreamObserver, Visitor,
 };
 use tracing::Level;
@@ -243,6 +246,12 @@ struct LoggedStream {
 impl StreamObserver for LoggedStream {
     fn judged(&mut self, verdict: CorsVerdict) {
         self.identity.cors_allowed = identity::is_readable(verdict);
+    }
+
+    fn carried(&mut self, lane: Lane) {
+        if tracing::enabled!(target: TARGET, Level::DEBUG) {
+            record::lane(&self.identity, lane);
+        }
     }
 
     fn closed(self: Box<Self>, end: &End) {

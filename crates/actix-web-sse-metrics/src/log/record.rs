@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web_sse::observe::{End, KeysRead, Misconfiguration, Refused};
+use actix_web_sse::observe::{End, KeysRead, Lane, Misconfiguration, Refused};
 use tracing::{Level, event};
 
 use super::{address::AddressMode, identity::Identity, rate::Suppressed};
@@ -111,6 +111,19 @@ pub(crate) fn reject(
         status = u64::from(refused.status),
         mode = refused.mode.as_str(),
     });
+}
+
+/// Says how a stream's bytes reach its connection.
+pub(crate) fn lane(identity: &Identity, lane: Lane) {
+    let connection = identity.connection.map(|connection| connection.to_string());
+    event!(
+        target: TARGET, Level::DEBUG,
+        event = "sse_lane",
+        connectionId = connection.as_deref(),
+        lane = lane.name(),
+        reason = lane.as_str(),
+        timestamp = timestamp(SystemTime::now()).as_str(),
+    );
 }
 
 /// Logs a mounting mistake and its remedy.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -139,6 +139,7 @@ impl HubBuilder {
             knows: self.knows,
             ticks: Ticks::default(),
             backplane: self.backplane,
+            sockets: AtomicUsize::default(),
             reported: Reported::default(),
         });
         let settings: Weak<Shared> = Arc::downgrade(&shared);

@@ -109,7 +109,10 @@ pub(crate) mod worker;
 use std::{
     fmt,
     future::poll_fn,
-    sync::{Arc, OnceLock, PoisonError},
+    sync::{
+        Arc, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -151,6 +154,8 @@ pub(crate) struct Shared {
     knows: Option<KnowsTopic>,
     ticks: Ticks,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
+    /// Sockets that streams of this hub have taken over.
+    pub(crate) sockets: AtomicUsize,
     /// Mistakes in how this hub is mounted.
     reported: Reported,
 }
@@ -294,6 +299,9 @@ pub struct HubStats {
     pub topics: usize,
     /// The hub drains.
     pub draining: bool,
+    /// Sockets that the hub's streams have taken over from an [`EventServer`](crate::EventServer),
+    /// until they are closed: `max_connections` does not count them.
+    pub sockets: usize,
 }
 
 static FALLBACK: OnceLock<Hub> = OnceLock::new();
@@ -471,6 +479,7 @@ impl Hub {
             streams: core.open_streams.streams(),
             topics: core.topics(),
             draining: core.open_streams.is_draining(),
+            sockets: self.shared.sockets.load(Ordering::Relaxed),
         }
     }
 

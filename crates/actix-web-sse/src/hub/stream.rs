@@ -39,6 +39,8 @@ pub(crate) struct Stream {
     pub(crate) heartbeat_due: bool,
     /// It has an end of its own: a drain lets it go on as long as the window allows.
     pub(crate) whole: bool,
+    /// It writes to its socket itself, in the coding of HTTP/1.
+    pub(crate) on_socket: bool,
     /// The reason for which the body shall end, once it is polled.
     pub(crate) ending: Option<CloseReason>,
     /// Its client has an ID to come back with.
@@ -116,6 +118,7 @@ impl Stream {
             config,
             heartbeat_due: false,
             whole: false,
+            on_socket: false,
             ending: None,
             named: false,
             lost: None,
@@ -177,6 +180,25 @@ impl Stream {
             self.finish_by.get_or_insert(now + self.config.stall);
         }
         self.ending
+    }
+
+    /// The socket takes nothing more for now. `took`: it has taken something since the last time.
+    pub(crate) fn blocked(&mut self, took: bool, waker: &Waker, now: Instant) {
+        if took {
+            self.woken = Some(now);
+            self.suspect = false;
+        }
+        self.woken.get_or_insert(now);
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// All that it has to say is said; the last bytes are not with the kernel yet.
+    pub(crate) fn closing(&mut self, reason: CloseReason, now: Instant) {
+        self.ending.get_or_insert(reason);
+        self.finish_by.get_or_insert(now + self.config.stall);
     }
 
     /// Holds live events back until [`State::caught_up`](super::state::State::caught_up).

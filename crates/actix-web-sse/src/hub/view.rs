@@ -4,7 +4,6 @@ use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
-    rc::Rc,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +18,7 @@ use super::{
     state::State,
     stream::Stream,
 };
-use crate::{config::SlowConsumer, event::EventName, observe::CloseReason};
+use crate::{config::SlowConsumer, event::EventName, observe::CloseReason, stream::chunked};
 
 /// How much one read hands over: what actix puts into one write at the most.
 const CHUNK: usize = 32 * 1024;
@@ -42,6 +41,10 @@ pub(crate) enum Read {
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) bytes: Bytes,
+    /// How many bytes the events have.
+    pub(crate) len: usize,
+    /// The bytes are in the chunked coding of HTTP/1 already.
+    pub(crate) coded: bool,
     pub(crate) events: u32,
     pub(crate) replay: bool,
     /// An event in it has an ID.
@@ -62,7 +65,32 @@ pub(super) struct View {
     /// More has come since this round began.
     pub(super) again: bool,
     /// The last chunk that was put together: streams that keep pace ask for the same one.
-    pub(super) batch: Option<(u64, u64, Rc<Chunk>)>,
+    pub(super) batch: Option<Packed>,
+}
+
+/// Frames that were put together for all streams that ask for the same.
+#[derive(Debug)]
+pub(super) struct Packed {
+    from: u64,
+    to: u64,
+    chunk: Chunk,
+    /// The same in the chunked coding of HTTP/1, once a stream has asked for that.
+    coded: Option<Bytes>,
+}
+
+impl Packed {
+    fn chunk(&mut self, coded: bool) -> Chunk {
+        let plain = &self.chunk.bytes;
+        let bytes = match coded {
+            true => self.coded.get_or_insert_with(|| chunked::chunk(plain)),
+            false => plain,
+        };
+        Chunk {
+            bytes: bytes.clone(),
+            coded,
+            ..self.chunk
+        }
+    }
 }
 
 const fn overrun(missed: u64, slow_consumer: SlowConsumer) -> Read {
@@ -81,37 +109,34 @@ impl View {
     }
 
     /// The frames from the cursor on. Streams that keep pace share what is put together here.
-    fn read(&mut self, cursor: &mut Cursor) -> Read {
+    fn read(&mut self, cursor: &mut Cursor, coded: bool) -> Read {
         if cursor.next >= self.window.next() {
             return Read::Pending;
         }
-        let known = self
-            .batch
-            .as_ref()
-            .filter(|(from, ..)| *from == cursor.next);
-        let (to, chunk) = if let Some((_, to, chunk)) = known {
-            (*to, Rc::clone(chunk))
-        } else {
-            let mut bytes = 0;
-            let frames = self.window.iter_from(cursor.next).take_while(|frame| {
-                let fits = bytes < CHUNK / 2;
-                bytes += frame.bytes.len();
-                fits
-            });
-            let frames = frames.collect::<Vec<_>>();
-            let to = cursor.next + frames.len() as u64;
-            let Read::Chunk(chunk) = pack(frames.into_iter(), None, false) else {
-                return Read::Pending;
-            };
-            let chunk = Rc::new(chunk);
-            self.batch = Some((cursor.next, to, Rc::clone(&chunk)));
-            (to, chunk)
+        let from = cursor.next;
+        if let Some(batch) = self.batch.as_mut().filter(|batch| batch.from == from) {
+            cursor.next = batch.to;
+            return Read::Chunk(batch.chunk(coded));
+        }
+        let mut bytes = 0;
+        let frames = self.window.iter_from(from).take_while(|frame| {
+            let fits = bytes < CHUNK / 2;
+            bytes += frame.bytes.len();
+            fits
+        });
+        let frames = frames.collect::<Vec<_>>();
+        let to = from + frames.len() as u64;
+        let Read::Chunk(chunk) = pack(frames.into_iter(), None, false) else {
+            return Read::Pending;
         };
         cursor.next = to;
-        Read::Chunk(Chunk {
-            bytes: chunk.bytes.clone(),
-            ..*chunk
-        })
+        let batch = self.batch.insert(Packed {
+            from,
+            to,
+            chunk,
+            coded: None,
+        });
+        Read::Chunk(batch.chunk(coded))
     }
 }
 
@@ -153,7 +178,9 @@ pub(super) fn pack<'a>(
         all.freeze()
     };
     Read::Chunk(Chunk {
+        len: bytes.len(),
         bytes,
+        coded: false,
         events: u32::try_from(wanted.len()).unwrap_or(u32::MAX),
         replay,
         named: wanted.iter().any(|frame| frame.replayable),
@@ -213,6 +240,7 @@ impl State {
     /// The next frames of a stream.
     pub(super) fn read(&mut self, stream: &mut Stream, hub: &Shared) -> Found {
         self.pass_over(stream);
+        let coded = stream.on_socket;
         let Some(following) = &mut stream.subscription else {
             return Found::Read(Read::Pending);
         };
@@ -239,7 +267,7 @@ impl State {
             return Found::Read(if missed > 0 {
                 overrun(missed, hub.config.slow_consumer)
             } else {
-                view.read(cursor)
+                view.read(cursor, coded)
             });
         }
         let missed = cursors.iter_mut().fold(0, |missed, cursor| {

@@ -24,11 +24,19 @@ use std::{
 
 use actix_web::{
     HttpRequest,
-    http::header::{self, HeaderMap},
+    http::{
+        Version,
+        header::{self, HeaderMap},
+    },
 };
+use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::stream::{Carrier, Wakes};
+use super::{handover::Handover, heads::Heads, script::Script};
+use crate::{
+    observe::Lane,
+    stream::{Carrier, Wakes},
+};
 
 /// How many bytes may be read behind an open HTTP/1 stream. Its client has nothing to say; a
 /// request or two that a careless client sends ahead fit in.
@@ -53,9 +61,21 @@ pub(super) enum Reading {
     Behind(usize),
 }
 
+/// What a connection is, from the beginning.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) http2: bool,
+    /// What is written to it is what leaves.
+    pub(crate) plain: bool,
+    /// Streams may write to its socket themselves.
+    pub(crate) socket_lane: bool,
+}
+
 /// A connection of an [`EventServer`](crate::EventServer), as streams see it.
 pub(crate) struct Connection {
-    http2: bool,
+    kind: Kind,
+    heads: Cell<Heads>,
+    handover: Handover,
     /// Of the task that drives the connection.
     waker: RefCell<Option<Waker>>,
     reading: Cell<Reading>,
@@ -84,7 +104,7 @@ pub(crate) struct Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("http2", &self.http2)
+            .field("kind", &self.kind)
             .field("requests", &self.requests)
             .field("over", &self.over)
             .finish_non_exhaustive()
@@ -93,9 +113,11 @@ impl std::fmt::Debug for Connection {
 
 /// What the application sees of a connection.
 impl Connection {
-    pub(crate) fn new(http2: bool) -> Rc<Self> {
+    pub(crate) fn new(kind: Kind) -> Rc<Self> {
         Rc::new(Self {
-            http2,
+            kind,
+            heads: Cell::default(),
+            handover: Handover::default(),
             waker: RefCell::new(None),
             reading: Cell::new(Reading::Free),
             withheld: Cell::new(false),
@@ -121,7 +143,10 @@ impl Connection {
     /// `None` if it does not say.
     pub(crate) fn enter(self: &Rc<Self>, body: Option<usize>) -> UnderWay {
         self.requests.set(self.requests.get() + 1);
-        if !self.http2 {
+        if !self.kind.http2 {
+            let mut heads = self.heads.get();
+            heads.entered(body != Some(0));
+            self.heads.set(heads);
             self.uploads.set(body != Some(0));
             if let Some(body) = body {
                 self.reads(Reading::Ahead(AHEAD.saturating_add(body)));
@@ -137,14 +162,56 @@ impl Connection {
 
     /// A stream opens. `body` as for [`enter`](Self::enter).
     pub(crate) fn arm(&self, body: usize) {
-        if !self.http2 {
+        if !self.kind.http2 {
             self.reads(Reading::Behind(BEHIND + body.min(DECLARED)));
             self.spoke.set(false);
         }
     }
 
+    /// In which lane a stream of a hub opens: in that of the socket if it may leave actix, which it
+    /// does when its first block is written.
+    pub(crate) fn lane(&self, version: Version) -> Lane {
+        let heads = self.heads.get();
+        let lane = match self.kind {
+            Kind { http2: true, .. } => Lane::Http2,
+            Kind { plain: false, .. } => Lane::Tls,
+            Kind {
+                socket_lane: false, ..
+            } => Lane::Off,
+            _ if version < Version::HTTP_11 => Lane::Http10,
+            _ if !heads.are_counted() => Lane::RequestBody,
+            _ if !heads.is_alone() => Lane::Pipelined,
+            _ => Lane::Socket,
+        };
+        if lane == Lane::Socket {
+            self.handover.open();
+        }
+        lane
+    }
+
+    /// Why the stream stays in the body lane, where that has turned out after it opened.
+    pub(crate) fn stays(&self) -> Option<Lane> {
+        self.handover.stays()
+    }
+
+    /// A piece of a stream goes to actix.
+    pub(crate) fn says(&self, piece: &Bytes) {
+        self.handover.says(piece);
+    }
+
+    /// The stream waits, and can leave when what it said is written.
+    pub(crate) fn offer(&self, script: Box<Script>) {
+        self.handover.offer(script);
+    }
+
+    /// The stream that was offered, if it has not left.
+    pub(crate) fn take_back(&self) -> Option<Box<Script>> {
+        self.handover.take_back()
+    }
+
     /// A stream's body is gone.
     pub(crate) fn gone(&self, was_over: bool) {
+        self.handover.close();
         if was_over {
             self.over.set(self.over.get().saturating_sub(1));
         }
@@ -156,7 +223,7 @@ impl Connection {
     /// Keeps a permit until everything that was written is with the kernel, and closes the
     /// connection if that takes longer than `stall`.
     pub(crate) fn keep(&self, permit: Option<Rc<dyn Any>>, stall: Duration, now: Instant) {
-        if !self.http2 {
+        if !self.kind.http2 {
             self.permits.borrow_mut().extend(permit);
             self.close_by(now + stall);
         }
@@ -175,7 +242,7 @@ impl Connection {
 
     /// Whether nothing but streams that are over is left.
     fn is_idle(&self) -> bool {
-        self.over.get() > 0 && (!self.http2 || self.over.get() == self.requests.get())
+        self.over.get() > 0 && (!self.kind.http2 || self.over.get() == self.requests.get())
     }
 
     /// From here on this may be read, what was withheld included.
@@ -198,7 +265,8 @@ impl Carrier for Connection {
     fn over(&self, spent: bool, stall: Duration, now: Instant, wakes: &mut Wakes) {
         self.over.set(self.over.get() + 1);
         self.stall.set(stall);
-        self.spent.set(self.spent.get() | (spent && !self.http2));
+        self.spent
+            .set(self.spent.get() | (spent && !self.kind.http2));
         if self.is_idle() {
             self.close_by(now + stall);
             wakes.add(self.waker.borrow().clone());
@@ -209,7 +277,7 @@ impl Carrier for Connection {
 /// What the socket sees of it.
 impl Connection {
     pub(super) const fn is_http2(&self) -> bool {
-        self.http2
+        self.kind.http2
     }
 
     /// The task that drives the connection waits.
@@ -232,6 +300,33 @@ impl Connection {
     /// Something has come that may not be read yet. Its task is woken when it may.
     pub(super) fn withholds(&self) {
         self.withheld.set(true);
+    }
+
+    /// These bytes are for actix.
+    pub(super) fn came(&self, bytes: &[u8]) {
+        if self.kind.plain && !self.kind.http2 {
+            let mut heads = self.heads.get();
+            heads.came(bytes);
+            self.heads.set(heads);
+        }
+    }
+
+    /// So much of these bytes was taken by the socket.
+    pub(super) fn wrote(&self, bytes: &[u8], taken: usize) {
+        self.handover.wrote(bytes, taken);
+    }
+
+    /// The stream, if it can leave now. `more`: there is something to read that actix does not have.
+    pub(super) fn leave(&self, more: bool) -> Option<Box<Script>> {
+        if !self.handover.is_ready() {
+            return None;
+        }
+        if more || !self.heads.get().is_alone() {
+            // Whoever has read it answers it.
+            self.handover.stay(Lane::Pipelined);
+            return None;
+        }
+        self.handover.leave()
     }
 
     /// Something was read; nothing: the client has closed its side.
@@ -266,7 +361,7 @@ impl Connection {
 
     /// Its time has come: whether it is to be aborted.
     pub(super) fn is_due(&self) -> bool {
-        let due = !self.http2 || self.is_idle();
+        let due = !self.kind.http2 || self.is_idle();
         if !due {
             self.close_at.set(None);
         }
@@ -280,7 +375,7 @@ impl Connection {
 
     /// All that was written is with the kernel.
     pub(super) fn flushed(&self) -> io::Result<()> {
-        if self.http2 || self.close_at.get().is_none() || self.over.get() > 0 {
+        if self.kind.http2 || self.close_at.get().is_none() || self.over.get() > 0 {
             return Ok(());
         }
         if self.spent.get() {
@@ -318,7 +413,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let connection = &*self.0;
         connection.requests.set(connection.requests.get() - 1);
-        if connection.http2 {
+        if connection.kind.http2 {
             // The last one that kept the connection from being closed may have left.
             if connection.is_idle() && connection.close_at.get().is_none() {
                 connection.close_by(Instant::now() + connection.stall.get());

@@ -19,7 +19,11 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 
-use super::connection::{Connection, Reading, aborted};
+use super::{
+    connection::{Connection, Kind, Reading, aborted},
+    detached::Detached,
+    plain::Carries,
+};
 
 /// How much actix may read of an HTTP/1 connection before it looks at what it has read. It would
 /// go on to 128 KiB, and what came behind a request could not be bounded any more.
@@ -35,7 +39,8 @@ const SIP: usize = 256;
 
 /// A TCP, TLS or Unix stream as actix sees it.
 pub(crate) struct Socket<T: 'static> {
-    io: T,
+    /// Absent when a stream has taken it.
+    io: Option<T>,
     connection: Rc<Connection>,
     burst: usize,
     /// The byte that showed that there is more to read; actix gets it with the next ones.
@@ -43,23 +48,51 @@ pub(crate) struct Socket<T: 'static> {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> Socket<T> {
-    pub(crate) fn new(io: T, http2: bool) -> Self {
+impl<T: Carries> Socket<T> {
+    /// `socket_lane`: streams may take it over.
+    pub(crate) fn new(io: T, http2: bool, socket_lane: bool) -> Self {
+        let kind = Kind {
+            http2,
+            plain: T::PLAIN,
+            socket_lane,
+        };
         Self {
-            io,
-            connection: Connection::new(http2),
+            io: Some(io),
+            connection: Connection::new(kind),
             burst: 0,
             peeked: None,
             timer: None,
         }
     }
 
+    /// Whether a stream has taken the socket over.
+    fn hand_over(&mut self) -> bool {
+        let Some(script) = self.connection.leave(self.peeked.is_some()) else {
+            return false;
+        };
+        if let Some(io) = self.io.take().and_then(T::into_plain) {
+            Detached::start(io, *script);
+        }
+        true
+    }
+}
+
+impl<T> Socket<T> {
     pub(crate) const fn connection(&self) -> &Rc<Connection> {
         &self.connection
     }
 
-    pub(crate) const fn io(&self) -> &T {
-        &self.io
+    pub(crate) const fn io(&self) -> Option<&T> {
+        self.io.as_ref()
+    }
+
+    /// The socket, for actix.
+    fn live(io: &mut Option<T>) -> io::Result<Pin<&mut T>>
+    where
+        T: Unpin,
+    {
+        let io = io.as_mut().map(Pin::new);
+        io.ok_or_else(|| aborted("an event stream has taken the socket"))
     }
 
     /// Fails when the connection is to be closed. Whatever actix does with a connection, it comes
@@ -90,7 +123,7 @@ impl<T> Socket<T> {
 
     /// Has the kernel throw away what it has not sent: the peer does not take it.
     fn abort(&self) -> io::Error {
-        if let Some(stream) = tcp(&self.io) {
+        if let Some(stream) = self.io.as_ref().and_then(|io| tcp(io)) {
             // Refused, the connection lasts until the kernel gives it up, and nothing else.
             let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
@@ -120,7 +153,7 @@ impl<T: AsyncRead + Unpin> Socket<T> {
         }
         let mut byte = [0; 1];
         let mut into = ReadBuf::new(&mut byte);
-        match Pin::new(&mut self.io).poll_read(cx, &mut into) {
+        match Self::live(&mut self.io)?.poll_read(cx, &mut into) {
             Poll::Pending => Ok(Withheld::Nothing),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(())) => {
@@ -150,14 +183,14 @@ impl<T: AsyncRead + Unpin> Socket<T> {
         }
         let Reading::Behind(left) = self.connection.reading() else {
             let before = buf.filled().len();
-            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            ready!(Self::live(&mut self.io)?.poll_read(cx, buf))?;
             return Poll::Ready(Ok(buf.filled().len() - before));
         };
         // One byte more than may come shows that more has come.
         let mut sip = [0; SIP];
         let most = left.saturating_add(1).min(SIP).min(buf.remaining());
         let mut sip = ReadBuf::new(sip.get_mut(..most).unwrap_or_default());
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut sip))?;
+        ready!(Self::live(&mut self.io)?.poll_read(cx, &mut sip))?;
         buf.put_slice(sip.filled());
         Poll::Ready(Ok(sip.filled().len()))
     }
@@ -204,12 +237,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
                 Err(error) => Poll::Ready(this.read(Err(error))),
             };
         }
+        let before = buf.filled().len();
         match this.poll_io(cx, buf) {
             Poll::Pending => {
                 this.burst = 0;
                 Poll::Pending
             }
-            Poll::Ready(read) => Poll::Ready(this.read(read)),
+            Poll::Ready(read) => {
+                this.connection
+                    .came(buf.filled().get(before..).unwrap_or_default());
+                Poll::Ready(this.read(read))
+            }
         }
     }
 }
@@ -223,7 +261,7 @@ impl<T: AsyncWrite + Unpin> Socket<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
+impl<T: Carries> AsyncWrite for Socket<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -231,7 +269,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.check(cx)?;
-        let written = Pin::new(&mut this.io).poll_write(cx, buf);
+        let written = Self::live(&mut this.io)?.poll_write(cx, buf);
+        if let Poll::Ready(Ok(taken)) = written {
+            this.connection.wrote(buf, taken);
+        }
         this.wrote(written)
     }
 
@@ -242,27 +283,31 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.check(cx)?;
-        let written = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        let written = Self::live(&mut this.io)?.poll_write_vectored(cx, bufs);
         this.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.as_ref().is_some_and(T::is_write_vectored)
     }
 
     /// Over HTTP/1 actix calls it when its write buffer is empty, and only then.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.check(cx)?;
-        let flushed = Pin::new(&mut this.io).poll_flush(cx);
+        let flushed = Self::live(&mut this.io)?.poll_flush(cx);
         ready!(this.wrote(flushed))?;
+        if this.hand_over() {
+            // Ends the dispatcher, in this poll; nobody looks at the error.
+            return Poll::Ready(Err(aborted("an event stream has taken the socket")));
+        }
         Poll::Ready(this.connection.flushed())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.check(cx)?;
-        Pin::new(&mut this.io).poll_shutdown(cx)
+        Self::live(&mut this.io)?.poll_shutdown(cx)
     }
 }
 
@@ -300,7 +345,7 @@ fn held<T: 'static>(io: &dyn Any) -> Option<&T> {
     let in_box = || io.downcast_ref::<Box<T>>().map(|held| &**held);
     let in_rc = || io.downcast_ref::<Rc<T>>().map(|held| &**held);
     let in_arc = || io.downcast_ref::<Arc<T>>().map(|held| &**held);
-    let in_socket = || io.downcast_ref::<Socket<T>>().map(Socket::io);
+    let in_socket = || io.downcast_ref::<Socket<T>>().and_then(Socket::io);
     io.downcast_ref::<T>()
         .or_else(in_box)
         .or_else(in_rc)
@@ -322,7 +367,7 @@ mod tests {
         assert!(port(&Box::new(connect().await)));
         assert!(port(&Rc::new(connect().await)));
         assert!(port(&Arc::new(connect().await)));
-        assert!(port(&Socket::new(connect().await, false)));
+        assert!(port(&Socket::new(connect().await, false, false)));
         assert!(!port(&"no stream"));
     }
 }

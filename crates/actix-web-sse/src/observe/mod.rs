@@ -39,8 +39,8 @@ pub use self::{
         Relayed, Sent, Visitor,
     },
     vocabulary::{
-        AuthMethod, CloseReason, CorsVerdict, OriginClass, RefusalMode, RefusalReason, Resume,
-        SentKind,
+        AuthMethod, CloseReason, CorsVerdict, Lane, OriginClass, RefusalMode, RefusalReason,
+        Resume, SentKind,
     },
 };
 
@@ -146,6 +146,12 @@ pub trait StreamObserver: 'static {
     /// at once, and then it is [`Visitor::cors`].
     fn judged(&mut self, verdict: CorsVerdict) {
         let _ = verdict;
+    }
+
+    /// How the stream's bytes reach its connection, called once: for a stream that may take its
+    /// socket over, when it has done so, or when it has turned out that it cannot.
+    fn carried(&mut self, lane: Lane) {
+        let _ = lane;
     }
 
     /// The stream ended.
@@ -259,6 +265,11 @@ impl StreamObserver for (Box<dyn StreamObserver>, Box<dyn StreamObserver>) {
     fn judged(&mut self, verdict: CorsVerdict) {
         self.0.judged(verdict);
         self.1.judged(verdict);
+    }
+
+    fn carried(&mut self, lane: Lane) {
+        self.0.carried(lane);
+        self.1.carried(lane);
     }
 
     fn closed(self: Box<Self>, end: &End) {

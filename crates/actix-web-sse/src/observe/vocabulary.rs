@@ -174,6 +174,46 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// How a stream's bytes reach its connection: on its own socket, or through actix, and then
+    /// why. [`EventServer`](crate::EventServer) has more about it.
+    Lane {
+        /// The stream has taken its socket over from actix, and writes to it itself.
+        Socket => "taken_over",
+        /// Through actix: no `EventServer` serves the stream.
+        HttpServer => "http_server",
+        /// Through actix: over HTTP/2 other streams may be on the connection.
+        Http2 => "http2",
+        /// Through actix: over TLS the bytes of the socket are others.
+        Tls => "tls",
+        /// Through actix: the client speaks HTTP/1.0, which has no chunks.
+        Http10 => "http10",
+        /// Through actix: the events are the application's own stream, and not a hub's.
+        OwnEvents => "own_events",
+        /// Through actix: this request, or an earlier one of the connection, has a body.
+        RequestBody => "request_body",
+        /// Through actix: the client sent something behind its request.
+        Pipelined => "pipelined",
+        /// Through actix: a middleware changes the bytes.
+        Changed => "changed",
+        /// Through actix: [`EventServer::socket_lane`](crate::EventServer::socket_lane) is off.
+        Off => "off",
+        /// Through actix: the stream ended before its first block was written.
+        Brief => "brief",
+    }
+}
+
+impl Lane {
+    /// `socket` or `body`: the lane without the reason.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            _ => "body",
+        }
+    }
+}
+
 /// The request's origin, seen with the eyes of the policy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -29,11 +29,12 @@ use crate::{
     identity::PolicyStreams,
     lane::{
         Backlog,
-        body::{EventBody, EventSource, Extras},
+        body::EventBody,
         connection::{Connection, declared},
+        script::{EventSource, Extras},
     },
     observe::{
-        CloseReason, ConnectionId, CorsVerdict, Misconfiguration, Opened, PendingVerdict,
+        CloseReason, ConnectionId, CorsVerdict, Lane, Misconfiguration, Opened, PendingVerdict,
         RefusalMode, RefusalReason, Refused, Resume, Route,
     },
     stream::{Account, Carrier, between, retry},
@@ -253,13 +254,19 @@ impl<'a> Opening<'a> {
             let carrier: Rc<dyn Carrier> = Rc::clone(connection) as _;
             stream.carrier = Some(carrier);
         }
+        let lane = match &connection {
+            None => Lane::HttpServer,
+            Some(_) if events.is_some() => Lane::OwnEvents,
+            Some(connection) => connection.lane(self.request.version()),
+        };
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
         let first = self.first_block(resume, newest.as_deref(), begin.as_deref());
         let mut body = EventBody::new(Rc::clone(&self.local), stream, events, backlog, first)
             .on(connection)
             .with_extras(extras)
-            .with_permit(permit);
+            .with_permit(permit)
+            .in_lane(lane);
         if self.request.version() < Version::HTTP_2 {
             body = body.over_http1();
         }

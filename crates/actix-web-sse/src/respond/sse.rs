@@ -15,7 +15,7 @@ use crate::{
     config::{ConfigError, StreamConfig},
     event::{Event, encode},
     hub::Hub,
-    lane::body::{EventSource, Extras},
+    lane::script::{EventSource, Extras},
     observe::Resume,
 };
 

@@ -67,6 +67,30 @@ use crate::{
 /// | TLS handshakes that one address leaves unfinished | take 64 of a worker's 256 | take all of them, and the worker accepts nothing for 3 s |
 /// | a plaintext client that sends nothing | is closed after `client_request_timeout` | with `bind_auto_h2c` it is never closed |
 ///
+/// # Streams take their sockets over
+///
+/// Behind a proxy, and wherever else the connection is plaintext HTTP/1.1, nearly all that an idle stream costs is
+/// actix's connection: two buffers of 8 KiB, and a task for a connection that only ever writes. With
+/// [`socket_lane(true)`](Self::socket_lane), which is off by default while it is new, a stream of a
+/// hub leaves actix as soon as its first block is written, and writes to its socket itself. The bytes are the same.
+/// It does so where it is certain that nothing else is on the connection; else it stays a response body. Those are
+/// streams over HTTP/2, over TLS and in answer to HTTP/1.0, an application's own events
+/// ([`Sse`](crate::Sse), [`Answer`](crate::Answer)), requests with a body or after one on the same connection,
+/// requests behind which the client has sent something, and responses whose bytes a middleware changes.
+/// [`StreamObserver::carried`](crate::observe::StreamObserver::carried) has the lane and the reason.
+///
+/// What a stream leaves behind when it takes its socket over:
+///
+/// - [`max_connections`](Self::max_connections) no longer counts the connection. The limit on all streams of a
+///   [`Policy`](crate::Policy) does, and [`HubStats::sockets`](crate::HubStats::sockets) has the number.
+/// - What [`on_connect`](Self::on_connect) put into the connection's data is dropped, and so is a body that a
+///   middleware put around the stream's and that passes on its bytes: an access log writes its line then.
+/// - When the server stops, the hub's drain ends the stream. Without a drain it is cut at once, and not after
+///   [`shutdown_timeout`](Self::shutdown_timeout).
+/// - After its last chunk the connection is closed; in the body lane it is kept for another request.
+///
+/// # Listeners and signals
+///
 /// Plaintext listeners speak HTTP/1.1, and HTTP/2 by prior knowledge; TLS listeners both by ALPN;
 /// Unix sockets HTTP/1.1. HTTP/1 connections are never half-closed: a client that closes its side
 /// is gone.
@@ -121,6 +145,7 @@ where
             handshakes_per_address: 64,
             write_buffer: 32 * 1024,
             nodelay: true,
+            socket_lane: false,
             setup: ConnectionSetup::new(Vec::<Hub>::new()),
             on_connect: None,
             balancers: None,
@@ -343,6 +368,14 @@ impl<F, I, S, B> EventServer<F, I, S, B> {
     /// acknowledgement of the one before.
     pub fn tcp_nodelay(self, nodelay: bool) -> Self {
         self.settings().nodelay = nodelay;
+        self
+    }
+
+    /// Whether the streams of hubs leave actix over plaintext HTTP/1.1, and write to their sockets
+    /// themselves; by default they do not. An idle stream costs a fraction of the memory then. The
+    /// list above has what such a stream leaves behind.
+    pub fn socket_lane(self, on: bool) -> Self {
+        self.settings().socket_lane = on;
         self
     }
 

@@ -20,14 +20,13 @@ use actix_web::{
     dev::{AppConfig, Response},
 };
 use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 
 use super::{ConnectionSetup, proxy_protocol::Balancers, requests::tracked};
-use crate::lane::socket::{Socket, tcp};
+use crate::lane::{
+    plain::Carries,
+    socket::{Socket, tcp},
+};
 
 pub(super) type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
 
@@ -44,6 +43,7 @@ pub(super) struct Settings {
     pub(super) handshakes_per_address: u32,
     pub(super) write_buffer: usize,
     pub(super) nodelay: bool,
+    pub(super) socket_lane: bool,
     pub(super) setup: ConnectionSetup,
     pub(super) on_connect: Option<OnConnect>,
     pub(super) balancers: Option<Balancers>,
@@ -109,7 +109,7 @@ pub(super) fn http<T, F, I, S, B>(
     InitError = (),
 > + use<T, F, I, S, B>
 where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: Carries,
     F: Fn() -> I,
     I: IntoServiceFactory<S, Request>,
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
@@ -142,14 +142,15 @@ where
         .h1_write_buffer_size(settings.write_buffer)
         .local_addr(plan.address)
         .on_connect_ext(move |socket: &Socket<T>, data: &mut Extensions| {
-            setup.apply(socket.io(), data);
-            if nodelay && let Some(stream) = tcp(socket.io()) {
+            let Some(io) = socket.io() else { return };
+            setup.apply(io, data);
+            if nodelay && let Some(stream) = tcp(io) {
                 // A system that refuses makes small events late, and nothing else.
                 let _ = stream.set_nodelay(true);
             }
             data.insert(Rc::clone(socket.connection()));
             if let Some(on_connect) = &on_connect {
-                on_connect(socket.io(), data);
+                on_connect(io, data);
             }
         })
         .finish(tracked(application))
@@ -174,7 +175,8 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
-    let limit = plan.settings().request_timeout;
+    let settings = plan.settings();
+    let (limit, socket_lane) = (settings.request_timeout, settings.socket_lane);
     let greeter = plan.greeter();
     fn_service(move |mut io: TcpStream| {
         let greeter = greeter.clone();
@@ -191,7 +193,8 @@ where
             }
             still_there(&io)?;
             let http2 = start == *PREFACE;
-            Ok((Socket::new(io, http2), protocol(http2), client))
+            let socket = Socket::new(io, http2, socket_lane);
+            Ok((socket, protocol(http2), client))
         }
     })
     .and_then(http(plan))
@@ -236,8 +239,9 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
-    fn_service(|io: tokio::net::UnixStream| {
-        let socket = Socket::new(io, false);
+    let socket_lane = plan.settings().socket_lane;
+    fn_service(move |io: tokio::net::UnixStream| {
+        let socket = Socket::new(io, false, socket_lane);
         std::future::ready(Ok::<_, DispatchError>((socket, protocol(false), None)))
     })
     .and_then(http(plan))

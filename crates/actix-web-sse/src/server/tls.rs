@@ -85,7 +85,7 @@ where
     .and_then(acceptor.map_err(TlsError::into_service_error))
     .map(|(io, client): (TlsStream<TcpStream>, Client)| {
         let http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
-        (Socket::new(io, http2), protocol(http2), client)
+        (Socket::new(io, http2, false), protocol(http2), client)
     })
     .and_then(http(plan).map_err(TlsError::Service))
 }

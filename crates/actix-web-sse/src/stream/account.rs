@@ -9,8 +9,8 @@ use std::{fmt, rc::Rc, time::Duration};
 use tokio::time::Instant;
 
 use crate::observe::{
-    CloseReason, CorsVerdict, End, Meter, PendingVerdict, READ_OF_BLOCKED, Resume, Sent, SentKind,
-    StreamObserver,
+    CloseReason, CorsVerdict, End, Lane, Meter, PendingVerdict, READ_OF_BLOCKED, Resume, Sent,
+    SentKind, StreamObserver,
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
@@ -25,6 +25,8 @@ struct Open {
     /// Of a witness, which sees the reply's head when it leaves.
     verdict: Option<PendingVerdict>,
     since: Instant,
+    /// Its lane was reported.
+    carried: bool,
     events: u64,
     heartbeats: u64,
     bytes: u64,
@@ -54,6 +56,7 @@ impl Account {
                 observer,
                 verdict,
                 since,
+                carried: false,
                 events: 0,
                 heartbeats: 0,
                 bytes: 0,
@@ -109,6 +112,13 @@ impl Account {
         }
     }
 
+    /// How its bytes reach its connection. Only the first call counts.
+    pub(crate) fn carried(&mut self, lane: Lane) {
+        if let Some(open) = &mut self.open {
+            open.carried(lane);
+        }
+    }
+
     /// Ends the account. Only the first call counts: what it returns is to be reported when nothing
     /// is borrowed.
     pub(crate) fn end(&mut self, reason: CloseReason) -> Option<Ended> {
@@ -156,6 +166,7 @@ impl Ended {
             return;
         };
         open.report_verdict();
+        open.carried(Lane::Brief);
         open.observer.closed(&End {
             reason: self.reason,
             duration: self.duration,
@@ -205,6 +216,12 @@ impl Open {
             SentKind::Control => {}
         }
         None
+    }
+
+    fn carried(&mut self, lane: Lane) {
+        if !std::mem::replace(&mut self.carried, true) {
+            self.observer.carried(lane);
+        }
     }
 
     /// The verdict on the head, once it has left.

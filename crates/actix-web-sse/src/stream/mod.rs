@@ -3,6 +3,7 @@
 
 mod account;
 mod carrier;
+pub(crate) mod chunked;
 mod jitter;
 pub(crate) mod retry;
 mod schedule;

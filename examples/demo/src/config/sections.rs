@@ -27,6 +27,8 @@ pub(crate) struct ServerSection {
     /// The networks of balancers whose connections begin with a PROXY protocol header, which names
     /// the client; empty: there are none.
     pub(crate) proxy_protocol: Vec<String>,
+    /// Whether streams take their sockets over from actix, over plaintext HTTP/1.1.
+    pub(crate) socket_lane: bool,
     /// The certificate, then HTTP/1.1 and HTTP/2 by ALPN; absent: no TLS.
     pub(crate) tls: Option<Tls>,
 }
@@ -40,6 +42,7 @@ impl Default for ServerSection {
             tick: None,
             sign_in: false,
             proxy_protocol: Vec::new(),
+            socket_lane: false,
             tls: None,
         }
     }

@@ -21,7 +21,8 @@ use crate::contestant::{Contestant, Settings};
 pub(crate) fn serve(contestant: Contestant, settings: &Settings) -> Result<(), Box<dyn Error>> {
     match contestant {
         Contestant::Floor => floor::serve(settings),
-        Contestant::Ours => ours::serve(settings),
+        Contestant::Ours => ours::serve(settings, ours::Front::EventServer),
+        Contestant::Http => ours::serve(settings, ours::Front::HttpServer),
         Contestant::Lab => lab::serve(settings),
         Contestant::Axum => axum::serve(settings),
         Contestant::Nchan => Err("nchan is nginx, not this program".into()),

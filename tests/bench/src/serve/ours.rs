@@ -2,7 +2,7 @@ use std::{error::Error, io, sync::Arc};
 
 use actix_web::{App, HttpResponse, HttpServer, Responder, rt, web};
 use actix_web_sse::{
-    Event, ForEventStreams as _, Hub, PublishError, Subscriber,
+    Event, EventServer, ForEventStreams as _, Hub, PublishError, Subscriber,
     config::{AuthConfig, ConfigError, StreamConfig},
     observe::Observer,
     protect::Policy,
@@ -110,7 +110,14 @@ fn guards(observer: Arc<dyn Observer>) -> Result<Policy, ConfigError> {
         .build()
 }
 
-pub(super) fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
+/// What serves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Front {
+    EventServer,
+    HttpServer,
+}
+
+pub(super) fn serve(settings: &Settings, front: Front) -> Result<(), Box<dyn Error>> {
     let mut stream = StreamConfig::default();
     stream.heartbeat = settings.heartbeat();
     let around = Around::of(settings)?;
@@ -151,12 +158,20 @@ pub(super) fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
                     .route("/foreign", web::get().to(report_foreign))
             }
         };
-        HttpServer::new(application)
-            .workers(1)
-            .for_event_streams(&hub)
-            .bind(listen)?
-            .run()
-            .await
+        let server = match front {
+            Front::EventServer => EventServer::new(application)
+                .workers(1)
+                .hub(&hub)
+                .socket_lane(true)
+                .bind(listen)?
+                .run(),
+            Front::HttpServer => HttpServer::new(application)
+                .workers(1)
+                .for_event_streams(&hub)
+                .bind(listen)?
+                .run(),
+        };
+        server.await
     })?;
     Ok(())
 }

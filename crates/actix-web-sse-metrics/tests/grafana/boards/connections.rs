@@ -150,6 +150,15 @@ pub fn board() -> Board {
                 ],
                 "How close each instance is to its limit.",
             ),
+            stack(
+                "Lanes",
+                "cps",
+                &[(
+                    "{{lane}}, {{reason}}",
+                    "sum by (lane, reason) (rate(sse_connection_lanes_total{%}[~]))",
+                )],
+                "How the bytes of new streams reach their connections. socket: the stream has taken its socket over from actix, whose buffers are freed; body: through actix, for the reason beside it.",
+            ),
             lines(
                 "Streams of probes",
                 "cps",
