@@ -14,7 +14,7 @@ A block of `sh` runs in bash and must succeed. What a block is, says a comment o
 the top of the repository.
 
 Three things are replaced. Programs of the repository are those that the suite has built (debug), where a
-page says `cargo run --release -p`. What `cargo add` would fetch of this repository are the packages that
+page says `cargo run -p`. What `cargo add` would fetch of this repository are the packages that
 `tests/run package` has made. And `cargo` is offline: it has what the suite has fetched.
 
 Where it can, everything runs in a network namespace of its own, so that ports are free.
@@ -75,16 +75,17 @@ def blocks(page):
 
 def replaced(text):
     text = re.sub(r"cargo run --release -p ([\w-]+)(?: --(?= ))?", r"\1", text)
+    text = re.sub(r"cargo run -p [\w-]+ --example (\w+) --", rf"{ROOT}/target/debug/examples/\1", text)
     added = re.search(r"^cargo add (.*)$", text, re.M)
     if added:
         names = added[1].split()
-        commands = [f"cp {ROOT}/Cargo.lock ."]
+        commands = [f"cp {ROOT}/target/package/bare/Cargo.lock ."]
         others = [name for name in names if name not in OURS]
         if others:
             commands.append("cargo add --quiet " + " ".join(others))
         for name in names:
             if name in OURS:
-                commands.append(f"cargo add --quiet --path {PACKAGES}/{name}-*/")
+                commands.append(f"cargo add --quiet --path {PACKAGES}/{name}-[0-9]*/")
         text = text.replace(added[0], "\n".join(commands))
     return text
 
