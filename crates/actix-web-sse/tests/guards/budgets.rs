@@ -9,7 +9,7 @@ use actix_web_sse::{
     protect::{Attempt, AuthError, AuthFuture, Authenticator, PolicyBuilder},
 };
 
-use super::support::{APP, Recording, Reply, Server, limited_reference, streams};
+use super::support::{APP, Recording, Reply, Server, limited_reference, refusal, streams};
 
 const STREAM: &str = "GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n";
 
@@ -40,7 +40,7 @@ async fn from(server: &Server, address: &str, lines: &str) -> Reply {
 async fn exhaust(server: &Server, address: &str, lines: &str) -> usize {
     for n in 0..1000 {
         let mut reply = from(server, address, lines).await;
-        if reply.status == 429 && reply.body().await.ends_with(b"\"rate_limit\"}") {
+        if reply.status == 429 && reply.body().await == refusal("rate_limit") {
             return n;
         }
     }
