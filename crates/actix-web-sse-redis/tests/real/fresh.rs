@@ -44,7 +44,9 @@ async fn w02_a_fresh_stream_of_known_and_fresh_topics_gets_all_in_order() {
 async fn w02_a_stream_that_was_opened_in_an_outage_gets_what_was_published_in_it() {
     let server = Server::start();
     let (a, b) = (Node::start(config(&server)), Node::start(cuttable(&server)));
+    let follower = b.open("other", None).await;
     let first = a.publish("other", "x").await;
+    assert_eq!(data(&read(follower, 1).await), ["x"], "it knows the ID");
     cut(&server);
     until(|| !b.backplane.stats().connected).await;
     let fresh = b.open("t", None).await;

@@ -60,9 +60,13 @@ async fn w02_a_client_without_an_event_misses_nothing_when_it_comes_back_to_anot
     let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
     // Where nothing was ever published, and where something was.
     for (topics, before) in [("t", 0), ("x,y", 2)] {
+        let follower = b.open("x", None).await;
         for _ in 0..before {
             a.publish("x", "before").await;
         }
+        // The other node has them too; a stream that opens sooner may get one.
+        let seen = read_events(follower, before, LIMIT).await;
+        assert_eq!(seen.events.len(), before);
         let stream = b.open(topics, None).await;
         let reading = read_events(stream, 1, Duration::from_secs(2)).await;
         assert_eq!(data(&reading), Vec::<&str>::new());
