@@ -8,7 +8,11 @@ use crate::{DEMO, watched_page::WatchedPage};
 /// Which class the close of a blocked stream falls into.
 fn blocked_stream_is_closed_as(kind: BrowserKind, class: &str) {
     let foreign = Site::empty();
-    let settings = Settings::open().set("policy.origins.mode", "report-only");
+    // A close just after a write is taken for one that the write noticed: none is near the five seconds.
+    let settings = Settings::open()
+        .set("policy.origins.mode", "report-only")
+        .set("stream.heartbeat", "15s")
+        .set("stream.stall", "45s");
     let demo = Demo::start(DEMO, &settings);
     let browser = Browser::launch(kind);
     let url = format!("{}/events", demo.origin());
