@@ -62,6 +62,15 @@ fn hub(lanes: &Lanes, change: impl FnOnce(&mut HubConfig, &mut StreamConfig)) ->
         .expect("a configuration without faults")
 }
 
+/// Waits until the hub has no stream and no socket.
+#[track_caller]
+fn until_gone(hub: &Hub) {
+    until("the stream and its socket are gone", LIMIT, || {
+        let stats = hub.stats();
+        (stats.streams == 0 && stats.sockets == 0).then_some(())
+    });
+}
+
 #[derive(serde::Deserialize)]
 struct Topic {
     topic: String,
@@ -316,9 +325,7 @@ fn a_stream_leaves_where_nothing_else_is_on_its_connection() {
             (hub.stats().sockets == sockets).then_some(())
         });
         drop(connection);
-        until("it is gone", LIMIT, || {
-            (hub.stats().streams == 0 && hub.stats().sockets == 0).then_some(())
-        });
+        until_gone(&hub);
     }
 }
 
@@ -403,9 +410,7 @@ fn d04_a_half_closed_connection_ends_its_stream() {
     wire.chunk();
     assert_eq!(lanes.of(1), Lane::Socket);
     wire.connection.half_close();
-    until("it is gone", LIMIT, || {
-        (hub.stats().streams == 0 && hub.stats().sockets == 0).then_some(())
-    });
+    until_gone(&hub);
 }
 
 #[test]
@@ -423,9 +428,7 @@ fn h01_a_taken_over_connection_reads_no_more_than_eight_kibibytes() {
     assert!(String::from_utf8_lossy(&wire.chunk()).contains("still here"));
     assert_eq!(hub.stats().streams, 1);
     socket.write_all(b"x").expect("one more");
-    until("it has ended", LIMIT, || {
-        (hub.stats().streams == 0 && hub.stats().sockets == 0).then_some(())
-    });
+    until_gone(&hub);
     let end = wire.connection.line(LIMIT).map_err(|error| error.kind());
     assert_eq!(end, Err(ErrorKind::ConnectionReset));
 }

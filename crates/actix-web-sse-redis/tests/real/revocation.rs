@@ -406,8 +406,7 @@ async fn s82_a_revocation_that_redis_lost_before_a_later_one_is_told_again() {
     server.command(&["DEL", "{sse}:revoked"]);
     a.sign_out("bob");
     b.until_refused(&token("bob")).await;
-    let told = || server.command(&["XLEN", "{sse}:revoked"]) == ":2\r\n";
-    until(told).await;
+    until(|| server.number(&["XLEN", "{sse}:revoked"]) == 2).await;
     let late = Guarded::start(config(&server));
     assert_eq!(late.answer(&alice).await, StatusCode::UNAUTHORIZED);
 }

@@ -28,7 +28,7 @@ impl SignedOut {
         self.0.push((user, token));
     }
 
-    /// `context` is told with a failure.
+    /// A failure prints the `context`.
     pub(crate) async fn check(&self, guards: &[Guarded], context: impl Fn() -> String) {
         let start = Instant::now();
         for (user, token) in &self.0 {
