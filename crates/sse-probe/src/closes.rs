@@ -56,8 +56,11 @@ pub enum ClosesError {
     NotOurs(Url),
 }
 
-/// Opens a stream, closes it after `hold`, and reads the metrics of all instances behind it until its end is counted:
-/// how long that took, or `None` if it was not within `patience`.
+/// Opens a stream, closes it at the first bytes after `hold`, and reads the metrics of all instances behind it until its end
+/// is counted: how long that took, or `None` if it was not within `patience`.
+///
+/// A write that comes just after the close would tell the application of it as well. So the stream is closed just after a
+/// write, which is as far from the next heartbeat as can be; a stream on which nothing comes is closed after `patience`.
 ///
 /// # Errors
 ///
@@ -69,7 +72,7 @@ pub async fn seen_after(
     patience: Duration,
 ) -> Result<Option<Duration>, ClosesError> {
     let before = counted(metrics).await?;
-    open_for(target, hold).await?;
+    open_for(target, hold, patience).await?;
     let closed = Instant::now();
     while closed.elapsed() < patience {
         if counted(metrics).await? > before {
@@ -80,8 +83,8 @@ pub async fn seen_after(
     Ok(None)
 }
 
-/// Opens the stream and reads it for that long. With the exchange the connection ends.
-async fn open_for(target: &Target, hold: Duration) -> Result<(), ClosesError> {
+/// Opens the stream, reads it for `hold`, and then until the next bytes. With the exchange the connection ends.
+async fn open_for(target: &Target, hold: Duration, patience: Duration) -> Result<(), ClosesError> {
     let page = Page::of(target).encodings("identity");
     let page = page.deadline(Some(Instant::now() + Duration::from_secs(10)));
     let (mut exchange, route) = page.open().await.map_err(|why| match why {
@@ -95,10 +98,11 @@ async fn open_for(target: &Target, hold: Duration) -> Result<(), ClosesError> {
         Err(Refusal::Cors(_)) if head.status == 200 => {}
         Err(why) => return Err(ClosesError::Refused(why)),
     }
-    let until = Instant::now() + hold;
+    let held = Instant::now() + hold;
     loop {
-        match exchange.next(until).await {
-            Chunk::Bytes(..) => {}
+        match exchange.next(held + patience).await {
+            Chunk::Bytes(..) if Instant::now() < held => {}
+            Chunk::Bytes(..) => return Ok(()),
             Chunk::End(End::Open) => return Ok(()),
             Chunk::End(_) => return Err(ClosesError::Ended),
         }

@@ -24,8 +24,8 @@ pub(crate) struct ClosesArgs {
     #[arg(long, default_value_t = 3)]
     times: u32,
 
-    /// How long to wait until a close is counted. A front that tells late does so at the second write, and that may
-    /// be a heartbeat.
+    /// How long to wait for the write after which the stream is closed, and then until the close is counted. A front that
+    /// tells late does so at the second write, and that may be a heartbeat.
     #[arg(long, value_name = "TIME", default_value = "40s", value_parser = humantime::parse_duration)]
     patience: Duration,
 
@@ -40,7 +40,7 @@ pub(crate) async fn run(args: ClosesArgs) -> ExitCode {
     };
     let mut late = 0;
     for number in 0..args.times {
-        // Each for another time: a write that comes just then would tell of the close as well.
+        // Each for another time, so that it is not the same heartbeat after which each is closed.
         let hold = Duration::from_millis(1300 + 370 * u64::from(number));
         match seen_after(&target, &args.metrics, hold, args.patience).await {
             Ok(Some(after)) => {
