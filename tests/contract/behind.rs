@@ -26,6 +26,7 @@ impl Server {
         let front = match front {
             Front::HttpServer => "http-server",
             Front::EventServer => "event-server",
+            Front::BodyLane => "body-lane",
         };
         let config = "stream.heartbeat = \"1s\"\nstream.stall = \"3s\"";
         let process =
@@ -124,7 +125,7 @@ fn attacks(front: Front) {
     let server = Server::start(front);
     let get = get(&server);
     // `HttpServer` closes the connection after junk as well, and says that the client has gone.
-    let junk = (front == Front::EventServer).then(|| ("junk", get.clone(), junk()));
+    let junk = (front != Front::HttpServer).then(|| ("junk", get.clone(), junk()));
     let body = b"POST /events?topic=t HTTP/1.1\r\nHost: a\r\n\
         Accept: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
     let chunk = [b"10000\r\n", [b'x'; 0x10000].as_slice(), b"\r\n"].concat();
@@ -169,13 +170,23 @@ fn h01_what_is_sent_behind_a_stream_ends_it_on_an_event_server() {
 }
 
 #[test]
+fn h01_what_is_sent_behind_a_stream_ends_it_in_the_body_lane() {
+    attacks(Front::BodyLane);
+}
+
+#[test]
 fn h01_what_is_sent_behind_a_stream_ends_it_on_an_http_server() {
     attacks(Front::HttpServer);
 }
 
 #[test]
 fn h01_eight_kibibytes_are_read_behind_a_stream_and_not_one_more() {
-    let server = Server::start(Front::EventServer);
+    for front in Front::LANES {
+        eight_kibibytes(&Server::start(front));
+    }
+}
+
+fn eight_kibibytes(server: &Server) {
     let mut stream = Request::stream("/events?topic=t").open(server.address);
     stream.next_comment();
     // Requests ahead, which wait for the end of the stream.

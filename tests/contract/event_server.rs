@@ -57,8 +57,9 @@ fn serve(front: Front) -> InProcess {
                 .shutdown_signal(no_signals())
                 .listen(listener)?
                 .run(),
-            Front::EventServer => EventServer::new(application)
+            Front::EventServer | Front::BodyLane => EventServer::new(application)
                 .workers(1)
+                .socket_lane(front == Front::EventServer)
                 .hub(&hub)
                 .keep_alive(Duration::from_secs(1))
                 .client_request_timeout(timeout)
@@ -93,7 +94,14 @@ fn answer(server: &InProcess, pieces: &[&[u8]]) -> String {
 
 #[test]
 fn an_event_server_answers_as_an_http_server_does() {
-    let (ours, theirs) = (serve(Front::EventServer), serve(Front::HttpServer));
+    let theirs = serve(Front::HttpServer);
+    for front in Front::LANES {
+        answers_as(&theirs, front);
+    }
+}
+
+fn answers_as(theirs: &InProcess, front: Front) {
+    let ours = serve(front);
     let get = |path: &str, lines: &str| {
         format!("GET {path} HTTP/1.1\r\nHost: a\r\n{lines}\r\n").into_bytes()
     };

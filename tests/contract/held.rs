@@ -307,10 +307,16 @@ fn h03_a_connection_with_a_stream_that_reads_is_not_closed() {
 
 #[test]
 fn h04_a_slow_reader_keeps_its_slot_until_its_connection_is_closed() {
+    for front in Front::LANES {
+        slot_of_a_slow_reader(front);
+    }
+}
+
+fn slot_of_a_slow_reader(front: Front) {
+    let stall = Duration::from_secs(3);
     let mut stream = reference_stream();
-    stream.stall = Duration::from_secs(3);
-    let stall = stream.stall;
-    let app = app(Front::EventServer, stream, 1);
+    stream.stall = stall;
+    let app = app(front, stream, 1);
     let mut connection = Connection::open(app.address);
     connection
         .send(&limited().bytes(app.address))

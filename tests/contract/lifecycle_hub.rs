@@ -15,7 +15,7 @@ async fn delicate(hub: Hub, subscriber: Subscriber) -> impl Responder {
 
 #[test]
 fn d12_a_panic_of_one_streams_filter_ends_that_stream_only() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         let app = App::on(front, 1, reference_hub(), reference_stream(), |routes| {
             routes.route("/delicate", web::get().to(delicate));
         });
@@ -41,7 +41,7 @@ fn d12_a_panic_of_one_streams_filter_ends_that_stream_only() {
 
 #[test]
 fn d17_all_workers_see_the_events_of_all_publishers_in_one_order() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         const PUBLISHERS: usize = 8;
         const EACH: usize = 500;
         // A burst of all that at once must fit, or a busy machine makes slow readers.
@@ -88,7 +88,7 @@ fn d17_all_workers_see_the_events_of_all_publishers_in_one_order() {
 
 #[test]
 fn d22_a_stream_that_ends_by_age_is_resumed_exactly() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         let mut stream = reference_stream();
         stream.max_lifetime = Some(Duration::from_secs(1));
         let app = App::on(front, 2, HubConfig::default(), stream, |_| {});

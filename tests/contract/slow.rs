@@ -86,7 +86,7 @@ fn stalled(app: &App) -> Connection {
 
 #[test]
 fn d06_a_reader_that_stops_is_ended_and_the_others_get_everything() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         let app = App::on(front, 2, reference_hub(), reference_stream(), |_| {});
         let mut publisher = Publisher::new(&app);
         let _stalled = stalled(&app);
@@ -104,7 +104,7 @@ fn d06_a_reader_that_stops_is_ended_and_the_others_get_everything() {
 
 #[test]
 fn d06_a_reader_that_stops_on_a_quiet_topic_is_stalled() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         let app = App::on(front, 1, reference_hub(), reference_stream(), |_| {});
         let _stalled = stalled(&app);
         app.wait_for_subscribers("demo", 1);
@@ -143,7 +143,7 @@ fn drip(connection: Connection, pause: Duration) -> mpsc::Sender<()> {
 
 #[test]
 fn d07_a_reader_that_drips_is_ended() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         let app = App::on(front, 2, reference_hub(), reference_stream(), |_| {});
         let mut publisher = Publisher::new(&app);
         let stop = drip(stalled(&app), Duration::from_millis(100));
@@ -174,7 +174,7 @@ fn take_all(stream: &mut EventStream, until: u64) -> (Vec<u64>, u64) {
 
 #[test]
 fn d08_a_slow_reader_gets_the_exact_number_of_skipped_events() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         let mut hub = reference_hub();
         hub.slow_consumer = SlowConsumer::Skip;
         let mut stream = reference_stream();
@@ -213,7 +213,7 @@ fn take_what_came(stream: &mut EventStream) -> (String, Vec<u64>) {
 
 #[test]
 fn d08_a_slow_reader_that_was_ended_resumes_without_a_gap() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         let mut hub: HubConfig = reference_hub();
         hub.replay_events = 100_000;
         hub.replay_bytes = 100 * 1024 * 1024;

@@ -32,7 +32,7 @@ pub(crate) struct Target {
     pub(crate) per_address: usize,
     /// A topic with several hundred kilobytes of events a second, in some attacks.
     pub(crate) busy_topic: &'static str,
-    /// The ports of the client's that had a stream.
+    /// The ports of the client's connections on which it got a stream.
     pub(crate) streams: Arc<Mutex<BTreeSet<u16>>>,
 }
 
@@ -53,7 +53,13 @@ impl Target {
         socket.set_reuseaddr(true)?;
         socket.set_nodelay(true)?;
         socket.bind(SocketAddr::from((self.from, 0)))?;
-        socket.connect(self.app).await
+        let socket = socket.connect(self.app).await?;
+        // Another of its connections may have had a stream on this port before.
+        self.streams
+            .lock()
+            .unwrap()
+            .remove(&socket.local_addr()?.port());
+        Ok(socket)
     }
 
     /// A request as bytes. Each header is a whole line without its end.

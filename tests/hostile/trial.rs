@@ -253,7 +253,8 @@ fn waited(demo: &Demo) -> Duration {
 fn sockets_of(target: &Target) -> usize {
     let streams = target.streams.lock().unwrap();
     let held = connections_held(target.app.port()).into_iter();
-    held.filter(|port| streams.contains(port)).count()
+    held.filter(|client| *client.ip() == target.from && streams.contains(&client.port()))
+        .count()
 }
 
 /// The cores that the server uses meanwhile.

@@ -30,11 +30,16 @@ pub enum Front {
     HttpServer,
     /// The library's, whose streams take their sockets over where they can.
     EventServer,
+    /// The library's, whose streams stay the bodies of responses.
+    BodyLane,
 }
 
 impl Front {
     /// Each of them.
-    pub const BOTH: [Self; 2] = [Self::HttpServer, Self::EventServer];
+    pub const ALL: [Self; 3] = [Self::HttpServer, Self::EventServer, Self::BodyLane];
+
+    /// The library's server in both lanes.
+    pub const LANES: [Self; 2] = [Self::EventServer, Self::BodyLane];
 }
 
 /// A running application: `GET /events?topic=T` follows a topic of its hub. HTTP/1.1, and HTTP/2
@@ -146,11 +151,11 @@ impl App {
                                 .expect("a free port");
                             (server.addrs()[0], server.run())
                         }
-                        Front::EventServer => {
+                        Front::EventServer | Front::BodyLane => {
                             let server = EventServer::new(application)
                                 .workers(workers)
                                 .hub(&hub)
-                                .socket_lane(true)
+                                .socket_lane(front == Front::EventServer)
                                 .on_connect(move |_, data| {
                                     data.insert(Counted::new(&connections));
                                 })

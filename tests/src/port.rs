@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener},
     sync::Mutex,
 };
 
@@ -34,22 +34,30 @@ pub(crate) fn local(port: u16) -> SocketAddr {
 }
 
 /// The connections to this port of loopback, or of another IPv4 address here, that their server
-/// has open: the port at the other end of each. One that the server has closed belongs to the kernel,
+/// has open: the address at the other end of each. One that the server has closed belongs to the kernel,
 /// which may go on sending what was written.
 ///
 /// # Panics
 /// If the kernel shows no table of them.
 #[must_use]
-pub fn connections_held(port: u16) -> Vec<u16> {
+pub fn connections_held(port: u16) -> Vec<SocketAddrV4> {
     let table = fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
-    let number = |at: &str| u16::from_str_radix(at.rsplit(':').next()?, 16).ok();
+    let address = |text: &str| {
+        let (ip, port) = text.split_once(':')?;
+        // In the order of bytes of this machine, as one number.
+        let ip = u32::from_str_radix(ip, 16).ok()?.to_ne_bytes();
+        Some(SocketAddrV4::new(
+            ip.into(),
+            u16::from_str_radix(port, 16).ok()?,
+        ))
+    };
     let held = table.lines().skip(1).filter_map(|line| {
         let mut fields = line.split_whitespace().skip(1);
-        let here = fields.next().and_then(number)?;
-        let there = fields.next().and_then(number)?;
+        let here = fields.next().and_then(address)?;
+        let there = fields.next().and_then(address)?;
         let inode = fields.nth(6)?;
         // A listener's other end is port 0.
-        (here == port && there != 0 && inode != "0").then_some(there)
+        (here.port() == port && there.port() != 0 && inode != "0").then_some(there)
     });
     held.collect()
 }

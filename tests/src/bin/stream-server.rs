@@ -97,8 +97,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .for_event_streams(&hub)
             .bind(address)?
             .run(),
-        Some("event-server") => EventServer::new(application)
+        Some(lane @ ("event-server" | "body-lane")) => EventServer::new(application)
             .workers(2)
+            .socket_lane(lane == "event-server")
             .hub(&hub)
             .bind(address)?
             .run(),
