@@ -70,10 +70,9 @@ use crate::{
 /// # Streams take their sockets over
 ///
 /// Behind a proxy, and wherever else the connection is plaintext HTTP/1.1, nearly all that an idle stream costs is
-/// actix's connection: two buffers of 8 KiB, and a task for a connection that only ever writes. With
-/// [`socket_lane(true)`](Self::socket_lane), which is off by default while it is new, a stream of a
-/// hub leaves actix as soon as its first block is written, and writes to its socket itself. The bytes are the same.
-/// It does so where it is certain that nothing else is on the connection; else it stays a response body. Those are
+/// actix's connection: two buffers of 8 KiB, and a task for a connection that only ever writes. So a stream
+/// of a hub leaves actix as soon as its first block is written, and writes to its socket itself. The bytes are the same.
+/// [`socket_lane(false)`](Self::socket_lane) turns that off. It does so where it is certain that nothing else is on the connection; else it stays a response body. Those are
 /// streams over HTTP/2, over TLS and in answer to HTTP/1.0, an application's own events
 /// ([`Sse`](crate::Sse), [`Answer`](crate::Answer)), requests with a body or after one on the same connection,
 /// requests behind which the client has sent something, and responses whose bytes a middleware changes.
@@ -145,7 +144,7 @@ where
             handshakes_per_address: 64,
             write_buffer: 32 * 1024,
             nodelay: true,
-            socket_lane: false,
+            socket_lane: true,
             setup: ConnectionSetup::new(Vec::<Hub>::new()),
             on_connect: None,
             balancers: None,
@@ -372,8 +371,8 @@ impl<F, I, S, B> EventServer<F, I, S, B> {
     }
 
     /// Whether the streams of hubs leave actix over plaintext HTTP/1.1, and write to their sockets
-    /// themselves; by default they do not. An idle stream costs a fraction of the memory then. The
-    /// list above has what such a stream leaves behind.
+    /// themselves; by default they do. An idle stream costs a fraction of the memory then. The list
+    /// above has what such a stream leaves behind.
     pub fn socket_lane(self, on: bool) -> Self {
         self.settings().socket_lane = on;
         self

@@ -42,7 +42,7 @@ impl Default for ServerSection {
             tick: None,
             sign_in: false,
             proxy_protocol: Vec::new(),
-            socket_lane: false,
+            socket_lane: true,
             tls: None,
         }
     }

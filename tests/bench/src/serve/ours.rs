@@ -162,7 +162,6 @@ pub(super) fn serve(settings: &Settings, front: Front) -> Result<(), Box<dyn Err
             Front::EventServer => EventServer::new(application)
                 .workers(1)
                 .hub(&hub)
-                .socket_lane(true)
                 .bind(listen)?
                 .run(),
             Front::HttpServer => HttpServer::new(application)
