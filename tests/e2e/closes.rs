@@ -82,12 +82,22 @@ fn is_told_apart(kind: BrowserKind, front: Front) {
     } else {
         "/private"
     };
-    let page = WatchedPage::open(&browser, &pages.origin(), &url(&stripping, path));
-    page.page().wait("errors.length > 0");
-    assert_eq!(page.errors(), [2]);
-    until("the server sees the blocked stream's end", LIMIT, || {
-        (closed(&application) == 1).then_some(())
-    });
+    let mut blocked = 0;
+    let counted = loop {
+        let page = WatchedPage::open(&browser, &pages.origin(), &url(&stripping, path));
+        page.page().wait("errors.length > 0");
+        assert_eq!(page.errors(), [2]);
+        page.close();
+        blocked += 1;
+        until("the server sees the blocked stream's end", LIMIT, || {
+            (closed(&application) == blocked).then_some(())
+        });
+        let counted = immediate(&application);
+        // A browser that has to wait for a core closes too late for any class, and not in the wrong one.
+        if counted != [0; 3] || blocked == 5 {
+            break counted;
+        }
+    };
     let drains = kind == BrowserKind::Chromium
         && matches!(
             front,
@@ -99,12 +109,13 @@ fn is_told_apart(kind: BrowserKind, front: Front) {
         Front::Nothing(Protocol::Http2) => [0, 0, 1],
         _ => [1, 0, 0],
     };
-    assert_eq!(immediate(&application), expected);
+    assert_eq!(counted, expected);
     drop(stripping);
 
     // One that is closed by the script, and one whose tab is closed.
     let honest = through("");
-    for (opened, data) in [(2, "one"), (3, "two")] {
+    for (more, data) in [(1, "one"), (2, "two")] {
+        let opened = blocked + more;
         let page = WatchedPage::open(&browser, &pages.origin(), &url(&honest, "/events"));
         page.wait_for_opened(1);
         assert_eq!(application.sum("sse_connections_opened_total"), opened);
