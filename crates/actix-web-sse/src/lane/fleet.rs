@@ -15,7 +15,7 @@ use std::{
 
 use slab::Slab;
 
-use super::detached::Detached;
+use super::{detached::Detached, turns::give_way};
 
 /// How many streams are polled before the runtime's other tasks have their turn.
 const STREAMS_PER_TURN: usize = 64;
@@ -144,30 +144,36 @@ struct Driver {
     called: Vec<usize>,
 }
 
+impl Driver {
+    /// The first of those whose wakers were called since the last time; `None`: the task is woken when one is.
+    fn collect(&mut self, cx: &Context<'_>) -> Option<usize> {
+        let mut calls = lock(&self.fleet.calls);
+        if calls.keys.is_empty() {
+            match &mut calls.waker {
+                Some(known) => known.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            return None;
+        }
+        std::mem::swap(&mut calls.keys, &mut self.called);
+        drop(calls);
+        // The first that was called is the first to be polled.
+        self.called.reverse();
+        self.called.pop()
+    }
+}
+
 impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.called.is_empty() {
-            let mut calls = lock(&self.fleet.calls);
-            if calls.keys.is_empty() {
-                match &mut calls.waker {
-                    Some(known) => known.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
-                return Poll::Pending;
-            }
-            let keys = std::mem::take(&mut calls.keys);
-            drop(calls);
-            self.called = keys;
-            // The first that was called is the first to be polled.
-            self.called.reverse();
-        }
         for _ in 0..STREAMS_PER_TURN {
-            let Some(key) = self.called.pop() else { break };
+            let Some(key) = self.called.pop().or_else(|| self.collect(cx)) else {
+                return Poll::Pending;
+            };
             self.fleet.poll(key);
         }
-        cx.waker().wake_by_ref();
+        give_way(cx);
         Poll::Pending
     }
 }

@@ -58,6 +58,7 @@ mod heads;
 pub(crate) mod plain;
 pub(crate) mod script;
 pub(crate) mod socket;
+mod turns;
 mod unasked;
 
 pub(crate) use self::backlog::Backlog;

@@ -23,6 +23,7 @@ use super::{
     connection::{Connection, Kind, Reading, aborted},
     detached::Detached,
     plain::Carries,
+    turns::give_way,
 };
 
 /// How much actix may read of an HTTP/1 connection before it looks at what it has read. It would
@@ -33,6 +34,10 @@ const BURST: usize = 8 * 1024;
 /// leaves before the body of the next request is there, and with less read at a time every client
 /// that sends requests without waiting for the answers would get that.
 const UPLOAD: usize = 64 * 1024;
+
+/// How much is read of an HTTP/2 connection before others have their turn. A frame of 16 KiB can name 64 MB of headers, which
+/// takes tens of milliseconds; tokio's budget would let a connection send 128 of them in one poll.
+const TURN: usize = 8 * 1024;
 
 /// How much is read at once behind an open stream.
 const SIP: usize = 256;
@@ -230,12 +235,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
                     Poll::Pending
                 }
                 Ok(Withheld::Bytes) => {
-                    cx.waker().wake_by_ref();
+                    give_way(cx);
                     Poll::Pending
                 }
                 Ok(Withheld::End) => Poll::Ready(this.read(Ok(0))),
                 Err(error) => Poll::Ready(this.read(Err(error))),
             };
+        }
+        if this.connection.is_http2() && this.burst >= TURN {
+            this.burst = 0;
+            give_way(cx);
+            return Poll::Pending;
         }
         let before = buf.filled().len();
         match this.poll_io(cx, buf) {
@@ -355,7 +365,36 @@ fn held<T: 'static>(io: &dyn Any) -> Option<&T> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
     use super::*;
+
+    impl Carries for DuplexStream {}
+
+    #[actix_rt::test]
+    async fn h08_a_connection_over_http2_lets_others_have_their_turn() {
+        let all = 4 * TURN;
+        let (mut client, server) = duplex(all);
+        client.write_all(&vec![0; all]).await.unwrap();
+        let mut socket = Socket::new(server, true, false);
+        // In one poll.
+        let read = std::future::poll_fn(|cx| {
+            let (mut bytes, mut read) = ([0; 1000], 0);
+            loop {
+                let mut buf = ReadBuf::new(&mut bytes);
+                match Pin::new(&mut socket).poll_read(cx, &mut buf) {
+                    Poll::Ready(done) => done.unwrap(),
+                    Poll::Pending => return Poll::Ready(read),
+                }
+                read += buf.filled().len();
+            }
+        });
+        let read = read.await;
+        assert!((TURN..TURN + 1000).contains(&read), "{read}");
+        // It is woken for the rest.
+        let mut rest = vec![0; all - read];
+        socket.read_exact(&mut rest).await.unwrap();
+    }
 
     #[actix_rt::test]
     async fn a_tcp_stream_is_seen_through_what_holds_it() {
