@@ -168,11 +168,13 @@ async fn a_client_certificate_is_sent_and_kept_back_from_the_anonymous_request()
     let with =
         |tls: Tls| target(server.address, Trust::Anything).connection(Limits::default(), tls);
     let tls = || Tls::from(Trust::Anything);
+    let mut named = tls();
+    named.identity = Some(identity);
     assert!(
         sse_probe::check(with(tls())).await.is_err(),
         "nobody is refused"
     );
-    let report = sse_probe::check(with(tls().identity(identity)).only("auth").unwrap())
+    let report = sse_probe::check(with(named).only("auth").unwrap())
         .await
         .unwrap();
     assert_eq!(report.facts.status, 200);
@@ -186,7 +188,7 @@ async fn another_name_can_be_asked_for_in_tls() {
     let id = identity((2100, 1, 1), &["http/1.1"]);
     let server = Server::start_tls(id.config, good).await;
     let mut dialer = Dialer::new(Limits::default(), Tls::from(Trust::Also(vec![id.der])));
-    dialer.server_name("localhost");
+    dialer.sni = Some("localhost".to_owned());
     let port = server.address.port();
     dialer.pin("edge.example.com", port, server.address);
     let target = Target::new(&format!("https://edge.example.com:{port}/events"))

@@ -25,9 +25,8 @@ impl Headers {
 
     /// The values of the lines of one name (lower case), in their order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.lines()
-            .filter(move |(n, _)| *n == name)
-            .map(|(_, v)| v)
+        let lines = self.lines().filter(move |(n, _)| *n == name);
+        lines.map(|(_, v)| v)
     }
 
     /// How many lines of that name there are.
@@ -111,13 +110,13 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
             out.push('…');
             break;
         }
-        // Bidirectional overrides would let a header rewrite the line that it is shown in.
-        if c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
+        match c {
+            // Bidirectional overrides would let a header rewrite the line that it is shown in.
+            '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                out.extend(c.escape_default());
+            }
+            _ if c.is_control() => out.extend(c.escape_default()),
+            _ => out.push(c),
         }
     }
     out

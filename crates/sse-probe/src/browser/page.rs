@@ -81,9 +81,8 @@ fn metas(html: &str) -> Vec<String> {
 }
 
 fn find_ignoring_case(text: &str, what: &str) -> Option<usize> {
-    text.as_bytes()
-        .windows(what.len())
-        .position(|window| window.eq_ignore_ascii_case(what.as_bytes()))
+    let mut windows = text.as_bytes().windows(what.len());
+    windows.position(|window| window.eq_ignore_ascii_case(what.as_bytes()))
 }
 
 /// The attributes of a tag whose name was just read, and what follows the tag.
@@ -95,9 +94,8 @@ fn attributes(text: &str) -> (Vec<(String, String)>, &str) {
         if rest.is_empty() || rest.starts_with('>') {
             return (list, rest.get(1..).unwrap_or_default());
         }
-        let end = rest
-            .find(|c: char| c.is_ascii_whitespace() || matches!(c, '=' | '>' | '/'))
-            .unwrap_or(rest.len());
+        let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '=' | '>' | '/');
+        let end = rest.find(ends).unwrap_or(rest.len());
         let (name, after) = rest.split_at(end.max(1).min(rest.len()));
         let Some(value) = after.trim_start().strip_prefix('=').map(str::trim_start) else {
             rest = after;
@@ -156,12 +154,10 @@ impl AddressSpace {
             }
             IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
         };
-        if address.is_loopback() {
-            Self::Loopback
-        } else if local {
-            Self::Local
-        } else {
-            Self::Public
+        match local {
+            _ if address.is_loopback() => Self::Loopback,
+            true => Self::Local,
+            false => Self::Public,
         }
     }
 }

@@ -4,12 +4,11 @@
 //! Both are read at the same time, so that the same events can be compared by their times of arrival. A stream without
 //! events and heartbeats shows no buffers.
 
-mod headers;
 mod hop;
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor::{Cyan, Green, Red};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -18,7 +17,7 @@ use crate::{
     checks::{Finding, REFERENCE, Software},
     http::{ExchangeError, Recording},
     observe::{Attempt, AttemptError, Page, USUAL_HEADERS, foreign, seen},
-    report::{annotate, colour, describe, dim, seconds, shown_url},
+    report::{annotate, bold, describe, dim, paint, seconds, shown_url},
     stream::timing::show,
     target::{Profile, Target},
 };
@@ -28,8 +27,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 named! {
     /// What a hop does to a stream.
-    #[non_exhaustive]
-    pub enum Kind {
+        pub enum Kind {
         /// A header of the application is gone.
         Stripped = "stripped",
         /// A header came that the application did not send.
@@ -61,15 +59,22 @@ named! {
 
 impl Kind {
     /// Where it is explained.
-    #[must_use]
     pub fn link(self) -> String {
         format!("{REFERENCE}#diff-{}", self.as_str().replace('_', "-"))
+    }
+
+    fn by(self, cause: impl Into<String>, finding: Finding) -> Difference {
+        let (kind, cause) = (self, cause.into());
+        Difference {
+            kind,
+            finding,
+            cause,
+        }
     }
 }
 
 /// One thing that the hop has changed.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct Difference {
     /// What it is.
     pub kind: Kind,
@@ -79,21 +84,9 @@ pub struct Difference {
     pub cause: String,
 }
 
-impl Difference {
-    fn new(kind: Kind, finding: Finding, cause: impl Into<String>) -> Self {
-        let cause = cause.into();
-        Self {
-            kind,
-            finding,
-            cause,
-        }
-    }
-}
-
 /// What a comparison came to. As JSON its times are in seconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[non_exhaustive]
 pub struct DiffReport {
     /// The application's URL, without its query.
     pub direct: String,
@@ -116,7 +109,6 @@ pub struct DiffReport {
 
 impl DiffReport {
     /// The kinds of differences that fail a run of that profile.
-    #[must_use]
     pub fn kinds(&self, profile: Profile) -> Vec<Kind> {
         let mut kinds: Vec<Kind> = Vec::new();
         for difference in &self.differences {
@@ -130,7 +122,6 @@ impl DiffReport {
 
 /// Which of the two gave no reply.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum DiffError {
     /// The application.
     #[error("at the application: {0}")]
@@ -181,10 +172,9 @@ impl Side {
         };
         let (main, (foreign, preflight, originless)) =
             tokio::join!(main.record(route, time), meanwhile);
-        let plain = if main.head.is_compressed() {
-            Some(page.clone().encodings("identity").record(time).await)
-        } else {
-            None
+        let plain = match main.head.is_compressed() {
+            true => Some(page.clone().encodings("identity").record(time).await),
+            false => None,
         };
         let again = page.record(AGAIN).await;
         Ok(Self {
@@ -200,7 +190,7 @@ impl Side {
 
     /// The stream as text.
     fn readable(&self) -> &Recording {
-        seen(self.plain.as_ref()).unwrap_or(&self.main)
+        seen(&self.plain).unwrap_or(&self.main)
     }
 }
 
@@ -231,7 +221,7 @@ pub async fn compare(direct: &Target, public: &Target) -> Result<DiffReport, Dif
         Ok(edge) => {
             report.software = Software::seen_in(&edge.main.head.headers);
             report.differences = differences(&app, &edge);
-            report.also = headers::others(&app.main.head.headers, &edge.main.head.headers);
+            report.also = hop::others(&app.main.head.headers, &edge.main.head.headers);
         }
         Err(AttemptError::Exchange(ExchangeError::HeadTimeout(after))) => {
             report.differences.push(hop::head_held_back(after));
@@ -247,19 +237,19 @@ pub async fn compare(direct: &Target, public: &Target) -> Result<DiffReport, Dif
 
 fn differences(app: &Side, edge: &Side) -> Vec<Difference> {
     let mut found = Vec::new();
-    found.extend(headers::redirect(&app.main, &edge.main));
+    found.extend(hop::redirect(&app.main, &edge.main));
     if edge.main.head.redirects() {
         return found;
     }
     let origin = hop::not_forwarded(app, edge);
     let forwarded = origin.is_none();
     found.extend(origin);
-    if let Some(status) = headers::status(&app.main, &edge.main) {
+    if let Some(status) = hop::status(&app.main, &edge.main) {
         found.extend(forwarded.then_some(status));
         return found;
     }
     let (direct, public) = (&app.main.head.headers, &edge.main.head.headers);
-    found.extend(headers::compare(direct, public, forwarded));
+    found.extend(hop::compare(direct, public, forwarded));
     found.extend(hop::preflight(app, edge));
     let cached = hop::cached(app, edge);
     let stored = cached.is_some();
@@ -271,12 +261,11 @@ fn differences(app: &Side, edge: &Side) -> Vec<Difference> {
 }
 
 /// With ANSI colours; remedies for the software in the list, or for all if it is empty.
-#[must_use]
 pub fn human(report: &DiffReport, software: &[Software]) -> String {
-    let (bold, faint) = (Style::new().bold(), dim());
     let mut out = format!(
-        "{bold}{}{bold:#} through {bold}{}{bold:#}\n",
-        report.direct, report.public
+        "{} through {}\n",
+        bold(&report.direct),
+        bold(&report.public)
     );
     let mut count = 0;
     for Difference {
@@ -285,19 +274,19 @@ pub fn human(report: &DiffReport, software: &[Software]) -> String {
         cause,
     } in &report.differences
     {
-        let (mark, style) = if finding.fails(report.profile) {
-            count += 1;
-            ("FAIL", colour(AnsiColor::Red))
+        let fails = finding.fails(report.profile);
+        count += usize::from(fails);
+        let mark = if fails {
+            paint(Red, "FAIL")
         } else {
-            ("note", colour(AnsiColor::Cyan))
+            paint(Cyan, "note")
         };
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{style}{mark}{style:#}  {kind}: {cause}");
-        describe(&mut out, finding, &kind.link(), software);
+        out.push_str(&format!("{mark}  {kind}: {cause}\n"));
+        out.push_str(&describe(finding, &kind.link(), software));
     }
     if !report.also.is_empty() {
-        let names = report.also.join(", ");
-        let _ = writeln!(out, "{faint}also different: {names}{faint:#}");
+        let names = format!("also different: {}", report.also.join(", "));
+        out.push_str(&format!("{}\n", dim(&names)));
     }
     let hops: Vec<_> = report.software.iter().map(|s| s.as_str()).collect();
     let hops = if hops.is_empty() {
@@ -305,32 +294,27 @@ pub fn human(report: &DiffReport, software: &[Software]) -> String {
     } else {
         hops.join(", ")
     };
-    let (word, style) = if report.passed {
-        ("the same", colour(AnsiColor::Green))
+    let verdict = if report.passed {
+        paint(Green, "the same")
     } else {
-        ("not the same", colour(AnsiColor::Red))
+        paint(Red, "not the same")
     };
     let time = show(report.watched);
-    let _ = writeln!(
-        out,
-        "{style}{word}{style:#}: {count} differences that matter, seen within {time} ({hops})"
-    );
-    out
+    let end = format!("{verdict}: {count} differences that matter, seen within {time} ({hops})\n");
+    out + &end
 }
 
 /// As annotations of a workflow run on GitHub.
-#[must_use]
 pub fn github(report: &DiffReport) -> String {
-    let mut out = String::new();
-    for Difference {
-        kind,
-        finding,
-        cause,
-    } in &report.differences
-    {
+    let annotations = report.differences.iter().map(|difference| {
+        let Difference {
+            kind,
+            finding,
+            cause,
+        } = difference;
         let title = format!("sse-probe diff, {kind}: {}", report.public);
         let text = format!("{cause}: {}. {}", finding.seen, kind.link());
-        annotate(&mut out, finding.fails(report.profile), &title, &text);
-    }
-    out
+        annotate(finding.fails(report.profile), &title, &text)
+    });
+    annotations.collect()
 }

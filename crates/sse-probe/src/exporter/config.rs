@@ -13,7 +13,6 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The exporter's configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
 pub struct Config {
     /// Where to listen. `127.0.0.1:9465` by default.
     pub listen: SocketAddr,
@@ -46,7 +45,6 @@ impl Default for Config {
 /// A target that is probed by itself.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[non_exhaustive]
 pub struct StaticTarget {
     /// The stream's URL.
     pub url: String,
@@ -68,7 +66,6 @@ impl ConfigError {
     }
 
     /// One sentence for each fault.
-    #[must_use]
     pub fn faults(&self) -> &[String] {
         &self.0
     }
@@ -81,9 +78,8 @@ impl Config {
     ///
     /// The file cannot be read, is not TOML of this form, or says something that cannot be done: all faults at once.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path)
-            .map_err(|why| ConfigError::one(format!("{}: {why}", path.display())))?;
-        Self::parse(&text)
+        let wrong = |why| ConfigError::one(format!("{}: {why}", path.display()));
+        Self::parse(&fs::read_to_string(path).map_err(wrong)?)
     }
 
     /// Reads TOML.
@@ -92,36 +88,39 @@ impl Config {
     ///
     /// As for [`Config::read`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let mut config: Self =
-            toml::from_str(text).map_err(|why| ConfigError::one(why.to_string().trim()))?;
+        let config = toml::from_str::<Self>(text);
+        let mut config = config.map_err(|why| ConfigError::one(why.to_string().trim()))?;
         config.modules.entry(default_module()).or_default();
         for module in config.modules.values_mut() {
             module.reply_timeout.get_or_insert(REPLY_TIMEOUT);
         }
         let faults = config.faults();
-        if faults.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError(faults))
+        match faults.is_empty() {
+            true => Ok(config),
+            false => Err(ConfigError(faults)),
         }
     }
 
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let mut fault = |wrong: bool, text: &str| faults.extend(wrong.then(|| text.to_owned()));
-        fault(
-            self.concurrency == 0,
-            "concurrency: 0, so nothing is probed; write 1 or more",
-        );
-        fault(
-            self.probe_concurrency == 0,
-            "probe_concurrency: 0, so /probe never answers; write 1 or more",
-        );
         let times = Duration::from_secs(1)..=Duration::from_secs(365 * 86_400);
-        fault(
-            !times.contains(&self.interval),
-            "interval: write a time from \"1s\" to \"1year\"",
-        );
+        let (rounds, on_demand) = (self.concurrency == 0, self.probe_concurrency == 0);
+        for (wrong, fault) in [
+            (
+                rounds,
+                "concurrency: 0, so nothing is probed; write 1 or more",
+            ),
+            (
+                on_demand,
+                "probe_concurrency: 0, so /probe never answers; write 1 or more",
+            ),
+            (
+                !times.contains(&self.interval),
+                "interval: write a time from \"1s\" to \"1year\"",
+            ),
+        ] {
+            faults.extend(wrong.then(|| fault.to_owned()));
+        }
         for (name, module) in &self.modules {
             let of_module = module.faults().into_iter();
             faults.extend(of_module.map(|fault| format!("modules.{name}: {fault}")));
@@ -150,11 +149,9 @@ impl Config {
 
 impl StaticTarget {
     /// The label `instance`.
-    #[must_use]
     pub fn instance(&self) -> String {
-        self.name
-            .clone()
-            .unwrap_or_else(|| without_query(&self.url))
+        let name = self.name.clone();
+        name.unwrap_or_else(|| without_query(&self.url))
     }
 }
 
@@ -178,8 +175,8 @@ impl Loaded {
         let modules = config.modules.iter();
         let dialers = modules.map(|(name, module)| Ok((name.clone(), module.dialer()?)));
         let dialers = dialers
-            .collect::<Result<_, String>>()
-            .map_err(ConfigError::one)?;
+            .collect::<Result<_, _>>()
+            .map_err(|why: String| ConfigError::one(why))?;
         Ok(Self { config, dialers })
     }
 

@@ -160,7 +160,6 @@ impl Exporter {
     }
 
     /// What reads its configuration again.
-    #[must_use]
     pub fn reloader(&self) -> Reloader {
         Reloader(Arc::clone(&self.state))
     }
@@ -219,8 +218,7 @@ async fn serve(state: &Arc<State>, socket: TcpStream) -> Result<(), Box<dyn std:
     http.timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .keep_alive(false);
-    let acceptor = state.web().acceptor();
-    match acceptor {
+    match state.web().acceptor.clone() {
         None => http.serve_connection(TokioIo::new(socket), service).await?,
         Some(acceptor) => {
             let socket = timeout(PATIENCE, acceptor.accept(socket)).await??;
@@ -267,12 +265,8 @@ impl State {
             tracing::warn!(listen = %config.listen, "a new `listen` counts after a restart only");
         }
         let loaded = Loaded::new(config)?;
-        let instances: Vec<_> = loaded
-            .config
-            .targets
-            .iter()
-            .map(StaticTarget::instance)
-            .collect();
+        let targets = loaded.config.targets.iter();
+        let instances: Vec<_> = targets.map(StaticTarget::instance).collect();
         lock(&self.results).retain(|instance, _| instances.contains(instance));
         *lock(&self.web) = Arc::new(web);
         self.loaded.send_replace(Arc::new(loaded));
@@ -290,17 +284,15 @@ impl State {
     /// Probes one static target again and again. The targets share the interval, so that their rounds do not begin at one
     /// moment.
     async fn probe_for_ever(&self, loaded: &Loaded, index: usize) {
-        let Config {
-            interval, targets, ..
-        } = &loaded.config;
+        let (interval, targets) = (loaded.config.interval, &loaded.config.targets);
         let target = targets.get(index);
-        let Some((target, module)) = target.and_then(|t| Some((t, loaded.module(&t.module)?)))
-        else {
+        let module = target.and_then(|target| loaded.module(&target.module));
+        let (Some(target), Some(module)) = (target, module) else {
             return;
         };
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let share = (*interval / count(targets.len()).max(1)).saturating_mul(count(index));
-        let mut ticks = interval_at(Instant::now() + share, *interval);
+        let share = (interval / count(targets.len()).max(1)).saturating_mul(count(index));
+        let mut ticks = interval_at(Instant::now() + share, interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let hold = module.options.hold.unwrap_or(Duration::from_secs(35));
         let limit = module.options.timeout.unwrap_or(hold + BEYOND_HOLD);
@@ -343,10 +335,8 @@ impl State {
             checked,
             took: begun.elapsed(),
         });
-        let Probed {
-            id, url, module, ..
-        } = &*probed;
         if let Some((reason, why)) = failure(&probed.checked) {
+            let (id, url, module) = (probed.id, &probed.url, &probed.module);
             tracing::warn!(id, target_url = url, module, reason, why, "a probe failed");
         }
         let mut history = lock(&self.history);

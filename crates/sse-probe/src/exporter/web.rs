@@ -35,7 +35,7 @@ const NOBODY: &str = "$2b$10$kcJIOKyPVmFQr.XKRdyE6uQ7m7uZGOsL7nv3WKID/amiQcWrEDn
 #[derive(Default, Clone)]
 pub struct WebConfig {
     source: Option<PathBuf>,
-    acceptor: Option<TlsAcceptor>,
+    pub(super) acceptor: Option<TlsAcceptor>,
     users: BTreeMap<String, String>,
 }
 
@@ -57,11 +57,9 @@ struct Server {
 
 impl fmt::Debug for WebConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebConfig")
-            .field("source", &self.source)
-            .field("tls", &self.acceptor.is_some())
-            .field("users", &self.users.keys())
-            .finish()
+        let (source, users) = (&self.source, self.users.keys());
+        let tls = self.acceptor.is_some();
+        write!(f, "WebConfig({source:?}, TLS: {tls}, users: {users:?})")
     }
 }
 
@@ -77,34 +75,27 @@ impl WebConfig {
         let file: File = serde_yaml_ng::from_str(&text).map_err(|why| named(why.to_string()))?;
         for (user, hash) in &file.basic_auth_users {
             if bcrypt::verify("", hash).is_err() {
+                let make = format!("make one with `htpasswd -nBC 10 {user}`");
                 return Err(named(format!(
-                    "basic_auth_users.{user}: not a bcrypt hash; make one with `htpasswd -nBC 10 {user}`"
+                    "basic_auth_users.{user}: not a bcrypt hash; {make}"
                 )));
             }
         }
         let folder = path.parent().unwrap_or(Path::new("."));
-        let acceptor = file
-            .tls_server_config
-            .map(|server| server.acceptor(folder))
-            .transpose();
-        let acceptor = acceptor.map_err(|why| named(why.to_string()))?;
+        let acceptor = file.tls_server_config.map(|server| server.acceptor(folder));
+        let acceptor = acceptor.transpose().map_err(|why| named(why.to_string()))?;
+        let (source, users) = (Some(path.to_owned()), file.basic_auth_users);
         Ok(Self {
-            source: Some(path.to_owned()),
+            source,
             acceptor,
-            users: file.basic_auth_users,
+            users,
         })
     }
 
     /// The same file, read again.
     pub(super) fn read_again(&self) -> Result<Self, String> {
-        match &self.source {
-            Some(path) => Self::read(path),
-            None => Ok(Self::default()),
-        }
-    }
-
-    pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
-        self.acceptor.clone()
+        let again = self.source.as_deref().map(Self::read);
+        again.unwrap_or_else(|| Ok(Self::default()))
     }
 
     /// Whether a request with these headers may be answered.
@@ -140,9 +131,8 @@ fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
 
 impl Server {
     fn acceptor(&self, folder: &Path) -> Result<TlsAcceptor, Box<dyn Error>> {
-        let identity =
-            Identity::from_files(&folder.join(&self.cert_file), &folder.join(&self.key_file))?;
-        let (chain, key) = identity.into_parts();
+        let (certificate, key) = (folder.join(&self.cert_file), folder.join(&self.key_file));
+        let (chain, key) = Identity::from_files(&certificate, &key)?.into_parts();
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
@@ -153,8 +143,8 @@ impl Server {
                 for certificate in pem_certificates(&folder.join(file))? {
                     roots.add(certificate)?;
                 }
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let roots = Arc::new(roots);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
                 builder.with_client_cert_verifier(verifier.build()?)
             }
         };

@@ -48,18 +48,24 @@ const GRACE: Duration = Duration::from_millis(250);
 /// Makes exchanges.
 #[derive(Debug, Clone, Default)]
 pub struct Dialer {
-    limits: Limits,
-    tls: Arc<Tls>,
+    /// What bounds each exchange.
+    pub limits: Limits,
+    /// How TLS is spoken. It is shared by all who clone this.
+    pub tls: Arc<Tls>,
+    /// What requests go through.
+    pub proxy: Proxy,
+    /// The version of IP that is tried first, and whether the other one is tried as well. By default addresses are tried as
+    /// the name service orders them, the other version 300 ms later, as browsers do (RFC 8305).
+    pub preferred: Option<(IpVersion, bool)>,
+    /// TLS asks for, and verifies, the certificate of this name instead of the URL's host.
+    pub sni: Option<String>,
     pinned: HashMap<(String, u16), Vec<SocketAddr>>,
-    proxy: Proxy,
-    /// The version of IP that is tried first, and whether the other one is tried as well.
-    preferred: Option<(IpVersion, bool)>,
-    sni: Option<String>,
 }
 
 /// An exchange whose head is known and whose body still arrives. The connection ends when this is dropped.
 pub struct Exchange {
-    head: Head,
+    /// The head of the reply.
+    pub head: Head,
     pub(super) body: Incoming,
     pub(super) sent: Instant,
     pub(super) body_bytes: u64,
@@ -68,7 +74,6 @@ pub struct Exchange {
 
 impl Dialer {
     /// One with these limits and this TLS configuration.
-    #[must_use]
     pub fn new(limits: Limits, tls: Tls) -> Self {
         Self {
             limits,
@@ -85,35 +90,6 @@ impl Dialer {
         if !list.contains(&address) {
             list.push(address);
         }
-    }
-
-    /// Requests go through that proxy.
-    pub fn through(&mut self, proxy: Proxy) {
-        self.proxy = proxy;
-    }
-
-    /// Addresses of that version are tried first; others only with `fallback`. By default they are tried as the name
-    /// service orders them, the other version 300 ms later, as browsers do (RFC 8305).
-    pub fn prefer(&mut self, version: IpVersion, fallback: bool) {
-        self.preferred = Some((version, fallback));
-    }
-
-    /// TLS asks for, and verifies, the certificate of this name instead of the URL's host.
-    pub fn server_name(&mut self, name: &str) {
-        self.sni = Some(name.to_owned());
-    }
-
-    /// The same with these limits and this TLS configuration, pins kept.
-    #[must_use]
-    pub(crate) fn with(mut self, limits: Limits, tls: Tls) -> Self {
-        self.limits = limits;
-        self.tls = Arc::new(tls);
-        self
-    }
-
-    /// Whether TLS proves who the client is.
-    pub(crate) fn has_identity(&self) -> bool {
-        self.tls.identity.is_some()
     }
 
     /// Connects, asks, and waits for the head of the reply.
@@ -137,18 +113,13 @@ impl Dialer {
     /// The TCP connection, through a proxy if there is one.
     async fn connect(&self, url: &Url) -> Result<(TcpStream, Link), ExchangeError> {
         let no_host = || ExchangeError::Request("the URL has no host".to_owned());
-        let own = (
-            url.host_str().ok_or_else(no_host)?,
-            url.port_or_known_default().unwrap_or(80),
-        );
+        let port = url.port_or_known_default().unwrap_or(80);
+        let own = (url.host_str().ok_or_else(no_host)?, port);
         let proxy = self.proxy.of(url);
-        let (host, port) = match &proxy {
-            Some(proxy) => (
-                proxy.uri().host().unwrap_or_default(),
-                proxy.uri().port_u16().unwrap_or(80),
-            ),
-            None => own,
-        };
+        let (host, port) = proxy.as_ref().map_or(own, |proxy| {
+            let port = proxy.uri().port_u16().unwrap_or(80);
+            (proxy.uri().host().unwrap_or_default(), port)
+        });
         let mut phases = Phases::default();
         let begin = Instant::now();
         let addresses = self.addresses(host, port).await?;
@@ -164,8 +135,8 @@ impl Dialer {
         connector.set_connect_timeout(Some(self.limits.connect));
         let uri = |scheme: &str, (host, port): (&str, u16)| {
             let text = format!("{scheme}://{host}:{port}/");
-            text.parse::<Uri>()
-                .map_err(|why| ExchangeError::Request(format!("{text}: {why}")))
+            let uri = text.parse::<Uri>();
+            uri.map_err(|why| ExchangeError::Request(format!("{text}: {why}")))
         };
         let to = uri("http", (host, port))?;
         let (stream, forward) = match &proxy {
@@ -175,27 +146,22 @@ impl Dialer {
                     tunnel = tunnel.with_auth(auth.clone());
                 }
                 let stream = tunnel.call(uri("https", own)?).await;
-                (
-                    stream.map_err(|why| ExchangeError::Proxy(why.to_string()))?,
-                    None,
-                )
+                let stream = stream.map_err(|why| ExchangeError::Proxy(why.to_string()))?;
+                (stream.into_inner(), None)
             }
             _ => {
+                use ExchangeError::{Connect, ConnectTimeout, Refused, Resolve};
                 let failed = |io: io::Error| match (first, io.kind()) {
-                    (Some(_), io::ErrorKind::TimedOut) => {
-                        ExchangeError::ConnectTimeout(self.limits.connect)
-                    }
-                    (Some(address), io::ErrorKind::ConnectionRefused) => {
-                        ExchangeError::Refused(address)
-                    }
-                    (Some(address), _) => ExchangeError::Connect(address, io),
-                    (None, _) => ExchangeError::Resolve(host.to_owned(), io),
+                    (Some(_), io::ErrorKind::TimedOut) => ConnectTimeout(self.limits.connect),
+                    (Some(address), io::ErrorKind::ConnectionRefused) => Refused(address),
+                    (Some(address), _) => Connect(address, io),
+                    (None, _) => Resolve(host.to_owned(), io),
                 };
                 let stream = connector.call(to).await;
-                (stream.map_err(|why| failed(io_error(&why)))?, proxy.clone())
+                let stream = stream.map_err(|why| failed(io_error(&why)))?;
+                (stream.into_inner(), proxy.clone())
             }
         };
-        let stream = stream.into_inner();
         phases.connect = begin.elapsed();
         // Ends with a reset. A server that keeps half-closed connections (actix by default) would otherwise count each
         // finished exchange as an open stream until its second heartbeat, and the next one would meet its limits.
@@ -230,8 +196,7 @@ impl Dialer {
         let failed = |why: io::Error| ExchangeError::Tls(host.to_owned(), why);
         let config = self.tls.client(ask.protocol, ask.anonymous);
         let config = config.map_err(|why| failed(io::Error::other(why)))?;
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(bare.to_owned());
+        let name = ServerName::try_from(bare(host).to_owned());
         let name = name.map_err(|why| failed(io::Error::other(why)))?;
         let begin = Instant::now();
         let stream = TlsConnector::from(config).connect(name, stream).await;
@@ -258,9 +223,9 @@ impl Dialer {
         if let Some(list) = self.pinned.get(&(host.to_ascii_lowercase(), port)) {
             return Ok(list.clone());
         }
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
         let failed = |why| ExchangeError::Resolve(host.to_owned(), why);
-        let mut list: Vec<SocketAddr> = lookup_host((bare, port)).await.map_err(failed)?.collect();
+        let found = lookup_host((bare(host), port)).await.map_err(failed)?;
+        let mut list: Vec<SocketAddr> = found.collect();
         if let Some((version, fallback)) = self.preferred {
             let preferred = |a: &SocketAddr| a.is_ipv4() == (version == IpVersion::Ip4);
             list.sort_by_key(|address| !preferred(address));
@@ -325,14 +290,7 @@ impl Dialer {
 }
 
 impl Exchange {
-    /// The head of the reply.
-    #[must_use]
-    pub fn head(&self) -> &Head {
-        &self.head
-    }
-
     /// The time since the request was sent.
-    #[must_use]
     pub fn age(&self) -> Duration {
         self.sent.elapsed()
     }
@@ -340,9 +298,7 @@ impl Exchange {
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange")
-            .field("head", &self.head)
-            .finish_non_exhaustive()
+        write!(f, "Exchange({:?}, …)", self.head)
     }
 }
 
@@ -362,6 +318,11 @@ impl Service<Name> for Known {
     fn call(&mut self, _: Name) -> Self::Future {
         std::future::ready(Ok(self.0.clone().into_iter()))
     }
+}
+
+/// A host without the brackets of IPv6.
+pub(crate) fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}

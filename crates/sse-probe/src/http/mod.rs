@@ -5,29 +5,35 @@
 
 mod connect;
 mod recording;
-mod request;
 mod tls;
 
-use std::{error, io, net::SocketAddr, time::Duration};
+use std::{error, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use clap::ValueEnum;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::Full;
 use humantime::format_duration;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use serde::Deserialize;
 use thiserror::Error;
+use url::{Position, Url};
 
+pub(crate) use self::{
+    connect::bare,
+    recording::{YEAR, opens},
+    tls::pem_certificates,
+};
 pub use self::{
     connect::{Dialer, Exchange},
     recording::{Chunk, End, Recording},
-    request::{Ask, Proxy},
     tls::{Certificates, Identity, Tls, Trust},
 };
-pub(crate) use self::{recording::opens, tls::pem_certificates};
-use crate::browser::Headers;
+use crate::browser::{Headers, event_source::is_event_stream, page::is_this_machine};
 
 /// Which version of HTTP to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum Protocol {
     /// As a browser: HTTP/2 where TLS offers it, HTTP/1.1 otherwise.
     #[default]
@@ -45,7 +51,6 @@ pub enum Protocol {
 /// A version of IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum IpVersion {
     /// IPv4
     Ip4,
@@ -78,9 +83,134 @@ impl Default for Limits {
     }
 }
 
+/// A request to make.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Where.
+    pub url: Url,
+    /// GET, if nothing else is said.
+    pub method: Method,
+    /// All headers but `Host`, which follows from the URL unless it is given here.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body; mostly empty.
+    pub body: Bytes,
+    /// The version of HTTP.
+    pub protocol: Protocol,
+    /// Whether TLS keeps back who the client is.
+    pub anonymous: bool,
+}
+
+impl Ask {
+    /// A GET without headers.
+    pub fn get(url: Url) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    /// A request without headers.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self {
+            url,
+            method,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            protocol: Protocol::Auto,
+            anonymous: false,
+        }
+    }
+
+    /// The same with header lines from texts; one without a text is left out.
+    ///
+    /// # Errors
+    ///
+    /// A text holds what no header can carry.
+    pub fn headers<'a>(
+        mut self,
+        lines: impl IntoIterator<Item = (HeaderName, impl Into<Option<&'a str>>)>,
+    ) -> Result<Self, ExchangeError> {
+        for (name, text) in lines {
+            let Some(text) = text.into() else { continue };
+            let value = HeaderValue::from_str(text)
+                .map_err(|why| ExchangeError::Request(format!("{name}: {why}")))?;
+            self.headers.push((name, value));
+        }
+        Ok(self)
+    }
+
+    /// The same with one header line of that name, whatever there was before.
+    pub fn replace(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.headers.retain(|(n, _)| n != name);
+        self.headers.push((name.clone(), value.clone()));
+    }
+
+    /// The request as hyper takes it. It names the whole URL over HTTP/2, and to a proxy that is to forward it.
+    fn request(
+        &self,
+        http2: bool,
+        forward: Option<&Intercept>,
+    ) -> Result<Request<Full<Bytes>>, ExchangeError> {
+        let url = &self.url;
+        let target = if http2 || forward.is_some() {
+            &url[..Position::AfterQuery]
+        } else {
+            &url[Position::BeforePath..Position::AfterQuery]
+        };
+        let mut builder = Request::builder().method(&self.method).uri(target);
+        if !http2 && !self.headers.iter().any(|(name, _)| *name == header::HOST) {
+            let authority = &url[Position::BeforeHost..Position::AfterPort];
+            builder = builder.header(header::HOST, authority);
+        }
+        if let Some(auth) = forward.and_then(Intercept::basic_auth) {
+            builder = builder.header(header::PROXY_AUTHORIZATION, auth);
+        }
+        for (name, value) in &self.headers {
+            builder = builder.header(name, value);
+        }
+        let request = builder.body(Full::new(self.body.clone()));
+        request.map_err(|why| ExchangeError::Request(why.to_string()))
+    }
+}
+
+/// Which proxy requests go through.
+#[derive(Debug, Clone, Default)]
+pub enum Proxy {
+    /// None.
+    Direct,
+    /// The one that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name. Requests to this machine go direct.
+    #[default]
+    Environment,
+    /// This one, always.
+    Always(Arc<Matcher>),
+}
+
+impl Proxy {
+    /// Through this proxy, always.
+    ///
+    /// # Errors
+    ///
+    /// It is not the URL of an http proxy.
+    pub fn always(url: &str) -> Result<Self, String> {
+        let matcher = Matcher::builder().all(url.to_owned()).build();
+        let found = matcher.intercept(&Uri::from_static("http://proxy.invalid/"));
+        if found.is_some_and(|found| found.uri().scheme_str() == Some("http")) {
+            return Ok(Self::Always(Arc::new(matcher)));
+        }
+        let write = "write http://HOST:PORT, with user:password@ if it wants that";
+        Err(format!("`{url}` is not a proxy that can be used; {write}"))
+    }
+
+    fn of(&self, url: &Url) -> Option<Intercept> {
+        let uri: Uri = url.as_str().parse().ok()?;
+        match self {
+            Self::Direct => None,
+            Self::Environment if is_this_machine(url) => None,
+            Self::Environment => Matcher::from_env().intercept(&uri),
+            Self::Always(matcher) => matcher.intercept(&uri),
+        }
+    }
+}
+
 /// The head of a reply, and what was seen before it.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Head {
     /// The status code.
     pub status: u16,
@@ -100,20 +230,22 @@ pub struct Head {
 
 impl Head {
     /// Whether the reply redirects.
-    #[must_use]
     pub fn redirects(&self) -> bool {
         matches!(self.status, 301 | 302 | 303 | 307 | 308)
     }
 
+    /// Whether it is the head of an event stream.
+    pub fn is_stream(&self) -> bool {
+        self.status == 200 && is_event_stream(&self.headers)
+    }
+
     /// Whether the body is compressed.
-    #[must_use]
     pub fn is_compressed(&self) -> bool {
         let codings = self.headers.tokens("content-encoding");
         codings.iter().any(|c| c != "identity")
     }
 
     /// `1.0`, `1.1` or `2`.
-    #[must_use]
     pub fn version_number(&self) -> &'static str {
         match self.version {
             http::Version::HTTP_10 => "1.0",
@@ -125,7 +257,6 @@ impl Head {
 
 /// The time each phase took, by blackbox_exporter's names.
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct Phases {
     /// Looking the name up.
     pub resolve: Duration,
@@ -139,7 +270,6 @@ pub struct Phases {
 
 /// Why there was no reply that can be judged.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum ExchangeError {
     /// The name has no address.
     #[error("`{0}` cannot be resolved: {1}")]
@@ -187,13 +317,11 @@ pub enum ExchangeError {
 
 impl ExchangeError {
     /// The error as a label, from a closed list.
-    #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Resolve(..) => "dns",
-            Self::Refused(_) | Self::Connect(..) | Self::Io(_) | Self::ConnectTimeout(_) => {
-                "connect"
-            }
+            Self::Refused(_) | Self::Connect(..) => "connect",
+            Self::Io(_) | Self::ConnectTimeout(_) => "connect",
             Self::Proxy(_) => "proxy",
             Self::Tls(..) | Self::NoHttp2 | Self::TlsTimeout(_) => "tls",
             Self::HeadTooLarge(_) | Self::Protocol(_) => "protocol",

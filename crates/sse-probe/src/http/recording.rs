@@ -11,21 +11,23 @@ use crate::{
     browser::{
         Credentials, Origin, Refusal, Route, event_source::is_event_stream, event_source_opens,
     },
-    stream::{Arrival, Reader, Report},
+    stream::{
+        Arrival, Reader, Report,
+        timing::{held_back, intervals},
+    },
 };
 
 /// Arrivals that are kept; later ones are added to the last.
 const ARRIVALS: usize = 20_000;
 
 /// Longer than anybody reads.
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// What is kept of the beginning of a body.
 const BEGINNING: usize = 16 * 1024;
 
 /// How a body ended, or that it did not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum End {
     /// Still open when the time was up.
     Open,
@@ -39,7 +41,6 @@ pub enum End {
 
 /// The next thing of a body.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Chunk {
     /// Bytes, and when they came, counted from the request.
     Bytes(Bytes, Duration),
@@ -49,7 +50,6 @@ pub enum Chunk {
 
 /// A whole exchange, written down.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Recording {
     /// The redirects on the way, and the origin that the last request carried.
     pub route: Route,
@@ -118,7 +118,7 @@ impl Exchange {
     ) -> Recording {
         // What no clock holds is as good as a year.
         let until = Instant::now() + time.min(YEAR);
-        let head = self.head().clone();
+        let head = self.head.clone();
         let plain = is_event_stream(&head.headers) && !head.is_compressed();
         let mut reader = plain.then(Reader::default);
         let mut recording = Recording {
@@ -143,10 +143,7 @@ impl Exchange {
                     }
                     let whole = reader.as_ref().is_some_and(Reader::is_between_events);
                     recording.note(&bytes, at, whole);
-                    if reader
-                        .as_ref()
-                        .is_some_and(|reader| !going(reader.report()))
-                    {
+                    if reader.as_ref().is_some_and(|r| !going(r.report())) {
                         break;
                     }
                     if recording.bytes > self.body_bytes {
@@ -176,22 +173,19 @@ impl Recording {
                 (last.at, last.whole) = (at, whole);
                 last.bytes += count;
             }
-            _ => self.arrivals.push(Arrival {
-                at,
-                bytes: count,
-                whole,
-            }),
+            _ => {
+                let bytes = count;
+                self.arrivals.push(Arrival { at, bytes, whole });
+            }
         }
     }
 
     /// When the first byte of the body came, counted from the request.
-    #[must_use]
     pub fn first_byte(&self) -> Option<Duration> {
         self.arrivals.first().map(|a| a.at)
     }
 
     /// The longest time without a byte, the time after the last one included.
-    #[must_use]
     pub fn longest_silence(&self) -> Duration {
         let mut last = self.head.phases.processing;
         let mut longest = Duration::ZERO;
@@ -203,15 +197,23 @@ impl Recording {
     }
 
     /// The silence before the end, which is the length of an idle timeout if one struck.
-    #[must_use]
     pub fn last_silence(&self) -> Duration {
         let last = self.arrivals.last().map(|a| a.at);
-        self.lasted
-            .saturating_sub(last.unwrap_or(self.head.phases.processing))
+        let last = last.unwrap_or(self.head.phases.processing);
+        self.lasted.saturating_sub(last)
+    }
+
+    /// The longest time between two comments or events.
+    pub fn longest_interval(&self) -> Option<Duration> {
+        intervals(&self.stream).into_iter().max()
+    }
+
+    /// What shows that something on the way held bytes back, if anything does.
+    pub fn held_back(&self) -> Option<String> {
+        held_back(&self.arrivals, &self.stream).map(|held| held.to_string())
     }
 
     /// Whether a browser lets the page read this reply.
-    #[must_use]
     pub fn can_be_read(&self, credentials: Credentials) -> bool {
         let cors = || self.route.cors(&self.head.headers, credentials);
         self.route.block.is_none() && cors().is_ok()
@@ -228,13 +230,12 @@ impl Recording {
 
     /// Whether this is the answer of a server that is full and asks an `EventSource` to come back: an event stream
     /// that says `retry` and nothing else, and ends.
-    #[must_use]
     pub fn is_come_back(&self) -> bool {
         self.head.status == 200
             && self.end == End::Clean
-            && self.stream.retry().is_some()
-            && self.stream.event_count() == 0
-            && self.stream.comment_count() == 0
+            && self.stream.retry.is_some()
+            && self.stream.event_count == 0
+            && self.stream.comment_count == 0
             && self.lasted < Duration::from_secs(2)
     }
 }
@@ -245,14 +246,9 @@ pub(crate) fn opens(route: &Route, head: &Head, credentials: Credentials) -> Res
         return Err(Refusal::Redirect(block.clone()));
     }
     let origin = route.origin();
-    let same_origin = origin.is_none();
-    event_source_opens(
-        head.status,
-        &head.headers,
-        &origin.unwrap_or_else(Origin::null),
-        credentials,
-        same_origin,
-    )
+    let same = origin.is_none();
+    let origin = origin.unwrap_or_else(Origin::null);
+    event_source_opens(head.status, &head.headers, &origin, credentials, same)
 }
 
 fn cut(why: &hyper::Error) -> String {

@@ -1,4 +1,4 @@
-//! The exchanges that are made while the stream is held.
+//! The exchanges beside the stream itself: those that are made while it is held, and the reconnects after it.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,8 +7,8 @@ use http::{Method, header};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Allowed, AttemptError, Denied, Listener, Need, Others, Outsider, Page, PageSeen, Progress,
-    Published,
+    Allowed, Attempt, AttemptError, Denied, Listener, Need, Others, Outsider, Page, PageSeen,
+    Progress, Published,
 };
 use crate::{
     browser::{
@@ -16,6 +16,7 @@ use crate::{
         page::{AddressSpace, ContentPolicy},
     },
     http::{Ask, Protocol},
+    stream::{Report, SeenEvent},
     target::{Publish, Secret, Target, USER_AGENT},
 };
 
@@ -34,7 +35,7 @@ pub(super) async fn others(
     tell: Listener<'_>,
 ) -> Others {
     let mut others = Others::default();
-    let target = page.target();
+    let target = page.target;
     let needs = |need| needs.contains(&need);
     let as_page_of = |origin: &Origin| page.clone().origin(Some(origin.clone()));
     if let Some(url) = target.page.as_ref().filter(|_| needs(Need::Page)) {
@@ -55,9 +56,9 @@ pub(super) async fn others(
             tell(Progress::Asking(origin.as_str()));
             let attempt = as_page_of(&origin).glance().await;
             let names = preflight_headers(target);
-            let preflight = match names.as_slice() {
-                [] => None,
-                names => Some(page.preflight(&origin, names).await),
+            let preflight = match names.is_empty() {
+                true => None,
+                false => Some(page.preflight(&origin, &names).await),
             };
             others.allowed.push(Allowed {
                 origin,
@@ -93,10 +94,9 @@ pub(super) async fn others(
     let encrypted = target.url.scheme() == "https";
     if cheap && needs(Need::Protocol) && encrypted && target.protocol == Protocol::Auto {
         tell(Progress::Asking("by the other version of HTTP"));
-        let other = if version == http::Version::HTTP_2 {
-            Protocol::Http1
-        } else {
-            Protocol::Http2
+        let other = match version {
+            http::Version::HTTP_2 => Protocol::Http1,
+            _ => Protocol::Http2,
         };
         others.other_protocol = Some(page.clone().protocol(other).glance().await);
     }
@@ -126,11 +126,9 @@ pub(crate) fn preflight_headers(target: &Target) -> Vec<String> {
 
 /// The same for a preflight that is tried in any case: those that fetch clients usually send, if there are none.
 pub(crate) fn asked_headers(target: &Target) -> Vec<String> {
-    let names = preflight_headers(target);
-    if names.is_empty() {
-        USUAL_HEADERS.map(str::to_owned).into()
-    } else {
-        names
+    match preflight_headers(target) {
+        none if none.is_empty() => USUAL_HEADERS.map(str::to_owned).into(),
+        names => names,
     }
 }
 
@@ -159,9 +157,8 @@ fn outsiders(target: &Target, origin: &Origin) -> Vec<(Outsider, Origin)> {
 
 /// An origin that nobody allows: `.example` is reserved by RFC 2606.
 pub(crate) fn foreign() -> Origin {
-    "https://sse-probe.example"
-        .parse()
-        .unwrap_or_else(|_| Origin::null())
+    let origin = "https://sse-probe.example".parse();
+    origin.unwrap_or_else(|_| Origin::null())
 }
 
 async fn page_seen(page: &Page<'_>, url: &url::Url) -> Result<PageSeen, AttemptError> {
@@ -196,18 +193,123 @@ pub(super) async fn published(
         (header::AUTHORIZATION, secret.as_ref().map(Secret::expose)),
         (header::COOKIE, target.access.cookie().map(Secret::expose)),
     ];
-    let ask = Ask::new(Method::POST, how.url.clone()).headers(lines);
-    let taken = match ask {
-        Ok(mut ask) => {
-            ask.body = Bytes::from(how.body.replace("{marker}", &marker));
-            target.dialer.open(&ask).await
-        }
-        Err(why) => Err(why),
+    let post = async {
+        let mut ask = Ask::new(Method::POST, how.url.clone()).headers(lines)?;
+        ask.body = Bytes::from(how.body.replace("{marker}", &marker));
+        target.dialer.open(&ask).await
     };
-    let taken = match taken {
-        Ok(exchange) if (200..300).contains(&exchange.head().status) => Ok(sent.elapsed()),
-        Ok(exchange) => Err(format!("status {}", exchange.head().status)),
+    let taken = match post.await.map(|exchange| exchange.head.status) {
+        Ok(200..300) => Ok(sent.elapsed()),
+        Ok(status) => Err(format!("status {status}")),
         Err(why) => Err(why.to_string()),
     };
     Published { marker, taken }
+}
+
+/// How far back the reconnect goes: far enough to prove replay, near enough for short replay buffers.
+const BACK: usize = 5;
+
+/// How long a replay may take to begin.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A reconnect with an id that the server has given.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Resumption {
+    /// The id that was sent.
+    pub from: String,
+    /// The ids that followed it in the first stream.
+    pub missed: Vec<String>,
+    /// What came.
+    pub attempt: Attempt,
+}
+
+/// What a reconnect showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resumed {
+    /// The missed events came again, in order.
+    Replayed,
+    /// Nothing was missed when the reconnect was made, and nothing was repeated.
+    NothingMissed,
+    /// Events that the client already had came again.
+    Repeated(String),
+    /// Another event came first, so something is lost silently.
+    Gap(String),
+    /// The server said that it cannot: an event without or with a foreign id came first.
+    Announced(String),
+    /// Nothing came.
+    Nothing,
+    /// The reconnect was refused with this status.
+    Refused(u16),
+}
+
+/// Reconnects, if an event with an id was seen.
+pub(super) async fn try_resume(page: &Page<'_>, first: &Report) -> Option<Resumption> {
+    let ids: Vec<&str> = first
+        .with_anchors()
+        .filter_map(SeenEvent::carried_id)
+        .collect();
+    let at = ids.len().checked_sub(1)?.saturating_sub(BACK);
+    let (from, missed) = ids.get(at..)?.split_first()?;
+    let missed: Vec<String> = missed.iter().map(|id| (*id).to_owned()).collect();
+    let enough = missed.len().max(1);
+    let again = Some((*from).to_owned());
+    let going = |report: &Report| report.events().count() < enough;
+    let attempt = match page.clone().last_event_id(again).open().await {
+        Ok((exchange, route)) => {
+            let time = page.at_most(PATIENCE);
+            Ok(exchange.record_while(route, time, going).await)
+        }
+        Err(why) => Err(why),
+    };
+    Some(Resumption {
+        from: (*from).to_owned(),
+        missed,
+        attempt,
+    })
+}
+
+impl Resumption {
+    /// What it showed.
+    ///
+    /// # Errors
+    ///
+    /// There was no reply.
+    pub fn result(&self) -> Result<Resumed, &AttemptError> {
+        let recording = self.attempt.as_ref()?;
+        if recording.head.status != 200 {
+            return Ok(Resumed::Refused(recording.head.status));
+        }
+        let events = || recording.stream.events().map(|(_, event)| event);
+        let missed_any = !self.missed.is_empty();
+        let Some(first) = events().next() else {
+            let nothing = if missed_any {
+                Resumed::Nothing
+            } else {
+                Resumed::NothingMissed
+            };
+            return Ok(nothing);
+        };
+        let Some(id) = first.carried_id() else {
+            return Ok(Resumed::Announced(first.name.clone()));
+        };
+        let got = events().filter_map(SeenEvent::carried_id);
+        let in_order = self
+            .missed
+            .iter()
+            .zip(got)
+            .all(|(missed, got)| missed == got);
+        Ok(if id == self.from {
+            Resumed::Repeated(id.to_owned())
+        } else if !missed_any {
+            Resumed::NothingMissed
+        } else if in_order {
+            Resumed::Replayed
+        } else if first.name.is_empty() || self.missed.iter().any(|m| m == id) {
+            Resumed::Gap(id.to_owned())
+        } else {
+            Resumed::Announced(first.name.clone())
+        })
+    }
 }

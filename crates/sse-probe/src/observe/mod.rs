@@ -5,25 +5,24 @@
 
 mod beside;
 mod page;
-mod resume;
 
 use std::{
-    convert::Infallible,
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
 use http::Method;
 use humantime::format_duration;
 use thiserror::Error;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout};
 
-pub use self::resume::{Resumed, Resumption};
+pub use self::beside::{Resumed, Resumption};
 pub(crate) use self::{
     beside::{UNKNOWN_HEADER, USUAL_HEADERS, asked_headers, foreign, preflight_headers},
     page::{Page, seen},
 };
 use self::{
-    beside::{others, published},
+    beside::{others, published, try_resume},
     page::GLANCE,
 };
 use crate::{
@@ -31,7 +30,7 @@ use crate::{
         Mistake, Origin, Route,
         page::{AddressSpace, ContentPolicy},
     },
-    http::{Exchange, ExchangeError, Recording},
+    http::{Exchange, ExchangeError, Recording, YEAR},
     target::Target,
 };
 
@@ -262,12 +261,12 @@ impl Survey {
     ) -> Result<Self, AttemptError> {
         let at = SystemTime::now();
         tell(Progress::Asking("the stream"));
-        let page = Page::of(&target).deadline(deadline);
+        let page = Page::of(&target).deadline(deadline.unwrap_or_else(|| Instant::now() + YEAR));
         let (main, route) = match page.open().await {
             Ok(main) => main,
             Err(why) => return Err(held_back(&page, why).await),
         };
-        let opened = main.head().status == 200 && route.block.is_none();
+        let opened = main.head.status == 200 && route.block.is_none();
         let resumes = opened && needs.contains(&Need::Resume) && target.method == Method::GET;
         let left = page.at_most(target.hold);
         let hold = match deadline {
@@ -280,7 +279,7 @@ impl Survey {
             _ => left,
         };
         let sent = Instant::now() - main.age();
-        let version = main.head().version;
+        let version = main.head.version;
         let publish = async {
             match &target.publish {
                 Some(publish) if opened && needs.contains(&Need::Publish) => {
@@ -300,7 +299,7 @@ impl Survey {
         }
         if resumes && !main.is_come_back() {
             tell(Progress::Asking("the stream again, with Last-Event-ID"));
-            others.resumption = resume::try_resume(&page, &main.stream).await;
+            others.resumption = try_resume(&page, &main.stream).await;
             let unknown = page.clone().last_event_id(Some("sse-probe-0".to_owned()));
             others.unknown_id = Some(unknown.glance().await);
         }
@@ -322,7 +321,7 @@ impl Survey {
     /// The stream as text: the plain recording where the main one is compressed.
     #[must_use]
     pub fn readable(&self) -> &Recording {
-        seen(self.others.plain.as_ref()).unwrap_or(&self.main)
+        seen(&self.others.plain).unwrap_or(&self.main)
     }
 
     /// The origin that is to be let in; a page of the stream's own origin if none was given.
@@ -341,7 +340,7 @@ async fn held_back(page: &Page<'_>, why: AttemptError) -> AttemptError {
     // A short reply passes every buffer.
     let refused = page.clone().accept("application/json").open().await;
     let status = match refused {
-        Ok((exchange, _)) => Some(exchange.head().status),
+        Ok((exchange, _)) => Some(exchange.head.status),
         Err(_) => {
             let names = [UNKNOWN_HEADER.to_owned()];
             let asked = page.preflight(&foreign(), &names).await.ok();
@@ -362,19 +361,15 @@ async fn hold_open(
     hold: Duration,
     tell: Listener<'_>,
 ) -> Recording {
-    tokio::select! {
-        recording = exchange.record(route, hold) => recording,
-        never = tick(hold, tell) => match never {},
-    }
-}
-
-async fn tick(hold: Duration, tell: Listener<'_>) -> Infallible {
-    let begin = Instant::now();
+    let begun = Instant::now();
+    let mut recording = pin!(exchange.record(route, hold));
     loop {
-        sleep(Duration::from_secs(1)).await;
-        tell(Progress::Holding {
-            held: begin.elapsed(),
-            of: hold,
-        });
+        match timeout(Duration::from_secs(1), &mut recording).await {
+            Ok(recording) => return recording,
+            Err(_) => {
+                let (held, of) = (begun.elapsed(), hold);
+                tell(Progress::Holding { held, of });
+            }
+        }
     }
 }

@@ -107,10 +107,8 @@ impl TicketSource {
         origin: Option<&str>,
     ) -> Result<String, String> {
         let failed = |why: &dyn fmt::Display| format!("no ticket from {}: {why}", self.url);
-        let authorization = self
-            .bearer
-            .as_ref()
-            .map(|b| format!("Bearer {}", b.expose()));
+        let bearer = self.bearer.as_ref();
+        let authorization = bearer.map(|b| format!("Bearer {}", b.expose()));
         let lines = [
             (header::USER_AGENT, Some(USER_AGENT)),
             (header::ACCEPT, Some("application/json")),
@@ -122,14 +120,14 @@ impl TicketSource {
         let ask = Ask::new(Method::POST, self.url.clone()).headers(lines);
         let ask = ask.map_err(|why| failed(&why))?;
         let exchange = dialer.open(&ask).await.map_err(|why| failed(&why))?;
-        let status = exchange.head().status;
+        let status = exchange.head.status;
         let body = exchange.whole(64 * 1024, Duration::from_secs(5)).await;
         let body = body.map_err(|why| failed(&why))?;
         if !(200..=299).contains(&status) {
             return Err(failed(&format_args!("status {status}")));
         }
-        let json: Value =
-            serde_json::from_slice(&body).map_err(|_| failed(&"the answer is not JSON"))?;
+        let json = serde_json::from_slice::<Value>(&body);
+        let json = json.map_err(|_| failed(&"the answer is not JSON"))?;
         let ticket = json.get(&self.field).and_then(Value::as_str);
         let missing = || failed(&format_args!("the answer has no text in `{}`", self.field));
         ticket.map(str::to_owned).ok_or_else(missing)

@@ -40,8 +40,8 @@ async fn tls_is_served_where_the_web_configuration_says_so() {
     dialer.pin("localhost", port, running.address);
     let url = format!("https://localhost:{port}/metrics").parse().unwrap();
     let exchange = dialer.open(&Ask::get(url)).await.unwrap();
-    assert_eq!(exchange.head().status, 200);
-    assert!(exchange.head().tls_version.is_some());
+    assert_eq!(exchange.head.status, 200);
+    assert!(exchange.head.tls_version.is_some());
 }
 
 #[tokio::test]
