@@ -73,10 +73,8 @@ pub use self::{
         Redirect, RedirectBlock, Refusal, Route, cors_check, event_source_opens, preflight_check,
     },
     checks::{Finding, FindingKind, Profile},
-    observe::{
-        Attempt, AttemptError, Denied, Listener, Need, Outsider, Progress, Resumed, Resumption,
-        Survey,
-    },
+    http::AttemptError,
+    observe::{Listener, Progress},
     report::{CheckReport, Checked, check, check_with},
     target::{
         Access, Expectation, Publish, Secret, ServerPolicy, Target, TargetError, TicketSource,

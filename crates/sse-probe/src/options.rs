@@ -6,7 +6,7 @@ use std::{
     net::{AddrParseError, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -176,6 +176,11 @@ pub struct Options {
     /// Not read any more; see `target_origins`.
     #[arg(skip)]
     pub hosts: Option<Vec<String>>,
+
+    /// How connections are made, once it has been used.
+    #[arg(skip)]
+    #[serde(skip)]
+    dialer: OnceLock<Result<Dialer, String>>,
 }
 
 /// TLS, by the names that Prometheus has for it.
@@ -214,17 +219,13 @@ pub struct BasicAuth {
 }
 
 impl Options {
-    /// A target at that URL. Files with secrets are read.
+    /// A target at that URL. Files with secrets are read each time, those for TLS the first time.
     ///
     /// # Errors
     ///
     /// What cannot be done, with the value and the remedy.
     pub fn target(&self, url: &str) -> Result<Target, String> {
-        self.target_by(url, self.dialer()?)
-    }
-
-    /// The same with a dialer that was made before.
-    pub(crate) fn target_by(&self, url: &str, dialer: Dialer) -> Result<Target, String> {
+        let dialer = self.dialer.get_or_init(|| self.make_dialer()).clone()?;
         let (year, least) = (Duration::from_secs(365 * 86_400), Duration::from_millis(1));
         let reply = "--timeout (reply_timeout of a module)";
         let whole = "--deadline (timeout of a module)";
@@ -303,28 +304,19 @@ impl Options {
             (None, None, None) => Ok(Access::Open),
             (Some(token), None, None) => Ok(Access::Bearer(token)),
             (None, Some(cookie), None) => Ok(Access::Cookie(cookie)),
-            (
-                None,
-                None,
-                Some(BasicAuth {
-                    username,
-                    password_file,
-                }),
-            ) => {
-                let password = Secret::new(read(password_file)?.trim());
-                Ok(Access::Basic(username.clone(), password))
+            (None, None, Some(basic)) => {
+                let password = Secret::new(read(&basic.password_file)?.trim());
+                Ok(Access::Basic(basic.username.clone(), password))
             }
             _ => {
                 let only = "both together only with --ticket-url";
-                Err(format!(
-                    "give --bearer, --cookie or basic_auth, not both; {only}"
-                ))
+                let give = "give --bearer, --cookie or basic_auth, not both";
+                Err(format!("{give}; {only}"))
             }
         }
     }
 
-    /// How connections are made. The TLS configuration in it is shared by all who clone it.
-    pub(crate) fn dialer(&self) -> Result<Dialer, String> {
+    fn make_dialer(&self) -> Result<Dialer, String> {
         let options = &self.tls_config;
         let trust = match options.ca_file.as_ref().or(self.ca_file.as_ref()) {
             _ if options.insecure_skip_verify => Trust::Anything,
@@ -371,9 +363,9 @@ impl Options {
         if self.target_origins.is_empty() || self.origins()?.contains(&origin) {
             return Ok(());
         }
-        let must = "scheme, host and port must be those of an entry";
+        let not = format!("`{origin}` is not one of the module's `target_origins`");
         Err(format!(
-            "`{origin}` is not one of the module's `target_origins`: {must}"
+            "{not}: scheme, host and port must be those of an entry"
         ))
     }
 
@@ -392,10 +384,9 @@ impl Options {
             let why = "a host alone would let plain http and other ports have the credentials";
             faults.push(format!("`hosts` is not read any more: {why}; {WRITE}"));
         } else if secret && self.target_origins.is_empty() {
+            let without = "credentials without `target_origins`";
             let why = "/probe could be made to send them anywhere";
-            faults.push(format!(
-                "credentials without `target_origins`: {why}; {WRITE}"
-            ));
+            faults.push(format!("{without}: {why}; {WRITE}"));
         }
         // Any URL shows the faults that do not depend on it.
         faults.extend(self.target("https://module.invalid/").err());

@@ -100,23 +100,24 @@ impl From<&HeaderMap> for Headers {
 }
 
 /// What a server sent, made safe for a terminal or a log and cut at 200 characters.
-#[must_use]
 pub(crate) fn printable(bytes: &[u8]) -> String {
     const SHOWN: usize = 200;
     let text = String::from_utf8_lossy(bytes);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => harmless(text.get(..end).unwrap_or_default(), &[]) + "…",
+        None => harmless(&text, &[]),
+    }
+}
+
+/// A text that cannot drive a terminal: control characters are escaped, but for those to keep.
+pub(crate) fn harmless(text: &str, keep: &[char]) -> String {
     let mut out = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count == SHOWN {
-            out.push('…');
-            break;
-        }
-        match c {
-            // Bidirectional overrides would let a header rewrite the line that it is shown in.
-            '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                out.extend(c.escape_default());
-            }
-            _ if c.is_control() => out.extend(c.escape_default()),
-            _ => out.push(c),
+    for c in text.chars() {
+        // Bidirectional overrides would let a text rewrite the line that it is shown in.
+        let bidi = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match (c.is_control() || bidi) && !keep.contains(&c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
         }
     }
     out

@@ -79,11 +79,9 @@ impl Origin {
         let other = if url.port() == Some(8443) { 9443 } else { 8443 };
         list.push((Mistake::Port, format!("{scheme}://{host}:{other}")));
         list.retain(|(_, text)| *text != self.0);
-        let list = list
-            .into_iter()
-            .map(|(mistake, text)| (mistake, Self(text)));
-        list.map(|(mistake, origin)| LookAlike { mistake, origin })
-            .collect()
+        let list = list.into_iter().map(|(how, text)| (how, Self(text)));
+        let list = list.map(|(mistake, origin)| LookAlike { mistake, origin });
+        list.collect()
     }
 }
 

@@ -101,12 +101,8 @@ impl Route {
     /// followed.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
-        let sent = if self.tainted {
-            Origin::null()
-        } else {
-            self.page.clone()
-        };
-        self.cors.then_some(sent)
+        let own = (!self.tainted).then(|| self.page.clone());
+        self.cors.then(|| own.unwrap_or_else(Origin::null))
     }
 
     /// Whether the request is still at the origin that it began at. Cookies and tokens of the user belong to that one.

@@ -4,8 +4,7 @@ use super::{Finding, Verdict, answered, found, good, texts};
 use crate::{
     browser::{
         Credentials, Origin, PreflightBlock, cors_check,
-        page::{AddressSpace, is_mixed_content},
-        preflight_check,
+        page::{AddressSpace, ContentPolicy, is_mixed_content},
     },
     http::Recording,
     observe::{Survey, UNKNOWN_HEADER, asked_headers, foreign, preflight_headers, seen},
@@ -110,16 +109,9 @@ pub(super) fn passes(
     reply: &Recording,
     origin: &Origin,
 ) -> Result<(), PreflightBlock> {
-    let (head, target) = (&reply.head, &survey.target);
+    let target = &survey.target;
     let (method, asked) = (target.method.as_str(), asked_headers(target));
-    preflight_check(
-        head.status,
-        &head.headers,
-        origin,
-        target.credentials,
-        method,
-        &asked,
-    )
+    reply.permits(origin, target.credentials, method, &asked)
 }
 
 /// A preflight that lets everybody in. If the stream itself is then refused, little is gained by it.
@@ -165,10 +157,12 @@ pub(super) fn page(survey: &Survey) -> Verdict {
             findings.push(texts::NO_PAGE.seen(why_not));
         }
         Some(Ok(page)) => {
-            let reached = Origin::of(&page.url);
+            let url = page.route.url();
+            let policy = ContentPolicy::of(&page.head.headers, &page.beginning);
+            let reached = Origin::of(url);
             let ip = head.address.ip();
             seen.push(format!("page {reached}"));
-            if let Some(directive) = page.policy.blocks(&page.url, route) {
+            if let Some(directive) = policy.blocks(url, route) {
                 let whose = "the page's Content-Security-Policy";
                 let seen = format!("{whose} blocks the stream: `{directive}`");
                 findings.push(texts::PAGE_POLICY.seen(seen));
@@ -178,7 +172,7 @@ pub(super) fn page(survey: &Survey) -> Verdict {
                 let seen = format!("the page redirects to {reached}, {not}");
                 findings.push(texts::PAGE_REDIRECTS.seen(seen));
             }
-            if AddressSpace::of(ip) < page.space {
+            if AddressSpace::of(ip) < AddressSpace::of(page.head.address.ip()) {
                 let seen = format!("the stream is at {ip}, nearer than the page");
                 findings.push(texts::LOCAL_NETWORK.seen(seen));
             }

@@ -91,7 +91,7 @@ pub(super) fn allowed_origins(survey: &Survey) -> Verdict {
     }
     let policy = survey.target.policy.as_ref().map(|p| p.credentials);
     let modes: &[Credentials] = match policy {
-        Some(true) => &Credentials::BOTH,
+        Some(true) => Credentials::ALL,
         Some(false) => &[Credentials::Omit],
         None => std::slice::from_ref(&survey.target.credentials),
     };
@@ -203,9 +203,8 @@ fn open_door(denied: &Denied, public: bool) -> Option<Finding> {
 pub(super) fn vary(survey: &Survey) -> Verdict {
     let main = &survey.main.head;
     let replies = survey.others.denied.iter();
-    let replies: Vec<_> = replies
-        .filter_map(|d| Some(&d.attempt.as_ref().ok()?.head))
-        .collect();
+    let replies = replies.filter_map(|d| d.attempt.as_ref().ok());
+    let replies: Vec<_> = replies.map(|reply| &reply.head).collect();
     if replies.is_empty() {
         return Err("no other origin got an answer to compare with".to_owned());
     }

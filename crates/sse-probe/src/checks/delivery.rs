@@ -95,19 +95,16 @@ fn published(survey: &Survey) -> Option<Result<String, String>> {
             Ok(format!("the published event came after {}", show(after)))
         }
         Some(after) => {
-            let after = show(after);
-            Err(format!(
-                "the published event came {after} after the server had taken it"
-            ))
+            let late = format!("{} after the server had taken it", show(after));
+            Err(format!("the published event came {late}"))
         }
         None if waited <= LATEST_PUBLISHED => {
             Ok("the published event did not come in time to tell".to_owned())
         }
         None => {
             let missing = format!("the published event did not come within {}", show(waited));
-            Err(format!(
-                "{missing}: it is held back, or goes to another topic"
-            ))
+            let why = "it is held back, or goes to another topic";
+            Err(format!("{missing}: {why}"))
         }
     })
 }
@@ -146,16 +143,14 @@ pub(super) fn heartbeat(survey: &Survey) -> Verdict {
         Some(longest) => {
             let (comments, events) = (recording.stream.comment_count, recording.stream.event_count);
             let apart = show(longest);
-            good(format!(
-                "{comments} comments and {events} events, at most {apart} apart"
-            ))
+            let seen = format!("{comments} comments and {events} events, at most {apart} apart");
+            good(seen)
         }
         None if lasted > limit => good("no silence to speak of"),
         None => {
             let none = format!("none within {}", show(lasted));
-            Err(format!(
-                "{none}; hold the stream longer (--hold 60s) to know"
-            ))
+            let longer = "hold the stream longer (--hold 60s) to know";
+            Err(format!("{none}; {longer}"))
         }
     }
 }
@@ -189,18 +184,14 @@ pub(super) fn format(survey: &Survey) -> Verdict {
             None => groups.push((kind, vec![fault])),
         }
     }
-    let mut findings: Vec<_> = groups
-        .iter()
-        .filter_map(|(_, group)| of_group(group))
-        .collect();
+    let groups = groups.iter();
+    let mut findings: Vec<_> = groups.filter_map(|(_, faults)| of_group(faults)).collect();
     let ignored = |fault: &Fault| matches!(fault.kind, FaultKind::UnknownField(_));
     if stream.items.is_empty() && stream.faults.len() > 1 && stream.faults.iter().all(ignored) {
         findings.push(texts::NO_EVENTS.seen("nothing came but lines that clients ignore"));
     }
-    let not_data = matches!(
-        stream.items.first(),
-        Some(Item::Comment(..) | Item::Retry(..))
-    );
+    let first = stream.items.first();
+    let not_data = matches!(first, Some(Item::Comment(..) | Item::Retry(..)));
     if survey.target.method != Method::GET && not_data {
         let seen = "the answer begins with a comment or `retry`, not with `data:`";
         findings.push(texts::NOT_DATA_FIRST.seen(seen));
@@ -210,10 +201,8 @@ pub(super) fn format(survey: &Survey) -> Verdict {
         findings.push(texts::TOO_MUCH.seen(seen));
     }
     let (events, comments, faults) = (stream.event_count, stream.comment_count, stream.fault_count);
-    Ok((
-        format!("{events} events, {comments} comments, {faults} faults"),
-        findings,
-    ))
+    let seen = format!("{events} events, {comments} comments, {faults} faults");
+    Ok((seen, findings))
 }
 
 /// Faults of one kind.
@@ -308,14 +297,14 @@ pub(super) fn resume(survey: &Survey) -> Verdict {
             (text, format!("no answer after {from}: {why}"))
         }
         Ok(Resumed::Replayed) => (None, format!("{missed} missed events came again, in order")),
-        Ok(Resumed::NothingMissed) => (
-            None,
-            format!("nothing was missed since {from}, nothing was repeated"),
-        ),
-        Ok(Resumed::Announced(name)) => (
-            None,
-            format!("the server announces the gap by `event: {name}`"),
-        ),
+        Ok(Resumed::NothingMissed) => {
+            let seen = format!("nothing was missed since {from}, nothing was repeated");
+            (None, seen)
+        }
+        Ok(Resumed::Announced(name)) => {
+            let seen = format!("the server announces the gap by `event: {name}`");
+            (None, seen)
+        }
         Ok(Resumed::Refused(status)) => {
             let seen = format!("status {status} with `Last-Event-ID: {from}`");
             (Some(texts::RECONNECT_REFUSED), seen)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Verdict, expected, found, good, texts};
 use crate::{
     browser::{Headers, Refusal, event_source::is_event_stream, headers::printable},
-    http::ExchangeError,
-    observe::{AttemptError, Survey},
+    http::AttemptError,
+    observe::Survey,
     target::Expectation,
 };
 
@@ -104,7 +104,7 @@ pub(super) fn protocol(survey: &Survey) -> Verdict {
                 findings.push(texts::VERSIONS.seen(seen));
             }
         }
-        Some(Err(AttemptError::Exchange(ExchangeError::NoHttp2))) if version == "1.1" => {
+        Some(Err(AttemptError::NoHttp2)) if version == "1.1" => {
             findings.extend((!expected).then(|| texts::SIX.seen("no HTTP/2")));
         }
         Some(Err(why)) if !why.is_inconclusive() => {
@@ -148,10 +148,8 @@ pub(super) fn caching(survey: &Survey) -> Verdict {
         format!("`Cache-Control: {c}`")
     });
     let kept_out = ["no-store", "no-cache", "private"];
-    if !kept_out
-        .iter()
-        .any(|name| headers.lists("cache-control", name))
-    {
+    let keeps_out = |name| headers.lists("cache-control", name);
+    if !kept_out.into_iter().any(keeps_out) {
         findings.push(texts::CACHEABLE.seen(seen.clone()));
     }
     Ok((seen, findings))

@@ -1,4 +1,4 @@
-//! The checks: one table, and pure judgements of a [`Survey`].
+//! The checks: one table, and pure judgements of a survey.
 
 mod access;
 mod cors;
@@ -36,7 +36,7 @@ pub struct Check {
     /// The question, in a few words.
     pub title: &'static str,
     /// The exchanges that it judges, beside the stream itself.
-    pub needs: &'static [Need],
+    needs: &'static [Need],
     when: When,
     judge: fn(&Survey) -> Verdict,
 }
@@ -106,20 +106,15 @@ fn wanted(target: &Target) -> impl Iterator<Item = &'static Check> {
 }
 
 /// The exchanges that the checks of a target need.
-#[must_use]
-pub fn needs(target: &Target) -> Vec<Need> {
-    wanted(target)
-        .flat_map(|check| check.needs)
-        .copied()
-        .collect()
+pub(crate) fn needs(target: &Target) -> Vec<Need> {
+    let needs = wanted(target).flat_map(|check| check.needs);
+    needs.copied().collect()
 }
 
 /// Judges a survey by every check that its target wants.
-#[must_use]
-pub fn judge(survey: &Survey) -> Vec<Outcome> {
-    wanted(&survey.target)
-        .map(|check| check.outcome(survey))
-        .collect()
+pub(crate) fn judge(survey: &Survey) -> Vec<Outcome> {
+    let wanted = wanted(&survey.target);
+    wanted.map(|check| check.outcome(survey)).collect()
 }
 
 impl Check {
@@ -198,10 +193,8 @@ fn found(finding: Finding) -> Verdict {
 
 /// The reply to an exchange; or why there is none, which leaves nothing to judge.
 fn answered<'a>(attempt: &'a Option<Attempt>, how: &str) -> Result<&'a Recording, String> {
-    let attempt = attempt.as_ref().ok_or(NOT_OPEN)?;
-    attempt
-        .as_ref()
-        .map_err(|why| format!("no answer{how}: {why}"))
+    let attempt = attempt.as_ref().ok_or(NOT_OPEN)?.as_ref();
+    attempt.map_err(|why| format!("no answer{how}: {why}"))
 }
 
 named! {
@@ -262,15 +255,12 @@ const SAME_ORIGIN: &str = "no other origin was given with --origin";
 
 /// The time that an expectation of that kind names, if the user has one.
 macro_rules! expected {
-    ($survey:expr, $kind:ident) => {
-        $survey
-            .target
-            .expectations
-            .iter()
-            .find_map(|what| match what {
-                $crate::target::Expectation::$kind(time) => Some(*time),
-                _ => None,
-            })
-    };
+    ($survey:expr, $kind:ident) => {{
+        let mut expectations = $survey.target.expectations.iter();
+        expectations.find_map(|what| match what {
+            $crate::target::Expectation::$kind(time) => Some(*time),
+            _ => None,
+        })
+    }};
 }
 use expected;

@@ -9,7 +9,8 @@ use super::{Ended, FOUND, Failed, UNREACHABLE};
 use crate::{
     checks::Software,
     compare::{self, DiffError},
-    observe::{AttemptError, Progress},
+    http::AttemptError,
+    observe::Progress,
     options::Options,
     report::{self, Checked, check_with},
     target::Target,
@@ -98,7 +99,7 @@ fn chosen<'a>(wanted: &'a [Software], seen: &'a [Software]) -> &'a [Software] {
 fn show(step: Progress<'_>, terminal: bool) {
     match step {
         Progress::Asking(what) if terminal => anstream::eprint!("\r\x1b[K… asking: {what}"),
-        Progress::Holding { held, of } => {
+        Progress::Holding(held, of) => {
             let (held, of) = (held.as_secs(), of.as_secs());
             if terminal {
                 anstream::eprint!("\r\x1b[K… held for {held} s of {of} s");

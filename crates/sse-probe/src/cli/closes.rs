@@ -13,8 +13,8 @@ use url::Url;
 use super::{Ended, Failed, UNREACHABLE, USAGE};
 use crate::{
     browser::Refusal,
-    http::{Ask, Chunk, Dialer, End, opens},
-    observe::{AttemptError, Page},
+    http::{Ask, AttemptError, Dialer, End, opens},
+    observe::Page,
     options::Options,
     target::Target,
 };
@@ -126,9 +126,9 @@ async fn open_for(target: &Target, hold: Duration, patience: Duration) -> Result
     let held = Instant::now() + hold;
     loop {
         match exchange.next(held + patience).await {
-            Chunk::Bytes(..) if Instant::now() < held => {}
-            Chunk::Bytes(..) | Chunk::End(End::Open) => return Ok(()),
-            Chunk::End(_) => return Err("the stream ended before it was closed".to_owned()),
+            Ok(_) if Instant::now() < held => {}
+            Ok(_) | Err(End::Open) => return Ok(()),
+            Err(_) => return Err("the stream ended before it was closed".to_owned()),
         }
     }
 }

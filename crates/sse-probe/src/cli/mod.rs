@@ -82,25 +82,25 @@ impl From<String> for Failed {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = parse();
-    let ended = Builder::new_current_thread().enable_all().build();
-    let ended = ended.map_err(|why| Failed(USAGE, format!("no runtime: {why}")));
-    let ended = ended.and_then(|runtime| {
-        runtime.block_on(async {
-            match cli.command {
-                Command::Check(args) => check::check(*args).await,
-                Command::Diff(args) => check::diff(*args).await,
-                Command::Watch(args) => watch::run(args).await,
-                Command::Tail(args) => tail::run(*args).await,
-                Command::Closes(args) => closes::run(*args).await,
-            }
-        })
-    });
-    match ended {
+    match run(parse().command) {
         Ok(good) => ExitCode::from(u8::from(!good)),
         Err(Failed(code, why)) => {
             anstream::eprintln!("sse-probe: {why}");
             ExitCode::from(code)
         }
     }
+}
+
+fn run(command: Command) -> Ended {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|why| format!("no runtime: {why}"))?;
+    runtime.block_on(async {
+        match command {
+            Command::Check(args) => check::check(*args).await,
+            Command::Diff(args) => check::diff(*args).await,
+            Command::Watch(args) => watch::run(args).await,
+            Command::Tail(args) => tail::run(*args).await,
+            Command::Closes(args) => closes::run(*args).await,
+        }
+    })
 }

@@ -1,17 +1,19 @@
 //! `sse-probe tail`: follows a stream as a browser's `EventSource` would, and reports it step by step.
 
-use std::{cell::Cell, fmt::Write as _, mem::take, time::Duration};
+use std::{cell::Cell, mem::take, time::Duration};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor::{Cyan, Red};
 use clap::Args;
+use humantime::format_duration;
 use tokio::time::{Instant, sleep};
 
 use super::{FOUND, Failed, UNREACHABLE};
 use crate::{
-    browser::Refusal,
-    http::{Chunk, End, opens},
-    observe::{AttemptError, Page},
+    browser::{Refusal, headers::harmless},
+    http::{AttemptError, End, opens},
+    observe::Page,
     options::Options,
+    report::{bold, dim, paint},
     stream::{Fault, Item, Reader, SeenEvent},
     target::Target,
 };
@@ -140,9 +142,9 @@ pub async fn follow(
                 let mut reader = Reader::default();
                 let end = loop {
                     match exchange.next(Instant::now() + LONG).await {
-                        Chunk::End(End::Open) => {}
-                        Chunk::End(end) => break end,
-                        Chunk::Bytes(bytes, at) => {
+                        Err(End::Open) => {}
+                        Err(end) => break end,
+                        Ok((bytes, at)) => {
                             reader.feed(&bytes, at);
                             if !pass_on(&mut reader, &mut listen) {
                                 return Ok(Ended::Enough);
@@ -151,10 +153,10 @@ pub async fn follow(
                     }
                 };
                 // An empty id clears it.
-                if let Some(seen) = &reader.report().last_id {
+                if let Some(seen) = &reader.report.last_id {
                     id = Some(seen.clone()).filter(|id| !id.is_empty());
                 }
-                retry = reader.report().retry.unwrap_or(retry);
+                retry = reader.report.retry.unwrap_or(retry);
                 match end {
                     end if once => return Ok(Ended::Over(end)),
                     End::Cut(why) => format!("cut: {why}"),
@@ -170,60 +172,45 @@ pub async fn follow(
 }
 
 fn pass_on(reader: &mut Reader, listen: &mut impl FnMut(Step<'_>) -> bool) -> bool {
-    let report = reader.report_mut();
-    let (items, faults) = (take(&mut report.items), take(&mut report.faults));
+    let items = take(&mut reader.report.items);
+    let faults = take(&mut reader.report.faults);
     faults.iter().all(|fault| listen(Step::Fault(fault)))
         && items.iter().all(|item| listen(Step::Item(item)))
 }
 
 fn show(step: &Step<'_>, args: &TailArgs) {
-    if args.data_only {
-        if let Step::Item(Item::Event(_, event)) = step {
-            anstream::println!("{}", safe(&event.data));
+    let stamp = |at: &Duration| format!("{:>9.3}", at.as_secs_f64());
+    let aside = match step {
+        Step::Item(Item::Event(_, event)) if args.data_only => {
+            return anstream::println!("{}", safe(&event.data));
         }
-        return;
-    }
-    let faint = Style::new().dimmed();
-    let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
-    match step {
-        Step::Opened(version, None) => anstream::eprintln!("{faint}open, HTTP/{version}{faint:#}"),
-        Step::Opened(version, Some(id)) => {
-            anstream::eprintln!("{faint}open, HTTP/{version}, after {}{faint:#}", safe(id));
-        }
-        Step::Blocked(why) => anstream::eprintln!("{red}a browser blocks this: {why}{red:#}"),
-        Step::Lost(why, wait) => {
-            let wait = humantime::format_duration(*wait);
-            anstream::eprintln!("{faint}{why}; again in {wait}{faint:#}");
-        }
-        Step::Fault(fault) => anstream::eprintln!("{red}{fault}{red:#}"),
+        _ if args.data_only => return,
         Step::Item(Item::Event(at, event)) => {
-            let (at, event) = (at.as_secs_f64(), describe(event));
-            anstream::println!("{faint}{at:>9.3}{faint:#} {event}");
+            return anstream::println!("{} {}", dim(&stamp(at)), describe(event));
         }
         Step::Item(Item::Comment(at, text)) if args.comments => {
-            anstream::println!("{faint}{:>9.3} :{}{faint:#}", at.as_secs_f64(), safe(text));
+            return anstream::println!("{}", dim(&format!("{} :{}", stamp(at), safe(text))));
         }
         Step::Item(Item::Retry(at, time)) => {
-            let time = humantime::format_duration(*time);
-            anstream::eprintln!("{faint}{:>9.3} retry {time}{faint:#}", at.as_secs_f64());
+            dim(&format!("{} retry {}", stamp(at), format_duration(*time)))
         }
-        _ => {}
-    }
+        Step::Item(_) => return,
+        Step::Opened(version, None) => dim(&format!("open, HTTP/{version}")),
+        Step::Opened(version, Some(id)) => {
+            dim(&format!("open, HTTP/{version}, after {}", safe(id)))
+        }
+        Step::Blocked(why) => paint(Red, &format!("a browser blocks this: {why}")),
+        Step::Lost(why, wait) => dim(&format!("{why}; again in {}", format_duration(*wait))),
+        Step::Fault(fault) => paint(Red, &fault.to_string()),
+    };
+    anstream::eprintln!("{aside}");
 }
 
 fn describe(event: &SeenEvent) -> String {
-    let bold = Style::new().bold();
-    let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
-    let mut line = String::new();
-    let name = if event.name.is_empty() {
-        "message"
-    } else {
-        &event.name
-    };
-    // Writing to a String cannot fail.
-    let _ = write!(line, "{bold}{}{bold:#}", safe(name));
+    let name = Some(event.name.as_str()).filter(|name| !name.is_empty());
+    let mut lines = bold(&safe(name.unwrap_or("message")));
     if let Some(id) = event.carried_id() {
-        let _ = write!(line, " {cyan}{}{cyan:#}", safe(id));
+        lines.push_str(&format!(" {}", paint(Cyan, &safe(id))));
     }
     let json = serde_json::from_str::<serde_json::Value>(&event.data).ok();
     let data = match json.filter(|v| v.is_object() || v.is_array()) {
@@ -231,27 +218,18 @@ fn describe(event: &SeenEvent) -> String {
         None => safe(&event.data),
     };
     for part in data.lines() {
-        let _ = write!(line, "\n          {part}");
+        lines.push_str(&format!("\n          {part}"));
     }
     let kept = u64::try_from(event.data.len()).unwrap_or(u64::MAX);
-    let cut = event.data_len.saturating_sub(kept);
-    if cut > 0 {
-        let _ = write!(line, "\n          … and {cut} bytes more");
+    if let cut @ 1.. = event.data_len.saturating_sub(kept) {
+        lines.push_str(&format!("\n          … and {cut} bytes more"));
     }
-    line
+    lines
 }
 
 /// Keeps what a server sent from driving the terminal.
 fn safe(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            _ if c.is_control() => out.extend(c.escape_default()),
-            _ => out.push(c),
-        }
-    }
-    out
+    harmless(text, &['\n', '\t'])
 }
 
 #[cfg(test)]

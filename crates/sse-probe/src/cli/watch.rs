@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Ended;
-use crate::exporter::{Config, Exporter, Reloader, WebConfig};
+use crate::exporter::{Config, Exporter, WebConfig};
 
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {
@@ -30,7 +30,7 @@ pub(super) struct WatchArgs {
 pub(super) async fn run(args: WatchArgs) -> Ended {
     // First of all: a hangup before this would end the process.
     let hangups = signal(SignalKind::hangup());
-    let mut config = Config::read(&args.config).map_err(|why| why.to_string())?;
+    let mut config = Config::read(&args.config)?;
     let web = args.web_config_file.as_deref().map(WebConfig::read);
     let web = web.transpose()?.unwrap_or_default();
     if args.check_config {
@@ -58,13 +58,16 @@ pub(super) async fn run(args: WatchArgs) -> Ended {
 }
 
 /// Reads the configuration again at each SIGHUP, which would end the process otherwise.
-async fn reload_on_hangup(hangups: std::io::Result<Signal>, reloader: Reloader) {
+async fn reload_on_hangup(
+    hangups: std::io::Result<Signal>,
+    reload: impl Fn() -> Result<(), String>,
+) {
     let Ok(mut hangups) = hangups else {
         return;
     };
     while hangups.recv().await.is_some() {
         // What is wrong is in the log; the old configuration stays.
-        reloader.reload().ok();
+        reload().ok();
     }
 }
 

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use super::{Difference, Kind, Side};
 use crate::{
-    browser::{
-        Credentials, Headers, Origin, PreflightBlock, cors_check, headers::printable,
-        preflight_check,
-    },
+    browser::{Credentials, Headers, cors_check, headers::printable},
     checks::{Text, served_from_cache, texts},
     http::{End, Recording},
     observe::{Attempt, USUAL_HEADERS, seen},
@@ -96,16 +93,16 @@ fn names<'a>(app: &'a Headers, edge: &'a Headers) -> impl Iterator<Item = &'a st
 
 /// The names of all other headers that differ.
 pub(super) fn others(app: &Headers, edge: &Headers) -> Vec<String> {
-    names(app, edge)
-        .filter(|n| !IGNORED.contains(n) && meaning(n).is_none() && app.get(n) != edge.get(n))
-        .map(|n| printable(n.as_bytes()))
-        .collect()
+    let minor = |n: &&str| !IGNORED.contains(n) && meaning(n).is_none();
+    let differ = names(app, edge).filter(|n| minor(n) && app.get(n) != edge.get(n));
+    differ.map(|n| printable(n.as_bytes())).collect()
 }
 
 /// Compares two header lists. CORS headers are left out if the hop does not forward the origin: they follow from that.
 pub(super) fn compare(app: &Headers, edge: &Headers, origin_forwarded: bool) -> Vec<Difference> {
-    names(app, edge)
-        .filter(|name| origin_forwarded || !name.starts_with("access-control-"))
+    let counts = |name: &&str| origin_forwarded || !name.starts_with("access-control-");
+    let names = names(app, edge).filter(counts);
+    names
         .filter_map(|name| one(name, meaning(name)?, app, edge))
         .collect()
 }
@@ -136,36 +133,24 @@ fn one(name: &str, text: Text, app: &Headers, edge: &Headers) -> Option<Differen
         };
         let (gone, public) = (gone.join(", "), edge.text(name).unwrap_or_default());
         let seen = format!("{name} has lost {gone}; in public it is `{public}`");
-        (
-            kind,
-            text,
-            seen,
-            "the proxy overwrites or deletes this header",
-        )
+        let cause = "the proxy overwrites or deletes this header";
+        (kind, text, seen, cause)
     } else if before == 0 {
         let text = text.advice_if(name != ALLOW_ORIGIN);
         let seen = format!("{name}: `{public}` comes from the proxy");
         (Kind::Added, text, seen, "the proxy adds this header")
     } else if after == 0 {
         let seen = format!("{name} is gone (the application sends `{direct}`)");
-        (
-            Kind::Stripped,
-            text,
-            seen,
-            "the proxy hides or deletes this header",
-        )
+        let cause = "the proxy hides or deletes this header";
+        (Kind::Stripped, text, seen, cause)
     } else if after > before {
         let doubled = (name == ALLOW_ORIGIN).then_some(texts::DIFF_ALLOW_ORIGINS);
         let seen = format!("{name} stands {after} times: `{public}`");
         let cause = "the proxy adds what the application has sent already";
         (Kind::Doubled, doubled.unwrap_or(text), seen, cause)
     } else if app.get(name) != edge.get(name) {
-        (
-            Kind::Changed,
-            text,
-            other,
-            "the proxy overwrites this header",
-        )
+        let cause = "the proxy overwrites this header";
+        (Kind::Changed, text, other, cause)
     } else {
         return None;
     };
@@ -216,9 +201,8 @@ pub(super) fn not_forwarded(app: &Side, edge: &Side) -> Option<Difference> {
     let opens = public == 200 && without == Some(200);
     let bare = || {
         !headers
-            .names()
-            .iter()
-            .any(|n| n.starts_with("access-control-"))
+            .lines()
+            .any(|(n, _)| n.starts_with("access-control-"))
     };
     let seen = if public != app.main.head.status && Some(public) == without {
         // The application answers a request that has lost its origin otherwise than one that has it: that is the sign.
@@ -239,29 +223,22 @@ pub(super) fn not_forwarded(app: &Side, edge: &Side) -> Option<Difference> {
 /// A preflight that the hop answers otherwise than the application.
 pub(super) fn preflight(app: &Side, edge: &Side) -> Option<Difference> {
     let origin = app.origin.as_ref()?;
-    passes(seen(&app.preflight)?, origin).ok()?;
+    let passes =
+        |reply: &Recording| reply.permits(origin, Credentials::Omit, "GET", &USUAL_HEADERS);
+    passes(seen(&app.preflight)?).ok()?;
     let (seen, cause) = match edge.preflight.as_ref()? {
-        Err(why) => (
-            format!("no answer: {why}"),
-            "the proxy does not let OPTIONS through",
-        ),
-        Ok(at_edge) => (
-            format!(
-                "status {}: {}",
-                at_edge.head.status,
-                passes(at_edge, origin).err()?
-            ),
-            "the proxy answers OPTIONS itself, asks for authentication first, or changes CORS headers",
-        ),
+        Err(why) => {
+            let seen = format!("no answer: {why}");
+            (seen, "the proxy does not let OPTIONS through")
+        }
+        Ok(at_edge) => {
+            let seen = format!("status {}: {}", at_edge.head.status, passes(at_edge).err()?);
+            let cause = "the proxy answers OPTIONS itself, asks for authentication first, or changes CORS headers";
+            (seen, cause)
+        }
     };
     let seen = format!("the preflight passes at the application and fails in public ({seen})");
     Some(Kind::Preflight.by(cause, texts::DIFF_PREFLIGHT.seen(seen)))
-}
-
-fn passes(recording: &Recording, origin: &Origin) -> Result<(), PreflightBlock> {
-    let head = &recording.head;
-    let (mode, names) = (Credentials::Omit, &USUAL_HEADERS);
-    preflight_check(head.status, &head.headers, origin, mode, "GET", names)
 }
 
 /// The head did not come at all.
@@ -339,11 +316,10 @@ pub(super) fn cut(app: &Recording, edge: &Recording) -> Option<Difference> {
         && heartbeat.is_none_or(|h| h + Duration::from_millis(200) > silence);
     let (lasted, shown) = (show(edge.lasted), show(silence));
     let of = heartbeat.map_or(String::new(), |h| format!(" of {}", show(h)));
+    let other = "a reload, or a worker that ended";
     let cause = match idle {
         true => format!("an idle timeout of about {shown}, below the heartbeat{of}"),
-        false => format!(
-            "a limit of about {lasted} on the whole reply, a reload, or a worker that ended"
-        ),
+        false => format!("a limit of about {lasted} on the whole reply, {other}"),
     };
     let seen =
         format!("{how} after {lasted}, after {shown} of silence; at the application it lives on");

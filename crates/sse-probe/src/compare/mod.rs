@@ -15,8 +15,8 @@ use thiserror::Error;
 use crate::{
     browser::Origin,
     checks::{Finding, REFERENCE, Software},
-    http::{ExchangeError, Recording},
-    observe::{Attempt, AttemptError, Page, USUAL_HEADERS, foreign, seen},
+    http::{AttemptError, Recording},
+    observe::{Attempt, Page, USUAL_HEADERS, foreign, seen},
     report::{annotate, bold, describe, dim, paint, seconds, shown_url},
     stream::timing::show,
     target::{Profile, Target},
@@ -64,11 +64,10 @@ impl Kind {
     }
 
     fn by(self, cause: impl Into<String>, finding: Finding) -> Difference {
-        let (kind, cause) = (self, cause.into());
         Difference {
-            kind,
+            kind: self,
             finding,
-            cause,
+            cause: cause.into(),
         }
     }
 }
@@ -207,32 +206,29 @@ pub async fn compare(direct: &Target, public: &Target) -> Result<DiffReport, Dif
     if app.main.head.status != 200 {
         return Err(DiffError::NotOpen(app.main.head.status));
     }
-    let mut report = DiffReport {
-        direct: shown_url(&direct.url),
-        public: shown_url(&public.url),
-        passed: false,
-        profile: direct.profile,
-        software: Vec::new(),
-        watched: time,
-        differences: Vec::new(),
-        also: Vec::new(),
-    };
-    match edge {
+    let (software, mut differences, also) = match edge {
         Ok(edge) => {
-            report.software = Software::seen_in(&edge.main.head.headers);
-            report.differences = differences(&app, &edge);
-            report.also = hop::others(&app.main.head.headers, &edge.main.head.headers);
+            let (ours, theirs) = (&app.main.head.headers, &edge.main.head.headers);
+            let also = hop::others(ours, theirs);
+            (Software::seen_in(theirs), differences(&app, &edge), also)
         }
-        Err(AttemptError::Exchange(ExchangeError::HeadTimeout(after))) => {
-            report.differences.push(hop::head_held_back(after));
+        Err(AttemptError::HeadTimeout(after)) => {
+            (Vec::new(), vec![hop::head_held_back(after)], Vec::new())
         }
         Err(why) => return Err(DiffError::Public(why)),
-    }
-    report
-        .differences
-        .sort_by_key(|d| std::cmp::Reverse(d.finding.kind));
-    report.passed = report.kinds(report.profile).is_empty();
-    Ok(report)
+    };
+    differences.sort_by_key(|d| std::cmp::Reverse(d.finding.kind));
+    let fails = |difference: &Difference| difference.finding.fails(direct.profile);
+    Ok(DiffReport {
+        direct: shown_url(&direct.url),
+        public: shown_url(&public.url),
+        passed: !differences.iter().any(fails),
+        profile: direct.profile,
+        software,
+        watched: time,
+        differences,
+        also,
+    })
 }
 
 fn differences(app: &Side, edge: &Side) -> Vec<Difference> {
@@ -262,26 +258,18 @@ fn differences(app: &Side, edge: &Side) -> Vec<Difference> {
 
 /// With ANSI colours; remedies for the software in the list, or for all if it is empty.
 pub fn human(report: &DiffReport, software: &[Software]) -> String {
-    let mut out = format!(
-        "{} through {}\n",
-        bold(&report.direct),
-        bold(&report.public)
-    );
+    let [direct, public] = [&report.direct, &report.public].map(|url| bold(url));
+    let mut out = format!("{direct} through {public}\n");
     let mut count = 0;
-    for Difference {
-        kind,
-        finding,
-        cause,
-    } in &report.differences
-    {
+    for difference in &report.differences {
+        let (kind, finding) = (difference.kind, &difference.finding);
         let fails = finding.fails(report.profile);
         count += usize::from(fails);
-        let mark = if fails {
-            paint(Red, "FAIL")
-        } else {
-            paint(Cyan, "note")
+        let mark = match fails {
+            true => paint(Red, "FAIL"),
+            false => paint(Cyan, "note"),
         };
-        out.push_str(&format!("{mark}  {kind}: {cause}\n"));
+        out.push_str(&format!("{mark}  {kind}: {}\n", difference.cause));
         out.push_str(&describe(finding, &kind.link(), software));
     }
     if !report.also.is_empty() {
@@ -289,15 +277,13 @@ pub fn human(report: &DiffReport, software: &[Software]) -> String {
         out.push_str(&format!("{}\n", dim(&names)));
     }
     let hops: Vec<_> = report.software.iter().map(|s| s.as_str()).collect();
-    let hops = if hops.is_empty() {
-        "no hop shows itself".to_owned()
-    } else {
-        hops.join(", ")
+    let hops = match hops.is_empty() {
+        true => "no hop shows itself".to_owned(),
+        false => hops.join(", "),
     };
-    let verdict = if report.passed {
-        paint(Green, "the same")
-    } else {
-        paint(Red, "not the same")
+    let verdict = match report.passed {
+        true => paint(Green, "the same"),
+        false => paint(Red, "not the same"),
     };
     let time = show(report.watched);
     let end = format!("{verdict}: {count} differences that matter, seen within {time} ({hops})\n");
@@ -307,13 +293,9 @@ pub fn human(report: &DiffReport, software: &[Software]) -> String {
 /// As annotations of a workflow run on GitHub.
 pub fn github(report: &DiffReport) -> String {
     let annotations = report.differences.iter().map(|difference| {
-        let Difference {
-            kind,
-            finding,
-            cause,
-        } = difference;
+        let (kind, finding) = (difference.kind, &difference.finding);
         let title = format!("sse-probe diff, {kind}: {}", report.public);
-        let text = format!("{cause}: {}. {}", finding.seen, kind.link());
+        let text = format!("{}: {}. {}", difference.cause, finding.seen, kind.link());
         annotate(finding.fails(report.profile), &title, &text)
     });
     annotations.collect()

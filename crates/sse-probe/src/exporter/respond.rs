@@ -12,7 +12,7 @@ use url::form_urlencoded;
 
 use super::{Probed, State, lock};
 use crate::{
-    observe::AttemptError,
+    http::AttemptError,
     report::{Metrics, failure, flag, human, plain, unix},
 };
 
@@ -83,7 +83,7 @@ async fn answer(state: &State, request: &Request<Incoming>) -> Answer {
         "/-/healthy" => Ok(text("healthy\n".to_owned())),
         "/-/reload" => {
             let reloaded = state.reload().map(|()| "reloaded\n".to_owned());
-            encoded(reloaded.map_err(|why| why.to_string())).map(text)
+            encoded(reloaded).map(text)
         }
         _ => Err((StatusCode::NOT_FOUND, "not here".to_owned())),
     }
@@ -96,7 +96,7 @@ fn metrics(state: &State) -> Answer {
     metrics.set_build_info();
     metrics.set(names::RELOADED, &[], flag(succeeded));
     metrics.set(names::RELOAD_TIME, &[], unix(at));
-    let interval = state.loaded().config.interval.as_secs_f64();
+    let interval = state.config().interval.as_secs_f64();
     for (instance, probed) in &*lock(&state.results) {
         metrics.of_instance(instance);
         add(&mut metrics, probed);
@@ -112,10 +112,10 @@ async fn on_demand(state: &State, query: &str, headers: &HeaderMap) -> Answer {
     let target = parameter(query, "target");
     let target = target.ok_or_else(|| bad("the parameter `target` is missing".to_owned()))?;
     let name = parameter(query, "module").unwrap_or_else(|| "default".to_owned());
-    let loaded = state.loaded();
-    let module = loaded.module(&name);
+    let config = state.config();
+    let module = config.modules.get_key_value(&name);
     let module = module.ok_or_else(|| bad("there is no such module".to_owned()))?;
-    module.options.allows(&target).map_err(bad)?;
+    module.1.allows(&target).map_err(bad)?;
     let asked = headers.get("x-prometheus-scrape-timeout-seconds");
     let asked = asked.and_then(|v| v.to_str().ok()?.parse().ok());
     let asked = asked.and_then(|s| Duration::try_from_secs_f64(s).ok());
@@ -187,11 +187,8 @@ fn last_probes(state: &State) -> Reply {
         let failure = failure(&probed.checked);
         let class = if failure.is_some() { "failed" } else { "good" };
         let (result, why) = failure.unwrap_or(("good", String::new()));
-        let (id, at, took) = (
-            probed.id,
-            format_rfc3339_seconds(probed.at),
-            probed.took.as_secs_f64(),
-        );
+        let (id, took) = (probed.id, probed.took.as_secs_f64());
+        let at = format_rfc3339_seconds(probed.at);
         let [url, module, why] = [&probed.url, &probed.module, &why].map(|text| escape(text));
         rows.push_str(&format!(
             "<tr><td><a href=\"/logs?id={id}\">{at}</a></td><td>{url}</td><td>{module}</td><td class=\"{class}\">{result}</td>\

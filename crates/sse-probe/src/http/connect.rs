@@ -26,7 +26,7 @@ use rustls::{AlertDescription, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
-    task::AbortHandle,
+    task::JoinSet,
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsConnector;
@@ -34,7 +34,7 @@ use tower_service::Service;
 use url::Url;
 
 use super::{
-    Ask, Certificates, ExchangeError, Head, IpVersion, Limits, Phases, Protocol, Proxy, Tls,
+    Ask, AttemptError, Certificates, Head, IpVersion, Limits, Phases, Protocol, Proxy, Tls,
     tls::certificates,
 };
 use crate::browser::Headers;
@@ -69,19 +69,10 @@ pub struct Exchange {
     pub(super) body: Incoming,
     pub(super) sent: Instant,
     pub(super) body_bytes: u64,
-    _connection: EndOnDrop,
+    _connection: JoinSet<Result<(), hyper::Error>>,
 }
 
 impl Dialer {
-    /// One with these limits and this TLS configuration.
-    pub fn new(limits: Limits, tls: Tls) -> Self {
-        Self {
-            limits,
-            tls: Arc::new(tls),
-            ..Self::default()
-        }
-    }
-
     /// Connections to `host` and `port` go to `address`, whatever the name service says. Several addresses of one host are
     /// raced as those of a name are; they share the port of the first.
     pub fn pin(&mut self, host: &str, port: u16, address: SocketAddr) {
@@ -97,22 +88,22 @@ impl Dialer {
     /// # Errors
     ///
     /// Whatever keeps a reply from coming.
-    pub async fn open(&self, ask: &Ask) -> Result<Exchange, ExchangeError> {
+    pub async fn open(&self, ask: &Ask) -> Result<Exchange, AttemptError> {
         let Limits { connect, head, .. } = self.limits;
         let (tcp, mut link) = timeout(connect + GRACE, self.connect(&ask.url))
             .await
-            .map_err(|_| ExchangeError::ConnectTimeout(connect))??;
+            .map_err(|_| AttemptError::ConnectTimeout(connect))??;
         let stream = timeout(connect, self.encrypt(tcp, &mut link, ask))
             .await
-            .map_err(|_| ExchangeError::TlsTimeout(connect))??;
+            .map_err(|_| AttemptError::TlsTimeout(connect))??;
         timeout(head, self.ask(stream, link, ask, Instant::now()))
             .await
-            .map_err(|_| ExchangeError::HeadTimeout(head))?
+            .map_err(|_| AttemptError::HeadTimeout(head))?
     }
 
     /// The TCP connection, through a proxy if there is one.
-    async fn connect(&self, url: &Url) -> Result<(TcpStream, Link), ExchangeError> {
-        let no_host = || ExchangeError::Request("the URL has no host".to_owned());
+    async fn connect(&self, url: &Url) -> Result<(TcpStream, Link), AttemptError> {
+        let no_host = || AttemptError::Request("the URL has no host".to_owned());
         let port = url.port_or_known_default().unwrap_or(80);
         let own = (url.host_str().ok_or_else(no_host)?, port);
         let proxy = self.proxy.of(url);
@@ -136,7 +127,7 @@ impl Dialer {
         let uri = |scheme: &str, (host, port): (&str, u16)| {
             let text = format!("{scheme}://{host}:{port}/");
             let uri = text.parse::<Uri>();
-            uri.map_err(|why| ExchangeError::Request(format!("{text}: {why}")))
+            uri.map_err(|why| AttemptError::Request(format!("{text}: {why}")))
         };
         let to = uri("http", (host, port))?;
         let (stream, forward) = match &proxy {
@@ -146,11 +137,11 @@ impl Dialer {
                     tunnel = tunnel.with_auth(auth.clone());
                 }
                 let stream = tunnel.call(uri("https", own)?).await;
-                let stream = stream.map_err(|why| ExchangeError::Proxy(why.to_string()))?;
+                let stream = stream.map_err(|why| AttemptError::Proxy(why.to_string()))?;
                 (stream.into_inner(), None)
             }
             _ => {
-                use ExchangeError::{Connect, ConnectTimeout, Refused, Resolve};
+                use AttemptError::{Connect, ConnectTimeout, Refused, Resolve};
                 let failed = |io: io::Error| match (first, io.kind()) {
                     (Some(_), io::ErrorKind::TimedOut) => ConnectTimeout(self.limits.connect),
                     (Some(address), io::ErrorKind::ConnectionRefused) => Refused(address),
@@ -167,7 +158,7 @@ impl Dialer {
         // finished exchange as an open stream until its second heartbeat, and the next one would meet its limits.
         stream.set_zero_linger().ok();
         let link = Link {
-            address: stream.peer_addr().map_err(ExchangeError::Io)?,
+            address: stream.peer_addr().map_err(AttemptError::Io)?,
             phases,
             forward,
             http2: false,
@@ -183,17 +174,14 @@ impl Dialer {
         stream: TcpStream,
         link: &mut Link,
         ask: &Ask,
-    ) -> Result<Box<dyn Duplex>, ExchangeError> {
+    ) -> Result<Box<dyn Duplex>, AttemptError> {
         if ask.url.scheme() != "https" {
             link.http2 = ask.protocol == Protocol::Http2;
             return Ok(Box::new(stream));
         }
-        let host = self
-            .sni
-            .as_deref()
-            .or(ask.url.host_str())
-            .unwrap_or_default();
-        let failed = |why: io::Error| ExchangeError::Tls(host.to_owned(), why);
+        let host = self.sni.as_deref().or(ask.url.host_str());
+        let host = host.unwrap_or_default();
+        let failed = |why: io::Error| AttemptError::Tls(host.to_owned(), why);
         let config = self.tls.client(ask.protocol, ask.anonymous);
         let config = config.map_err(|why| failed(io::Error::other(why)))?;
         let name = ServerName::try_from(bare(host).to_owned());
@@ -201,14 +189,14 @@ impl Dialer {
         let begin = Instant::now();
         let stream = TlsConnector::from(config).connect(name, stream).await;
         let stream = stream.map_err(|why| match tls_alert(&why) {
-            Some(AlertDescription::NoApplicationProtocol) => ExchangeError::NoHttp2,
+            Some(AlertDescription::NoApplicationProtocol) => AttemptError::NoHttp2,
             _ => failed(why),
         })?;
         link.phases.tls = begin.elapsed();
         let (_, session) = stream.get_ref();
         link.http2 = session.alpn_protocol() == Some(b"h2");
         if ask.protocol == Protocol::Http2 && !link.http2 {
-            return Err(ExchangeError::NoHttp2);
+            return Err(AttemptError::NoHttp2);
         }
         link.forward = None;
         link.tls_version = Some(match session.protocol_version() {
@@ -219,11 +207,11 @@ impl Dialer {
         Ok(Box::new(stream))
     }
 
-    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ExchangeError> {
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, AttemptError> {
         if let Some(list) = self.pinned.get(&(host.to_ascii_lowercase(), port)) {
             return Ok(list.clone());
         }
-        let failed = |why| ExchangeError::Resolve(host.to_owned(), why);
+        let failed = |why| AttemptError::Resolve(host.to_owned(), why);
         let found = lookup_host((bare(host), port)).await.map_err(failed)?;
         let mut list: Vec<SocketAddr> = found.collect();
         if let Some((version, fallback)) = self.preferred {
@@ -244,21 +232,22 @@ impl Dialer {
         mut link: Link,
         ask: &Ask,
         sent: Instant,
-    ) -> Result<Exchange, ExchangeError> {
+    ) -> Result<Exchange, AttemptError> {
         let request = ask.request(link.http2, link.forward.as_ref())?;
         let head_bytes = self.limits.head_bytes;
-        let failed = |error: hyper::Error| ExchangeError::from_hyper(&error, head_bytes);
+        let failed = |error: hyper::Error| AttemptError::from_hyper(&error, head_bytes);
         let io = TokioIo::new(io);
         // Either way the connection is driven by a task of its own, which ends with the exchange.
-        let (reply, connection) = if link.http2 {
+        let mut driver = JoinSet::new();
+        let reply = if link.http2 {
             let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
                 .handshake(io)
                 .await
                 .map_err(failed)?;
-            let connection = EndOnDrop(tokio::spawn(connection).abort_handle());
-            (sender.send_request(request).await, connection)
+            driver.spawn(connection);
+            sender.send_request(request).await
         } else {
             let (mut sender, connection) = http1::Builder::new()
                 .max_buf_size(head_bytes)
@@ -266,8 +255,8 @@ impl Dialer {
                 .handshake(io)
                 .await
                 .map_err(failed)?;
-            let connection = EndOnDrop(tokio::spawn(connection).abort_handle());
-            (sender.send_request(request).await, connection)
+            driver.spawn(connection);
+            sender.send_request(request).await
         };
         let (parts, body) = reply.map_err(failed)?.into_parts();
         link.phases.processing = sent.elapsed();
@@ -284,7 +273,7 @@ impl Dialer {
             body,
             sent,
             body_bytes: self.limits.body_bytes,
-            _connection: connection,
+            _connection: driver,
         })
     }
 }
@@ -337,14 +326,6 @@ struct Link {
     http2: bool,
     tls_version: Option<&'static str>,
     certificates: Option<Certificates>,
-}
-
-struct EndOnDrop(AbortHandle);
-
-impl Drop for EndOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// The alert with which the server ended the handshake.

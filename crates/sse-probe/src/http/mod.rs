@@ -26,7 +26,7 @@ pub(crate) use self::{
 };
 pub use self::{
     connect::{Dialer, Exchange},
-    recording::{Chunk, End, Recording},
+    recording::{End, Recording},
     tls::{Certificates, Identity, Tls, Trust},
 };
 use crate::browser::{Headers, event_source::is_event_stream, page::is_this_machine};
@@ -126,11 +126,11 @@ impl Ask {
     pub fn headers<'a>(
         mut self,
         lines: impl IntoIterator<Item = (HeaderName, impl Into<Option<&'a str>>)>,
-    ) -> Result<Self, ExchangeError> {
+    ) -> Result<Self, AttemptError> {
         for (name, text) in lines {
             let Some(text) = text.into() else { continue };
-            let value = HeaderValue::from_str(text)
-                .map_err(|why| ExchangeError::Request(format!("{name}: {why}")))?;
+            let wrong = |why| AttemptError::Request(format!("{name}: {why}"));
+            let value = HeaderValue::from_str(text).map_err(wrong)?;
             self.headers.push((name, value));
         }
         Ok(self)
@@ -147,12 +147,11 @@ impl Ask {
         &self,
         http2: bool,
         forward: Option<&Intercept>,
-    ) -> Result<Request<Full<Bytes>>, ExchangeError> {
+    ) -> Result<Request<Full<Bytes>>, AttemptError> {
         let url = &self.url;
-        let target = if http2 || forward.is_some() {
-            &url[..Position::AfterQuery]
-        } else {
-            &url[Position::BeforePath..Position::AfterQuery]
+        let target = match http2 || forward.is_some() {
+            true => &url[..Position::AfterQuery],
+            false => &url[Position::BeforePath..Position::AfterQuery],
         };
         let mut builder = Request::builder().method(&self.method).uri(target);
         if !http2 && !self.headers.iter().any(|(name, _)| *name == header::HOST) {
@@ -166,7 +165,7 @@ impl Ask {
             builder = builder.header(name, value);
         }
         let request = builder.body(Full::new(self.body.clone()));
-        request.map_err(|why| ExchangeError::Request(why.to_string()))
+        request.map_err(|why| AttemptError::Request(why.to_string()))
     }
 }
 
@@ -270,7 +269,7 @@ pub struct Phases {
 
 /// Why there was no reply that can be judged.
 #[derive(Debug, Error)]
-pub enum ExchangeError {
+pub enum AttemptError {
     /// The name has no address.
     #[error("`{0}` cannot be resolved: {1}")]
     Resolve(String, #[source] io::Error),
@@ -313,9 +312,27 @@ pub enum ExchangeError {
     /// The request itself cannot be made, for instance because a header value holds a line break.
     #[error("the request cannot be made: {0}")]
     Request(String),
+    /// No ticket to make the request with.
+    #[error("{0}")]
+    Ticket(String),
+    /// The server answered again and again that it is full: the status.
+    #[error("the server answers that it is full (status {0}), also when asked again")]
+    Full(u16),
+    /// Not even the head of the stream came within this time, although other requests are answered at once: something
+    /// holds the reply back until it ends, or the application waits for the first event.
+    #[error(
+        "other requests are answered at once, but not even the head of the stream came within {}: a proxy holds the \
+         reply back until it ends, or the application waits for the first event; for nginx `proxy_buffering off;`, for \
+         Caddy `flush_interval -1`, for Varnish `set beresp.do_stream = true;`",
+        format_duration(*.0)
+    )]
+    HeldBack(Duration),
+    /// The time for the whole probe was up.
+    #[error("the time for the probe was up; give it more")]
+    OutOfTime,
 }
 
-impl ExchangeError {
+impl AttemptError {
     /// The error as a label, from a closed list.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -325,10 +342,18 @@ impl ExchangeError {
             Self::Proxy(_) => "proxy",
             Self::Tls(..) | Self::NoHttp2 | Self::TlsTimeout(_) => "tls",
             Self::HeadTooLarge(_) | Self::Protocol(_) => "protocol",
-            Self::HeadTimeout(_) => "timeout",
+            Self::HeadTimeout(_) | Self::OutOfTime => "timeout",
             Self::Closed => "closed",
             Self::Request(_) => "request",
+            Self::Ticket(_) => "ticket",
+            Self::Full(_) => "full",
+            Self::HeldBack(_) => "held_back",
         }
+    }
+
+    /// Whether it says nothing about the server but that it was full, or there was no time.
+    pub(crate) fn is_inconclusive(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::OutOfTime)
     }
 
     /// What hyper says, in the words of this crate.

@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout_at};
 use super::{Exchange, Head, with_causes};
 use crate::{
     browser::{
-        Credentials, Origin, Refusal, Route, event_source::is_event_stream, event_source_opens,
+        Credentials, Origin, PreflightBlock, Refusal, Route, event_source::is_event_stream,
+        event_source_opens, preflight_check,
     },
     stream::{
         Arrival, Reader, Report,
@@ -39,15 +40,6 @@ pub enum End {
     TooMuch,
 }
 
-/// The next thing of a body.
-#[derive(Debug)]
-pub enum Chunk {
-    /// Bytes, and when they came, counted from the request.
-    Bytes(Bytes, Duration),
-    /// Nothing more will come.
-    End(End),
-}
-
 /// A whole exchange, written down.
 #[derive(Debug, Clone)]
 pub struct Recording {
@@ -70,20 +62,14 @@ pub struct Recording {
 }
 
 impl Exchange {
-    /// The next chunk, or the end; [`End::Open`] when `until` has come.
-    pub async fn next(&mut self, until: Instant) -> Chunk {
+    /// The next bytes, and when they came, counted from the request; or the end, which is [`End::Open`] when `until` has come.
+    pub async fn next(&mut self, until: Instant) -> Result<(Bytes, Duration), End> {
         loop {
-            match timeout_at(until, self.body.frame()).await {
-                Err(_) => return Chunk::End(End::Open),
-                Ok(None) => return Chunk::End(End::Clean),
-                Ok(Some(Err(why))) => return Chunk::End(End::Cut(cut(&why))),
-                Ok(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data()
-                        && !data.is_empty()
-                    {
-                        return Chunk::Bytes(data, self.age());
-                    }
-                }
+            let frame = timeout_at(until, self.body.frame()).await;
+            let frame = frame.map_err(|_| End::Open)?.ok_or(End::Clean)?;
+            let data = frame.map_err(|why| End::Cut(cut(&why)))?.into_data();
+            if let Some(data) = data.ok().filter(|data| !data.is_empty()) {
+                return Ok((data, self.age()));
             }
         }
     }
@@ -94,9 +80,9 @@ impl Exchange {
         let mut body = Vec::new();
         loop {
             match self.next(until).await {
-                Chunk::Bytes(bytes, _) => body.extend_from_slice(&bytes),
-                Chunk::End(End::Clean) => return Ok(body),
-                Chunk::End(_) => return Err("the answer did not end".to_owned()),
+                Ok((bytes, _)) => body.extend_from_slice(&bytes),
+                Err(End::Clean) => return Ok(body),
+                Err(_) => return Err("the answer did not end".to_owned()),
             }
             if body.len() > limit {
                 return Err("the answer is too long".to_owned());
@@ -133,17 +119,17 @@ impl Exchange {
         };
         loop {
             match self.next(until).await {
-                Chunk::End(end) => {
+                Err(end) => {
                     recording.end = end;
                     break;
                 }
-                Chunk::Bytes(bytes, at) => {
+                Ok((bytes, at)) => {
                     if let Some(reader) = &mut reader {
                         reader.feed(&bytes, at);
                     }
                     let whole = reader.as_ref().is_some_and(Reader::is_between_events);
                     recording.note(&bytes, at, whole);
-                    if reader.as_ref().is_some_and(|r| !going(r.report())) {
+                    if reader.as_ref().is_some_and(|r| !going(&r.report)) {
                         break;
                     }
                     if recording.bytes > self.body_bytes {
@@ -217,6 +203,22 @@ impl Recording {
     pub fn can_be_read(&self, credentials: Credentials) -> bool {
         let cors = || self.route.cors(&self.head.headers, credentials);
         self.route.block.is_none() && cors().is_ok()
+    }
+
+    /// Whether this reply permits a page a request by `method` with these unsafe headers.
+    ///
+    /// # Errors
+    ///
+    /// The first reason why not.
+    pub fn permits(
+        &self,
+        origin: &Origin,
+        mode: Credentials,
+        method: &str,
+        names: &[impl AsRef<str>],
+    ) -> Result<(), PreflightBlock> {
+        let (status, headers) = (self.head.status, &self.head.headers);
+        preflight_check(status, headers, origin, mode, method, names)
     }
 
     /// Whether a browser gives this reply to an `EventSource`.

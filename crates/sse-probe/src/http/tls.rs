@@ -60,11 +60,9 @@ impl Identity {
     pub fn from_files(certificate: &Path, key: &Path) -> io::Result<Self> {
         let chain = pem_certificates(certificate)?;
         let text = read(key)?;
-        let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| no_pem(key, "key"))?;
-        Ok(Self {
-            chain,
-            key: Arc::new(key),
-        })
+        let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| no_pem(key, "key"));
+        let key = Arc::new(key?);
+        Ok(Self { chain, key })
     }
 
     /// The certificates, the server's or client's own first, and the key.
@@ -82,9 +80,8 @@ impl fmt::Debug for Identity {
 /// The certificates of a PEM file; at least one. Errors name the file.
 pub(crate) fn pem_certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let text = read(path)?;
-    let list = CertificateDer::pem_slice_iter(&text)
-        .flatten()
-        .collect::<Vec<_>>();
+    let list = CertificateDer::pem_slice_iter(&text).flatten();
+    let list: Vec<_> = list.collect();
     if list.is_empty() {
         return Err(no_pem(path, "certificate"));
     }
@@ -136,10 +133,9 @@ impl Tls {
         anonymous: bool,
     ) -> Result<Arc<ClientConfig>, String> {
         let identity = self.identity.as_ref().filter(|_| !anonymous);
-        let made = if identity.is_some() {
-            &self.named
-        } else {
-            &self.anonymous
+        let made = match identity {
+            Some(_) => &self.named,
+            None => &self.anonymous,
         };
         let configured = || configure(&self.trust, identity).map_err(|why| why.to_string());
         let mut config = made.get_or_init(configured).clone()?;

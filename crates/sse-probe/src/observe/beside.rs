@@ -7,17 +7,14 @@ use http::{Method, header};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Allowed, Attempt, AttemptError, Denied, Listener, Need, Others, Outsider, Page, PageSeen,
-    Progress, Published,
+    Allowed, Attempt, AttemptError, Denied, Listener, Need, Others, Outsider, Page, Progress,
+    Published,
 };
 use crate::{
-    browser::{
-        Origin,
-        page::{AddressSpace, ContentPolicy},
-    },
+    browser::Origin,
     http::{Ask, Protocol},
     stream::{Report, SeenEvent},
-    target::{Publish, Secret, Target, USER_AGENT},
+    target::{Publish, Secret, Target, USER_AGENT, body_type},
 };
 
 /// The headers that fetch clients of event streams send and a browser asks permission for.
@@ -40,7 +37,7 @@ pub(super) async fn others(
     let as_page_of = |origin: &Origin| page.clone().origin(Some(origin.clone()));
     if let Some(url) = target.page.as_ref().filter(|_| needs(Need::Page)) {
         tell(Progress::Asking("the page"));
-        others.page = Some(page_seen(page, url).await);
+        others.page = Some(page.visit(url).await);
     }
     if needs(Need::Anonymous) && target.is_secured() {
         tell(Progress::Asking("without credentials"));
@@ -161,15 +158,6 @@ pub(crate) fn foreign() -> Origin {
     origin.unwrap_or_else(|_| Origin::null())
 }
 
-async fn page_seen(page: &Page<'_>, url: &url::Url) -> Result<PageSeen, AttemptError> {
-    let recording = page.visit(url).await?;
-    Ok(PageSeen {
-        url: recording.route.url().clone(),
-        policy: ContentPolicy::of(&recording.head.headers, &recording.beginning),
-        space: AddressSpace::of(recording.head.address.ip()),
-    })
-}
-
 /// Publishes an event once the stream has been open for a while.
 pub(super) async fn published(
     target: &Target,
@@ -180,15 +168,9 @@ pub(super) async fn published(
     sleep(after.min(Duration::from_secs(1))).await;
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let marker = format!("probe-{:x}", since.unwrap_or_default().as_nanos());
-    let json = how.body.trim_start().starts_with(['{', '[']);
-    let kind = if json {
-        "application/json"
-    } else {
-        "text/plain"
-    };
     let secret = target.access.authorization();
     let lines = [
-        (header::CONTENT_TYPE, Some(kind)),
+        (header::CONTENT_TYPE, Some(body_type(how.body.as_bytes()))),
         (header::USER_AGENT, Some(USER_AGENT)),
         (header::AUTHORIZATION, secret.as_ref().map(Secret::expose)),
         (header::COOKIE, target.access.cookie().map(Secret::expose)),
@@ -214,20 +196,18 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A reconnect with an id that the server has given.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Resumption {
+pub(crate) struct Resumption {
     /// The id that was sent.
-    pub from: String,
+    pub(crate) from: String,
     /// The ids that followed it in the first stream.
-    pub missed: Vec<String>,
+    pub(crate) missed: Vec<String>,
     /// What came.
-    pub attempt: Attempt,
+    pub(crate) attempt: Attempt,
 }
 
 /// What a reconnect showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Resumed {
+pub(crate) enum Resumed {
     /// The missed events came again, in order.
     Replayed,
     /// Nothing was missed when the reconnect was made, and nothing was repeated.
@@ -246,25 +226,21 @@ pub enum Resumed {
 
 /// Reconnects, if an event with an id was seen.
 pub(super) async fn try_resume(page: &Page<'_>, first: &Report) -> Option<Resumption> {
-    let ids: Vec<&str> = first
-        .with_anchors()
-        .filter_map(SeenEvent::carried_id)
-        .collect();
-    let at = ids.len().checked_sub(1)?.saturating_sub(BACK);
-    let (from, missed) = ids.get(at..)?.split_first()?;
-    let missed: Vec<String> = missed.iter().map(|id| (*id).to_owned()).collect();
+    let ids = first.with_anchors().filter_map(SeenEvent::carried_id);
+    let mut missed: Vec<String> = ids.map(str::to_owned).collect();
+    missed.drain(..missed.len().checked_sub(1)?.saturating_sub(BACK));
+    let from = missed.remove(0);
     let enough = missed.len().max(1);
-    let again = Some((*from).to_owned());
     let going = |report: &Report| report.events().count() < enough;
-    let attempt = match page.clone().last_event_id(again).open().await {
-        Ok((exchange, route)) => {
-            let time = page.at_most(PATIENCE);
-            Ok(exchange.record_while(route, time, going).await)
-        }
-        Err(why) => Err(why),
+    let again = page.clone().last_event_id(Some(from.clone()));
+    let attempt = async {
+        let (exchange, route) = again.open().await?;
+        let time = page.at_most(PATIENCE);
+        Ok(exchange.record_while(route, time, going).await)
     };
+    let attempt = attempt.await;
     Some(Resumption {
-        from: (*from).to_owned(),
+        from,
         missed,
         attempt,
     })
@@ -276,7 +252,7 @@ impl Resumption {
     /// # Errors
     ///
     /// There was no reply.
-    pub fn result(&self) -> Result<Resumed, &AttemptError> {
+    pub(crate) fn result(&self) -> Result<Resumed, &AttemptError> {
         let recording = self.attempt.as_ref()?;
         if recording.head.status != 200 {
             return Ok(Resumed::Refused(recording.head.status));
@@ -284,22 +260,16 @@ impl Resumption {
         let events = || recording.stream.events().map(|(_, event)| event);
         let missed_any = !self.missed.is_empty();
         let Some(first) = events().next() else {
-            let nothing = if missed_any {
-                Resumed::Nothing
-            } else {
-                Resumed::NothingMissed
-            };
-            return Ok(nothing);
+            return Ok(match missed_any {
+                true => Resumed::Nothing,
+                false => Resumed::NothingMissed,
+            });
         };
         let Some(id) = first.carried_id() else {
             return Ok(Resumed::Announced(first.name.clone()));
         };
         let got = events().filter_map(SeenEvent::carried_id);
-        let in_order = self
-            .missed
-            .iter()
-            .zip(got)
-            .all(|(missed, got)| missed == got);
+        let in_order = self.missed.iter().zip(got).all(|pair| pair.0 == pair.1);
         Ok(if id == self.from {
             Resumed::Repeated(id.to_owned())
         } else if !missed_any {

@@ -191,12 +191,22 @@ impl<'a> Page<'a> {
     async fn follow(&self) -> Result<(Exchange, Route), AttemptError> {
         let target = self.target;
         let mut route = Route::new(self.origin.as_ref(), target.url.clone());
-        let ticket = self.ticket().await?;
+        let ticket = match &target.access {
+            Access::Ticket(source) if self.authenticated => {
+                let origin = target.origin.as_ref().map(Origin::as_str);
+                let ticket = source.fetch(&target.dialer, origin).await;
+                Some((&source.parameter, ticket.map_err(AttemptError::Ticket)?))
+            }
+            _ => None,
+        };
+        let ticket = ticket
+            .as_ref()
+            .map(|(name, ticket)| (name.as_str(), ticket.as_str()));
         let mut method = target.method.clone();
         let keep_to = &target.keep_to;
         let allowed = |url: &url::Url| keep_to.is_empty() || keep_to.contains(&Origin::of(url));
         loop {
-            let ask = self.ask(&route, method.clone(), ticket.as_deref())?;
+            let ask = self.ask(&route, method.clone(), ticket)?;
             let exchange = target.dialer.open(&ask).await?;
             let head = &exchange.head;
             let status = head.status;
@@ -214,23 +224,11 @@ impl<'a> Page<'a> {
         }
     }
 
-    async fn ticket(&self) -> Result<Option<String>, AttemptError> {
-        let target = self.target;
-        match &target.access {
-            Access::Ticket(source) if self.authenticated => {
-                let origin = target.origin.as_ref().map(Origin::as_str);
-                let ticket = source.fetch(&target.dialer, origin).await;
-                ticket.map(Some).map_err(AttemptError::Ticket)
-            }
-            _ => Ok(None),
-        }
-    }
-
     fn ask(
         &self,
         route: &Route,
         method: Method,
-        ticket: Option<&str>,
+        ticket: Option<(&str, &str)>,
     ) -> Result<Ask, AttemptError> {
         let target = self.target;
         // What the user gave belongs to the origin that it was given for; a client certificate does as well.
@@ -238,6 +236,7 @@ impl<'a> Page<'a> {
         let origin = route.origin().filter(|_| !self.origin_lost);
         let authorization = target.access.authorization();
         let authorization = authorization.filter(|_| own && route.keeps_authorization());
+        let token = authorization.as_ref().map(Secret::expose);
         let cookie = target.access.cookie().filter(|_| own);
         let lines = [
             (header::ACCEPT, Some(self.accept)),
@@ -249,10 +248,7 @@ impl<'a> Page<'a> {
             (FETCH_DEST, Some("empty")),
             (header::ORIGIN, origin.as_ref().map(Origin::as_str)),
             (LAST_EVENT_ID, self.last_event_id.as_deref()),
-            (
-                header::AUTHORIZATION,
-                authorization.as_ref().map(Secret::expose),
-            ),
+            (header::AUTHORIZATION, token),
             (header::COOKIE, cookie.map(Secret::expose)),
         ];
         let mut ask = Ask::get(route.url().clone()).headers(lines)?;
@@ -262,13 +258,9 @@ impl<'a> Page<'a> {
             ask.body = target.body.clone();
         }
         ask.method = method;
-        if let (Access::Ticket(source), Some(ticket)) = (&target.access, ticket)
-            && own
-            && route.redirects.is_empty()
-        {
-            ask.url
-                .query_pairs_mut()
-                .append_pair(&source.parameter, ticket);
+        if let Some((parameter, ticket)) = ticket.filter(|_| own && route.redirects.is_empty()) {
+            let mut query = ask.url.query_pairs_mut();
+            query.append_pair(parameter, ticket);
         }
         for (name, value) in &target.headers {
             let varied = *name == header::ACCEPT && self.accept != "text/event-stream";

@@ -23,8 +23,8 @@ pub(crate) use self::{
 use crate::{
     browser::Credentials,
     checks::{self, CheckResult, FindingKind, Outcome, Software},
-    http::Phases,
-    observe::{AttemptError, Listener, Outsider, Resumed, Survey},
+    http::{AttemptError, Phases},
+    observe::{Listener, Outsider, Resumed, Survey},
     target::{Profile, Target},
 };
 
@@ -295,14 +295,10 @@ fn cors(survey: &Survey, every: bool) -> Vec<CorsFact> {
         credentials,
         allowed,
     };
+    let answered = || survey.others.denied.iter().filter(|d| d.attempt.is_ok());
     let mut facts = vec![fact("allowed", credentials, allowed)];
-    for credentials in Credentials::BOTH {
-        for denied in survey
-            .others
-            .denied
-            .iter()
-            .filter(|denied| denied.attempt.is_ok())
-        {
+    for &credentials in Credentials::ALL {
+        for denied in answered() {
             let role = match denied.who {
                 Outsider::Foreign | Outsider::Named => "foreign",
                 Outsider::LookAlike(_) => "look_alike",

@@ -13,7 +13,7 @@ use prometheus::{
 use super::{CheckReport, Checked, failure};
 use crate::{
     checks::{CheckResult, Outcome},
-    observe::AttemptError,
+    http::AttemptError,
 };
 
 /// Metrics of probes, by name. Several probes have a label `instance` each.

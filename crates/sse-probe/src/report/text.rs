@@ -37,9 +37,8 @@ pub fn human(report: &CheckReport, software: &[Software]) -> String {
 
 fn described(outcome: &Outcome, software: &[Software]) -> String {
     let findings = outcome.findings.iter();
-    findings
-        .map(|finding| describe(finding, &outcome.link, software))
-        .collect()
+    let texts = findings.map(|finding| describe(finding, &outcome.link, software));
+    texts.collect()
 }
 
 /// One finding, indented below its check.
@@ -60,10 +59,8 @@ pub(crate) fn describe(finding: &Finding, link: &str, software: &[Software]) -> 
         }
     }
     lines.push((dim("more"), link));
-    let lines = lines
-        .iter()
-        .map(|(name, text)| format!("      {name}: {text}\n"));
-    lines.collect()
+    let line = |(name, text): &(String, &str)| format!("      {name}: {text}\n");
+    lines.iter().map(line).collect()
 }
 
 fn summary(report: &CheckReport) -> String {
@@ -73,24 +70,12 @@ fn summary(report: &CheckReport) -> String {
         (true, 0) => paint(Green, "good"),
         (true, _) => paint(Green, "good, with advice"),
     };
-    let checks = [
-        (tally.passed, "passed"),
-        (tally.failed, "failed"),
-        (tally.skipped, "skipped"),
-    ];
-    let findings = [
-        (tally.blocked, "blocked"),
-        (tally.insecure, "insecure"),
-        (tally.advice, "advice"),
-    ];
-    let [checks, findings] = [checks, findings].map(|list| {
-        list.map(|(count, what)| format!("{count} {what}"))
-            .join(", ")
-    });
-    format!(
-        "{verdict}: {checks}; {findings}; in {}\n",
-        show(report.took)
-    )
+    let (passed, failed, skipped) = (tally.passed, tally.failed, tally.skipped);
+    let (blocked, insecure, advice) = (tally.blocked, tally.insecure, tally.advice);
+    let checks = format!("{passed} passed, {failed} failed, {skipped} skipped");
+    let findings = format!("{blocked} blocked, {insecure} insecure, {advice} advice");
+    let took = show(report.took);
+    format!("{verdict}: {checks}; {findings}; in {took}\n")
 }
 
 pub(crate) fn paint(colour: AnsiColor, text: &str) -> String {
@@ -189,7 +174,7 @@ fn case(outcome: &Outcome) -> TestCase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::AttemptError;
+    use crate::http::AttemptError;
 
     #[test]
     fn text_cannot_break_out_of_the_xml() {

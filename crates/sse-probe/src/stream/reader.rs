@@ -27,13 +27,8 @@ const LARGE: u64 = 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Reader {
     lines: Lines,
-    inner: Interpreter,
-}
-
-/// Field rules; knows lines, not bytes.
-#[derive(Debug, Default)]
-struct Interpreter {
-    report: Report,
+    /// What was read so far.
+    pub report: Report,
     block: Block,
     /// The last line that was reported as long.
     long_line: u64,
@@ -57,32 +52,23 @@ struct Block {
 impl Reader {
     /// Takes bytes that came at `at`.
     pub fn feed(&mut self, bytes: &[u8], at: Duration) {
-        let Self { lines, inner } = self;
+        let mut lines = std::mem::take(&mut self.lines);
         lines.feed(bytes, |line| {
-            inner.long(&line);
-            inner.line(&line, at);
+            self.long(&line);
+            self.line(&line, at);
         });
-        inner.long(&lines.current());
+        self.long(&lines.current());
+        self.lines = lines;
     }
 
     /// Whether nothing has come of the next event.
     pub fn is_between_events(&self) -> bool {
-        self.lines.current().len == 0 && self.inner.block.begun.is_none()
-    }
-
-    /// What was read so far.
-    pub fn report(&self) -> &Report {
-        &self.inner.report
-    }
-
-    /// The same, to take parts out of.
-    pub fn report_mut(&mut self) -> &mut Report {
-        &mut self.inner.report
+        self.lines.current().len == 0 && self.block.begun.is_none()
     }
 
     /// The end of the body: `clean` if the protocol ended it, not if it was cut or left.
     pub fn finish(self, clean: bool) -> Report {
-        let (mut report, block) = (self.inner.report, self.inner.block);
+        let (mut report, block) = (self.report, self.block);
         let line = self.lines.current();
         let begun = block.begun.unwrap_or(line.place);
         if clean && (line.len > 0 || block.data_lines > 0) {
@@ -101,9 +87,7 @@ impl Reader {
         }
         report
     }
-}
 
-impl Interpreter {
     /// Reports a long line once, as soon as it is known to be long.
     fn long(&mut self, line: &Line<'_>) {
         if line.len > LARGE && self.long_line != line.place.line {

@@ -215,10 +215,8 @@ fn timestamp(text: &str) -> Option<Duration> {
             }
             4 => {
                 let rest = bytes.get(begin..)?;
-                let end = rest
-                    .iter()
-                    .position(|b| !(b.is_ascii_digit() || b"-T:. ".contains(b)))
-                    .unwrap_or(rest.len());
+                let of_time = |b: &&u8| b.is_ascii_digit() || b"-T:. ".contains(b);
+                let end = rest.iter().take_while(of_time).count();
                 let time = text.get(begin..begin + end)?;
                 if let Ok(time) = humantime::parse_rfc3339_weak(time.trim_end()) {
                     return time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok();
@@ -282,17 +280,12 @@ fn blocks(arrivals: &[Arrival]) -> Option<Held> {
 
 /// The times between signs of life that the server sends on purpose: comments and events, taken by their bursts.
 pub(crate) fn intervals(stream: &Report) -> Vec<Duration> {
-    let mut last: Option<Duration> = None;
-    let mut intervals = Vec::new();
-    for at in stream.items.iter().map(Item::at) {
-        if let Some(before) = last
-            && at.saturating_sub(before) >= TOGETHER
-        {
-            intervals.push(at.saturating_sub(before));
-        }
-        last = Some(at);
-    }
-    intervals
+    let times = || stream.items.iter().map(Item::at);
+    let intervals = times()
+        .skip(1)
+        .zip(times())
+        .map(|(at, before)| at.saturating_sub(before));
+    intervals.filter(|interval| *interval >= TOGETHER).collect()
 }
 
 #[cfg(test)]

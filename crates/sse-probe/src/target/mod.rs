@@ -230,12 +230,8 @@ impl Target {
     pub fn post(mut self, body: impl Into<Bytes>) -> Self {
         self.method = Method::POST;
         self.body = body.into();
-        let kind = match self.body.trim_ascii_start().first() {
-            Some(b'{' | b'[') => "application/json",
-            _ => "text/plain;charset=UTF-8",
-        };
         if !self.headers.iter().any(|(n, _)| *n == header::CONTENT_TYPE) {
-            let kind = HeaderValue::from_static(kind);
+            let kind = HeaderValue::from_static(body_type(&self.body));
             self.headers.push((header::CONTENT_TYPE, kind));
         }
         self
@@ -426,6 +422,14 @@ pub fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), TargetError
         return Err(wrong());
     }
     Ok((name, value))
+}
+
+/// The type of a body: JSON if it looks like it, else what scripts send for a text.
+pub(crate) fn body_type(body: &[u8]) -> &'static str {
+    match body.trim_ascii_start().first() {
+        Some(b'{' | b'[') => "application/json",
+        _ => "text/plain;charset=UTF-8",
+    }
 }
 
 /// Whether a header of that name is likely to hold a secret.
