@@ -321,8 +321,8 @@ pub(super) fn cut(app: &Recording, edge: &Recording) -> Option<Difference> {
         true => format!("an idle timeout of about {shown}, below the heartbeat{of}"),
         false => format!("a limit of about {lasted} on the whole reply, {other}"),
     };
-    let seen =
-        format!("{how} after {lasted}, after {shown} of silence; at the application it lives on");
+    let when = format!("{how} after {lasted}, after {shown} of silence");
+    let seen = format!("{when}; at the application it lives on");
     Some(Kind::Cut.by(cause, texts::DIFF_CUT.seen(seen)))
 }
 

@@ -17,7 +17,7 @@ use crate::{
     checks::{Finding, REFERENCE, Software},
     http::{AttemptError, Recording},
     observe::{Attempt, Page, USUAL_HEADERS, foreign, seen},
-    report::{annotate, bold, describe, dim, paint, seconds, shown_url},
+    report::{annotate, bold, described, dim, paint, seconds, shown_url},
     stream::timing::show,
     target::{Profile, Target},
 };
@@ -270,7 +270,8 @@ pub fn human(report: &DiffReport, software: &[Software]) -> String {
             false => paint(Cyan, "note"),
         };
         out.push_str(&format!("{mark}  {kind}: {}\n", difference.cause));
-        out.push_str(&describe(finding, &kind.link(), software));
+        let finding = std::slice::from_ref(finding);
+        out.push_str(&described(finding, &kind.link(), software));
     }
     if !report.also.is_empty() {
         let names = format!("also different: {}", report.also.join(", "));

@@ -111,7 +111,7 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// The address cannot be bound, or something is wrong with the configuration.
+    /// The address cannot be bound.
     pub async fn bind(config: Config) -> io::Result<Self> {
         Self::bind_with(config, None, WebConfig::default()).await
     }

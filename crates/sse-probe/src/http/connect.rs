@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    fmt, io,
+    io,
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
@@ -63,6 +63,7 @@ pub struct Dialer {
 }
 
 /// An exchange whose head is known and whose body still arrives. The connection ends when this is dropped.
+#[derive(Debug)]
 pub struct Exchange {
     /// The head of the reply.
     pub head: Head,
@@ -282,12 +283,6 @@ impl Exchange {
     /// The time since the request was sent.
     pub fn age(&self) -> Duration {
         self.sent.elapsed()
-    }
-}
-
-impl fmt::Debug for Exchange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Exchange({:?}, …)", self.head)
     }
 }
 

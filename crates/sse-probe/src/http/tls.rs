@@ -1,7 +1,7 @@
 //! Which certificates are trusted, which one is sent, and what the presented ones say.
 
 use std::{
-    fmt, fs, io,
+    fs, io,
     path::Path,
     sync::{Arc, OnceLock},
     time::SystemTime,
@@ -45,7 +45,7 @@ impl Trust {
 }
 
 /// Who the client is, in TLS.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: Arc<PrivateKeyDer<'static>>,
@@ -68,12 +68,6 @@ impl Identity {
     /// The certificates, the server's or client's own first, and the key.
     pub(crate) fn into_parts(self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         (self.chain, self.key.clone_key())
-    }
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Identity(…)")
     }
 }
 
@@ -101,19 +95,13 @@ fn no_pem(path: &Path, what: &str) -> io::Error {
 type Made = OnceLock<Result<ClientConfig, String>>;
 
 /// How TLS is spoken. The configuration is made once, at the first use.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Tls {
     trust: Trust,
     /// Who the client is. Requests without credentials do not say it.
     pub identity: Option<Identity>,
     named: Made,
     anonymous: Made,
-}
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tls({:?}, {:?})", self.trust, self.identity)
-    }
 }
 
 impl From<Trust> for Tls {

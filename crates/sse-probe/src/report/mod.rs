@@ -18,7 +18,7 @@ pub use self::{
 };
 pub(crate) use self::{
     prom::{Name, flag, unix},
-    text::{annotate, bold, describe, dim, paint, plain},
+    text::{annotate, bold, described, dim, paint, plain},
 };
 use crate::{
     browser::Credentials,

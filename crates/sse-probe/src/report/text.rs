@@ -30,35 +30,33 @@ pub fn human(report: &CheckReport, software: &[Software]) -> String {
         let check = dim(&format!("[{}]", outcome.check));
         let (title, seen) = (outcome.title, &outcome.seen);
         out.push_str(&format!("{mark}  {title} {check}: {seen}\n"));
-        out.push_str(&described(outcome, software));
+        out.push_str(&described(&outcome.findings, &outcome.link, software));
     }
     out + &summary(report)
 }
 
-fn described(outcome: &Outcome, software: &[Software]) -> String {
-    let findings = outcome.findings.iter();
-    let texts = findings.map(|finding| describe(finding, &outcome.link, software));
-    texts.collect()
-}
-
-/// One finding, indented below its check.
-pub(crate) fn describe(finding: &Finding, link: &str, software: &[Software]) -> String {
-    let colour = match finding.kind {
-        FindingKind::Blocked => Red,
-        FindingKind::Insecure => Magenta,
-        FindingKind::Advice => Cyan,
-    };
-    let mut lines = vec![
-        (paint(colour, finding.label()), finding.seen.as_str()),
-        (dim("why"), finding.why),
-    ];
-    for remedy in finding.remedies {
-        let always = matches!(remedy.software, Software::Actix | Software::Page);
-        if software.is_empty() || always || software.contains(&remedy.software) {
-            lines.push((dim(remedy.software.as_str()), remedy.change));
+/// Findings, indented below their check. Those that follow each other with one reason share it, and what to change.
+pub(crate) fn described(findings: &[Finding], link: &str, software: &[Software]) -> String {
+    let mut lines = Vec::new();
+    for group in findings.chunk_by(|a, b| (a.why, a.remedies) == (b.why, b.remedies)) {
+        for finding in group {
+            let colour = match finding.kind {
+                FindingKind::Blocked => Red,
+                FindingKind::Insecure => Magenta,
+                FindingKind::Advice => Cyan,
+            };
+            lines.push((paint(colour, finding.label()), finding.seen.as_str()));
         }
+        let Some(first) = group.first() else { continue };
+        lines.push((dim("why"), first.why));
+        for remedy in first.remedies {
+            let always = matches!(remedy.software, Software::Actix | Software::Page);
+            if software.is_empty() || always || software.contains(&remedy.software) {
+                lines.push((dim(remedy.software.as_str()), remedy.change));
+            }
+        }
+        lines.push((dim("more"), link));
     }
-    lines.push((dim("more"), link));
     let line = |(name, text): &(String, &str)| format!("      {name}: {text}\n");
     lines.iter().map(line).collect()
 }
@@ -149,7 +147,7 @@ pub fn junit(url: &str, checked: &Checked, took: Duration) -> String {
 }
 
 fn case(outcome: &Outcome) -> TestCase {
-    let text = plain(&described(outcome, &[]));
+    let text = plain(&described(&outcome.findings, &outcome.link, &[]));
     let seen = outcome.seen.as_str();
     let mut status = match outcome.result {
         CheckResult::Passed => TestCaseStatus::success(),
