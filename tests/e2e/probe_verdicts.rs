@@ -167,7 +167,7 @@ fn verdicts(kind: BrowserKind, site: &Site, cases: &[Case], origin: &Origin) -> 
         for (number, case) in cases.iter().enumerate() {
             let url = format!("{}/{number}", site.origin()).parse().unwrap();
             let exchange = dialer.open(&Ask::get(url)).await.unwrap();
-            let head = exchange.head();
+            let head = &exchange.head;
             let opens =
                 event_source_opens(head.status, &head.headers, origin, case.credentials, false);
             // The one thing that Firefox takes and Chromium does not. Every browser counts.

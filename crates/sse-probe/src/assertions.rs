@@ -16,7 +16,7 @@
 
 use crate::{
     browser::{Credentials, Headers, Origin, cors_check, event_source_opens},
-    report::{CheckReport, human},
+    report::{CheckReport, human, plain},
     target::Profile,
 };
 
@@ -80,11 +80,8 @@ impl CheckReport {
     #[track_caller]
     pub fn assert_passes(&self, profile: Profile) {
         if !self.passes(profile) {
-            let text = human(self, &self.software);
-            panic!(
-                "by the profile {profile:?}:\n{}",
-                anstream::adapter::strip_str(&text)
-            );
+            let text = plain(&human(self, &self.software));
+            panic!("by the profile {profile:?}:\n{text}");
         }
     }
 

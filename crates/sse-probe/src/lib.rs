@@ -30,18 +30,18 @@
 //! Each uses only those below it.
 //!
 //! ```text
-//! cli                                the commands (in the binary)
-//! exporter                           rounds, `/probe`, `/metrics`, reloads
-//! assertions, closes, options, tail  users' tests; closes that come late; how to probe; following a stream
-//! compare                            the same stream at two addresses
-//! report                             a result and its forms
-//! checks                             one table; what is found, why it matters, what to change
-//! observe                            all exchanges of a survey, as pages in browsers make them
-//! target                             what to probe, as whom, what is expected
-//! http                               one exchange: connect, TLS, head, body as it arrives
-//! stream                             the format, positions, arrival times
-//! browser                            CORS, preflights, redirects, content types, policies of pages
-//! macros                             enumerations whose members have names, setters
+//! cli                  the commands: what they take, print and return
+//! exporter             rounds, `/probe`, `/metrics`, reloads
+//! assertions, options  users' tests; how to probe
+//! compare              the same stream at two addresses
+//! report               a result and its forms
+//! checks               one table; what is found, why it matters, what to change
+//! observe              all exchanges of a survey, as pages in browsers make them
+//! target               what to probe, as whom, what is expected
+//! http                 one exchange: connect, TLS, head, body as it arrives
+//! stream               the format, positions, arrival times
+//! browser              CORS, preflights, redirects, content types, policies of pages
+//! macros               enumerations whose members have names, setters
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -52,7 +52,7 @@ pub mod assertions;
 mod browser;
 pub mod checks;
 #[doc(hidden)]
-pub mod closes;
+pub mod cli;
 #[doc(hidden)]
 pub mod compare;
 #[doc(hidden)]
@@ -65,8 +65,6 @@ pub mod options;
 pub mod report;
 #[doc(hidden)]
 pub mod stream;
-#[doc(hidden)]
-pub mod tail;
 mod target;
 
 pub use self::{
@@ -75,10 +73,8 @@ pub use self::{
         Redirect, RedirectBlock, Refusal, Route, cors_check, event_source_opens, preflight_check,
     },
     checks::{Finding, FindingKind, Profile},
-    observe::{
-        Attempt, AttemptError, Denied, Listener, Need, Outsider, Progress, Resumed, Resumption,
-        Survey,
-    },
+    http::AttemptError,
+    observe::{Listener, Progress},
     report::{CheckReport, Checked, check, check_with},
     target::{
         Access, Expectation, Publish, Secret, ServerPolicy, Target, TargetError, TicketSource,

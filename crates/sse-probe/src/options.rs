@@ -3,8 +3,10 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::SocketAddr,
+    net::{AddrParseError, SocketAddr},
     path::{Path, PathBuf},
+    str::FromStr,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -14,17 +16,17 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{
     browser::{Credentials, Origin},
-    http::{Dialer, Identity, IpVersion, Limits, Protocol, Proxy, Tls, Trust},
+    checks::check_names,
+    http::{Dialer, Identity, IpVersion, Protocol, Proxy, Tls, Trust, bare},
     target::{
-        Profile, Publish, Secret, ServerPolicy, Target, TargetError, TicketSource, is_credential,
-        parse_header, parse_url,
+        Access, Profile, Publish, Secret, ServerPolicy, Target, TargetError, TicketSource,
+        is_credential, parse_header, parse_url,
     },
 };
 
 /// How to probe. Relative paths are taken from the working directory.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
 pub struct Options {
     /// The origin of the page that opens the stream, such as `https://app.example.com`.
     #[arg(long)]
@@ -51,22 +53,14 @@ pub struct Options {
     pub credentials: bool,
 
     /// Authenticate as a fetch client. `@FILE` reads the token from a file.
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "SSE_PROBE_BEARER",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "TOKEN")]
+    #[arg(env = "SSE_PROBE_BEARER", hide_env_values = true)]
     #[serde(skip)]
     pub bearer: Option<String>,
 
     /// Authenticate by cookie: `name=value`. `@FILE` reads it from a file.
-    #[arg(
-        long,
-        value_name = "COOKIE",
-        env = "SSE_PROBE_COOKIE",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "COOKIE")]
+    #[arg(env = "SSE_PROBE_COOKIE", hide_env_values = true)]
     #[serde(skip)]
     pub cookie: Option<String>,
 
@@ -182,12 +176,16 @@ pub struct Options {
     /// Not read any more; see `target_origins`.
     #[arg(skip)]
     pub hosts: Option<Vec<String>>,
+
+    /// How connections are made, once it has been used.
+    #[arg(skip)]
+    #[serde(skip)]
+    dialer: OnceLock<Result<Dialer, String>>,
 }
 
 /// TLS, by the names that Prometheus has for it.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
 pub struct TlsConfig {
     /// Trust the certificates in this PEM file as well.
     #[arg(long, value_name = "FILE")]
@@ -213,7 +211,6 @@ pub struct TlsConfig {
 /// A user name and a password.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[non_exhaustive]
 pub struct BasicAuth {
     /// The user name.
     pub username: String,
@@ -222,88 +219,75 @@ pub struct BasicAuth {
 }
 
 impl Options {
-    /// A target at that URL. Files with secrets are read.
+    /// A target at that URL. Files with secrets are read each time, those for TLS the first time.
     ///
     /// # Errors
     ///
     /// What cannot be done, with the value and the remedy.
     pub fn target(&self, url: &str) -> Result<Target, String> {
-        self.target_by(url, self.dialer()?)
-    }
-
-    /// The same with a dialer that was made before.
-    pub(crate) fn target_by(&self, url: &str, dialer: Dialer) -> Result<Target, String> {
-        let year = Duration::from_secs(365 * 86_400);
-        let least = Duration::from_millis(1);
+        let dialer = self.dialer.get_or_init(|| self.make_dialer()).clone()?;
+        let (year, least) = (Duration::from_secs(365 * 86_400), Duration::from_millis(1));
+        let reply = "--timeout (reply_timeout of a module)";
+        let whole = "--deadline (timeout of a module)";
         for (name, time, least) in [
             ("--hold", self.hold, Duration::ZERO),
-            (
-                "--timeout (reply_timeout of a module)",
-                self.reply_timeout,
-                least,
-            ),
-            ("--deadline (timeout of a module)", self.timeout, least),
+            (reply, self.reply_timeout, least),
+            (whole, self.timeout, least),
         ] {
             if time.is_some_and(|time| !(least..=year).contains(&time)) {
                 return Err(format!("{name}: write a time from {least:?} to a year"));
             }
         }
-        let mut target = Target::new(url)?
-            .dialer(dialer)
-            .profile(self.profile)
-            .follow_redirects(self.follow_redirects.unwrap_or(true))
-            .keep_to(self.origins()?)
-            .protocol(self.http);
+        let mut target = Target::new(url)?;
+        target.dialer = dialer;
+        target.profile = self.profile;
+        target.protocol = self.http;
+        target.follow_redirects = self.follow_redirects.unwrap_or(true);
+        target.hold = self.hold.unwrap_or(target.hold);
+        target.keep_to = self.origins()?;
+        target.allow = parsed(&self.allow_origins)?;
+        target.deny = parsed(&self.deny_origins)?;
+        target.expectations = parsed(&self.expect)?;
+        target.only = check_names(&self.only)?;
+        target.skip = check_names(&self.skip)?;
+        let headers = self.headers.iter().map(|line| parse_header(line));
+        target.headers = headers.collect::<Result<_, _>>()?;
         if let Some(origin) = &self.origin {
             target = target.origin(origin)?;
         }
         if let Some(page) = &self.page {
             target = target.page(page)?;
         }
-        target = each(target, &self.allow_origins, Target::allow_origin)?;
-        target = each(target, &self.deny_origins, Target::deny_origin)?;
-        target = each(target, &self.only, Target::only)?;
-        target = each(target, &self.skip, Target::skip)?;
-        target = each(target, &self.expect, |target, what| {
-            Ok(target.expect(what.parse()?))
-        })?;
-        target = each(target, &self.headers, |target, line| {
-            let (name, value) = parse_header(line)?;
-            Ok(target.header(name, value))
-        })?;
         if let Some(file) = &self.policy {
             target = target.policy(ServerPolicy::read(file)?);
         }
         if self.credentials {
-            target = target.credentials(Credentials::Include);
-        }
-        if let Some(hold) = self.hold {
-            target = target.hold(hold);
+            target.credentials = Credentials::Include;
         }
         if let Some(body) = &self.body {
             target = target.post(text_or_file(body)?);
         }
         if let Some(method) = &self.method {
             let wrong = |_| format!("method: `{method}` is no method of HTTP; write GET or POST");
-            target = target.method(Method::from_bytes(method.as_bytes()).map_err(wrong)?);
+            target.method = Method::from_bytes(method.as_bytes()).map_err(wrong)?;
         }
         if let Some(url) = &self.publish_url {
             let mut publish = Publish::new(parse_url(url)?);
             if let Some(body) = &self.publish_body {
                 publish.body = text_or_file(body)?;
             }
-            target = target.publish(publish);
+            target.publish = Some(publish);
         }
-        target = self.authenticate(target)?;
+        target.access = self.access()?;
         target.validate()?;
         Ok(target)
     }
 
-    fn authenticate(&self, target: Target) -> Result<Target, String> {
+    fn access(&self) -> Result<Access, String> {
         let secret = |text: &Option<String>, file: &Option<PathBuf>| {
             let text = text.as_deref().map(text_or_file);
             let text = text.or_else(|| file.as_deref().map(read)).transpose();
-            text.map(|text| text.map(|text| text.trim().to_owned()))
+            text.map(|text| text.map(|text| Secret::new(text.trim())))
         };
         let bearer = secret(&self.bearer, &self.bearer_file)?;
         let cookie = secret(&self.cookie, &self.cookie_file)?;
@@ -313,57 +297,54 @@ impl Options {
                 source.field.clone_from(name);
                 source.parameter.clone_from(name);
             }
-            source.bearer = bearer.as_deref().map(Secret::new);
-            source.cookie = cookie.as_deref().map(Secret::new);
-            return Ok(target.tickets(source));
+            (source.bearer, source.cookie) = (bearer, cookie);
+            return Ok(Access::Ticket(source));
         }
         match (bearer, cookie, &self.basic_auth) {
-            (None, None, None) => Ok(target),
-            (Some(token), None, None) => Ok(target.bearer(&token)),
-            (None, Some(cookie), None) => Ok(target.cookie(&cookie)),
+            (None, None, None) => Ok(Access::Open),
+            (Some(token), None, None) => Ok(Access::Bearer(token)),
+            (None, Some(cookie), None) => Ok(Access::Cookie(cookie)),
             (None, None, Some(basic)) => {
-                let password = read(&basic.password_file)?;
-                Ok(target.basic(&basic.username, password.trim()))
+                let password = Secret::new(read(&basic.password_file)?.trim());
+                Ok(Access::Basic(basic.username.clone(), password))
             }
-            _ => Err(
-                "give --bearer, --cookie or basic_auth, not both; both together only with --ticket-url"
-                    .to_owned(),
-            ),
+            _ => {
+                let only = "both together only with --ticket-url";
+                let give = "give --bearer, --cookie or basic_auth, not both";
+                Err(format!("{give}; {only}"))
+            }
         }
     }
 
-    /// How connections are made. The TLS configuration in it is shared by all who clone it.
-    pub(crate) fn dialer(&self) -> Result<Dialer, String> {
-        let mut limits = Limits::default();
-        if let Some(time) = self.reply_timeout {
-            (limits.connect, limits.head) = (time, time);
-        }
-        let tls = &self.tls_config;
-        let trust = match tls.ca_file.as_ref().or(self.ca_file.as_ref()) {
-            _ if tls.insecure_skip_verify => Trust::Anything,
+    fn make_dialer(&self) -> Result<Dialer, String> {
+        let options = &self.tls_config;
+        let trust = match options.ca_file.as_ref().or(self.ca_file.as_ref()) {
+            _ if options.insecure_skip_verify => Trust::Anything,
             Some(path) => Trust::also_file(path).map_err(|why| why.to_string())?,
             None => Trust::System,
         };
-        let mut config = Tls::from(trust);
-        match (&tls.cert_file, &tls.key_file) {
+        let mut tls = Tls::from(trust);
+        match (&options.cert_file, &options.key_file) {
             (Some(certificate), Some(key)) => {
                 let identity = Identity::from_files(certificate, key);
-                config = config.identity(identity.map_err(|why| why.to_string())?);
+                tls.identity = Some(identity.map_err(|why| why.to_string())?);
             }
             (None, None) => {}
             _ => return Err("tls_config: cert_file and key_file belong together".to_owned()),
         }
-        let mut dialer = Dialer::new(limits, config);
-        if let Some(name) = &tls.server_name {
-            dialer.server_name(name);
+        let mut dialer = Dialer::default();
+        dialer.tls = Arc::new(tls);
+        dialer.sni.clone_from(&options.server_name);
+        if let Some(time) = self.reply_timeout {
+            (dialer.limits.connect, dialer.limits.head) = (time, time);
         }
         if let Some(url) = &self.proxy_url {
-            dialer.through(Proxy::always(url)?);
+            dialer.proxy = Proxy::always(url)?;
         }
         let fallback = self.ip_protocol_fallback.unwrap_or(true);
-        if let Some(version) = self.preferred_ip_protocol {
-            dialer.prefer(version, fallback);
-        }
+        dialer.preferred = self
+            .preferred_ip_protocol
+            .map(|version| (version, fallback));
         for text in &self.resolve {
             let (host, port, address) = pin(text)?;
             dialer.pin(&host, port, address);
@@ -373,12 +354,7 @@ impl Options {
 
     /// The origins that this module may be used for.
     fn origins(&self) -> Result<Vec<Origin>, String> {
-        let wrong = |why| format!("target_origins: {why}");
-        let origins = self
-            .target_origins
-            .iter()
-            .map(|text| text.parse::<Origin>().map_err(wrong));
-        origins.collect()
+        parsed(&self.target_origins).map_err(|why| format!("target_origins: {why}"))
     }
 
     /// Whether this module may be used for that URL.
@@ -387,8 +363,9 @@ impl Options {
         if self.target_origins.is_empty() || self.origins()?.contains(&origin) {
             return Ok(());
         }
+        let not = format!("`{origin}` is not one of the module's `target_origins`");
         Err(format!(
-            "`{origin}` is not one of the module's `target_origins`: scheme, host and port must be those of an entry"
+            "{not}: scheme, host and port must be those of an entry"
         ))
     }
 
@@ -396,22 +373,20 @@ impl Options {
     pub(crate) fn faults(&self) -> Vec<String> {
         const WRITE: &str = "write `target_origins = [\"https://api.example.com\"]`";
         let mut faults = Vec::new();
-        let secret_header =
-            |line: &String| parse_header(line).is_ok_and(|(name, _)| is_credential(&name));
+        let is_secret = |line: &String| parse_header(line).is_ok_and(|(n, _)| is_credential(&n));
         let secret = self.bearer_file.is_some()
             || self.cookie_file.is_some()
             || self.basic_auth.is_some()
             || self.ticket_url.is_some()
             || self.tls_config.cert_file.is_some()
-            || self.headers.iter().any(secret_header);
+            || self.headers.iter().any(is_secret);
         if self.hosts.is_some() {
             let why = "a host alone would let plain http and other ports have the credentials";
             faults.push(format!("`hosts` is not read any more: {why}; {WRITE}"));
         } else if secret && self.target_origins.is_empty() {
+            let without = "credentials without `target_origins`";
             let why = "/probe could be made to send them anywhere";
-            faults.push(format!(
-                "credentials without `target_origins`: {why}; {WRITE}"
-            ));
+            faults.push(format!("{without}: {why}; {WRITE}"));
         }
         // Any URL shows the faults that do not depend on it.
         faults.extend(self.target("https://module.invalid/").err());
@@ -419,15 +394,10 @@ impl Options {
     }
 }
 
-/// Applies a setter for each text.
-fn each(
-    target: Target,
-    texts: &[String],
-    set: impl Fn(Target, &str) -> Result<Target, TargetError>,
-) -> Result<Target, TargetError> {
-    texts
-        .iter()
-        .try_fold(target, |target, text| set(target, text))
+/// What each of these texts says.
+fn parsed<T: FromStr<Err: Into<TargetError>>>(texts: &[String]) -> Result<Vec<T>, TargetError> {
+    let texts = texts.iter().map(|text| text.parse().map_err(Into::into));
+    texts.collect()
 }
 
 /// A text, given as it is or in a file, where `ps` does not show it.
@@ -447,11 +417,9 @@ pub(crate) fn pin(text: &str) -> Result<(String, u16, SocketAddr), String> {
     let (host, rest) = text.split_once(':').ok_or_else(wrong)?;
     let (port, address) = rest.split_once(':').ok_or_else(wrong)?;
     let port: u16 = port.parse().map_err(|_| wrong())?;
-    let bare = address.trim_start_matches('[').trim_end_matches(']');
-    let address = address
-        .parse()
-        .or_else(|_| bare.parse().map(|ip| SocketAddr::new(ip, port)))
-        .map_err(|_| wrong())?;
+    let own_port = address.parse();
+    let address = own_port.or_else(|_| Ok(SocketAddr::new(bare(address).parse()?, port)));
+    let address = address.map_err(|_: AddrParseError| wrong())?;
     Ok((host.to_owned(), port, address))
 }
 

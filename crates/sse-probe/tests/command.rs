@@ -95,6 +95,27 @@ async fn findings_end_with_1_and_say_what_to_change() {
 }
 
 #[tokio::test]
+async fn findings_with_one_reason_give_it_once() {
+    let server = Server::start(|request| {
+        let origin = request.get("origin").unwrap_or("null").to_owned();
+        support::Reply::new(200)
+            .with("Content-Type", "text/event-stream")
+            .with("Access-Control-Allow-Origin", &origin)
+            .with("Access-Control-Allow-Credentials", "true")
+            .body(vec![support::bytes("retry: 3000\n\n"), support::Step::Hold])
+    })
+    .await;
+    let output = probe(&check(&server.url(), &["--only", "origins"])).await;
+    assert_eq!(output.status.code(), Some(1));
+    let text = out(&output);
+    let opened = text.matches("insecure: ").count();
+    assert!(opened > 5, "{opened} in {text}");
+    for once in ["why: any such page", "actix: compare whole", "more: "] {
+        assert_eq!(text.matches(once).count(), 1, "`{once}` in {text}");
+    }
+}
+
+#[tokio::test]
 async fn colour_can_be_forced() {
     let server = Server::start(good).await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_sse-probe"));

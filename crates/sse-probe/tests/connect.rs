@@ -80,7 +80,7 @@ async fn a_black_holed_first_address_is_not_unreachable() {
 
 fn through(url: &str, proxy: SocketAddr, user: &str) -> Target {
     let mut dialer = Dialer::default();
-    dialer.through(Proxy::always(&format!("http://{user}{proxy}")).unwrap());
+    dialer.proxy = Proxy::always(&format!("http://{user}{proxy}")).unwrap();
     Target::new(url)
         .unwrap()
         .dialer(dialer)

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sse_probe::{
     Target,
+    cli::tail::{Ended, Step as Tail, follow},
     stream::Item,
-    tail::{Ended, Following, Step as Tail, follow},
 };
 use support::{APP, Reply, Server, Step, bytes};
 
@@ -35,7 +35,7 @@ async fn a_stream_that_ends_or_breaks_is_resumed_after_the_last_id() {
     let target = Target::new(&server.url()).unwrap();
     let mut data = Vec::new();
     let mut lost = Vec::new();
-    let ended = follow(&target, Following::default(), |step| {
+    let ended = follow(&target, None, false, |step| {
         match step {
             Tail::Item(Item::Event(_, event)) => data.push(event.data.clone()),
             Tail::Lost(why, wait) => lost.push((why, wait.as_millis())),
@@ -68,7 +68,7 @@ async fn what_a_browser_would_block_is_told_and_followed() {
     .await;
     let target = Target::new(&server.url()).unwrap().origin(APP).unwrap();
     let mut blocked = false;
-    let ended = follow(&target, Following::default(), |step| {
+    let ended = follow(&target, None, false, |step| {
         blocked |= matches!(step, Tail::Blocked(_));
         !matches!(step, Tail::Item(Item::Event(..)))
     })
@@ -86,9 +86,7 @@ async fn a_wrong_content_type_ends_it_for_good() {
     })
     .await;
     let target = Target::new(&server.url()).unwrap();
-    let ended = follow(&target, Following::default(), |_| true)
-        .await
-        .unwrap();
+    let ended = follow(&target, None, false, |_| true).await.unwrap();
     assert!(matches!(ended, Ended::Refused(_)));
 }
 
@@ -105,7 +103,7 @@ async fn an_empty_id_clears_the_last_event_id() {
     .await;
     let target = Target::new(&server.url()).unwrap();
     let mut events = 0;
-    follow(&target, Following::default(), |step| {
+    follow(&target, None, false, |step| {
         events += u32::from(matches!(step, Tail::Item(Item::Event(..))));
         events < 3
     })

@@ -26,7 +26,7 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use sse_probe::{
     AttemptError, Credentials, Expectation, FindingKind, Profile, Target,
-    http::{Dialer, ExchangeError, Identity as Client, Limits, Protocol, Tls, Trust},
+    http::{Dialer, Identity as Client, Limits, Protocol, Tls, Trust},
 };
 use support::{APP, Server, good};
 use tokio::net::TcpListener;
@@ -79,10 +79,7 @@ async fn a_certificate_that_nobody_signed_is_told_and_one_that_is_trusted_is_cle
     let error = sse_probe::check(target(server.address, Trust::System))
         .await
         .unwrap_err();
-    assert!(
-        matches!(error, AttemptError::Exchange(ExchangeError::Tls(..))),
-        "{error}"
-    );
+    assert!(matches!(error, AttemptError::Tls(..)), "{error}");
     let trust = Trust::Also(vec![id.der]);
     let report = sse_probe::check(target(server.address, trust).skip("protocol").unwrap())
         .await
@@ -168,11 +165,13 @@ async fn a_client_certificate_is_sent_and_kept_back_from_the_anonymous_request()
     let with =
         |tls: Tls| target(server.address, Trust::Anything).connection(Limits::default(), tls);
     let tls = || Tls::from(Trust::Anything);
+    let mut named = tls();
+    named.identity = Some(identity);
     assert!(
         sse_probe::check(with(tls())).await.is_err(),
         "nobody is refused"
     );
-    let report = sse_probe::check(with(tls().identity(identity)).only("auth").unwrap())
+    let report = sse_probe::check(with(named).only("auth").unwrap())
         .await
         .unwrap();
     assert_eq!(report.facts.status, 200);
@@ -185,8 +184,9 @@ async fn a_client_certificate_is_sent_and_kept_back_from_the_anonymous_request()
 async fn another_name_can_be_asked_for_in_tls() {
     let id = identity((2100, 1, 1), &["http/1.1"]);
     let server = Server::start_tls(id.config, good).await;
-    let mut dialer = Dialer::new(Limits::default(), Tls::from(Trust::Also(vec![id.der])));
-    dialer.server_name("localhost");
+    let mut dialer = Dialer::default();
+    dialer.tls = Arc::new(Tls::from(Trust::Also(vec![id.der])));
+    dialer.sni = Some("localhost".to_owned());
     let port = server.address.port();
     dialer.pin("edge.example.com", port, server.address);
     let target = Target::new(&format!("https://edge.example.com:{port}/events"))

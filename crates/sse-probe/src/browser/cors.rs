@@ -19,11 +19,6 @@ named! {
     }
 }
 
-impl Credentials {
-    /// Both modes.
-    pub const BOTH: [Self; 2] = [Self::Include, Self::Omit];
-}
-
 /// Why a browser keeps a reply from the page.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -77,12 +77,10 @@ pub(crate) fn is_event_stream(headers: &Headers) -> bool {
 fn content_type(headers: &Headers) -> Option<Mime> {
     let mut found: Option<Mime> = None;
     for member in split(&headers.get("content-type")?) {
-        let Ok(mut mime) = member.parse::<Mime>() else {
+        let mime = member.parse::<Mime>().ok();
+        let Some(mut mime) = mime.filter(|mime| !mime.matches("*", "*")) else {
             continue;
         };
-        if mime.matches("*", "*") {
-            continue;
-        }
         // A later member of the same essence inherits the charset of the one before.
         if let Some(before) = &found
             && before.matches(&mime.type_, &mime.subtype)

@@ -25,9 +25,8 @@ impl Headers {
 
     /// The values of the lines of one name (lower case), in their order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.lines()
-            .filter(move |(n, _)| *n == name)
-            .map(|(_, v)| v)
+        let lines = self.lines().filter(move |(n, _)| *n == name);
+        lines.map(|(_, v)| v)
     }
 
     /// How many lines of that name there are.
@@ -101,23 +100,24 @@ impl From<&HeaderMap> for Headers {
 }
 
 /// What a server sent, made safe for a terminal or a log and cut at 200 characters.
-#[must_use]
 pub(crate) fn printable(bytes: &[u8]) -> String {
     const SHOWN: usize = 200;
     let text = String::from_utf8_lossy(bytes);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => harmless(text.get(..end).unwrap_or_default(), &[]) + "…",
+        None => harmless(&text, &[]),
+    }
+}
+
+/// A text that cannot drive a terminal: control characters are escaped, but for those to keep.
+pub(crate) fn harmless(text: &str, keep: &[char]) -> String {
     let mut out = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count == SHOWN {
-            out.push('…');
-            break;
-        }
-        // Bidirectional overrides would let a header rewrite the line that it is shown in.
-        if c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
+    for c in text.chars() {
+        // Bidirectional overrides would let a text rewrite the line that it is shown in.
+        let bidi = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match (c.is_control() || bidi) && !keep.contains(&c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
         }
     }
     out

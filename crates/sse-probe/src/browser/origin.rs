@@ -46,15 +46,12 @@ impl Origin {
     /// What the browser says in `Sec-Fetch-Site` when a page of this origin asks for `url`.
     #[must_use]
     pub fn site_towards(&self, url: &Url) -> &'static str {
-        let same_site = |own: &Url| {
-            own.scheme() == url.scheme() && site(own).is_some() && site(own) == site(url)
-        };
-        if self.is_origin_of(url) {
-            "same-origin"
-        } else if Url::parse(&self.0).is_ok_and(|own| same_site(&own)) {
-            "same-site"
-        } else {
-            "cross-site"
+        let key = |url: &Url| Some((url.scheme().to_owned(), site(url)?));
+        let own = Url::parse(&self.0).ok().and_then(|own| key(&own));
+        match own.is_some() && own == key(url) {
+            _ if self.is_origin_of(url) => "same-origin",
+            true => "same-site",
+            false => "cross-site",
         }
     }
 
@@ -69,10 +66,8 @@ impl Origin {
         let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
         let mut list = Vec::new();
         if matches!(url.host(), Some(Host::Domain(_))) {
-            list.push((
-                Mistake::Suffix,
-                format!("{scheme}://{host}.evil.example{port}"),
-            ));
+            let suffix = format!("{scheme}://{host}.evil.example{port}");
+            list.push((Mistake::Suffix, suffix));
             list.push((Mistake::Prefix, format!("{scheme}://evil{host}{port}")));
             if let Some((first, rest)) = host.split_once('.') {
                 list.push((Mistake::Dot, format!("{scheme}://{first}x{rest}{port}")));
@@ -83,15 +78,10 @@ impl Origin {
         list.push((Mistake::Scheme, format!("{other}://{host}{port}")));
         let other = if url.port() == Some(8443) { 9443 } else { 8443 };
         list.push((Mistake::Port, format!("{scheme}://{host}:{other}")));
-        let mut list: Vec<_> = list
-            .into_iter()
-            .map(|(mistake, text)| LookAlike {
-                mistake,
-                origin: Self(text),
-            })
-            .collect();
-        list.retain(|look_alike| look_alike.origin != *self);
-        list
+        list.retain(|(_, text)| *text != self.0);
+        let list = list.into_iter().map(|(how, text)| (how, Self(text)));
+        let list = list.map(|(mistake, origin)| LookAlike { mistake, origin });
+        list.collect()
     }
 }
 
@@ -128,9 +118,8 @@ impl FromStr for Origin {
     type Err = OriginError;
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
-        let url = Url::parse(text)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        let url = Url::parse(text).ok().filter(usable);
         let serialised = url.map(|url| url.origin().ascii_serialization());
         if text == "null" || serialised.as_deref() == Some(text) || is_of_other_scheme(text) {
             return Ok(Self(text.to_owned()));
@@ -146,8 +135,8 @@ impl FromStr for Origin {
 /// Extensions and desktop shells have origins that the URL standard calls opaque, yet browsers send them.
 fn is_of_other_scheme(text: &str) -> bool {
     let only = |text: &str, more: &[u8]| {
-        text.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+        let mut bytes = text.bytes();
+        bytes.all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
     };
     text.split_once("://").is_some_and(|(scheme, rest)| {
         !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https")

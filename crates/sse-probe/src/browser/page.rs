@@ -16,12 +16,11 @@ use super::{
 
 /// The policies that a page came with: its header lines and its `<meta http-equiv>` elements.
 #[derive(Debug)]
-pub struct ContentPolicy(CspList);
+pub(crate) struct ContentPolicy(CspList);
 
 impl ContentPolicy {
     /// From a page's headers and the beginning of its HTML.
-    #[must_use]
-    pub fn of(headers: &Headers, html: &[u8]) -> Self {
+    pub(crate) fn of(headers: &Headers, html: &[u8]) -> Self {
         let mut list = CspList(Vec::new());
         let mut add = |text: &str, source| {
             list.append(CspList::parse(text, source, PolicyDisposition::Enforce));
@@ -37,8 +36,7 @@ impl ContentPolicy {
 
     /// The directive that keeps the page from opening a stream that goes this way, if one does. Each redirect is
     /// compared as well.
-    #[must_use]
-    pub fn blocks(&self, page: &Url, route: &Route) -> Option<String> {
+    pub(crate) fn blocks(&self, page: &Url, route: &Route) -> Option<String> {
         let first = route.urls().next()?;
         for (count, url) in (0_u32..).zip(route.urls()) {
             let request = Request {
@@ -81,9 +79,8 @@ fn metas(html: &str) -> Vec<String> {
 }
 
 fn find_ignoring_case(text: &str, what: &str) -> Option<usize> {
-    text.as_bytes()
-        .windows(what.len())
-        .position(|window| window.eq_ignore_ascii_case(what.as_bytes()))
+    let mut windows = text.as_bytes().windows(what.len());
+    windows.position(|window| window.eq_ignore_ascii_case(what.as_bytes()))
 }
 
 /// The attributes of a tag whose name was just read, and what follows the tag.
@@ -95,9 +92,8 @@ fn attributes(text: &str) -> (Vec<(String, String)>, &str) {
         if rest.is_empty() || rest.starts_with('>') {
             return (list, rest.get(1..).unwrap_or_default());
         }
-        let end = rest
-            .find(|c: char| c.is_ascii_whitespace() || matches!(c, '=' | '>' | '/'))
-            .unwrap_or(rest.len());
+        let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '=' | '>' | '/');
+        let end = rest.find(ends).unwrap_or(rest.len());
         let (name, after) = rest.split_at(end.max(1).min(rest.len()));
         let Some(value) = after.trim_start().strip_prefix('=').map(str::trim_start) else {
             rest = after;
@@ -118,13 +114,11 @@ fn attributes(text: &str) -> (Vec<(String, String)>, &str) {
 
 /// Whether a browser blocks that request of a page of `origin` as
 /// [mixed content](https://www.w3.org/TR/mixed-content/): plain http from https, unless it goes to this machine.
-#[must_use]
 pub(crate) fn is_mixed_content(origin: &Origin, url: &Url) -> bool {
     origin.as_str().starts_with("https://") && url.scheme() == "http" && !is_this_machine(url)
 }
 
 /// Whether a URL leads to this machine, by its host alone.
-#[must_use]
 pub(crate) fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
@@ -136,7 +130,7 @@ pub(crate) fn is_this_machine(url: &Url) -> bool {
 
 /// The part of the network that an address belongs to, from near to far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AddressSpace {
+pub(crate) enum AddressSpace {
     /// This machine.
     Loopback,
     /// A private network.
@@ -147,8 +141,7 @@ pub enum AddressSpace {
 
 impl AddressSpace {
     /// The space of an address, by the ranges of Local Network Access.
-    #[must_use]
-    pub fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         let local = match address {
             IpAddr::V4(ip) => {
                 let shared = matches!(ip.octets(), [100, 64..=127, ..]);
@@ -156,12 +149,10 @@ impl AddressSpace {
             }
             IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
         };
-        if address.is_loopback() {
-            Self::Loopback
-        } else if local {
-            Self::Local
-        } else {
-            Self::Public
+        match local {
+            _ if address.is_loopback() => Self::Loopback,
+            true => Self::Local,
+            false => Self::Public,
         }
     }
 }

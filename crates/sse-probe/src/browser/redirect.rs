@@ -101,14 +101,8 @@ impl Route {
     /// followed.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
-        let sent = || {
-            if self.tainted {
-                Origin::null()
-            } else {
-                self.page.clone()
-            }
-        };
-        self.cors.then(sent)
+        let own = (!self.tainted).then(|| self.page.clone());
+        self.cors.then(|| own.unwrap_or_else(Origin::null))
     }
 
     /// Whether the request is still at the origin that it began at. Cookies and tokens of the user belong to that one.
@@ -175,12 +169,11 @@ impl Route {
         self.cors(headers, credentials)
             .map_err(|block| RedirectBlock::Cors(self.url.clone(), block))?;
         let location = headers.get("location").unwrap_or_default();
-        let joined = str::from_utf8(&location)
-            .ok()
-            .and_then(|text| self.url.join(text).ok());
-        let mut to = joined
-            .filter(|to| matches!(to.scheme(), "http" | "https") && to.has_host())
-            .ok_or_else(|| RedirectBlock::Location(printable(&location)))?;
+        let joined = str::from_utf8(&location).ok();
+        let joined = joined.and_then(|text| self.url.join(text).ok());
+        let usable = |to: &Url| matches!(to.scheme(), "http" | "https") && to.has_host();
+        let unusable = || RedirectBlock::Location(printable(&location));
+        let mut to = joined.filter(usable).ok_or_else(unusable)?;
         if to.fragment().is_none() {
             to.set_fragment(self.url.fragment());
         }

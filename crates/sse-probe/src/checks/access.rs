@@ -1,32 +1,26 @@
 //! Who gets a stream at all: credentials, what is asked for, the preflight, the page's own policies.
 
-use super::{Finding, FindingKind, NOT_OPEN, Verdict, texts};
+use super::{Finding, Verdict, answered, found, good, texts};
 use crate::{
     browser::{
         Credentials, Origin, PreflightBlock, cors_check,
-        event_source::is_event_stream,
-        page::{AddressSpace, is_mixed_content},
-        preflight_check,
+        page::{AddressSpace, ContentPolicy, is_mixed_content},
     },
     http::Recording,
     observe::{Survey, UNKNOWN_HEADER, asked_headers, foreign, preflight_headers, seen},
     target::Expectation,
 };
 
+const OPENS: &str = "the stream opens without credentials";
+
 /// Without credentials there is no stream.
 pub(super) fn auth(survey: &Survey) -> Verdict {
-    let recording = match &survey.others.anonymous {
-        None => return no_credentials(survey),
-        Some(Ok(recording)) => recording,
-        Some(Err(error)) => {
-            return Verdict::skipped(format!("no answer without credentials: {error}"));
-        }
-    };
-    let head = &recording.head;
-    if head.status == 200 && is_event_stream(&head.headers) {
-        return texts::AUTH
-            .seen("the stream opens without credentials")
-            .into();
+    if survey.others.anonymous.is_none() {
+        return no_credentials(survey);
+    }
+    let head = &answered(&survey.others.anonymous, " without credentials")?.head;
+    if head.is_stream() {
+        return found(texts::AUTH.seen(OPENS));
     }
     let seen = format!("status {} without credentials", head.status);
     let challenge = head.headers.text("www-authenticate");
@@ -37,68 +31,60 @@ pub(super) fn auth(survey: &Survey) -> Verdict {
         findings.push(texts::NO_CHALLENGE.seen("401 without WWW-Authenticate"));
     }
     let dialog = challenge.unwrap_or_default().to_ascii_lowercase();
-    if ["basic", "negotiate", "digest"]
-        .iter()
-        .any(|scheme| dialog.starts_with(scheme))
-    {
+    let schemes = ["basic", "negotiate", "digest"];
+    if schemes.iter().any(|scheme| dialog.starts_with(scheme)) {
         findings.push(texts::DIALOG.seen(format!("`WWW-Authenticate: {dialog}`")));
     }
-    Verdict::with(seen, findings)
+    Ok((seen, findings))
 }
 
 /// The target has no credentials, so the stream itself was asked for without.
 fn no_credentials(survey: &Survey) -> Verdict {
     if !survey.target.expects(&Expectation::Auth) {
-        return Verdict::skipped("no --bearer, --cookie or --ticket-url was given");
+        return Err("no --bearer, --cookie or --ticket-url was given".to_owned());
     }
     let finding = match survey.main.head.status {
-        401 => return Verdict::good("status 401 without credentials"),
-        200 => texts::AUTH.seen("the stream opens without credentials"),
+        401 => return good("status 401 without credentials"),
+        200 => texts::AUTH.seen(OPENS),
         status => texts::EXPECTED_401.seen(format!("status {status} without credentials, not 401")),
     };
-    finding.unmet_if(true).into()
+    found(finding.unmet_if(true))
 }
 
 /// Whoever does not ask for an event stream had better not get one.
 pub(super) fn accept(survey: &Survey) -> Verdict {
-    let head = match &survey.others.not_acceptable {
-        None => return Verdict::skipped(NOT_OPEN),
-        Some(Err(why)) => return Verdict::skipped(format!("no answer to another Accept: {why}")),
-        Some(Ok(recording)) => &recording.head,
-    };
+    let head = &answered(&survey.others.not_acceptable, " to another Accept")?.head;
     match head.status {
-        200 if is_event_stream(&head.headers) => texts::ACCEPT
-            .seen("`Accept: application/json` opens a stream")
-            .into(),
-        406 => Verdict::good("406"),
-        status => Verdict::good(format!("status {status}, no stream")),
+        _ if head.is_stream() => {
+            found(texts::ACCEPT.seen("`Accept: application/json` opens a stream"))
+        }
+        406 => good("406"),
+        status => good(format!("status {status}, no stream")),
     }
 }
 
 /// The preflight of fetch clients. An `EventSource` never asks.
 pub(super) fn preflight(survey: &Survey) -> Verdict {
     let needed = !preflight_headers(&survey.target).is_empty();
-    let recording = match &survey.others.preflight {
-        None => return Verdict::skipped(NOT_OPEN),
-        Some(Ok(recording)) => recording,
-        Some(Err(error)) if needed && !error.is_inconclusive() => {
-            return texts::PREFLIGHT.seen(format!("no answer: {error}")).into();
-        }
-        Some(Err(error)) => return Verdict::skipped(format!("no answer: {error}")),
-    };
-    let mut findings = Vec::new();
-    let head = &recording.head;
-    let age = head.headers.text("access-control-max-age");
+    if let Some(Err(why)) = &survey.others.preflight
+        && needed
+        && !why.is_inconclusive()
+    {
+        return found(texts::PREFLIGHT.seen(format!("no answer: {why}")));
+    }
+    let recording = answered(&survey.others.preflight, "")?;
+    let (status, headers) = (recording.head.status, &recording.head.headers);
+    let age = headers.text("access-control-max-age");
     let age = age.as_deref().unwrap_or("not said");
-    let mut seen = format!("status {}, max age {age}", head.status);
+    let mut seen = format!("status {status}, max age {age}");
+    let mut findings = Vec::new();
     match passes(survey, recording, &survey.origin()) {
         Ok(()) => {}
         Err(block) if needed => {
             // Without credentials Chromium and Firefox still let `*` cover Authorization, against the standard.
             let lenient = block == PreflightBlock::AuthorizationByName
                 && survey.target.credentials == Credentials::Omit
-                && head.headers.lists("access-control-allow-headers", "*");
-            let kind = FindingKind::Blocked.unless(lenient);
+                && headers.lists("access-control-allow-headers", "*");
             let text = match block {
                 PreflightBlock::Header(_)
                 | PreflightBlock::AuthorizationByName
@@ -107,15 +93,15 @@ pub(super) fn preflight(survey: &Survey) -> Verdict {
             };
             let seen = match block {
                 PreflightBlock::Status(_) => format!("refused: {block}"),
-                _ => format!("refused (status {}): {block}", head.status),
+                _ => format!("refused (status {status}): {block}"),
             };
-            findings.push(text.of_kind(kind).seen(seen));
+            findings.push(text.advice_if(lenient).seen(seen));
         }
         Err(block) => seen = format!("refused ({block}), which an EventSource does not notice"),
     }
     findings.extend(open_to_outsiders(survey));
     findings.extend(echo(survey));
-    Verdict::with(seen, findings)
+    Ok((seen, findings))
 }
 
 pub(super) fn passes(
@@ -123,47 +109,38 @@ pub(super) fn passes(
     reply: &Recording,
     origin: &Origin,
 ) -> Result<(), PreflightBlock> {
-    preflight_check(
-        reply.head.status,
-        &reply.head.headers,
-        origin,
-        survey.target.credentials,
-        survey.target.method.as_str(),
-        &asked_headers(&survey.target),
-    )
+    let target = &survey.target;
+    let (method, asked) = (target.method.as_str(), asked_headers(target));
+    reply.permits(origin, target.credentials, method, &asked)
 }
 
 /// A preflight that lets everybody in. If the stream itself is then refused, little is gained by it.
 fn open_to_outsiders(survey: &Survey) -> Option<Finding> {
-    let reply = seen(survey.others.preflight_denied.as_ref())?;
+    let reply = seen(&survey.others.preflight_denied)?;
     let origin = foreign();
     cors_check(&reply.head.headers, &origin, Credentials::Include).ok()?;
     let refused = survey.others.denied.iter().any(|denied| {
         let answer = denied.attempt.as_ref();
         denied.origin == origin && answer.is_ok_and(|r| r.head.status != 200)
     });
-    let kind = FindingKind::Insecure.unless(refused);
     let seen = format!("the preflight lets the foreign origin {origin} in, with credentials");
-    Some(texts::PREFLIGHT_OPEN.of_kind(kind).seen(seen))
+    Some(texts::PREFLIGHT_OPEN.advice_if(refused).seen(seen))
 }
 
 /// A preflight that allows whatever it is asked for.
 fn echo(survey: &Survey) -> Option<Finding> {
-    let headers = &seen(survey.others.preflight_unknown.as_ref())?.head.headers;
+    let headers = &seen(&survey.others.preflight_unknown)?.head.headers;
     let named = headers.lists("access-control-allow-headers", UNKNOWN_HEADER);
-    (named && survey.target.credentials == Credentials::Include).then(|| {
-        texts::PREFLIGHT_ECHO.seen(format!(
-            "the preflight allows the unknown header `{UNKNOWN_HEADER}`: it echoes what it is asked for"
-        ))
-    })
+    let what = format!("the unknown header `{UNKNOWN_HEADER}`: it echoes what it is asked for");
+    (named && survey.target.credentials == Credentials::Include)
+        .then(|| texts::PREFLIGHT_ECHO.seen(format!("the preflight allows {what}")))
 }
 
 /// Nothing but the reply's own headers may stop the page.
 pub(super) fn page(survey: &Survey) -> Verdict {
     let (route, head) = (&survey.main.route, &survey.main.head);
-    let Some(origin) = &survey.target.origin else {
-        return Verdict::skipped("no page was given with --page or --origin");
-    };
+    let origin = survey.target.origin.as_ref();
+    let origin = origin.ok_or("no page was given with --page or --origin")?;
     let mut findings = Vec::new();
     let mut seen = Vec::new();
     if let Some(plain) = route.urls().find(|url| is_mixed_content(origin, url)) {
@@ -172,27 +149,30 @@ pub(super) fn page(survey: &Survey) -> Verdict {
     }
     match &survey.others.page {
         None => {}
-        Some(Err(why)) if why.is_inconclusive() => {
-            return Verdict::skipped(format!("the page gave no answer: {why}"));
-        }
         Some(Err(why)) => {
-            findings.push(texts::NO_PAGE.seen(format!("the page gave no answer: {why}")));
+            let why_not = format!("the page gave no answer: {why}");
+            if why.is_inconclusive() {
+                return Err(why_not);
+            }
+            findings.push(texts::NO_PAGE.seen(why_not));
         }
         Some(Ok(page)) => {
-            let reached = Origin::of(&page.url);
+            let url = page.route.url();
+            let policy = ContentPolicy::of(&page.head.headers, &page.beginning);
+            let reached = Origin::of(url);
             let ip = head.address.ip();
             seen.push(format!("page {reached}"));
-            if let Some(directive) = page.policy.blocks(&page.url, route) {
-                findings.push(texts::PAGE_POLICY.seen(format!(
-                    "the page's Content-Security-Policy blocks the stream: `{directive}`"
-                )));
+            if let Some(directive) = policy.blocks(url, route) {
+                let whose = "the page's Content-Security-Policy";
+                let seen = format!("{whose} blocks the stream: `{directive}`");
+                findings.push(texts::PAGE_POLICY.seen(seen));
             }
             if reached != *origin {
-                let seen =
-                    format!("the page redirects to {reached}, so its origin is not {origin}");
+                let not = format!("so its origin is not {origin}");
+                let seen = format!("the page redirects to {reached}, {not}");
                 findings.push(texts::PAGE_REDIRECTS.seen(seen));
             }
-            if AddressSpace::of(ip) < page.space {
+            if AddressSpace::of(ip) < AddressSpace::of(page.head.address.ip()) {
                 let seen = format!("the stream is at {ip}, nearer than the page");
                 findings.push(texts::LOCAL_NETWORK.seen(seen));
             }
@@ -205,12 +185,9 @@ pub(super) fn page(survey: &Survey) -> Verdict {
     if site == "cross-site" && cookies {
         findings.push(texts::CROSS_SITE_COOKIES.seen("the page sends cookies to another site"));
     }
-    if head
-        .headers
-        .text("alt-svc")
-        .is_some_and(|alternative| alternative.contains("h3"))
-    {
+    let alternative = head.headers.text("alt-svc");
+    if alternative.is_some_and(|alternative| alternative.contains("h3")) {
         seen.push("HTTP/3 is offered (Alt-Svc) and was not tried".to_owned());
     }
-    Verdict::with(seen.join("; "), findings)
+    Ok((seen.join("; "), findings))
 }

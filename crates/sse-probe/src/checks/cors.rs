@@ -1,6 +1,8 @@
 //! Who may read: the allowed origins, outsiders, error replies.
 
-use super::{Finding, FindingKind, SAME_ORIGIN, Text, Verdict, access::passes, remedies, texts};
+use super::{
+    Finding, NOT_OPEN, SAME_ORIGIN, Text, Verdict, access::passes, found, good, remedies, texts,
+};
 use crate::{
     browser::{Block, Credentials, Headers, cors_check},
     observe::{Denied, Outsider, Survey, seen},
@@ -11,19 +13,15 @@ const ALLOW_ORIGIN: &str = "access-control-allow-origin";
 
 /// The origin that is to be let in.
 pub(super) fn cors(survey: &Survey) -> Verdict {
-    let Some(sent) = survey.main.route.origin() else {
-        return Verdict::skipped(SAME_ORIGIN);
-    };
+    let sent = survey.main.route.origin().ok_or(SAME_ORIGIN)?;
     if survey.main.route.block.is_some() {
-        return Verdict::skipped("a redirect is not followed; see the check `redirect`");
+        return Err("a redirect is not followed; see the check `redirect`".to_owned());
     }
     let origin = survey.origin();
     let headers = &survey.main.head.headers;
     let mode = survey.target.credentials;
     if let Err(block) = cors_check(headers, &sent, mode) {
-        return blocked(&block)
-            .seen(format!("{origin} is blocked: {block}"))
-            .into();
+        return found(blocked(&block).seen(format!("{origin} is blocked: {block}")));
     }
     let mut findings = Vec::new();
     let star = is_star(headers);
@@ -35,16 +33,15 @@ pub(super) fn cors(survey: &Survey) -> Verdict {
         findings.push(texts::NOT_PUBLIC.seen(seen).unmet_if(true));
     }
     if star && headers.get("access-control-allow-credentials").as_deref() == Some(b"true") {
-        findings.push(texts::WILDCARD_AND_CREDENTIALS.seen(
-            "`Access-Control-Allow-Origin: *` together with `Access-Control-Allow-Credentials: true`",
-        ));
+        let seen = "`Access-Control-Allow-Origin: *` together with `Access-Control-Allow-Credentials: true`";
+        findings.push(texts::WILDCARD_AND_CREDENTIALS.seen(seen));
     }
     let how = match (star, mode) {
         (true, _) => "by `*`",
         (_, Credentials::Include) => "with credentials",
         (_, Credentials::Omit) => "without credentials",
     };
-    Verdict::with(format!("{origin} may read, {how}"), findings)
+    Ok((format!("{origin} may read, {how}"), findings))
 }
 
 fn is_star(headers: &Headers) -> bool {
@@ -66,39 +63,35 @@ fn blocked(block: &Block) -> Text {
 /// One and only one `Access-Control-Allow-Origin`, on every reply.
 pub(super) fn allow_origin_once(survey: &Survey) -> Verdict {
     let others = &survey.others;
-    let beside = [
-        ("the preflight", &others.preflight),
-        ("the reply without credentials", &others.anonymous),
-        ("the reply to another Accept", &others.not_acceptable),
-    ];
-    let beside = beside.map(|(what, attempt)| (what, seen(attempt.as_ref())));
-    for (what, recording) in [("the stream", Some(&survey.main))]
-        .into_iter()
-        .chain(beside)
-    {
+    for (what, recording) in [
+        ("the stream", Some(&survey.main)),
+        ("the preflight", seen(&others.preflight)),
+        ("the reply without credentials", seen(&others.anonymous)),
+        ("the reply to another Accept", seen(&others.not_acceptable)),
+    ] {
         let Some(recording) = recording else { continue };
-        let kind = FindingKind::Blocked.unless(what != "the stream");
         let headers = &recording.head.headers;
         let lines = headers.count(ALLOW_ORIGIN);
         let text = headers.text(ALLOW_ORIGIN).unwrap_or_default();
         if lines > 1 || text.contains(',') {
             let seen = format!("{what} has {lines} lines of it: `{text}`");
-            return texts::SEVERAL_LINES.of_kind(kind).seen(seen).into();
+            let harmless = what != "the stream";
+            return found(texts::SEVERAL_LINES.advice_if(harmless).seen(seen));
         }
     }
     let there = survey.main.head.headers.has(ALLOW_ORIGIN);
-    Verdict::good(if there { "once" } else { "not at all" })
+    good(if there { "once" } else { "not at all" })
 }
 
 /// Every further origin that is to be let in, in each credentials mode, with its preflight.
 pub(super) fn allowed_origins(survey: &Survey) -> Verdict {
     let list = &survey.others.allowed;
     if list.is_empty() {
-        return Verdict::skipped("no further origins were given with --allow-origin or --policy");
+        return Err("no further origins were given with --allow-origin or --policy".to_owned());
     }
     let policy = survey.target.policy.as_ref().map(|p| p.credentials);
     let modes: &[Credentials] = match policy {
-        Some(true) => &Credentials::BOTH,
+        Some(true) => Credentials::ALL,
         Some(false) => &[Credentials::Omit],
         None => std::slice::from_ref(&survey.target.credentials),
     };
@@ -134,8 +127,8 @@ pub(super) fn allowed_origins(survey: &Survey) -> Verdict {
         }
     }
     match unanswered {
-        Some(why) if findings.is_empty() => Verdict::skipped(why),
-        _ => Verdict::with(format!("{} further origins tried", list.len()), findings),
+        Some(why) if findings.is_empty() => Err(why),
+        _ => Ok((format!("{} further origins tried", list.len()), findings)),
     }
 }
 
@@ -146,9 +139,14 @@ pub(super) fn origins(survey: &Survey) -> Verdict {
     let mut findings = Vec::new();
     let mut opened = Vec::new();
     let mut judged = 0;
+    let mut unanswered = None;
     for outsider in denied {
-        let Ok(recording) = &outsider.attempt else {
-            continue;
+        let recording = match &outsider.attempt {
+            Ok(recording) => recording,
+            Err(why) => {
+                unanswered.get_or_insert(why);
+                continue;
+            }
         };
         judged += 1;
         match open_door(outsider, public) {
@@ -165,21 +163,15 @@ pub(super) fn origins(survey: &Survey) -> Verdict {
         && !matches!(survey.target.access, Access::Open)
     {
         let more = if rest.is_empty() { "" } else { " and others" };
-        findings.push(texts::OPENED_FOR_OTHERS.seen(format!(
-            "opened for {} of {judged} other origins ({first}{more}), though browsers keep the page from reading",
-            opened.len()
-        )));
+        let of = format!("{} of {judged} other origins ({first}{more})", opened.len());
+        let seen = format!("opened for {of}, though browsers keep the page from reading");
+        findings.push(texts::OPENED_FOR_OTHERS.seen(seen));
     }
-    let unanswered = denied
-        .iter()
-        .find_map(|denied| denied.attempt.as_ref().err());
     match unanswered {
-        _ if denied.is_empty() => Verdict::skipped(super::NOT_OPEN),
-        Some(why) if judged == 0 => Verdict::skipped(format!("other origins got no answer: {why}")),
-        _ if public && findings.is_empty() => {
-            Verdict::good("the stream is public: every origin may read")
-        }
-        _ => Verdict::with(format!("{judged} other origins tried"), findings),
+        _ if denied.is_empty() => Err(NOT_OPEN.to_owned()),
+        Some(why) if judged == 0 => Err(format!("other origins got no answer: {why}")),
+        _ if public && findings.is_empty() => good("the stream is public: every origin may read"),
+        _ => Ok((format!("{judged} other origins tried"), findings)),
     }
 }
 
@@ -200,33 +192,26 @@ fn open_door(denied: &Denied, public: bool) -> Option<Finding> {
     if meant || !stream.can_be_read(Credentials::Omit) {
         return None;
     }
-    Some(if is_star(&stream.head.headers) {
-        texts::READ_BY_STAR.seen(format!("{who} may read without credentials, by `*`"))
-    } else {
-        let seen = format!("{who} may read without credentials: its origin is reflected");
-        texts::REFLECTED.seen(seen)
-    })
+    let (text, how) = match is_star(&stream.head.headers) {
+        true => (texts::READ_BY_STAR, ", by `*`"),
+        false => (texts::REFLECTED, ": its origin is reflected"),
+    };
+    Some(text.seen(format!("{who} may read without credentials{how}")))
 }
 
 /// `Vary: Origin` on replies that differ by origin. A reply that is the same for all needs none.
 pub(super) fn vary(survey: &Survey) -> Verdict {
     let main = &survey.main.head;
-    let replies = survey
-        .others
-        .denied
-        .iter()
-        .filter_map(|d| d.attempt.as_ref().ok());
-    let mut replies = replies.map(|reply| &reply.head).peekable();
-    if replies.peek().is_none() {
-        return Verdict::skipped("no other origin got an answer to compare with");
+    let replies = survey.others.denied.iter();
+    let replies = replies.filter_map(|d| d.attempt.as_ref().ok());
+    let replies: Vec<_> = replies.map(|reply| &reply.head).collect();
+    if replies.is_empty() {
+        return Err("no other origin got an answer to compare with".to_owned());
     }
-    let replies: Vec<_> = replies.collect();
-    let allowed = main.headers.get(ALLOW_ORIGIN);
-    let same = replies
-        .iter()
-        .all(|r| r.status == main.status && r.headers.get(ALLOW_ORIGIN) == allowed);
-    if same {
-        return Verdict::good("not needed: the reply is the same for every origin");
+    let key = |status, headers: &Headers| (status, headers.get(ALLOW_ORIGIN));
+    let own = key(main.status, &main.headers);
+    if replies.iter().all(|r| key(r.status, &r.headers) == own) {
+        return good("not needed: the reply is the same for every origin");
     }
     let shown = main.headers.text("vary");
     let without = if shown.is_some() {
@@ -240,29 +225,20 @@ pub(super) fn vary(survey: &Survey) -> Verdict {
     if !names(&main.headers) {
         findings.push(texts::VARY.seen(format!("{seen}{without}")));
     }
-    if let Some(refused) = replies
-        .iter()
-        .find(|r| r.status >= 400 && !names(&r.headers))
-    {
-        let seen = format!(
-            "the {} for another origin has no `Vary: Origin`",
-            refused.status
-        );
-        findings.push(texts::VARY_OF_REFUSAL.seen(seen));
+    let mut refusals = replies.iter().filter(|r| r.status >= 400);
+    if let Some(refused) = refusals.find(|r| !names(&r.headers)) {
+        let what = format!("the {} for another origin", refused.status);
+        findings.push(texts::VARY_OF_REFUSAL.seen(format!("{what} has no `Vary: Origin`")));
     }
-    Verdict::with(seen, findings)
+    Ok((seen, findings))
 }
 
 /// CORS headers on error replies, 429 and 503 included.
 pub(super) fn error_cors(survey: &Survey) -> Verdict {
-    let Some(origin) = survey.main.route.origin() else {
-        return Verdict::skipped(SAME_ORIGIN);
-    };
+    let origin = survey.main.route.origin().ok_or(SAME_ORIGIN)?;
     let others = [&survey.others.anonymous, &survey.others.not_acceptable];
     let main = (!survey.opened()).then_some(&survey.main);
-    let replies = main
-        .into_iter()
-        .chain(others.into_iter().filter_map(|o| seen(o.as_ref())));
+    let replies = main.into_iter().chain(others.into_iter().filter_map(seen));
     let mut statuses = Vec::new();
     let mut findings = Vec::new();
     for reply in replies.map(|r| &r.head).filter(|head| head.status >= 400) {
@@ -273,10 +249,8 @@ pub(super) fn error_cors(survey: &Survey) -> Verdict {
         }
     }
     if statuses.is_empty() {
-        return Verdict::skipped("no error reply was seen");
+        return Err("no error reply was seen".to_owned());
     }
-    Verdict::with(
-        format!("error replies seen: {}", statuses.join(", ")),
-        findings,
-    )
+    let seen = format!("error replies seen: {}", statuses.join(", "));
+    Ok((seen, findings))
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::{Finding, Verdict, expected, texts};
+use super::{Finding, Verdict, expected, found, good, texts};
 use crate::{
     http::End,
     observe::{Resumed, Survey, seen},
     stream::{
         Fault, FaultKind, Item,
-        timing::{bursts, held_back, intervals, show},
+        timing::{bursts, show},
     },
     target::Expectation,
 };
@@ -34,89 +34,79 @@ const SHOWN_FAULTS: usize = 3;
 pub(super) fn first_byte(survey: &Survey) -> Verdict {
     let expected = expected!(survey, FirstByte);
     let head = show(survey.main.head.phases.processing);
-    let first = survey.main.first_byte();
-    let seen = match first {
-        Some(first) => format!("head after {head}, first byte after {}", show(first)),
+    let seen = match survey.main.first_byte() {
+        Some(first) => {
+            let seen = format!("head after {head}, first byte after {}", show(first));
+            if first <= expected.unwrap_or(SLOW) {
+                return good(seen);
+            }
+            seen
+        }
         None => {
             let lasted = show(survey.main.lasted);
             format!("head after {head}, no byte of the body within {lasted}")
         }
     };
-    if first.is_some_and(|first| first <= expected.unwrap_or(SLOW)) {
-        return Verdict::good(seen);
-    }
-    texts::FIRST_BYTE
-        .seen(seen)
-        .unmet_if(expected.is_some())
-        .into()
+    found(texts::FIRST_BYTE.seen(seen).unmet_if(expected.is_some()))
 }
 
 /// Buffers between the application and the client. Only what is proven is reported: a stream may be idle.
 pub(super) fn buffering(survey: &Survey) -> Verdict {
     let recording = survey.readable();
-    let held = held_back(&recording.arrivals, &recording.stream).map(|held| held.to_string());
-    let held = held.or_else(|| in_the_compressor(survey));
     let bursts = bursts(&recording.arrivals).len();
     let mut seen = format!("{} bytes in {bursts} bursts", recording.bytes);
-    let (said, unpublished) = published(survey);
-    if let Some(said) = said {
+    let published = published(survey);
+    if let Some(Ok(said)) = &published {
         seen = format!("{seen}; {said}");
     }
+    let held = recording.held_back().or_else(|| in_the_compressor(survey));
+    let held = held.or_else(|| published?.err());
     let mut findings = Vec::new();
-    findings.extend(held.or(unpublished).map(|held| texts::BUFFERED.seen(held)));
+    findings.extend(held.map(|held| texts::BUFFERED.seen(held)));
     let accel = survey.main.head.headers.text("x-accel-buffering");
     if let Some(value) = accel.filter(|v| v.eq_ignore_ascii_case("yes")) {
         findings.push(texts::ACCEL.seen(format!("`X-Accel-Buffering: {value}`")));
     }
-    Verdict::with(seen, findings)
+    Ok((seen, findings))
 }
 
 /// Compressed, nothing came but the head of the archive; uncompressed, events came.
 fn in_the_compressor(survey: &Survey) -> Option<String> {
     let main = &survey.main;
-    let (at, _) = seen(survey.others.plain.as_ref())?.stream.events().next()?;
+    let (at, _) = seen(&survey.others.plain)?.stream.events().next()?;
     (main.bytes <= ARCHIVE_HEAD && main.lasted > at + LATEST_PUBLISHED).then(|| {
-        let (lasted, at) = (show(main.lasted), show(at));
-        format!(
-            "compressed, no event came within {lasted}; uncompressed, the first came after {at}"
-        )
+        let nothing = format!("compressed, no event came within {}", show(main.lasted));
+        format!("{nothing}; uncompressed, the first came after {}", show(at))
     })
 }
 
-/// What is to be said of an event that was published, and how it shows that something is held back.
-fn published(survey: &Survey) -> (Option<String>, Option<String>) {
-    let Some(published) = &survey.others.published else {
-        return (None, None);
-    };
+/// What is to be said of an event that was published; or how it shows that something is held back.
+fn published(survey: &Survey) -> Option<Result<String, String>> {
+    let published = survey.others.published.as_ref()?;
     let taken = match &published.taken {
         Ok(taken) => *taken,
-        Err(why) => return (Some(format!("nothing was published: {why}")), None),
+        Err(why) => return Some(Ok(format!("nothing was published: {why}"))),
     };
     let mut events = survey.main.stream.events();
     let came = events.find(|(_, event)| event.data.contains(&published.marker));
     let waited = survey.main.lasted.saturating_sub(taken);
-    match came.map(|(at, _)| at.saturating_sub(taken)) {
-        Some(after) if after <= LATEST_PUBLISHED => (
-            Some(format!("the published event came after {}", show(after))),
-            None,
-        ),
+    Some(match came.map(|(at, _)| at.saturating_sub(taken)) {
+        Some(after) if after <= LATEST_PUBLISHED => {
+            Ok(format!("the published event came after {}", show(after)))
+        }
         Some(after) => {
-            let after = show(after);
-            let held = format!("the published event came {after} after the server had taken it");
-            (None, Some(held))
+            let late = format!("{} after the server had taken it", show(after));
+            Err(format!("the published event came {late}"))
         }
-        None if waited <= LATEST_PUBLISHED => (
-            Some("the published event did not come in time to tell".to_owned()),
-            None,
-        ),
+        None if waited <= LATEST_PUBLISHED => {
+            Ok("the published event did not come in time to tell".to_owned())
+        }
         None => {
-            let held = format!(
-                "the published event did not come within {}: it is held back, or goes to another topic",
-                show(waited)
-            );
-            (None, Some(held))
+            let missing = format!("the published event did not come within {}", show(waited));
+            let why = "it is held back, or goes to another topic";
+            Err(format!("{missing}: {why}"))
         }
-    }
+    })
 }
 
 /// Events come at all.
@@ -130,57 +120,52 @@ pub(super) fn first_event(survey: &Survey) -> Verdict {
             format!("the first event came after {}", show(at))
         }
         Some((at, _)) => {
-            let count = recording.stream.event_count();
-            return Verdict::good(format!("{count} events, the first after {}", show(at)));
+            let count = recording.stream.event_count;
+            return good(format!("{count} events, the first after {}", show(at)));
         }
         None if expected => format!("no event within {lasted}"),
-        None => return Verdict::skipped(format!("no event came within {lasted}")),
+        None => return Err(format!("no event came within {lasted}")),
     };
-    texts::NO_EVENT.seen(seen).unmet_if(true).into()
+    found(texts::NO_EVENT.seen(seen).unmet_if(true))
 }
 
 /// Signs of life on an idle stream.
 pub(super) fn heartbeat(survey: &Survey) -> Verdict {
     let expected = expected!(survey, Heartbeat);
     let recording = survey.readable();
-    let silence = recording.longest_silence();
+    let (silence, lasted) = (recording.longest_silence(), recording.lasted);
     let limit = expected.unwrap_or(LONGEST_SILENCE);
     if silence > limit {
         let seen = format!("silent for {}, longer than {}", show(silence), show(limit));
-        return texts::HEARTBEAT
-            .seen(seen)
-            .unmet_if(expected.is_some())
-            .into();
+        return found(texts::HEARTBEAT.seen(seen).unmet_if(expected.is_some()));
     }
-    match intervals(&recording.stream).into_iter().max() {
-        Some(longest) => Verdict::good(format!(
-            "{} comments and {} events, at most {} apart",
-            recording.stream.comment_count(),
-            recording.stream.event_count(),
-            show(longest)
-        )),
-        None if recording.lasted > limit => Verdict::good("no silence to speak of"),
-        None => Verdict::skipped(format!(
-            "none within {}; hold the stream longer (--hold 60s) to know",
-            show(recording.lasted)
-        )),
+    match recording.longest_interval() {
+        Some(longest) => {
+            let (comments, events) = (recording.stream.comment_count, recording.stream.event_count);
+            let apart = show(longest);
+            let seen = format!("{comments} comments and {events} events, at most {apart} apart");
+            good(seen)
+        }
+        None if lasted > limit => good("no silence to speak of"),
+        None => {
+            let none = format!("none within {}", show(lasted));
+            let longer = "hold the stream longer (--hold 60s) to know";
+            Err(format!("{none}; {longer}"))
+        }
     }
 }
 
 /// The reconnection time.
 pub(super) fn retry(survey: &Survey) -> Verdict {
-    let Some(retry) = survey.readable().stream.retry() else {
-        let none = "none: the browser's own time counts (3 s in Chromium, 5 s in Firefox)";
-        return Verdict::good(none);
+    let Some(retry) = survey.readable().stream.retry else {
+        return good("none: the browser's own time counts (3 s in Chromium, 5 s in Firefox)");
     };
-    let seen = format!("`retry` of {}", show(retry));
-    if retry < Duration::from_millis(100) {
-        texts::SHORT_RETRY.seen(seen).into()
-    } else if retry > Duration::from_secs(3600) {
-        texts::LONG_RETRY.seen(seen).into()
-    } else {
-        Verdict::good(show(retry))
-    }
+    let text = match retry.as_millis() {
+        0..100 => texts::SHORT_RETRY,
+        100..=3_600_000 => return good(show(retry)),
+        _ => texts::LONG_RETRY,
+    };
+    found(text.seen(format!("`retry` of {}", show(retry))))
 }
 
 /// The bytes keep to the format. Browsers read on whatever comes, so all of this is advice.
@@ -188,29 +173,26 @@ pub(super) fn format(survey: &Survey) -> Verdict {
     let recording = survey.readable();
     let stream = &recording.stream;
     let too_much = recording.end == End::TooMuch;
-    if stream.items().is_empty() && stream.fault_count() == 0 && !too_much {
-        return Verdict::skipped("nothing to read");
+    if stream.items.is_empty() && stream.fault_count == 0 && !too_much {
+        return Err("nothing to read".to_owned());
     }
-    let mut groups: Vec<Vec<&Fault>> = Vec::new();
-    for fault in stream.faults() {
+    let mut groups: Vec<(_, Vec<&Fault>)> = Vec::new();
+    for fault in &stream.faults {
         let kind = std::mem::discriminant(&fault.kind);
-        let same = |fault: &&Fault| std::mem::discriminant(&fault.kind) == kind;
-        match groups.iter_mut().find(|group| group.iter().any(same)) {
-            Some(group) => group.push(fault),
-            None => groups.push(vec![fault]),
+        match groups.iter_mut().find(|(of, _)| *of == kind) {
+            Some((_, group)) => group.push(fault),
+            None => groups.push((kind, vec![fault])),
         }
     }
-    let mut findings: Vec<Finding> = groups.iter().filter_map(|g| finding(g)).collect();
+    let groups = groups.iter();
+    let mut findings: Vec<_> = groups.filter_map(|(_, faults)| of_group(faults)).collect();
     let ignored = |fault: &Fault| matches!(fault.kind, FaultKind::UnknownField(_));
-    if stream.items().is_empty() && stream.faults().len() > 1 && stream.faults().iter().all(ignored)
-    {
-        let seen = "nothing came but lines that clients ignore";
-        findings.push(texts::NO_EVENTS.seen(seen));
+    if stream.items.is_empty() && stream.faults.len() > 1 && stream.faults.iter().all(ignored) {
+        findings.push(texts::NO_EVENTS.seen("nothing came but lines that clients ignore"));
     }
-    let first = stream.items().first();
-    if survey.target.method != Method::GET
-        && matches!(first, Some(Item::Comment(..) | Item::Retry(..)))
-    {
+    let first = stream.items.first();
+    let not_data = matches!(first, Some(Item::Comment(..) | Item::Retry(..)));
+    if survey.target.method != Method::GET && not_data {
         let seen = "the answer begins with a comment or `retry`, not with `data:`";
         findings.push(texts::NOT_DATA_FIRST.seen(seen));
     }
@@ -218,16 +200,13 @@ pub(super) fn format(survey: &Survey) -> Verdict {
         let seen = format!("{} bytes came; the rest was not read", recording.bytes);
         findings.push(texts::TOO_MUCH.seen(seen));
     }
-    let seen = format!(
-        "{} events, {} comments, {} faults",
-        stream.event_count(),
-        stream.comment_count(),
-        stream.fault_count()
-    );
-    Verdict::with(seen, findings)
+    let (events, comments, faults) = (stream.event_count, stream.comment_count, stream.fault_count);
+    let seen = format!("{events} events, {comments} comments, {faults} faults");
+    Ok((seen, findings))
 }
 
-fn finding(group: &[&Fault]) -> Option<Finding> {
+/// Faults of one kind.
+fn of_group(group: &[&Fault]) -> Option<Finding> {
     let first = &group.first()?.kind;
     let why = why(first)?;
     let shown = group.iter().take(SHOWN_FAULTS).map(ToString::to_string);
@@ -235,14 +214,14 @@ fn finding(group: &[&Fault]) -> Option<Finding> {
     if let more @ 1.. = group.len().saturating_sub(SHOWN_FAULTS) {
         seen.push_str(&format!(" (and {more} more)"));
     }
-    let text = if matches!(first, FaultKind::NoBlankLine(_)) {
-        texts::NO_EVENTS
-    } else {
-        texts::FORMAT
+    let text = match first {
+        FaultKind::NoBlankLine(_) => texts::NO_EVENTS,
+        _ => texts::FORMAT,
     };
-    let mut finding = text.seen(seen);
-    finding.why = why;
-    Some(finding)
+    Some(Finding {
+        why,
+        ..text.seen(seen)
+    })
 }
 
 /// Why a departure from the format matters; nothing for those that do no harm.
@@ -271,20 +250,20 @@ pub(super) fn survival(survey: &Survey) -> Verdict {
     let recording = &survey.main;
     let lasted = show(recording.lasted);
     match &recording.end {
-        End::Open => Verdict::good(format!("open for {lasted}")),
-        End::TooMuch => Verdict::skipped("more came than is read"),
+        End::Open => good(format!("open for {lasted}")),
+        End::TooMuch => Err("more came than is read".to_owned()),
         End::Cut(how) => {
             let silence = show(recording.last_silence());
             let seen = format!("cut after {lasted}, after {silence} of silence: {how}");
-            texts::CUT.seen(seen).into()
+            found(texts::CUT.seen(seen))
         }
         End::Clean if survey.target.method != Method::GET => {
-            Verdict::good(format!("the answer ended after {lasted}"))
+            good(format!("the answer ended after {lasted}"))
         }
         End::Clean => {
             let hold = show(survey.hold);
             let seen = format!("ended cleanly after {lasted}, before {hold} were over");
-            texts::ENDED.seen(seen).into()
+            found(texts::ENDED.seen(seen))
         }
     }
 }
@@ -293,24 +272,21 @@ pub(super) fn survival(survey: &Survey) -> Verdict {
 pub(super) fn resume(survey: &Survey) -> Verdict {
     let expected = survey.target.expects(&Expectation::Resume);
     let mut findings = Vec::new();
-    if let Some(recording) = seen(survey.others.unknown_id.as_ref())
-        && recording.head.status != 200
-    {
-        let seen = format!(
-            "status {} for an unknown Last-Event-ID",
-            recording.head.status
-        );
+    let unknown = seen(&survey.others.unknown_id).map(|recording| recording.head.status);
+    if let Some(status) = unknown.filter(|status| *status != 200) {
+        let seen = format!("status {status} for an unknown Last-Event-ID");
         findings.push(texts::UNKNOWN_ID.seen(seen));
     }
     let Some(resumption) = &survey.others.resumption else {
-        let none = "no event with an id came";
+        let none = "no event with an id came".to_owned();
         if expected {
             let seen = format!("{none}, so nothing can be resumed");
             findings.push(texts::LOST.seen(seen).unmet_if(true));
         }
-        return match findings.is_empty() {
-            true => Verdict::skipped(none),
-            false => Verdict::with(none, findings),
+        return if findings.is_empty() {
+            Err(none)
+        } else {
+            Ok((none, findings))
         };
     };
     let from = &resumption.from;
@@ -321,14 +297,14 @@ pub(super) fn resume(survey: &Survey) -> Verdict {
             (text, format!("no answer after {from}: {why}"))
         }
         Ok(Resumed::Replayed) => (None, format!("{missed} missed events came again, in order")),
-        Ok(Resumed::NothingMissed) => (
-            None,
-            format!("nothing was missed since {from}, nothing was repeated"),
-        ),
-        Ok(Resumed::Announced(name)) => (
-            None,
-            format!("the server announces the gap by `event: {name}`"),
-        ),
+        Ok(Resumed::NothingMissed) => {
+            let seen = format!("nothing was missed since {from}, nothing was repeated");
+            (None, seen)
+        }
+        Ok(Resumed::Announced(name)) => {
+            let seen = format!("the server announces the gap by `event: {name}`");
+            (None, seen)
+        }
         Ok(Resumed::Refused(status)) => {
             let seen = format!("status {status} with `Last-Event-ID: {from}`");
             (Some(texts::RECONNECT_REFUSED), seen)
@@ -348,5 +324,5 @@ pub(super) fn resume(survey: &Survey) -> Verdict {
         }
     };
     findings.extend(text.map(|text| text.seen(seen.clone()).unmet_if(expected)));
-    Verdict::with(seen, findings)
+    Ok((seen, findings))
 }

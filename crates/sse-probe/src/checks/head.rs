@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Verdict, expected, texts};
+use super::{Verdict, expected, found, good, texts};
 use crate::{
     browser::{Headers, Refusal, event_source::is_event_stream, headers::printable},
-    http::ExchangeError,
-    observe::{AttemptError, Survey},
+    http::AttemptError,
+    observe::Survey,
     target::Expectation,
 };
 
@@ -18,12 +18,12 @@ pub(super) fn status(survey: &Survey) -> Verdict {
     let head = &survey.main.head;
     if survey.main.is_come_back() {
         let seen = "200, but the stream only sets `retry` and ends: the server is full and asks an EventSource to come back";
-        return texts::COME_BACK.seen(seen).into();
+        return found(texts::COME_BACK.seen(seen));
     }
     let hint = match head.status {
-        200 => return Verdict::good("200"),
+        200 => return good("200"),
         status if head.redirects() && survey.target.follow_redirects => {
-            return Verdict::skipped(format!("{status}; see the check `redirect`"));
+            return Err(format!("{status}; see the check `redirect`"));
         }
         204 => " (tells clients to stop)",
         401 => " (give --bearer, --cookie or --ticket-url)",
@@ -34,22 +34,21 @@ pub(super) fn status(survey: &Survey) -> Verdict {
         502..=504 => " (a proxy without its application?)",
         _ => "",
     };
-    let seen = format!("status {}{hint}", head.status);
-    texts::STATUS.seen(seen).into()
+    found(texts::STATUS.seen(format!("status {}{hint}", head.status)))
 }
 
 /// Browsers follow redirects, with a CORS check at each.
 pub(super) fn redirect(survey: &Survey) -> Verdict {
     let main = &survey.main;
     if let Some(block) = &main.route.block {
-        return texts::NOT_FOLLOWED.seen(block.to_string()).into();
+        return found(texts::NOT_FOLLOWED.seen(block.to_string()));
     }
     if main.head.redirects() && survey.target.follow_redirects {
         let seen = format!("{} without Location", main.head.status);
-        return texts::NO_LOCATION.seen(seen).into();
+        return found(texts::NO_LOCATION.seen(seen));
     }
     let Some(last) = main.route.redirects.last() else {
-        return Verdict::good("none");
+        return good("none");
     };
     // A query may hold a token.
     let mut to = last.to.clone();
@@ -59,7 +58,7 @@ pub(super) fn redirect(survey: &Survey) -> Verdict {
     if main.route.origin().is_some_and(|o| o.as_str() == "null") {
         findings.push(texts::ORIGIN_NULL.seen("the last request carries `Origin: null`"));
     }
-    Verdict::with(seen, findings)
+    Ok((seen, findings))
 }
 
 /// The type that an `EventSource` wants.
@@ -68,7 +67,7 @@ pub(super) fn content_type(survey: &Survey) -> Verdict {
     let shown = headers.text("content-type");
     if !is_event_stream(headers) {
         let seen = shown.map_or("no Content-Type".to_owned(), |shown| format!("`{shown}`"));
-        return texts::CONTENT_TYPE.seen(seen).into();
+        return found(texts::CONTENT_TYPE.seen(seen));
     }
     let shown = shown.unwrap_or_default();
     let mut findings = Vec::new();
@@ -78,7 +77,7 @@ pub(super) fn content_type(survey: &Survey) -> Verdict {
     if headers.count("content-type") > 1 {
         findings.push(texts::CONTENT_TYPES.seen(format!("several Content-Type lines: `{shown}`")));
     }
-    Verdict::with(shown, findings)
+    Ok((shown, findings))
 }
 
 /// The versions of HTTP.
@@ -89,28 +88,24 @@ pub(super) fn protocol(survey: &Survey) -> Verdict {
     let mut findings = Vec::new();
     let expected = survey.target.expects(&Expectation::Http2);
     if expected && version != "2" {
-        findings.push(
-            texts::SIX
-                .seen(format!("{seen}, not HTTP/2"))
-                .unmet_if(true),
-        );
+        let seen = format!("{seen}, not HTTP/2");
+        findings.push(texts::SIX.seen(seen).unmet_if(true));
     }
     if version == "1.0" {
         findings.push(texts::HTTP_1_0.seen("HTTP/1.0"));
     }
     match &survey.others.other_protocol {
-        Some(Ok(other)) if other.head.status == 200 => {
-            seen = format!("{seen} and HTTP/{}", other.head.version_number());
-        }
-        Some(Ok(other)) => findings.push(texts::VERSIONS.seen(format!(
-            "status {} by HTTP/{}, but 200 by {seen}",
-            other.head.status,
-            other.head.version_number()
-        ))),
-        Some(Err(AttemptError::Exchange(ExchangeError::NoHttp2))) if version == "1.1" => {
-            if !expected {
-                findings.push(texts::SIX.seen("no HTTP/2"));
+        Some(Ok(other)) => {
+            let (status, by) = (other.head.status, other.head.version_number());
+            if status == 200 {
+                seen = format!("{seen} and HTTP/{by}");
+            } else {
+                let seen = format!("status {status} by HTTP/{by}, but 200 by {seen}");
+                findings.push(texts::VERSIONS.seen(seen));
             }
+        }
+        Some(Err(AttemptError::NoHttp2)) if version == "1.1" => {
+            findings.extend((!expected).then(|| texts::SIX.seen("no HTTP/2")));
         }
         Some(Err(why)) if !why.is_inconclusive() => {
             let by = if version == "2" { "1.1" } else { "2" };
@@ -121,27 +116,21 @@ pub(super) fn protocol(survey: &Survey) -> Verdict {
     if head.headers.has("keep-alive") && version == "2" {
         findings.push(texts::HOP_BY_HOP.seen("`Keep-Alive` over HTTP/2"));
     }
-    Verdict::with(seen, findings)
+    Ok((seen, findings))
 }
 
 /// How long the certificate is valid.
 pub(super) fn certificate(survey: &Survey) -> Verdict {
-    let Some(certificates) = survey.main.head.certificates else {
-        return Verdict::skipped("no TLS");
-    };
+    let certificates = survey.main.head.certificates.ok_or("no TLS")?;
     let expected = expected!(survey, Certificate);
     let Ok(left) = certificates.earliest_expiry.duration_since(survey.at) else {
-        let text = texts::CERTIFICATE.of_kind(super::FindingKind::Blocked);
-        return text.seen("it has expired").into();
+        return found(texts::EXPIRED.seen("it has expired"));
     };
     let seen = format!("valid for {} more days", left.as_secs() / 86_400);
-    if left < expected.unwrap_or(LEAST_VALIDITY) {
-        return texts::CERTIFICATE
-            .seen(seen)
-            .unmet_if(expected.is_some())
-            .into();
+    if left >= expected.unwrap_or(LEAST_VALIDITY) {
+        return good(seen);
     }
-    Verdict::good(seen)
+    found(texts::CERTIFICATE.seen(seen).unmet_if(expected.is_some()))
 }
 
 /// Nothing on the way may store a stream.
@@ -154,46 +143,33 @@ pub(super) fn caching(survey: &Survey) -> Verdict {
     if let Some(length) = headers.text("content-length") {
         findings.push(texts::LENGTH.seen(format!("Content-Length: {length}")));
     }
-    let seen = headers
-        .text("cache-control")
-        .map_or("no Cache-Control".to_owned(), |control| {
-            format!("`Cache-Control: {control}`")
-        });
+    let control = headers.text("cache-control");
+    let seen = control.map_or("no Cache-Control".to_owned(), |c| {
+        format!("`Cache-Control: {c}`")
+    });
     let kept_out = ["no-store", "no-cache", "private"];
-    if !kept_out
-        .iter()
-        .any(|name| headers.lists("cache-control", name))
-    {
+    let keeps_out = |name| headers.lists("cache-control", name);
+    if !kept_out.into_iter().any(keeps_out) {
         findings.push(texts::CACHEABLE.seen(seen.clone()));
     }
-    Verdict::with(seen, findings)
+    Ok((seen, findings))
 }
 
 /// What shows that a reply came out of a store.
 pub(crate) fn served_from_cache(headers: &Headers) -> Option<String> {
+    #[rustfmt::skip]
     const NAMES: [&str; 7] = [
-        "x-cache",
-        "cf-cache-status",
-        "x-proxy-cache",
-        "x-cache-status",
-        "x-cache-lookup",
-        "cdn-cache",
-        "cache-status",
+        "x-cache", "cf-cache-status", "x-proxy-cache", "x-cache-status", "x-cache-lookup", "cdn-cache", "cache-status",
     ];
     if let Some(age) = headers.text("age").filter(|age| age.trim() != "0") {
         return Some(format!("Age: {age}"));
     }
-    let hit = |name: &&str| {
-        let value = headers.text(name).unwrap_or_default().to_ascii_lowercase();
-        value
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .any(|word| word == "hit")
-    };
-    if let Some(name) = NAMES.into_iter().find(hit) {
-        return Some(format!(
-            "{name}: {}",
-            headers.text(name).unwrap_or_default()
-        ));
+    for name in NAMES {
+        let value = headers.text(name).unwrap_or_default();
+        let mut words = value.split(|c: char| !c.is_ascii_alphanumeric());
+        if words.any(|word| word.eq_ignore_ascii_case("hit")) {
+            return Some(format!("{name}: {value}"));
+        }
     }
     // Varnish writes two transaction numbers on a hit.
     let varnish = headers.text("x-varnish")?;
@@ -204,12 +180,10 @@ pub(crate) fn served_from_cache(headers: &Headers) -> Option<String> {
 pub(super) fn transformation(survey: &Survey) -> Verdict {
     let head = &survey.main.head;
     if !head.is_compressed() {
-        return Verdict::good("plain");
+        return good("plain");
     }
     let coding = head.headers.text("content-encoding").unwrap_or_default();
-    texts::COMPRESSED
-        .seen(format!("Content-Encoding: {coding}"))
-        .into()
+    found(texts::COMPRESSED.seen(format!("Content-Encoding: {coding}")))
 }
 
 /// Headers that keep a stream from being taken for something else.
@@ -223,12 +197,9 @@ pub(super) fn security_headers(survey: &Survey) -> Verdict {
     if let Some(value) = headers.text("strict-transport-security").filter(|_| plain) {
         findings.push(texts::HSTS.seen(format!("`Strict-Transport-Security: {value}` on http")));
     }
-    let seen = if findings.is_empty() {
-        "complete"
-    } else {
-        "incomplete"
-    };
-    Verdict::with(seen, findings)
+    let whole = findings.is_empty();
+    let seen = if whole { "complete" } else { "incomplete" };
+    Ok((seen.to_owned(), findings))
 }
 
 /// Header values that the user asked for.
@@ -249,7 +220,7 @@ pub(super) fn expected_headers(survey: &Survey) -> Verdict {
         }
     }
     if count == 0 {
-        return Verdict::skipped("none were asked for");
+        return Err("none were asked for".to_owned());
     }
-    Verdict::with(format!("{count} compared"), findings)
+    Ok((format!("{count} compared"), findings))
 }

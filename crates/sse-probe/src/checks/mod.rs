@@ -1,4 +1,4 @@
-//! The checks: one table, and pure judgements of a [`Survey`].
+//! The checks: one table, and pure judgements of a survey.
 
 mod access;
 mod cors;
@@ -6,20 +6,21 @@ mod delivery;
 mod finding;
 mod head;
 mod remedies;
-mod software;
-pub(crate) mod texts;
 
 use serde::Serialize;
 
-pub(crate) use self::{finding::Text, head::served_from_cache};
 pub use self::{
     finding::{Finding, FindingKind},
-    remedies::Remedy,
-    software::Software,
+    remedies::{Remedy, Software},
+};
+pub(crate) use self::{
+    finding::{Text, texts},
+    head::served_from_cache,
 };
 pub use crate::target::Profile;
 use crate::{
-    observe::{Need, Survey},
+    http::Recording,
+    observe::{Attempt, Need, Survey},
     target::{Target, TargetError},
 };
 
@@ -35,7 +36,7 @@ pub struct Check {
     /// The question, in a few words.
     pub title: &'static str,
     /// The exchanges that it judges, beside the stream itself.
-    pub needs: &'static [Need],
+    needs: &'static [Need],
     when: When,
     judge: fn(&Survey) -> Verdict,
 }
@@ -94,53 +95,51 @@ pub const CHECKS: [Check; 27] = checks! {
     "survival", "The stream stays open", Opened, [], delivery::survival;
 };
 
+/// The names of all checks.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CHECKS.iter().map(|check| check.name)
+}
+
+/// The checks that are to be made of a target.
+fn wanted(target: &Target) -> impl Iterator<Item = &'static Check> {
+    CHECKS.iter().filter(|check| target.runs(check.name))
+}
+
+/// The exchanges that the checks of a target need.
+pub(crate) fn needs(target: &Target) -> Vec<Need> {
+    let needs = wanted(target).flat_map(|check| check.needs);
+    needs.copied().collect()
+}
+
+/// Judges a survey by every check that its target wants.
+pub(crate) fn judge(survey: &Survey) -> Vec<Outcome> {
+    let wanted = wanted(&survey.target);
+    wanted.map(|check| check.outcome(survey)).collect()
+}
+
 impl Check {
     /// Where it is explained.
     #[must_use]
     pub fn link(&self) -> String {
         format!("{REFERENCE}#{}", self.name)
     }
-}
 
-/// The names of all checks.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    CHECKS.iter().map(|check| check.name)
-}
-
-/// The exchanges that the checks of a target need.
-#[must_use]
-pub fn needs(target: &Target) -> Vec<Need> {
-    let run = CHECKS.iter().filter(|check| target.runs(check.name));
-    run.flat_map(|check| check.needs).copied().collect()
-}
-
-/// Judges a survey by every check that its target wants.
-#[must_use]
-pub fn judge(survey: &Survey) -> Vec<Outcome> {
-    let run = CHECKS.iter().filter(|check| survey.target.runs(check.name));
-    run.map(|check| check.outcome(survey)).collect()
-}
-
-impl Check {
     fn outcome(&self, survey: &Survey) -> Outcome {
         let verdict = match self.when {
-            When::Opened if !survey.opened() => Verdict::skipped(NOT_OPEN),
-            When::CrossOrigin if survey.target.is_same_origin() => Verdict::skipped(SAME_ORIGIN),
+            When::Opened if !survey.opened() => Err(NOT_OPEN.to_owned()),
+            When::CrossOrigin if survey.target.is_same_origin() => Err(SAME_ORIGIN.to_owned()),
             _ => (self.judge)(survey),
         };
-        let (seen, findings, judged) = match verdict {
-            Verdict::Judged(seen, findings) => (seen, findings, true),
-            Verdict::Skipped(why) => (why, Vec::new(), false),
+        let fails = |finding: &Finding| finding.fails(survey.target.profile);
+        let (result, seen, findings) = match verdict {
+            Err(why) => (CheckResult::Skipped, why, Vec::new()),
+            Ok((seen, list)) if list.iter().any(fails) => (CheckResult::Failed, seen, list),
+            Ok((seen, list)) => (CheckResult::Passed, seen, list),
         };
-        let passes = findings.iter().all(|f| !f.fails(survey.target.profile));
         Outcome {
             check: self.name,
             title: self.title,
-            result: match (judged, passes) {
-                (false, _) => CheckResult::Skipped,
-                (true, true) => CheckResult::Passed,
-                (true, false) => CheckResult::Failed,
-            },
+            result,
             seen,
             link: self.link(),
             findings,
@@ -155,7 +154,7 @@ impl Target {
     ///
     /// There is no check of that name.
     pub fn only(mut self, check: &str) -> Result<Self, TargetError> {
-        self.only.push(known(check)?);
+        self.only.extend(check_names(&[check])?);
         Ok(self)
     }
 
@@ -165,48 +164,37 @@ impl Target {
     ///
     /// There is no check of that name.
     pub fn skip(mut self, check: &str) -> Result<Self, TargetError> {
-        self.skip.push(known(check)?);
+        self.skip.extend(check_names(&[check])?);
         Ok(self)
     }
 }
 
-fn known(check: &str) -> Result<&'static str, TargetError> {
-    names()
-        .find(|name| *name == check)
-        .ok_or_else(|| TargetError::UnknownCheck(check.to_owned(), names().collect()))
+/// The names of checks, if there are such.
+pub(crate) fn check_names(given: &[impl AsRef<str>]) -> Result<Vec<&'static str>, TargetError> {
+    let known = given.iter().map(AsRef::as_ref).map(|text| {
+        let unknown = || TargetError::UnknownCheck(text.to_owned(), names().collect());
+        names().find(|name| *name == text).ok_or_else(unknown)
+    });
+    known.collect()
 }
 
-/// The answer of a check.
-#[derive(Debug)]
-enum Verdict {
-    /// Judged: what was seen, in one line, and what was found, if anything.
-    Judged(String, Vec<Finding>),
-    /// Not judged, and why.
-    Skipped(String),
-}
+/// The answer of a check: what was seen, in one line, and what was found, if anything; or why it was not judged.
+type Verdict = Result<(String, Vec<Finding>), String>;
 
-impl Verdict {
-    /// What was seen is good.
-    fn good(seen: impl Into<String>) -> Self {
-        Self::with(seen, Vec::new())
-    }
-
-    /// What was seen, with these findings.
-    fn with(seen: impl Into<String>, findings: Vec<Finding>) -> Self {
-        Self::Judged(seen.into(), findings)
-    }
-
-    /// Not judged.
-    fn skipped(why: impl Into<String>) -> Self {
-        Self::Skipped(why.into())
-    }
+/// What was seen is good.
+fn good(seen: impl Into<String>) -> Verdict {
+    Ok((seen.into(), Vec::new()))
 }
 
 /// One finding; what was seen is in it.
-impl From<Finding> for Verdict {
-    fn from(finding: Finding) -> Self {
-        Self::Judged(finding.seen.clone(), vec![finding])
-    }
+fn found(finding: Finding) -> Verdict {
+    Ok((finding.seen.clone(), vec![finding]))
+}
+
+/// The reply to an exchange; or why there is none, which leaves nothing to judge.
+fn answered<'a>(attempt: &'a Option<Attempt>, how: &str) -> Result<&'a Recording, String> {
+    let attempt = attempt.as_ref().ok_or(NOT_OPEN)?.as_ref();
+    attempt.map_err(|why| format!("no answer{how}: {why}"))
 }
 
 named! {
@@ -267,15 +255,12 @@ const SAME_ORIGIN: &str = "no other origin was given with --origin";
 
 /// The time that an expectation of that kind names, if the user has one.
 macro_rules! expected {
-    ($survey:expr, $kind:ident) => {
-        $survey
-            .target
-            .expectations
-            .iter()
-            .find_map(|expectation| match expectation {
-                $crate::target::Expectation::$kind(time) => Some(*time),
-                _ => None,
-            })
-    };
+    ($survey:expr, $kind:ident) => {{
+        let mut expectations = $survey.target.expectations.iter();
+        expectations.find_map(|what| match what {
+            $crate::target::Expectation::$kind(time) => Some(*time),
+            _ => None,
+        })
+    }};
 }
 use expected;

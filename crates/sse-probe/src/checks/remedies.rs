@@ -1,8 +1,33 @@
-//! What to change, in the application and in the usual proxies.
+//! What to change, in the application and in the usual proxies, and how these show themselves in a reply.
+
+use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::software::Software;
+use crate::browser::Headers;
+
+named! {
+    /// Where a change can be made.
+    #[non_exhaustive]
+    pub enum Software {
+        /// The application itself.
+        Actix = "actix",
+        /// The page that opens the stream.
+        Page = "page",
+        /// nginx, OpenResty and their relatives.
+        Nginx = "nginx",
+        /// HAProxy, which leaves no trace in replies by default.
+        HaProxy = "HAProxy",
+        /// Caddy.
+        Caddy = "Caddy",
+        /// Apache httpd.
+        Apache = "Apache",
+        /// Varnish.
+        Varnish = "Varnish",
+        /// Cloudflare, CloudFront, Fastly, Google Cloud CDN.
+        Cdn = "CDN",
+    }
+}
 
 /// A change that fixes something, in one piece of software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -12,6 +37,45 @@ pub struct Remedy {
     pub software: Software,
     /// What.
     pub change: &'static str,
+}
+
+/// Words in `Server`, `Via` or `X-Powered-By`, and names of headers.
+#[rustfmt::skip]
+const SIGNS: [(Software, &[&str], &[&str]); 6] = [
+    (Software::Nginx, &["nginx", "openresty", "tengine"], &[]),
+    (Software::HaProxy, &["haproxy"], &[]),
+    (Software::Caddy, &["caddy"], &[]),
+    (Software::Apache, &["apache"], &[]),
+    (Software::Varnish, &["varnish"], &["x-varnish"]),
+    (Software::Cdn, &["cloudflare", "cloudfront", "fastly", "google frontend", "1.1 google"], &["cf-ray", "x-amz-cf-id", "x-served-by"]),
+];
+
+impl Software {
+    /// What a reply shows of the hops that it passed.
+    #[must_use]
+    pub fn seen_in(headers: &Headers) -> Vec<Self> {
+        let named = ["server", "via", "x-powered-by"].map(|n| headers.text(n).unwrap_or_default());
+        let text = named.join(" ").to_ascii_lowercase();
+        let shows = |(software, words, names): &(Self, &[&str], &[&str])| {
+            let shown = words.iter().any(|word| text.contains(word));
+            (shown || names.iter().any(|n| headers.has(n))).then_some(*software)
+        };
+        SIGNS.iter().filter_map(shows).collect()
+    }
+}
+
+impl FromStr for Software {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut all = Self::ALL.iter().copied();
+        let found = all.find(|software| software.as_str().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|software| software.as_str()).collect();
+            let names = names.join(", ");
+            format!("nothing is known of `{text}`; known are {names}")
+        })
+    }
 }
 
 /// Lists of remedies, by name.
@@ -320,5 +384,24 @@ remedies! {
         HaProxy: "renew, write the combined PEM, then reload"
         Caddy: "Caddy renews by itself: see its log for the ACME error"
         Apache: "renew, then `apachectl graceful`"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hops_show_themselves() {
+        let seen =
+            |lines: &[(&str, &str)]| Software::seen_in(&Headers::from_lines(lines.iter().copied()));
+        assert_eq!(seen(&[("Server", "nginx/1.22.1")]), [Software::Nginx]);
+        assert_eq!(
+            seen(&[("Via", "1.1 varnish (Varnish/7.1)"), ("Server", "Caddy")]),
+            [Software::Caddy, Software::Varnish]
+        );
+        assert_eq!(seen(&[("CF-Ray", "1")]), [Software::Cdn]);
+        assert!(seen(&[]).is_empty());
+        assert_eq!("haproxy".parse(), Ok(Software::HaProxy));
     }
 }

@@ -1,24 +1,23 @@
 //! `sse-probe check` and `sse-probe diff`.
 
-use std::{
-    io::{IsTerminal, stderr},
-    process::ExitCode,
-};
+use std::io::{IsTerminal, stderr};
 
 use clap::{Args, ValueEnum};
-use sse_probe::{
-    AttemptError, Checked, Progress, Target, check_with,
-    checks::Software,
-    compare::{self, DiffError},
-    options::Options,
-    report,
-};
 use tokio::time::Instant;
 
-use super::{UNREACHABLE, ended, unreachable, usage};
+use super::{Ended, FOUND, Failed, UNREACHABLE};
+use crate::{
+    checks::Software,
+    compare::{self, DiffError},
+    http::AttemptError,
+    observe::Progress,
+    options::Options,
+    report::{self, Checked, check_with},
+    target::Target,
+};
 
 #[derive(Debug, Args)]
-pub(crate) struct CheckArgs {
+pub(super) struct CheckArgs {
     /// The stream's URL.
     url: String,
 
@@ -47,36 +46,28 @@ enum Format {
     Prom,
 }
 
-pub(crate) async fn check(args: CheckArgs) -> ExitCode {
-    let target = match args.options.target(&args.url) {
-        Ok(target) => target,
-        Err(why) => return usage(&why),
-    };
+pub(super) async fn check(args: CheckArgs) -> Ended {
+    let target = args.options.target(&args.url)?;
     let terminal = stderr().is_terminal();
     let begun = Instant::now();
     let deadline = args.options.timeout.map(|time| begun + time);
-    let tell = |step: Progress<'_>| show(step, terminal);
-    let silent = |_: Progress<'_>| {};
-    let checked = check_with(target, deadline, if args.quiet { &silent } else { &tell }).await;
+    let tell = |step: Progress<'_>| {
+        if !args.quiet {
+            show(step, terminal);
+        }
+    };
+    let checked = check_with(target, deadline, &tell).await;
     if terminal && !args.quiet {
         anstream::eprint!("\r\x1b[K");
     }
-    match form(&args, &checked, begun) {
-        Ok(text) => anstream::print!("{text}"),
-        Err(why) => return usage(&why),
-    }
-    match checked {
-        Ok(report) => ended(report.passed),
-        Err(why) => {
-            anstream::eprintln!("sse-probe: {}: {why}", args.url);
-            let held_back = matches!(why, AttemptError::HeldBack(_));
-            if held_back {
-                ended(false)
-            } else {
-                ExitCode::from(UNREACHABLE)
-            }
-        }
-    }
+    anstream::print!("{}", form(&args, &checked, begun)?);
+    let why = match checked {
+        Ok(report) => return Ok(report.passed),
+        Err(why) => why,
+    };
+    let held_back = matches!(why, AttemptError::HeldBack(_));
+    let code = if held_back { FOUND } else { UNREACHABLE };
+    Err(Failed(code, format!("{}: {why}", args.url)))
 }
 
 fn form(args: &CheckArgs, checked: &Checked, begun: Instant) -> Result<String, String> {
@@ -94,7 +85,7 @@ fn form(args: &CheckArgs, checked: &Checked, begun: Instant) -> Result<String, S
         Format::Prom => {
             let mut metrics = report::Metrics::default();
             metrics.add(checked, took);
-            metrics.text(Vec::new()).map_err(|why| why.to_string())?
+            metrics.text(Vec::new())?
         }
     })
 }
@@ -108,7 +99,7 @@ fn chosen<'a>(wanted: &'a [Software], seen: &'a [Software]) -> &'a [Software] {
 fn show(step: Progress<'_>, terminal: bool) {
     match step {
         Progress::Asking(what) if terminal => anstream::eprint!("\r\x1b[K… asking: {what}"),
-        Progress::Holding { held, of } => {
+        Progress::Holding(held, of) => {
             let (held, of) = (held.as_secs(), of.as_secs());
             if terminal {
                 anstream::eprint!("\r\x1b[K… held for {held} s of {of} s");
@@ -121,7 +112,7 @@ fn show(step: Progress<'_>, terminal: bool) {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct DiffArgs {
+pub(super) struct DiffArgs {
     /// The stream's URL at the application.
     direct: String,
 
@@ -163,7 +154,7 @@ enum DiffFormat {
     Github,
 }
 
-pub(crate) async fn diff(args: DiffArgs) -> ExitCode {
+pub(super) async fn diff(args: DiffArgs) -> Ended {
     let side = |url: &str, host: &Option<String>, resolve: &[String]| -> Result<Target, String> {
         let mut options = args.options.clone();
         let host = host.iter().map(|host| format!("Host: {host}"));
@@ -171,27 +162,20 @@ pub(crate) async fn diff(args: DiffArgs) -> ExitCode {
         options.resolve.extend_from_slice(resolve);
         options.target(url)
     };
-    let direct = side(&args.direct, &args.host_direct, &args.resolve_direct);
-    let public = side(&args.public, &args.host_public, &args.resolve_public);
-    let (direct, public) = match (direct, public) {
-        (Ok(direct), Ok(public)) => (direct, public),
-        (Err(why), _) | (_, Err(why)) => return usage(&why),
+    let direct = side(&args.direct, &args.host_direct, &args.resolve_direct)?;
+    let public = side(&args.public, &args.host_public, &args.resolve_public)?;
+    let report = compare::compare(&direct, &public).await.map_err(|why| {
+        let public = matches!(why, DiffError::Public(_));
+        let url = if public { &args.public } else { &args.direct };
+        Failed(UNREACHABLE, format!("{url}: {why}"))
+    })?;
+    let software = chosen(&args.proxy, &report.software);
+    let text = match args.format {
+        DiffFormat::Human => compare::human(&report, software),
+        // A report always serialises.
+        DiffFormat::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
+        DiffFormat::Github => compare::github(&report),
     };
-    let report = match compare::compare(&direct, &public).await {
-        Ok(report) => report,
-        Err(why @ DiffError::Public(_)) => return unreachable(&args.public, &why),
-        Err(why) => return unreachable(&args.direct, &why),
-    };
-    match args.format {
-        DiffFormat::Human => {
-            let software = chosen(&args.proxy, &report.software);
-            anstream::print!("{}", compare::human(&report, software));
-        }
-        DiffFormat::Json => match serde_json::to_string_pretty(&report) {
-            Ok(json) => anstream::println!("{json}"),
-            Err(why) => return usage(&why),
-        },
-        DiffFormat::Github => anstream::print!("{}", compare::github(&report)),
-    }
-    ended(report.passed)
+    anstream::print!("{text}");
+    Ok(report.passed)
 }

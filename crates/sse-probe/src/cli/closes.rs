@@ -1,18 +1,39 @@
-//! `sse-probe closes`.
+//! `sse-probe closes`: how soon an application learns that a client has gone, by its own metrics.
+//!
+//! From outside nobody sees that: a front that goes on writing to a client that has gone (HAProxy with HTTP/1.1 in front)
+//! looks like one that tells at once. An application with `actix-web-sse-metrics` counts the streams of probes that have ended,
+//! so a probe that closes a stream can wait until its own end is counted.
 
-use std::{process::ExitCode, time::Duration};
+use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use sse_probe::{
-    closes::{AT_ONCE, ClosesError, seen_after},
-    options::Options,
-};
+use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::{ended, unreachable, usage};
+use super::{Ended, Failed, UNREACHABLE, USAGE};
+use crate::{
+    browser::Refusal,
+    http::{Ask, AttemptError, Dialer, End, opens},
+    observe::Page,
+    options::Options,
+    target::Target,
+};
+
+/// The counter, of all routes.
+const COUNTER: &str = "sse_probe_closes_total";
+
+/// What the library exports in any case.
+const LIBRARY: &str = "sse_build_info";
+
+/// A front that takes longer to pass on a close does so at a later write.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How large a page of metrics may be, and how long it may take.
+const LARGEST: usize = 16 * 1024 * 1024;
+const SLOWEST: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
-pub(crate) struct ClosesArgs {
+pub(super) struct ClosesArgs {
     /// The stream's public URL.
     url: String,
 
@@ -33,35 +54,25 @@ pub(crate) struct ClosesArgs {
     options: Options,
 }
 
-pub(crate) async fn run(args: ClosesArgs) -> ExitCode {
-    let target = match args.options.target(&args.url) {
-        Ok(target) => target,
-        Err(why) => return usage(&why),
-    };
+pub(super) async fn run(args: ClosesArgs) -> Ended {
+    let target = args.options.target(&args.url)?;
     let mut late = 0;
     for number in 0..args.times {
         // Each for another time, so that it is not the same heartbeat after which each is closed.
         let hold = Duration::from_millis(1300 + 370 * u64::from(number));
-        match seen_after(&target, &args.metrics, hold, args.patience).await {
-            Ok(Some(after)) => {
-                anstream::println!(
-                    "the application saw the close after {:.2} s",
-                    after.as_secs_f64()
-                );
-                late += u32::from(after > AT_ONCE);
-            }
-            Ok(None) => {
-                let patience = humantime::format_duration(args.patience);
-                anstream::println!("the application did not count the close within {patience}");
-                late += 1;
-            }
-            Err(why @ ClosesError::NotOurs(_)) => return usage(&why),
-            Err(why) => return unreachable(&args.url, &why),
+        if let Some(after) = seen_after(&target, &args, hold).await? {
+            let seconds = after.as_secs_f64();
+            anstream::println!("the application saw the close after {seconds:.2} s");
+            late += u32::from(after > AT_ONCE);
+        } else {
+            let patience = humantime::format_duration(args.patience);
+            anstream::println!("the application did not count the close within {patience}");
+            late += 1;
         }
     }
     if late == 0 {
         anstream::println!("good: closes are passed on at once");
-        return ended(true);
+        return Ok(true);
     }
     anstream::println!(
         "late: {late} of {} closes. What is in front tells the application of a client that has gone at a later write only, as HAProxy does \
@@ -70,5 +81,101 @@ pub(crate) async fn run(args: ClosesArgs) -> ExitCode {
          all, give --metrics for every instance behind the URL.",
         args.times
     );
-    ended(false)
+    Ok(false)
+}
+
+/// Opens a stream, closes it at the first bytes after `hold`, and reads the metrics of all instances behind it until its end
+/// is counted: how long that took, or `None` if it was not within the user's patience.
+///
+/// A write that comes just after the close would tell the application of it as well. So the stream is closed just after a
+/// write, which is as far from the next heartbeat as can be; a stream on which nothing comes is closed after that patience.
+async fn seen_after(
+    target: &Target,
+    args: &ClosesArgs,
+    hold: Duration,
+) -> Result<Option<Duration>, Failed> {
+    let unreachable = |why| Failed(UNREACHABLE, format!("{}: {why}", args.url));
+    let before = counted(args).await?;
+    open_for(target, hold, args.patience)
+        .await
+        .map_err(unreachable)?;
+    let closed = Instant::now();
+    while closed.elapsed() < args.patience {
+        if counted(args).await? > before {
+            return Ok(Some(closed.elapsed()));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(None)
+}
+
+/// Opens the stream, reads it for `hold`, and then until the next bytes. With the exchange the connection ends.
+async fn open_for(target: &Target, hold: Duration, patience: Duration) -> Result<(), String> {
+    let page = Page::of(target).encodings("identity");
+    let page = page.deadline(Instant::now() + Duration::from_secs(10));
+    let (mut exchange, route) = page.open().await.map_err(|why| match why {
+        AttemptError::OutOfTime => "the stream did not open within ten seconds".to_owned(),
+        why => why.to_string(),
+    })?;
+    match opens(&route, &exchange.head, target.credentials) {
+        Ok(()) => {}
+        // The page would not see it, but the application serves it all the same.
+        Err(Refusal::Cors(_)) if exchange.head.status == 200 => {}
+        Err(why) => return Err(format!("the stream does not open: {why}")),
+    }
+    let held = Instant::now() + hold;
+    loop {
+        match exchange.next(held + patience).await {
+            Ok(_) if Instant::now() < held => {}
+            Ok(_) | Err(End::Open) => return Ok(()),
+            Err(_) => return Err("the stream ended before it was closed".to_owned()),
+        }
+    }
+}
+
+/// How many streams of probes have ended, by all pages of metrics together.
+async fn counted(args: &ClosesArgs) -> Result<f64, Failed> {
+    let mut sum = 0.0;
+    for url in &args.metrics {
+        let page = async {
+            let exchange = Dialer::default().open(&Ask::get(url.clone())).await;
+            let exchange = exchange.map_err(|why| why.to_string())?;
+            exchange.whole(LARGEST, SLOWEST).await
+        };
+        let unreachable = |why| Failed(UNREACHABLE, format!("{}: {url}: {why}", args.url));
+        let text = page.await.map_err(unreachable)?;
+        let text = String::from_utf8_lossy(&text);
+        if !text.contains(LIBRARY) {
+            let must = "it must be the /metrics of an application with actix-web-sse-metrics";
+            return Err(Failed(USAGE, format!("{url} has no {LIBRARY}: {must}")));
+        }
+        sum += count(&text);
+    }
+    Ok(sum)
+}
+
+/// The sum over all routes of a page.
+fn count(text: &str) -> f64 {
+    let values = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(COUNTER)?;
+        let rest = rest.starts_with(['{', ' ']).then_some(rest)?;
+        rest.rsplit_once(' ')?.1.parse::<f64>().ok()
+    });
+    values.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_streams_of_all_routes_are_counted_and_nothing_else() {
+        let text = "# HELP sse_probe_closes_total Streams of sse-probe that ended.\n\
+                    # TYPE sse_probe_closes_total counter\n\
+                    sse_probe_closes_total{route=\"/events\"} 3\n\
+                    sse_probe_closes_total{route=\"/a b\"} 2\n\
+                    sse_probe_closes_total_of_another 7\n";
+        assert!((count(text) - 5.0).abs() < 1e-9);
+        assert!(count("").abs() < 1e-9);
+    }
 }

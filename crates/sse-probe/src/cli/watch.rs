@@ -1,15 +1,15 @@
 //! `sse-probe watch`.
 
-use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use sse_probe::exporter::{Config, Exporter, Reloader, WebConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{ended, usage};
+use super::Ended;
+use crate::exporter::{Config, Exporter, WebConfig};
 
 #[derive(Debug, Args)]
-pub(crate) struct WatchArgs {
+pub(super) struct WatchArgs {
     /// The targets and modules, in TOML.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
@@ -27,25 +27,16 @@ pub(crate) struct WatchArgs {
     check_config: bool,
 }
 
-pub(crate) async fn run(args: WatchArgs) -> ExitCode {
+pub(super) async fn run(args: WatchArgs) -> Ended {
     // First of all: a hangup before this would end the process.
     let hangups = signal(SignalKind::hangup());
-    let mut config = match Config::read(&args.config) {
-        Ok(config) => config,
-        Err(why) => return usage(&why),
-    };
-    let web = match args.web_config_file.as_deref().map(WebConfig::read) {
-        None => WebConfig::default(),
-        Some(Ok(web)) => web,
-        Some(Err(why)) => return usage(&why),
-    };
+    let mut config = Config::read(&args.config)?;
+    let web = args.web_config_file.as_deref().map(WebConfig::read);
+    let web = web.transpose()?.unwrap_or_default();
     if args.check_config {
-        anstream::println!(
-            "{} modules, {} targets",
-            config.modules.len(),
-            config.targets.len()
-        );
-        return ended(true);
+        let (modules, targets) = (config.modules.len(), config.targets.len());
+        anstream::println!("{modules} modules, {targets} targets");
+        return Ok(true);
     }
     if let Some(listen) = args.listen {
         config.listen = listen;
@@ -56,44 +47,37 @@ pub(crate) async fn run(args: WatchArgs) -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
-    let exporter = match Exporter::bind_with(config, Some(&args.config), web).await {
-        Ok(exporter) => exporter,
-        Err(why) => return usage(&format!("{listen}: {why}")),
-    };
-    match exporter.local_addr() {
-        Ok(address) => tracing::info!("listening on {address}"),
-        Err(why) => return usage(&why),
-    }
+    let exporter = Exporter::bind_with(config, Some(&args.config), web).await;
+    let exporter = exporter.map_err(|why| format!("{listen}: {why}"))?;
+    let address = exporter.local_addr().map_err(|why| why.to_string())?;
+    tracing::info!("listening on {address}");
     let reloads = tokio::spawn(reload_on_hangup(hangups, exporter.reloader()));
     exporter.run(stopped()).await;
     reloads.abort();
-    ended(true)
+    Ok(true)
 }
 
 /// Reads the configuration again at each SIGHUP, which would end the process otherwise.
-async fn reload_on_hangup(hangups: std::io::Result<Signal>, reloader: Reloader) {
+async fn reload_on_hangup(
+    hangups: std::io::Result<Signal>,
+    reload: impl Fn() -> Result<(), String>,
+) {
     let Ok(mut hangups) = hangups else {
         return;
     };
     while hangups.recv().await.is_some() {
         // What is wrong is in the log; the old configuration stays.
-        reloader.reload().ok();
+        reload().ok();
     }
 }
 
 /// SIGTERM or SIGINT.
 async fn stopped() {
-    let mut term = signal(SignalKind::terminate()).ok();
-    let terminated = async {
-        match &mut term {
-            Some(term) => {
-                term.recv().await;
-            }
-            None => std::future::pending().await,
-        }
+    let Ok(mut term) = signal(SignalKind::terminate()) else {
+        return tokio::signal::ctrl_c().await.unwrap_or_default();
     };
     tokio::select! {
-        () = terminated => {}
+        _ = term.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
 }

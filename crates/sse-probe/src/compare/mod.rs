@@ -4,21 +4,20 @@
 //! Both are read at the same time, so that the same events can be compared by their times of arrival. A stream without
 //! events and heartbeats shows no buffers.
 
-mod headers;
 mod hop;
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor::{Cyan, Green, Red};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
     browser::Origin,
     checks::{Finding, REFERENCE, Software},
-    http::{ExchangeError, Recording},
-    observe::{Attempt, AttemptError, Page, USUAL_HEADERS, foreign, seen},
-    report::{annotate, colour, describe, dim, seconds, shown_url},
+    http::{AttemptError, Recording},
+    observe::{Attempt, Page, USUAL_HEADERS, foreign, seen},
+    report::{annotate, bold, described, dim, paint, seconds, shown_url},
     stream::timing::show,
     target::{Profile, Target},
 };
@@ -28,8 +27,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 named! {
     /// What a hop does to a stream.
-    #[non_exhaustive]
-    pub enum Kind {
+        pub enum Kind {
         /// A header of the application is gone.
         Stripped = "stripped",
         /// A header came that the application did not send.
@@ -61,15 +59,21 @@ named! {
 
 impl Kind {
     /// Where it is explained.
-    #[must_use]
     pub fn link(self) -> String {
         format!("{REFERENCE}#diff-{}", self.as_str().replace('_', "-"))
+    }
+
+    fn by(self, cause: impl Into<String>, finding: Finding) -> Difference {
+        Difference {
+            kind: self,
+            finding,
+            cause: cause.into(),
+        }
     }
 }
 
 /// One thing that the hop has changed.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct Difference {
     /// What it is.
     pub kind: Kind,
@@ -79,21 +83,9 @@ pub struct Difference {
     pub cause: String,
 }
 
-impl Difference {
-    fn new(kind: Kind, finding: Finding, cause: impl Into<String>) -> Self {
-        let cause = cause.into();
-        Self {
-            kind,
-            finding,
-            cause,
-        }
-    }
-}
-
 /// What a comparison came to. As JSON its times are in seconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[non_exhaustive]
 pub struct DiffReport {
     /// The application's URL, without its query.
     pub direct: String,
@@ -116,7 +108,6 @@ pub struct DiffReport {
 
 impl DiffReport {
     /// The kinds of differences that fail a run of that profile.
-    #[must_use]
     pub fn kinds(&self, profile: Profile) -> Vec<Kind> {
         let mut kinds: Vec<Kind> = Vec::new();
         for difference in &self.differences {
@@ -130,7 +121,6 @@ impl DiffReport {
 
 /// Which of the two gave no reply.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum DiffError {
     /// The application.
     #[error("at the application: {0}")]
@@ -181,10 +171,9 @@ impl Side {
         };
         let (main, (foreign, preflight, originless)) =
             tokio::join!(main.record(route, time), meanwhile);
-        let plain = if main.head.is_compressed() {
-            Some(page.clone().encodings("identity").record(time).await)
-        } else {
-            None
+        let plain = match main.head.is_compressed() {
+            true => Some(page.clone().encodings("identity").record(time).await),
+            false => None,
         };
         let again = page.record(AGAIN).await;
         Ok(Self {
@@ -200,7 +189,7 @@ impl Side {
 
     /// The stream as text.
     fn readable(&self) -> &Recording {
-        seen(self.plain.as_ref()).unwrap_or(&self.main)
+        seen(&self.plain).unwrap_or(&self.main)
     }
 }
 
@@ -217,49 +206,46 @@ pub async fn compare(direct: &Target, public: &Target) -> Result<DiffReport, Dif
     if app.main.head.status != 200 {
         return Err(DiffError::NotOpen(app.main.head.status));
     }
-    let mut report = DiffReport {
-        direct: shown_url(&direct.url),
-        public: shown_url(&public.url),
-        passed: false,
-        profile: direct.profile,
-        software: Vec::new(),
-        watched: time,
-        differences: Vec::new(),
-        also: Vec::new(),
-    };
-    match edge {
+    let (software, mut differences, also) = match edge {
         Ok(edge) => {
-            report.software = Software::seen_in(&edge.main.head.headers);
-            report.differences = differences(&app, &edge);
-            report.also = headers::others(&app.main.head.headers, &edge.main.head.headers);
+            let (ours, theirs) = (&app.main.head.headers, &edge.main.head.headers);
+            let also = hop::others(ours, theirs);
+            (Software::seen_in(theirs), differences(&app, &edge), also)
         }
-        Err(AttemptError::Exchange(ExchangeError::HeadTimeout(after))) => {
-            report.differences.push(hop::head_held_back(after));
+        Err(AttemptError::HeadTimeout(after)) => {
+            (Vec::new(), vec![hop::head_held_back(after)], Vec::new())
         }
         Err(why) => return Err(DiffError::Public(why)),
-    }
-    report
-        .differences
-        .sort_by_key(|d| std::cmp::Reverse(d.finding.kind));
-    report.passed = report.kinds(report.profile).is_empty();
-    Ok(report)
+    };
+    differences.sort_by_key(|d| std::cmp::Reverse(d.finding.kind));
+    let fails = |difference: &Difference| difference.finding.fails(direct.profile);
+    Ok(DiffReport {
+        direct: shown_url(&direct.url),
+        public: shown_url(&public.url),
+        passed: !differences.iter().any(fails),
+        profile: direct.profile,
+        software,
+        watched: time,
+        differences,
+        also,
+    })
 }
 
 fn differences(app: &Side, edge: &Side) -> Vec<Difference> {
     let mut found = Vec::new();
-    found.extend(headers::redirect(&app.main, &edge.main));
+    found.extend(hop::redirect(&app.main, &edge.main));
     if edge.main.head.redirects() {
         return found;
     }
     let origin = hop::not_forwarded(app, edge);
     let forwarded = origin.is_none();
     found.extend(origin);
-    if let Some(status) = headers::status(&app.main, &edge.main) {
+    if let Some(status) = hop::status(&app.main, &edge.main) {
         found.extend(forwarded.then_some(status));
         return found;
     }
     let (direct, public) = (&app.main.head.headers, &edge.main.head.headers);
-    found.extend(headers::compare(direct, public, forwarded));
+    found.extend(hop::compare(direct, public, forwarded));
     found.extend(hop::preflight(app, edge));
     let cached = hop::cached(app, edge);
     let stored = cached.is_some();
@@ -271,66 +257,47 @@ fn differences(app: &Side, edge: &Side) -> Vec<Difference> {
 }
 
 /// With ANSI colours; remedies for the software in the list, or for all if it is empty.
-#[must_use]
 pub fn human(report: &DiffReport, software: &[Software]) -> String {
-    let (bold, faint) = (Style::new().bold(), dim());
-    let mut out = format!(
-        "{bold}{}{bold:#} through {bold}{}{bold:#}\n",
-        report.direct, report.public
-    );
+    let [direct, public] = [&report.direct, &report.public].map(|url| bold(url));
+    let mut out = format!("{direct} through {public}\n");
     let mut count = 0;
-    for Difference {
-        kind,
-        finding,
-        cause,
-    } in &report.differences
-    {
-        let (mark, style) = if finding.fails(report.profile) {
-            count += 1;
-            ("FAIL", colour(AnsiColor::Red))
-        } else {
-            ("note", colour(AnsiColor::Cyan))
+    for difference in &report.differences {
+        let (kind, finding) = (difference.kind, &difference.finding);
+        let fails = finding.fails(report.profile);
+        count += usize::from(fails);
+        let mark = match fails {
+            true => paint(Red, "FAIL"),
+            false => paint(Cyan, "note"),
         };
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{style}{mark}{style:#}  {kind}: {cause}");
-        describe(&mut out, finding, &kind.link(), software);
+        out.push_str(&format!("{mark}  {kind}: {}\n", difference.cause));
+        let finding = std::slice::from_ref(finding);
+        out.push_str(&described(finding, &kind.link(), software));
     }
     if !report.also.is_empty() {
-        let names = report.also.join(", ");
-        let _ = writeln!(out, "{faint}also different: {names}{faint:#}");
+        let names = format!("also different: {}", report.also.join(", "));
+        out.push_str(&format!("{}\n", dim(&names)));
     }
     let hops: Vec<_> = report.software.iter().map(|s| s.as_str()).collect();
-    let hops = if hops.is_empty() {
-        "no hop shows itself".to_owned()
-    } else {
-        hops.join(", ")
+    let hops = match hops.is_empty() {
+        true => "no hop shows itself".to_owned(),
+        false => hops.join(", "),
     };
-    let (word, style) = if report.passed {
-        ("the same", colour(AnsiColor::Green))
-    } else {
-        ("not the same", colour(AnsiColor::Red))
+    let verdict = match report.passed {
+        true => paint(Green, "the same"),
+        false => paint(Red, "not the same"),
     };
     let time = show(report.watched);
-    let _ = writeln!(
-        out,
-        "{style}{word}{style:#}: {count} differences that matter, seen within {time} ({hops})"
-    );
-    out
+    let end = format!("{verdict}: {count} differences that matter, seen within {time} ({hops})\n");
+    out + &end
 }
 
 /// As annotations of a workflow run on GitHub.
-#[must_use]
 pub fn github(report: &DiffReport) -> String {
-    let mut out = String::new();
-    for Difference {
-        kind,
-        finding,
-        cause,
-    } in &report.differences
-    {
+    let annotations = report.differences.iter().map(|difference| {
+        let (kind, finding) = (difference.kind, &difference.finding);
         let title = format!("sse-probe diff, {kind}: {}", report.public);
-        let text = format!("{cause}: {}. {}", finding.seen, kind.link());
-        annotate(&mut out, finding.fails(report.profile), &title, &text);
-    }
-    out
+        let text = format!("{}: {}. {}", difference.cause, finding.seen, kind.link());
+        annotate(finding.fails(report.profile), &title, &text)
+    });
+    annotations.collect()
 }

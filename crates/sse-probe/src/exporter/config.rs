@@ -1,11 +1,26 @@
-//! The exporter's configuration.
+//! The exporter's configuration, and who may ask it, over what.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fmt, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, header};
+use rustls::{RootCertStore, ServerConfig, crypto::ring, server::WebPkiClientVerifier};
 use serde::Deserialize;
-use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
-use crate::{http::Dialer, options::Options};
+use crate::{
+    http::{Identity, pem_certificates},
+    options::Options,
+};
 
 /// What connecting, and after it the head of a reply, may take if the module does not say.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -13,7 +28,6 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The exporter's configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
 pub struct Config {
     /// Where to listen. `127.0.0.1:9465` by default.
     pub listen: SocketAddr,
@@ -46,7 +60,6 @@ impl Default for Config {
 /// A target that is probed by itself.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[non_exhaustive]
 pub struct StaticTarget {
     /// The stream's URL.
     pub url: String,
@@ -57,33 +70,15 @@ pub struct StaticTarget {
     pub name: Option<String>,
 }
 
-/// Everything that is wrong with a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{}", .0.join("\n"))]
-pub struct ConfigError(Vec<String>);
-
-impl ConfigError {
-    pub(super) fn one(fault: impl Into<String>) -> Self {
-        Self(vec![fault.into()])
-    }
-
-    /// One sentence for each fault.
-    #[must_use]
-    pub fn faults(&self) -> &[String] {
-        &self.0
-    }
-}
-
 impl Config {
     /// Reads a file.
     ///
     /// # Errors
     ///
     /// The file cannot be read, is not TOML of this form, or says something that cannot be done: all faults at once.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path)
-            .map_err(|why| ConfigError::one(format!("{}: {why}", path.display())))?;
-        Self::parse(&text)
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(path);
+        Self::parse(&text.map_err(|why| format!("{}: {why}", path.display()))?)
     }
 
     /// Reads TOML.
@@ -91,37 +86,31 @@ impl Config {
     /// # Errors
     ///
     /// As for [`Config::read`].
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let mut config: Self =
-            toml::from_str(text).map_err(|why| ConfigError::one(why.to_string().trim()))?;
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config = toml::from_str::<Self>(text);
+        let mut config = config.map_err(|why| why.to_string().trim().to_owned())?;
         config.modules.entry(default_module()).or_default();
         for module in config.modules.values_mut() {
             module.reply_timeout.get_or_insert(REPLY_TIMEOUT);
         }
         let faults = config.faults();
-        if faults.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError(faults))
+        match faults.is_empty() {
+            true => Ok(config),
+            false => Err(faults.join("\n")),
         }
     }
 
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let mut fault = |wrong: bool, text: &str| faults.extend(wrong.then(|| text.to_owned()));
-        fault(
-            self.concurrency == 0,
-            "concurrency: 0, so nothing is probed; write 1 or more",
-        );
-        fault(
-            self.probe_concurrency == 0,
-            "probe_concurrency: 0, so /probe never answers; write 1 or more",
-        );
         let times = Duration::from_secs(1)..=Duration::from_secs(365 * 86_400);
-        fault(
-            !times.contains(&self.interval),
-            "interval: write a time from \"1s\" to \"1year\"",
-        );
+        #[rustfmt::skip]
+        let rules = [
+            (self.concurrency > 0, "concurrency: 0, so nothing is probed; write 1 or more"),
+            (self.probe_concurrency > 0, "probe_concurrency: 0, so /probe never answers; write 1 or more"),
+            (times.contains(&self.interval), "interval: write a time from \"1s\" to \"1year\""),
+        ];
+        let broken = rules.iter().filter(|(holds, _)| !holds);
+        faults.extend(broken.map(|(_, fault)| (*fault).to_owned()));
         for (name, module) in &self.modules {
             let of_module = module.faults().into_iter();
             faults.extend(of_module.map(|fault| format!("modules.{name}: {fault}")));
@@ -150,47 +139,9 @@ impl Config {
 
 impl StaticTarget {
     /// The label `instance`.
-    #[must_use]
     pub fn instance(&self) -> String {
-        self.name
-            .clone()
-            .unwrap_or_else(|| without_query(&self.url))
-    }
-}
-
-/// A configuration, and the dialer of each module, which is made once.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) config: Config,
-    dialers: BTreeMap<String, Dialer>,
-}
-
-/// A module, ready for use.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Module<'a> {
-    pub(super) name: &'a str,
-    pub(super) options: &'a Options,
-    pub(super) dialer: &'a Dialer,
-}
-
-impl Loaded {
-    pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
-        let modules = config.modules.iter();
-        let dialers = modules.map(|(name, module)| Ok((name.clone(), module.dialer()?)));
-        let dialers = dialers
-            .collect::<Result<_, String>>()
-            .map_err(ConfigError::one)?;
-        Ok(Self { config, dialers })
-    }
-
-    pub(super) fn module(&self, name: &str) -> Option<Module<'_>> {
-        let (name, options) = self.config.modules.get_key_value(name)?;
-        let dialer = self.dialers.get(name)?;
-        Some(Module {
-            name,
-            options,
-            dialer,
-        })
+        let name = self.name.clone();
+        name.unwrap_or_else(|| without_query(&self.url))
     }
 }
 
@@ -200,6 +151,142 @@ fn without_query(url: &str) -> String {
 
 fn default_module() -> String {
     "default".to_owned()
+}
+
+/// Passwords that are compared at one time: each costs a core for a while, by design.
+static COMPARISONS: Semaphore = Semaphore::const_new(2);
+
+/// What an unknown user's password is compared with, so that the time does not say which users there are.
+const NOBODY: &str = "$2b$10$kcJIOKyPVmFQr.XKRdyE6uQ7m7uZGOsL7nv3WKID/amiQcWrEDnje";
+
+/// Who may ask, and over what: the file that `--web.config.file` names, as Prometheus' exporters have it.
+///
+/// ```yaml
+/// tls_server_config:
+///   cert_file: server.pem
+///   key_file: server.key
+/// basic_auth_users:
+///   prometheus: $2y$10$…   # htpasswd -nBC 10 "" | tr -d ':\n'
+/// ```
+#[derive(Default, Clone)]
+pub struct WebConfig {
+    source: Option<PathBuf>,
+    pub(super) acceptor: Option<TlsAcceptor>,
+    users: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    tls_server_config: Option<Server>,
+    basic_auth_users: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Server {
+    cert_file: PathBuf,
+    key_file: PathBuf,
+    /// Clients must show a certificate that these have signed.
+    client_ca_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for WebConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (source, users) = (&self.source, self.users.keys());
+        let tls = self.acceptor.is_some();
+        write!(f, "WebConfig({source:?}, TLS: {tls}, users: {users:?})")
+    }
+}
+
+impl WebConfig {
+    /// Reads the file. Paths in it are taken from its own folder.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and where.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let named = |why: String| format!("{}: {why}", path.display());
+        let text = fs::read_to_string(path).map_err(|why| named(why.to_string()))?;
+        let file: File = serde_yaml_ng::from_str(&text).map_err(|why| named(why.to_string()))?;
+        for (user, hash) in &file.basic_auth_users {
+            if bcrypt::verify("", hash).is_err() {
+                let make = format!("make one with `htpasswd -nBC 10 {user}`");
+                let why = format!("basic_auth_users.{user}: not a bcrypt hash; {make}");
+                return Err(named(why));
+            }
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let acceptor = file.tls_server_config.map(|server| server.acceptor(folder));
+        let acceptor = acceptor.transpose().map_err(|why| named(why.to_string()))?;
+        let (source, users) = (Some(path.to_owned()), file.basic_auth_users);
+        Ok(Self {
+            source,
+            acceptor,
+            users,
+        })
+    }
+
+    /// The same file, read again.
+    pub(super) fn read_again(&self) -> Result<Self, String> {
+        let again = self.source.as_deref().map(Self::read);
+        again.unwrap_or_else(|| Ok(Self::default()))
+    }
+
+    /// Whether a request with these headers may be answered.
+    pub(super) async fn admits(&self, headers: &HeaderMap) -> bool {
+        if self.users.is_empty() {
+            return true;
+        }
+        let Some((user, password)) = credentials(headers) else {
+            return false;
+        };
+        let known = self.users.get(&user).cloned();
+        let Ok(_permit) = COMPARISONS.acquire().await else {
+            return false;
+        };
+        let compared = tokio::task::spawn_blocking(move || {
+            let hash = known.as_deref().unwrap_or(NOBODY);
+            bcrypt::verify(password, hash).unwrap_or(false) && known.is_some()
+        });
+        compared.await.unwrap_or(false)
+    }
+}
+
+fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+impl Server {
+    fn acceptor(&self, folder: &Path) -> Result<TlsAcceptor, Box<dyn Error>> {
+        let (certificate, key) = (folder.join(&self.cert_file), folder.join(&self.key_file));
+        let (chain, key) = Identity::from_files(&certificate, &key)?.into_parts();
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
+        let builder = match &self.client_ca_file {
+            None => builder.with_no_client_auth(),
+            Some(file) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in pem_certificates(&folder.join(file))? {
+                    roots.add(certificate)?;
+                }
+                let roots = Arc::new(roots);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                builder.with_client_cert_verifier(verifier.build()?)
+            }
+        };
+        let mut config = builder.with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
 }
 
 #[cfg(test)]
@@ -258,7 +345,7 @@ mod tests {
             (two, &["number 1 and number 2", "`http://x/`", "`name`"]),
         ];
         for (text, parts) in cases {
-            let error = Config::parse(text).unwrap_err().to_string();
+            let error = Config::parse(text).unwrap_err();
             for part in *parts {
                 assert!(error.contains(part), "{part} in {error}");
             }

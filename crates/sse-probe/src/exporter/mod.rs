@@ -24,7 +24,6 @@
 
 mod config;
 mod respond;
-mod web;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -47,15 +46,11 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at},
 };
 
-use self::config::{Loaded, Module};
-pub use self::{
-    config::{Config, ConfigError, StaticTarget},
-    web::WebConfig,
-};
+pub use self::config::{Config, StaticTarget, WebConfig};
 use crate::{
     browser::Origin,
-    http::ExchangeError,
-    observe::AttemptError,
+    http::AttemptError,
+    options::Options,
     report::{Checked, check_with, failure, shown_url},
 };
 
@@ -82,15 +77,11 @@ pub struct Exporter {
     state: Arc<State>,
 }
 
-/// Reads the configuration of a running exporter again.
-#[derive(Debug, Clone)]
-pub struct Reloader(Arc<State>);
-
 /// What rounds and scrapes share.
 #[derive(Debug)]
 struct State {
     source: Option<PathBuf>,
-    loaded: watch::Sender<Arc<Loaded>>,
+    config: watch::Sender<Arc<Config>>,
     web: Mutex<Arc<WebConfig>>,
     /// Rounds under way.
     rounds: Semaphore,
@@ -120,7 +111,7 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// The address cannot be bound, or something is wrong with the configuration.
+    /// The address cannot be bound.
     pub async fn bind(config: Config) -> io::Result<Self> {
         Self::bind_with(config, None, WebConfig::default()).await
     }
@@ -136,12 +127,11 @@ impl Exporter {
         web: WebConfig,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(config.listen).await?;
-        let loaded = Loaded::new(config).map_err(io::Error::other)?;
         let state = Arc::new(State {
             source: source.map(Path::to_owned),
-            rounds: Semaphore::new(loaded.config.concurrency),
-            on_demand: Semaphore::new(loaded.config.probe_concurrency),
-            loaded: watch::Sender::new(Arc::new(loaded)),
+            rounds: Semaphore::new(config.concurrency),
+            on_demand: Semaphore::new(config.probe_concurrency),
+            config: watch::Sender::new(Arc::new(config)),
             web: Mutex::new(Arc::new(web)),
             results: Mutex::default(),
             history: Mutex::default(),
@@ -159,25 +149,26 @@ impl Exporter {
         self.listener.local_addr()
     }
 
-    /// What reads its configuration again.
-    #[must_use]
-    pub fn reloader(&self) -> Reloader {
-        Reloader(Arc::clone(&self.state))
+    /// What reads its file again. If it was made without one, or the file is wrong, the old configuration stays; the error
+    /// has all faults.
+    pub fn reloader(&self) -> impl Fn() -> Result<(), String> + use<> {
+        let state = Arc::clone(&self.state);
+        move || state.reload()
     }
 
     /// Probes and answers until `shutdown` is done.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let rounds = async {
-            let mut loaded = self.state.loaded.subscribe();
+            let mut config = self.state.config.subscribe();
             loop {
-                let current = Arc::clone(&loaded.borrow_and_update());
+                let current = Arc::clone(&config.borrow_and_update());
                 // Rounds of an older configuration end with the set.
                 let mut tasks = JoinSet::new();
-                for index in 0..current.config.targets.len() {
+                for index in 0..current.targets.len() {
                     let (state, current) = (Arc::clone(&self.state), Arc::clone(&current));
                     tasks.spawn(async move { state.probe_for_ever(&current, index).await });
                 }
-                if loaded.changed().await.is_err() {
+                if config.changed().await.is_err() {
                     return;
                 }
             }
@@ -219,8 +210,7 @@ async fn serve(state: &Arc<State>, socket: TcpStream) -> Result<(), Box<dyn std:
     http.timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .keep_alive(false);
-    let acceptor = state.web().acceptor();
-    match acceptor {
+    match state.web().acceptor.clone() {
         None => http.serve_connection(TokioIo::new(socket), service).await?,
         Some(acceptor) => {
             let socket = timeout(PATIENCE, acceptor.accept(socket)).await??;
@@ -230,19 +220,8 @@ async fn serve(state: &Arc<State>, socket: TcpStream) -> Result<(), Box<dyn std:
     Ok(())
 }
 
-impl Reloader {
-    /// Reads the file again. On failure the old configuration stays.
-    ///
-    /// # Errors
-    ///
-    /// The exporter was made without a file, or the file is wrong: all faults at once.
-    pub fn reload(&self) -> Result<(), ConfigError> {
-        self.0.reload()
-    }
-}
-
 impl State {
-    fn reload(&self) -> Result<(), ConfigError> {
+    fn reload(&self) -> Result<(), String> {
         let result = self.try_reload();
         let mut reloaded = lock(&self.reloaded);
         reloaded.0 = result.is_ok();
@@ -258,24 +237,19 @@ impl State {
         result
     }
 
-    fn try_reload(&self) -> Result<(), ConfigError> {
-        let no_file = || ConfigError::one("there is no file to read again");
-        let config = Config::read(self.source.as_ref().ok_or_else(no_file)?)?;
-        let web = self.web().read_again().map_err(ConfigError::one)?;
-        let before = self.loaded.borrow().config.listen;
+    fn try_reload(&self) -> Result<(), String> {
+        let source = self.source.as_ref();
+        let config = Config::read(source.ok_or("there is no file to read again")?)?;
+        let web = self.web().read_again()?;
+        let before = self.config().listen;
         if config.listen.port() != 0 && config.listen != before {
             tracing::warn!(listen = %config.listen, "a new `listen` counts after a restart only");
         }
-        let loaded = Loaded::new(config)?;
-        let instances: Vec<_> = loaded
-            .config
-            .targets
-            .iter()
-            .map(StaticTarget::instance)
-            .collect();
+        let targets = config.targets.iter();
+        let instances: Vec<_> = targets.map(StaticTarget::instance).collect();
         lock(&self.results).retain(|instance, _| instances.contains(instance));
         *lock(&self.web) = Arc::new(web);
-        self.loaded.send_replace(Arc::new(loaded));
+        self.config.send_replace(Arc::new(config));
         Ok(())
     }
 
@@ -283,27 +257,25 @@ impl State {
         Arc::clone(&lock(&self.web))
     }
 
-    fn loaded(&self) -> Arc<Loaded> {
-        Arc::clone(&self.loaded.borrow())
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.borrow())
     }
 
     /// Probes one static target again and again. The targets share the interval, so that their rounds do not begin at one
     /// moment.
-    async fn probe_for_ever(&self, loaded: &Loaded, index: usize) {
-        let Config {
-            interval, targets, ..
-        } = &loaded.config;
+    async fn probe_for_ever(&self, config: &Config, index: usize) {
+        let (interval, targets) = (config.interval, &config.targets);
         let target = targets.get(index);
-        let Some((target, module)) = target.and_then(|t| Some((t, loaded.module(&t.module)?)))
-        else {
+        let module = target.and_then(|target| config.modules.get_key_value(&target.module));
+        let (Some(target), Some(module)) = (target, module) else {
             return;
         };
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let share = (*interval / count(targets.len()).max(1)).saturating_mul(count(index));
-        let mut ticks = interval_at(Instant::now() + share, *interval);
+        let share = (interval / count(targets.len()).max(1)).saturating_mul(count(index));
+        let mut ticks = interval_at(Instant::now() + share, interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let hold = module.options.hold.unwrap_or(Duration::from_secs(35));
-        let limit = module.options.timeout.unwrap_or(hold + BEYOND_HOLD);
+        let hold = module.1.hold.unwrap_or(Duration::from_secs(35));
+        let limit = module.1.timeout.unwrap_or(hold + BEYOND_HOLD);
         loop {
             ticks.tick().await;
             let Ok(permit) = self.rounds.acquire().await else {
@@ -316,13 +288,18 @@ impl State {
     }
 
     /// Probes once, for at most `limit`. What is not seen by then is not judged.
-    async fn probe(&self, module: Module<'_>, url: &str, limit: Duration) -> Arc<Probed> {
+    async fn probe(
+        &self,
+        (name, options): (&String, &Options),
+        url: &str,
+        limit: Duration,
+    ) -> Arc<Probed> {
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let at = SystemTime::now();
         let begun = Instant::now();
-        let limit = module.options.timeout.map_or(limit, |own| own.min(limit));
+        let limit = options.timeout.map_or(limit, |own| own.min(limit));
         let end = begun + limit;
-        let (shown, checked) = match module.options.target_by(url, module.dialer.clone()) {
+        let (shown, checked) = match options.target(url) {
             Ok(target) => {
                 let shown = shown_url(target.url());
                 let all = check_with(target, Some(end - MARGIN.min(limit / 4)), &|_| {});
@@ -331,7 +308,7 @@ impl State {
             }
             Err(why) => {
                 let origin = url.parse().map(|url| Origin::of(&url).to_string());
-                let why = AttemptError::Exchange(ExchangeError::Request(why));
+                let why = AttemptError::Request(why);
                 (origin.unwrap_or_default(), Err(why))
             }
         };
@@ -339,14 +316,12 @@ impl State {
             id: COUNT.fetch_add(1, Ordering::Relaxed),
             at,
             url: shown,
-            module: module.name.to_owned(),
+            module: name.clone(),
             checked,
             took: begun.elapsed(),
         });
-        let Probed {
-            id, url, module, ..
-        } = &*probed;
         if let Some((reason, why)) = failure(&probed.checked) {
+            let (id, url, module) = (probed.id, &probed.url, &probed.module);
             tracing::warn!(id, target_url = url, module, reason, why, "a probe failed");
         }
         let mut history = lock(&self.history);

@@ -1,11 +1,6 @@
 //! The exporter's own replies.
 
-use std::{
-    convert::Infallible,
-    fmt::Write as _,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -17,8 +12,8 @@ use url::form_urlencoded;
 
 use super::{Probed, State, lock};
 use crate::{
-    observe::AttemptError,
-    report::{Metrics, failure, flag, human},
+    http::AttemptError,
+    report::{Metrics, failure, flag, human, plain, unix},
 };
 
 /// How long a probe may take if Prometheus does not say.
@@ -86,10 +81,10 @@ async fn answer(state: &State, request: &Request<Incoming>) -> Answer {
         "/logs" => log(state, query),
         "/" => Ok(last_probes(state)),
         "/-/healthy" => Ok(text("healthy\n".to_owned())),
-        "/-/reload" => match state.reload() {
-            Ok(()) => Ok(text("reloaded\n".to_owned())),
-            Err(why) => Err((StatusCode::INTERNAL_SERVER_ERROR, why.to_string())),
-        },
+        "/-/reload" => {
+            let reloaded = state.reload().map(|()| "reloaded\n".to_owned());
+            encoded(reloaded).map(text)
+        }
         _ => Err((StatusCode::NOT_FOUND, "not here".to_owned())),
     }
 }
@@ -101,7 +96,7 @@ fn metrics(state: &State) -> Answer {
     metrics.set_build_info();
     metrics.set(names::RELOADED, &[], flag(succeeded));
     metrics.set(names::RELOAD_TIME, &[], unix(at));
-    let interval = state.loaded().config.interval.as_secs_f64();
+    let interval = state.config().interval.as_secs_f64();
     for (instance, probed) in &*lock(&state.results) {
         metrics.of_instance(instance);
         add(&mut metrics, probed);
@@ -117,14 +112,13 @@ async fn on_demand(state: &State, query: &str, headers: &HeaderMap) -> Answer {
     let target = parameter(query, "target");
     let target = target.ok_or_else(|| bad("the parameter `target` is missing".to_owned()))?;
     let name = parameter(query, "module").unwrap_or_else(|| "default".to_owned());
-    let loaded = state.loaded();
-    let module = loaded.module(&name);
+    let config = state.config();
+    let module = config.modules.get_key_value(&name);
     let module = module.ok_or_else(|| bad("there is no such module".to_owned()))?;
-    module.options.allows(&target).map_err(bad)?;
-    let asked = headers
-        .get("x-prometheus-scrape-timeout-seconds")
-        .and_then(|v| v.to_str().ok()?.parse().ok())
-        .and_then(|s| Duration::try_from_secs_f64(s).ok());
+    module.1.allows(&target).map_err(bad)?;
+    let asked = headers.get("x-prometheus-scrape-timeout-seconds");
+    let asked = asked.and_then(|v| v.to_str().ok()?.parse().ok());
+    let asked = asked.and_then(|s| Duration::try_from_secs_f64(s).ok());
     let limit = asked.map_or(LIMIT, |t| t.saturating_sub(MARGIN).min(LIMIT));
     let end = begun + limit;
     // Waits for its turn as long as the scraper does.
@@ -156,39 +150,32 @@ fn add(metrics: &mut Metrics, probed: &Probed) {
     metrics.add(&probed.checked, probed.took);
 }
 
-fn encoded(text: Result<String, prometheus::Error>) -> Result<String, (StatusCode, String)> {
-    text.map_err(|why| (StatusCode::INTERNAL_SERVER_ERROR, why.to_string()))
+fn encoded(text: Result<String, String>) -> Result<String, (StatusCode, String)> {
+    text.map_err(|why| (StatusCode::INTERNAL_SERVER_ERROR, why))
 }
 
 /// One of the last probes, in full.
 fn log(state: &State, query: &str) -> Answer {
     let id = parameter(query, "id").and_then(|id| id.parse::<u64>().ok());
     let history = lock(&state.history);
-    match history.iter().find(|probed| Some(probed.id) == id) {
-        Some(probed) => Ok(text(described(probed))),
-        None => {
-            let why = "that probe is not among the last ones".to_owned();
-            Err((StatusCode::NOT_FOUND, why))
-        }
-    }
+    let probed = history.iter().find(|probed| Some(probed.id) == id);
+    let missing = || "that probe is not among the last ones".to_owned();
+    let probed = probed.ok_or_else(|| (StatusCode::NOT_FOUND, missing()))?;
+    Ok(text(described(probed)))
 }
 
 /// A probe as a person reads it.
 fn described(probed: &Probed) -> String {
-    let Probed {
-        id, url, module, ..
-    } = probed;
+    let (id, url, module) = (probed.id, &probed.url, &probed.module);
     let at = format_rfc3339_seconds(probed.at);
     let took = Duration::from_millis(u64::try_from(probed.took.as_millis()).unwrap_or(u64::MAX));
     let took = format_duration(took);
     let mut out = format!("Probe {id} of {url} by module {module}, at {at}, in {took}\n");
-    // Writing to a String cannot fail.
     if let Some((reason, why)) = failure(&probed.checked) {
-        let _ = writeln!(out, "failed, {reason}: {why}");
+        out.push_str(&format!("failed, {reason}: {why}\n"));
     }
     if let Ok(report) = &probed.checked {
-        let text = human(report, &report.software);
-        let _ = write!(out, "{}", anstream::adapter::strip_str(&text));
+        out.push_str(&plain(&human(report, &report.software)));
     }
     out
 }
@@ -200,18 +187,13 @@ fn last_probes(state: &State) -> Reply {
         let failure = failure(&probed.checked);
         let class = if failure.is_some() { "failed" } else { "good" };
         let (result, why) = failure.unwrap_or(("good", String::new()));
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            rows,
-            "<tr><td><a href=\"/logs?id={}\">{}</a></td><td>{}</td><td>{}</td><td class=\"{class}\">{result}</td>\
-             <td>{:.1} s</td><td>{}</td></tr>",
-            probed.id,
-            format_rfc3339_seconds(probed.at),
-            escape(&probed.url),
-            escape(&probed.module),
-            probed.took.as_secs_f64(),
-            escape(&why),
-        );
+        let (id, took) = (probed.id, probed.took.as_secs_f64());
+        let at = format_rfc3339_seconds(probed.at);
+        let [url, module, why] = [&probed.url, &probed.module, &why].map(|text| escape(text));
+        rows.push_str(&format!(
+            "<tr><td><a href=\"/logs?id={id}\">{at}</a></td><td>{url}</td><td>{module}</td><td class=\"{class}\">{result}</td>\
+             <td>{took:.1} s</td><td>{why}</td></tr>\n"
+        ));
     }
     let version = env!("CARGO_PKG_VERSION");
     let mut reply = text(format!(
@@ -231,20 +213,13 @@ fn escape(text: &str) -> String {
 }
 
 fn parameter(query: &str, name: &str) -> Option<String> {
-    form_urlencoded::parse(query.as_bytes())
-        .find(|(n, _)| n == name)
-        .map(|(_, v)| v.into_owned())
-}
-
-fn unix(time: SystemTime) -> f64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs_f64()
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    Some(pairs.find(|(n, _)| n == name)?.1.into_owned())
 }
 
 fn set(reply: &mut Reply, name: HeaderName, value: &'static str) {
-    reply
-        .headers_mut()
-        .insert(name, HeaderValue::from_static(value));
+    let value = HeaderValue::from_static(value);
+    reply.headers_mut().insert(name, value);
 }
 
 fn text(body: String) -> Reply {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    fmt, io,
+    io,
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
@@ -26,7 +26,7 @@ use rustls::{AlertDescription, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
-    task::AbortHandle,
+    task::JoinSet,
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsConnector;
@@ -34,7 +34,7 @@ use tower_service::Service;
 use url::Url;
 
 use super::{
-    Ask, Certificates, ExchangeError, Head, IpVersion, Limits, Phases, Protocol, Proxy, Tls,
+    Ask, AttemptError, Certificates, Head, IpVersion, Limits, Phases, Protocol, Proxy, Tls,
     tls::certificates,
 };
 use crate::browser::Headers;
@@ -48,35 +48,32 @@ const GRACE: Duration = Duration::from_millis(250);
 /// Makes exchanges.
 #[derive(Debug, Clone, Default)]
 pub struct Dialer {
-    limits: Limits,
-    tls: Arc<Tls>,
+    /// What bounds each exchange.
+    pub limits: Limits,
+    /// How TLS is spoken. It is shared by all who clone this.
+    pub tls: Arc<Tls>,
+    /// What requests go through.
+    pub proxy: Proxy,
+    /// The version of IP that is tried first, and whether the other one is tried as well. By default addresses are tried as
+    /// the name service orders them, the other version 300 ms later, as browsers do (RFC 8305).
+    pub preferred: Option<(IpVersion, bool)>,
+    /// TLS asks for, and verifies, the certificate of this name instead of the URL's host.
+    pub sni: Option<String>,
     pinned: HashMap<(String, u16), Vec<SocketAddr>>,
-    proxy: Proxy,
-    /// The version of IP that is tried first, and whether the other one is tried as well.
-    preferred: Option<(IpVersion, bool)>,
-    sni: Option<String>,
 }
 
 /// An exchange whose head is known and whose body still arrives. The connection ends when this is dropped.
+#[derive(Debug)]
 pub struct Exchange {
-    head: Head,
+    /// The head of the reply.
+    pub head: Head,
     pub(super) body: Incoming,
     pub(super) sent: Instant,
     pub(super) body_bytes: u64,
-    _connection: EndOnDrop,
+    _connection: JoinSet<Result<(), hyper::Error>>,
 }
 
 impl Dialer {
-    /// One with these limits and this TLS configuration.
-    #[must_use]
-    pub fn new(limits: Limits, tls: Tls) -> Self {
-        Self {
-            limits,
-            tls: Arc::new(tls),
-            ..Self::default()
-        }
-    }
-
     /// Connections to `host` and `port` go to `address`, whatever the name service says. Several addresses of one host are
     /// raced as those of a name are; they share the port of the first.
     pub fn pin(&mut self, host: &str, port: u16, address: SocketAddr) {
@@ -87,68 +84,34 @@ impl Dialer {
         }
     }
 
-    /// Requests go through that proxy.
-    pub fn through(&mut self, proxy: Proxy) {
-        self.proxy = proxy;
-    }
-
-    /// Addresses of that version are tried first; others only with `fallback`. By default they are tried as the name
-    /// service orders them, the other version 300 ms later, as browsers do (RFC 8305).
-    pub fn prefer(&mut self, version: IpVersion, fallback: bool) {
-        self.preferred = Some((version, fallback));
-    }
-
-    /// TLS asks for, and verifies, the certificate of this name instead of the URL's host.
-    pub fn server_name(&mut self, name: &str) {
-        self.sni = Some(name.to_owned());
-    }
-
-    /// The same with these limits and this TLS configuration, pins kept.
-    #[must_use]
-    pub(crate) fn with(mut self, limits: Limits, tls: Tls) -> Self {
-        self.limits = limits;
-        self.tls = Arc::new(tls);
-        self
-    }
-
-    /// Whether TLS proves who the client is.
-    pub(crate) fn has_identity(&self) -> bool {
-        self.tls.identity.is_some()
-    }
-
     /// Connects, asks, and waits for the head of the reply.
     ///
     /// # Errors
     ///
     /// Whatever keeps a reply from coming.
-    pub async fn open(&self, ask: &Ask) -> Result<Exchange, ExchangeError> {
+    pub async fn open(&self, ask: &Ask) -> Result<Exchange, AttemptError> {
         let Limits { connect, head, .. } = self.limits;
         let (tcp, mut link) = timeout(connect + GRACE, self.connect(&ask.url))
             .await
-            .map_err(|_| ExchangeError::ConnectTimeout(connect))??;
+            .map_err(|_| AttemptError::ConnectTimeout(connect))??;
         let stream = timeout(connect, self.encrypt(tcp, &mut link, ask))
             .await
-            .map_err(|_| ExchangeError::TlsTimeout(connect))??;
+            .map_err(|_| AttemptError::TlsTimeout(connect))??;
         timeout(head, self.ask(stream, link, ask, Instant::now()))
             .await
-            .map_err(|_| ExchangeError::HeadTimeout(head))?
+            .map_err(|_| AttemptError::HeadTimeout(head))?
     }
 
     /// The TCP connection, through a proxy if there is one.
-    async fn connect(&self, url: &Url) -> Result<(TcpStream, Link), ExchangeError> {
-        let no_host = || ExchangeError::Request("the URL has no host".to_owned());
-        let own = (
-            url.host_str().ok_or_else(no_host)?,
-            url.port_or_known_default().unwrap_or(80),
-        );
+    async fn connect(&self, url: &Url) -> Result<(TcpStream, Link), AttemptError> {
+        let no_host = || AttemptError::Request("the URL has no host".to_owned());
+        let port = url.port_or_known_default().unwrap_or(80);
+        let own = (url.host_str().ok_or_else(no_host)?, port);
         let proxy = self.proxy.of(url);
-        let (host, port) = match &proxy {
-            Some(proxy) => (
-                proxy.uri().host().unwrap_or_default(),
-                proxy.uri().port_u16().unwrap_or(80),
-            ),
-            None => own,
-        };
+        let (host, port) = proxy.as_ref().map_or(own, |proxy| {
+            let port = proxy.uri().port_u16().unwrap_or(80);
+            (proxy.uri().host().unwrap_or_default(), port)
+        });
         let mut phases = Phases::default();
         let begin = Instant::now();
         let addresses = self.addresses(host, port).await?;
@@ -164,8 +127,8 @@ impl Dialer {
         connector.set_connect_timeout(Some(self.limits.connect));
         let uri = |scheme: &str, (host, port): (&str, u16)| {
             let text = format!("{scheme}://{host}:{port}/");
-            text.parse::<Uri>()
-                .map_err(|why| ExchangeError::Request(format!("{text}: {why}")))
+            let uri = text.parse::<Uri>();
+            uri.map_err(|why| AttemptError::Request(format!("{text}: {why}")))
         };
         let to = uri("http", (host, port))?;
         let (stream, forward) = match &proxy {
@@ -175,33 +138,28 @@ impl Dialer {
                     tunnel = tunnel.with_auth(auth.clone());
                 }
                 let stream = tunnel.call(uri("https", own)?).await;
-                (
-                    stream.map_err(|why| ExchangeError::Proxy(why.to_string()))?,
-                    None,
-                )
+                let stream = stream.map_err(|why| AttemptError::Proxy(why.to_string()))?;
+                (stream.into_inner(), None)
             }
             _ => {
+                use AttemptError::{Connect, ConnectTimeout, Refused, Resolve};
                 let failed = |io: io::Error| match (first, io.kind()) {
-                    (Some(_), io::ErrorKind::TimedOut) => {
-                        ExchangeError::ConnectTimeout(self.limits.connect)
-                    }
-                    (Some(address), io::ErrorKind::ConnectionRefused) => {
-                        ExchangeError::Refused(address)
-                    }
-                    (Some(address), _) => ExchangeError::Connect(address, io),
-                    (None, _) => ExchangeError::Resolve(host.to_owned(), io),
+                    (Some(_), io::ErrorKind::TimedOut) => ConnectTimeout(self.limits.connect),
+                    (Some(address), io::ErrorKind::ConnectionRefused) => Refused(address),
+                    (Some(address), _) => Connect(address, io),
+                    (None, _) => Resolve(host.to_owned(), io),
                 };
                 let stream = connector.call(to).await;
-                (stream.map_err(|why| failed(io_error(&why)))?, proxy.clone())
+                let stream = stream.map_err(|why| failed(io_error(&why)))?;
+                (stream.into_inner(), proxy.clone())
             }
         };
-        let stream = stream.into_inner();
         phases.connect = begin.elapsed();
         // Ends with a reset. A server that keeps half-closed connections (actix by default) would otherwise count each
         // finished exchange as an open stream until its second heartbeat, and the next one would meet its limits.
         stream.set_zero_linger().ok();
         let link = Link {
-            address: stream.peer_addr().map_err(ExchangeError::Io)?,
+            address: stream.peer_addr().map_err(AttemptError::Io)?,
             phases,
             forward,
             http2: false,
@@ -217,33 +175,29 @@ impl Dialer {
         stream: TcpStream,
         link: &mut Link,
         ask: &Ask,
-    ) -> Result<Box<dyn Duplex>, ExchangeError> {
+    ) -> Result<Box<dyn Duplex>, AttemptError> {
         if ask.url.scheme() != "https" {
             link.http2 = ask.protocol == Protocol::Http2;
             return Ok(Box::new(stream));
         }
-        let host = self
-            .sni
-            .as_deref()
-            .or(ask.url.host_str())
-            .unwrap_or_default();
-        let failed = |why: io::Error| ExchangeError::Tls(host.to_owned(), why);
+        let host = self.sni.as_deref().or(ask.url.host_str());
+        let host = host.unwrap_or_default();
+        let failed = |why: io::Error| AttemptError::Tls(host.to_owned(), why);
         let config = self.tls.client(ask.protocol, ask.anonymous);
         let config = config.map_err(|why| failed(io::Error::other(why)))?;
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(bare.to_owned());
+        let name = ServerName::try_from(bare(host).to_owned());
         let name = name.map_err(|why| failed(io::Error::other(why)))?;
         let begin = Instant::now();
         let stream = TlsConnector::from(config).connect(name, stream).await;
         let stream = stream.map_err(|why| match tls_alert(&why) {
-            Some(AlertDescription::NoApplicationProtocol) => ExchangeError::NoHttp2,
+            Some(AlertDescription::NoApplicationProtocol) => AttemptError::NoHttp2,
             _ => failed(why),
         })?;
         link.phases.tls = begin.elapsed();
         let (_, session) = stream.get_ref();
         link.http2 = session.alpn_protocol() == Some(b"h2");
         if ask.protocol == Protocol::Http2 && !link.http2 {
-            return Err(ExchangeError::NoHttp2);
+            return Err(AttemptError::NoHttp2);
         }
         link.forward = None;
         link.tls_version = Some(match session.protocol_version() {
@@ -254,13 +208,13 @@ impl Dialer {
         Ok(Box::new(stream))
     }
 
-    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ExchangeError> {
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, AttemptError> {
         if let Some(list) = self.pinned.get(&(host.to_ascii_lowercase(), port)) {
             return Ok(list.clone());
         }
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let failed = |why| ExchangeError::Resolve(host.to_owned(), why);
-        let mut list: Vec<SocketAddr> = lookup_host((bare, port)).await.map_err(failed)?.collect();
+        let failed = |why| AttemptError::Resolve(host.to_owned(), why);
+        let found = lookup_host((bare(host), port)).await.map_err(failed)?;
+        let mut list: Vec<SocketAddr> = found.collect();
         if let Some((version, fallback)) = self.preferred {
             let preferred = |a: &SocketAddr| a.is_ipv4() == (version == IpVersion::Ip4);
             list.sort_by_key(|address| !preferred(address));
@@ -279,21 +233,22 @@ impl Dialer {
         mut link: Link,
         ask: &Ask,
         sent: Instant,
-    ) -> Result<Exchange, ExchangeError> {
+    ) -> Result<Exchange, AttemptError> {
         let request = ask.request(link.http2, link.forward.as_ref())?;
         let head_bytes = self.limits.head_bytes;
-        let failed = |error: hyper::Error| ExchangeError::from_hyper(&error, head_bytes);
+        let failed = |error: hyper::Error| AttemptError::from_hyper(&error, head_bytes);
         let io = TokioIo::new(io);
         // Either way the connection is driven by a task of its own, which ends with the exchange.
-        let (reply, connection) = if link.http2 {
+        let mut driver = JoinSet::new();
+        let reply = if link.http2 {
             let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
                 .handshake(io)
                 .await
                 .map_err(failed)?;
-            let connection = EndOnDrop(tokio::spawn(connection).abort_handle());
-            (sender.send_request(request).await, connection)
+            driver.spawn(connection);
+            sender.send_request(request).await
         } else {
             let (mut sender, connection) = http1::Builder::new()
                 .max_buf_size(head_bytes)
@@ -301,8 +256,8 @@ impl Dialer {
                 .handshake(io)
                 .await
                 .map_err(failed)?;
-            let connection = EndOnDrop(tokio::spawn(connection).abort_handle());
-            (sender.send_request(request).await, connection)
+            driver.spawn(connection);
+            sender.send_request(request).await
         };
         let (parts, body) = reply.map_err(failed)?.into_parts();
         link.phases.processing = sent.elapsed();
@@ -319,30 +274,15 @@ impl Dialer {
             body,
             sent,
             body_bytes: self.limits.body_bytes,
-            _connection: connection,
+            _connection: driver,
         })
     }
 }
 
 impl Exchange {
-    /// The head of the reply.
-    #[must_use]
-    pub fn head(&self) -> &Head {
-        &self.head
-    }
-
     /// The time since the request was sent.
-    #[must_use]
     pub fn age(&self) -> Duration {
         self.sent.elapsed()
-    }
-}
-
-impl fmt::Debug for Exchange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange")
-            .field("head", &self.head)
-            .finish_non_exhaustive()
     }
 }
 
@@ -364,6 +304,11 @@ impl Service<Name> for Known {
     }
 }
 
+/// A host without the brackets of IPv6.
+pub(crate) fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
@@ -376,14 +321,6 @@ struct Link {
     http2: bool,
     tls_version: Option<&'static str>,
     certificates: Option<Certificates>,
-}
-
-struct EndOnDrop(AbortHandle);
-
-impl Drop for EndOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// The alert with which the server ended the handshake.

@@ -5,29 +5,35 @@
 
 mod connect;
 mod recording;
-mod request;
 mod tls;
 
-use std::{error, io, net::SocketAddr, time::Duration};
+use std::{error, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use clap::ValueEnum;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::Full;
 use humantime::format_duration;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use serde::Deserialize;
 use thiserror::Error;
+use url::{Position, Url};
 
+pub(crate) use self::{
+    connect::bare,
+    recording::{YEAR, opens},
+    tls::pem_certificates,
+};
 pub use self::{
     connect::{Dialer, Exchange},
-    recording::{Chunk, End, Recording},
-    request::{Ask, Proxy},
+    recording::{End, Recording},
     tls::{Certificates, Identity, Tls, Trust},
 };
-pub(crate) use self::{recording::opens, tls::pem_certificates};
-use crate::browser::Headers;
+use crate::browser::{Headers, event_source::is_event_stream, page::is_this_machine};
 
 /// Which version of HTTP to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum Protocol {
     /// As a browser: HTTP/2 where TLS offers it, HTTP/1.1 otherwise.
     #[default]
@@ -45,7 +51,6 @@ pub enum Protocol {
 /// A version of IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum IpVersion {
     /// IPv4
     Ip4,
@@ -78,9 +83,133 @@ impl Default for Limits {
     }
 }
 
+/// A request to make.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Where.
+    pub url: Url,
+    /// GET, if nothing else is said.
+    pub method: Method,
+    /// All headers but `Host`, which follows from the URL unless it is given here.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body; mostly empty.
+    pub body: Bytes,
+    /// The version of HTTP.
+    pub protocol: Protocol,
+    /// Whether TLS keeps back who the client is.
+    pub anonymous: bool,
+}
+
+impl Ask {
+    /// A GET without headers.
+    pub fn get(url: Url) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    /// A request without headers.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self {
+            url,
+            method,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            protocol: Protocol::Auto,
+            anonymous: false,
+        }
+    }
+
+    /// The same with header lines from texts; one without a text is left out.
+    ///
+    /// # Errors
+    ///
+    /// A text holds what no header can carry.
+    pub fn headers<'a>(
+        mut self,
+        lines: impl IntoIterator<Item = (HeaderName, impl Into<Option<&'a str>>)>,
+    ) -> Result<Self, AttemptError> {
+        for (name, text) in lines {
+            let Some(text) = text.into() else { continue };
+            let wrong = |why| AttemptError::Request(format!("{name}: {why}"));
+            let value = HeaderValue::from_str(text).map_err(wrong)?;
+            self.headers.push((name, value));
+        }
+        Ok(self)
+    }
+
+    /// The same with one header line of that name, whatever there was before.
+    pub fn replace(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.headers.retain(|(n, _)| n != name);
+        self.headers.push((name.clone(), value.clone()));
+    }
+
+    /// The request as hyper takes it. It names the whole URL over HTTP/2, and to a proxy that is to forward it.
+    fn request(
+        &self,
+        http2: bool,
+        forward: Option<&Intercept>,
+    ) -> Result<Request<Full<Bytes>>, AttemptError> {
+        let url = &self.url;
+        let target = match http2 || forward.is_some() {
+            true => &url[..Position::AfterQuery],
+            false => &url[Position::BeforePath..Position::AfterQuery],
+        };
+        let mut builder = Request::builder().method(&self.method).uri(target);
+        if !http2 && !self.headers.iter().any(|(name, _)| *name == header::HOST) {
+            let authority = &url[Position::BeforeHost..Position::AfterPort];
+            builder = builder.header(header::HOST, authority);
+        }
+        if let Some(auth) = forward.and_then(Intercept::basic_auth) {
+            builder = builder.header(header::PROXY_AUTHORIZATION, auth);
+        }
+        for (name, value) in &self.headers {
+            builder = builder.header(name, value);
+        }
+        let request = builder.body(Full::new(self.body.clone()));
+        request.map_err(|why| AttemptError::Request(why.to_string()))
+    }
+}
+
+/// Which proxy requests go through.
+#[derive(Debug, Clone, Default)]
+pub enum Proxy {
+    /// None.
+    Direct,
+    /// The one that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name. Requests to this machine go direct.
+    #[default]
+    Environment,
+    /// This one, always.
+    Always(Arc<Matcher>),
+}
+
+impl Proxy {
+    /// Through this proxy, always.
+    ///
+    /// # Errors
+    ///
+    /// It is not the URL of an http proxy.
+    pub fn always(url: &str) -> Result<Self, String> {
+        let matcher = Matcher::builder().all(url.to_owned()).build();
+        let found = matcher.intercept(&Uri::from_static("http://proxy.invalid/"));
+        if found.is_some_and(|found| found.uri().scheme_str() == Some("http")) {
+            return Ok(Self::Always(Arc::new(matcher)));
+        }
+        let write = "write http://HOST:PORT, with user:password@ if it wants that";
+        Err(format!("`{url}` is not a proxy that can be used; {write}"))
+    }
+
+    fn of(&self, url: &Url) -> Option<Intercept> {
+        let uri: Uri = url.as_str().parse().ok()?;
+        match self {
+            Self::Direct => None,
+            Self::Environment if is_this_machine(url) => None,
+            Self::Environment => Matcher::from_env().intercept(&uri),
+            Self::Always(matcher) => matcher.intercept(&uri),
+        }
+    }
+}
+
 /// The head of a reply, and what was seen before it.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Head {
     /// The status code.
     pub status: u16,
@@ -100,20 +229,22 @@ pub struct Head {
 
 impl Head {
     /// Whether the reply redirects.
-    #[must_use]
     pub fn redirects(&self) -> bool {
         matches!(self.status, 301 | 302 | 303 | 307 | 308)
     }
 
+    /// Whether it is the head of an event stream.
+    pub fn is_stream(&self) -> bool {
+        self.status == 200 && is_event_stream(&self.headers)
+    }
+
     /// Whether the body is compressed.
-    #[must_use]
     pub fn is_compressed(&self) -> bool {
         let codings = self.headers.tokens("content-encoding");
         codings.iter().any(|c| c != "identity")
     }
 
     /// `1.0`, `1.1` or `2`.
-    #[must_use]
     pub fn version_number(&self) -> &'static str {
         match self.version {
             http::Version::HTTP_10 => "1.0",
@@ -125,7 +256,6 @@ impl Head {
 
 /// The time each phase took, by blackbox_exporter's names.
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct Phases {
     /// Looking the name up.
     pub resolve: Duration,
@@ -139,8 +269,7 @@ pub struct Phases {
 
 /// Why there was no reply that can be judged.
 #[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ExchangeError {
+pub enum AttemptError {
     /// The name has no address.
     #[error("`{0}` cannot be resolved: {1}")]
     Resolve(String, #[source] io::Error),
@@ -183,24 +312,48 @@ pub enum ExchangeError {
     /// The request itself cannot be made, for instance because a header value holds a line break.
     #[error("the request cannot be made: {0}")]
     Request(String),
+    /// No ticket to make the request with.
+    #[error("{0}")]
+    Ticket(String),
+    /// The server answered again and again that it is full: the status.
+    #[error("the server answers that it is full (status {0}), also when asked again")]
+    Full(u16),
+    /// Not even the head of the stream came within this time, although other requests are answered at once: something
+    /// holds the reply back until it ends, or the application waits for the first event.
+    #[error(
+        "other requests are answered at once, but not even the head of the stream came within {}: a proxy holds the \
+         reply back until it ends, or the application waits for the first event; for nginx `proxy_buffering off;`, for \
+         Caddy `flush_interval -1`, for Varnish `set beresp.do_stream = true;`",
+        format_duration(*.0)
+    )]
+    HeldBack(Duration),
+    /// The time for the whole probe was up.
+    #[error("the time for the probe was up; give it more")]
+    OutOfTime,
 }
 
-impl ExchangeError {
+impl AttemptError {
     /// The error as a label, from a closed list.
-    #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Resolve(..) => "dns",
-            Self::Refused(_) | Self::Connect(..) | Self::Io(_) | Self::ConnectTimeout(_) => {
-                "connect"
-            }
+            Self::Refused(_) | Self::Connect(..) => "connect",
+            Self::Io(_) | Self::ConnectTimeout(_) => "connect",
             Self::Proxy(_) => "proxy",
             Self::Tls(..) | Self::NoHttp2 | Self::TlsTimeout(_) => "tls",
             Self::HeadTooLarge(_) | Self::Protocol(_) => "protocol",
-            Self::HeadTimeout(_) => "timeout",
+            Self::HeadTimeout(_) | Self::OutOfTime => "timeout",
             Self::Closed => "closed",
             Self::Request(_) => "request",
+            Self::Ticket(_) => "ticket",
+            Self::Full(_) => "full",
+            Self::HeldBack(_) => "held_back",
         }
+    }
+
+    /// Whether it says nothing about the server but that it was full, or there was no time.
+    pub(crate) fn is_inconclusive(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::OutOfTime)
     }
 
     /// What hyper says, in the words of this crate.

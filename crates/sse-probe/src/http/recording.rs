@@ -9,23 +9,26 @@ use tokio::time::{Instant, timeout_at};
 use super::{Exchange, Head, with_causes};
 use crate::{
     browser::{
-        Credentials, Origin, Refusal, Route, event_source::is_event_stream, event_source_opens,
+        Credentials, Origin, PreflightBlock, Refusal, Route, event_source::is_event_stream,
+        event_source_opens, preflight_check,
     },
-    stream::{Arrival, Reader, Report},
+    stream::{
+        Arrival, Reader, Report,
+        timing::{held_back, intervals},
+    },
 };
 
 /// Arrivals that are kept; later ones are added to the last.
 const ARRIVALS: usize = 20_000;
 
 /// Longer than anybody reads.
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// What is kept of the beginning of a body.
 const BEGINNING: usize = 16 * 1024;
 
 /// How a body ended, or that it did not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum End {
     /// Still open when the time was up.
     Open,
@@ -37,19 +40,8 @@ pub enum End {
     TooMuch,
 }
 
-/// The next thing of a body.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Chunk {
-    /// Bytes, and when they came, counted from the request.
-    Bytes(Bytes, Duration),
-    /// Nothing more will come.
-    End(End),
-}
-
 /// A whole exchange, written down.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Recording {
     /// The redirects on the way, and the origin that the last request carried.
     pub route: Route,
@@ -70,20 +62,14 @@ pub struct Recording {
 }
 
 impl Exchange {
-    /// The next chunk, or the end; [`End::Open`] when `until` has come.
-    pub async fn next(&mut self, until: Instant) -> Chunk {
+    /// The next bytes, and when they came, counted from the request; or the end, which is [`End::Open`] when `until` has come.
+    pub async fn next(&mut self, until: Instant) -> Result<(Bytes, Duration), End> {
         loop {
-            match timeout_at(until, self.body.frame()).await {
-                Err(_) => return Chunk::End(End::Open),
-                Ok(None) => return Chunk::End(End::Clean),
-                Ok(Some(Err(why))) => return Chunk::End(End::Cut(cut(&why))),
-                Ok(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data()
-                        && !data.is_empty()
-                    {
-                        return Chunk::Bytes(data, self.age());
-                    }
-                }
+            let frame = timeout_at(until, self.body.frame()).await;
+            let frame = frame.map_err(|_| End::Open)?.ok_or(End::Clean)?;
+            let data = frame.map_err(|why| End::Cut(cut(&why)))?.into_data();
+            if let Some(data) = data.ok().filter(|data| !data.is_empty()) {
+                return Ok((data, self.age()));
             }
         }
     }
@@ -94,9 +80,9 @@ impl Exchange {
         let mut body = Vec::new();
         loop {
             match self.next(until).await {
-                Chunk::Bytes(bytes, _) => body.extend_from_slice(&bytes),
-                Chunk::End(End::Clean) => return Ok(body),
-                Chunk::End(_) => return Err("the answer did not end".to_owned()),
+                Ok((bytes, _)) => body.extend_from_slice(&bytes),
+                Err(End::Clean) => return Ok(body),
+                Err(_) => return Err("the answer did not end".to_owned()),
             }
             if body.len() > limit {
                 return Err("the answer is too long".to_owned());
@@ -118,7 +104,7 @@ impl Exchange {
     ) -> Recording {
         // What no clock holds is as good as a year.
         let until = Instant::now() + time.min(YEAR);
-        let head = self.head().clone();
+        let head = self.head.clone();
         let plain = is_event_stream(&head.headers) && !head.is_compressed();
         let mut reader = plain.then(Reader::default);
         let mut recording = Recording {
@@ -133,20 +119,17 @@ impl Exchange {
         };
         loop {
             match self.next(until).await {
-                Chunk::End(end) => {
+                Err(end) => {
                     recording.end = end;
                     break;
                 }
-                Chunk::Bytes(bytes, at) => {
+                Ok((bytes, at)) => {
                     if let Some(reader) = &mut reader {
                         reader.feed(&bytes, at);
                     }
                     let whole = reader.as_ref().is_some_and(Reader::is_between_events);
                     recording.note(&bytes, at, whole);
-                    if reader
-                        .as_ref()
-                        .is_some_and(|reader| !going(reader.report()))
-                    {
+                    if reader.as_ref().is_some_and(|r| !going(&r.report)) {
                         break;
                     }
                     if recording.bytes > self.body_bytes {
@@ -176,22 +159,19 @@ impl Recording {
                 (last.at, last.whole) = (at, whole);
                 last.bytes += count;
             }
-            _ => self.arrivals.push(Arrival {
-                at,
-                bytes: count,
-                whole,
-            }),
+            _ => {
+                let bytes = count;
+                self.arrivals.push(Arrival { at, bytes, whole });
+            }
         }
     }
 
     /// When the first byte of the body came, counted from the request.
-    #[must_use]
     pub fn first_byte(&self) -> Option<Duration> {
         self.arrivals.first().map(|a| a.at)
     }
 
     /// The longest time without a byte, the time after the last one included.
-    #[must_use]
     pub fn longest_silence(&self) -> Duration {
         let mut last = self.head.phases.processing;
         let mut longest = Duration::ZERO;
@@ -203,18 +183,42 @@ impl Recording {
     }
 
     /// The silence before the end, which is the length of an idle timeout if one struck.
-    #[must_use]
     pub fn last_silence(&self) -> Duration {
         let last = self.arrivals.last().map(|a| a.at);
-        self.lasted
-            .saturating_sub(last.unwrap_or(self.head.phases.processing))
+        let last = last.unwrap_or(self.head.phases.processing);
+        self.lasted.saturating_sub(last)
+    }
+
+    /// The longest time between two comments or events.
+    pub fn longest_interval(&self) -> Option<Duration> {
+        intervals(&self.stream).into_iter().max()
+    }
+
+    /// What shows that something on the way held bytes back, if anything does.
+    pub fn held_back(&self) -> Option<String> {
+        held_back(&self.arrivals, &self.stream).map(|held| held.to_string())
     }
 
     /// Whether a browser lets the page read this reply.
-    #[must_use]
     pub fn can_be_read(&self, credentials: Credentials) -> bool {
         let cors = || self.route.cors(&self.head.headers, credentials);
         self.route.block.is_none() && cors().is_ok()
+    }
+
+    /// Whether this reply permits a page a request by `method` with these unsafe headers.
+    ///
+    /// # Errors
+    ///
+    /// The first reason why not.
+    pub fn permits(
+        &self,
+        origin: &Origin,
+        mode: Credentials,
+        method: &str,
+        names: &[impl AsRef<str>],
+    ) -> Result<(), PreflightBlock> {
+        let (status, headers) = (self.head.status, &self.head.headers);
+        preflight_check(status, headers, origin, mode, method, names)
     }
 
     /// Whether a browser gives this reply to an `EventSource`.
@@ -228,13 +232,12 @@ impl Recording {
 
     /// Whether this is the answer of a server that is full and asks an `EventSource` to come back: an event stream
     /// that says `retry` and nothing else, and ends.
-    #[must_use]
     pub fn is_come_back(&self) -> bool {
         self.head.status == 200
             && self.end == End::Clean
-            && self.stream.retry().is_some()
-            && self.stream.event_count() == 0
-            && self.stream.comment_count() == 0
+            && self.stream.retry.is_some()
+            && self.stream.event_count == 0
+            && self.stream.comment_count == 0
             && self.lasted < Duration::from_secs(2)
     }
 }
@@ -245,14 +248,9 @@ pub(crate) fn opens(route: &Route, head: &Head, credentials: Credentials) -> Res
         return Err(Refusal::Redirect(block.clone()));
     }
     let origin = route.origin();
-    let same_origin = origin.is_none();
-    event_source_opens(
-        head.status,
-        &head.headers,
-        &origin.unwrap_or_else(Origin::null),
-        credentials,
-        same_origin,
-    )
+    let same = origin.is_none();
+    let origin = origin.unwrap_or_else(Origin::null);
+    event_source_opens(head.status, &head.headers, &origin, credentials, same)
 }
 
 fn cut(why: &hyper::Error) -> String {

@@ -1,7 +1,7 @@
 //! Which certificates are trusted, which one is sent, and what the presented ones say.
 
 use std::{
-    fmt, fs, io,
+    fs, io,
     path::Path,
     sync::{Arc, OnceLock},
     time::SystemTime,
@@ -22,7 +22,6 @@ use super::Protocol;
 
 /// Whose certificates are trusted.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
 pub enum Trust {
     /// The machine's own store (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured).
     #[default]
@@ -46,7 +45,7 @@ impl Trust {
 }
 
 /// Who the client is, in TLS.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: Arc<PrivateKeyDer<'static>>,
@@ -60,7 +59,9 @@ impl Identity {
     /// A file cannot be read, or does not hold what it should.
     pub fn from_files(certificate: &Path, key: &Path) -> io::Result<Self> {
         let chain = pem_certificates(certificate)?;
-        let key = Arc::new(pem_key(key)?);
+        let text = read(key)?;
+        let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| no_pem(key, "key"));
+        let key = Arc::new(key?);
         Ok(Self { chain, key })
     }
 
@@ -70,26 +71,15 @@ impl Identity {
     }
 }
 
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Identity(…)")
-    }
-}
-
 /// The certificates of a PEM file; at least one. Errors name the file.
 pub(crate) fn pem_certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let text = read(path)?;
-    let list: Vec<_> = CertificateDer::pem_slice_iter(&text)
-        .filter_map(Result::ok)
-        .collect();
+    let list = CertificateDer::pem_slice_iter(&text).flatten();
+    let list: Vec<_> = list.collect();
     if list.is_empty() {
         return Err(no_pem(path, "certificate"));
     }
     Ok(list)
-}
-
-fn pem_key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| no_pem(path, "key"))
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -105,21 +95,13 @@ fn no_pem(path: &Path, what: &str) -> io::Error {
 type Made = OnceLock<Result<ClientConfig, String>>;
 
 /// How TLS is spoken. The configuration is made once, at the first use.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Tls {
     trust: Trust,
-    pub(super) identity: Option<Identity>,
+    /// Who the client is. Requests without credentials do not say it.
+    pub identity: Option<Identity>,
     named: Made,
     anonymous: Made,
-}
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls")
-            .field("trust", &self.trust)
-            .field("identity", &self.identity)
-            .finish_non_exhaustive()
-    }
 }
 
 impl From<Trust> for Tls {
@@ -132,13 +114,6 @@ impl From<Trust> for Tls {
 }
 
 impl Tls {
-    /// The same with a client certificate. Requests without credentials do not send it.
-    #[must_use]
-    pub fn identity(mut self, identity: Identity) -> Self {
-        self.identity = Some(identity);
-        self
-    }
-
     /// A client configuration that offers what `protocol` asks for.
     pub(super) fn client(
         &self,
@@ -146,10 +121,9 @@ impl Tls {
         anonymous: bool,
     ) -> Result<Arc<ClientConfig>, String> {
         let identity = self.identity.as_ref().filter(|_| !anonymous);
-        let made = if identity.is_some() {
-            &self.named
-        } else {
-            &self.anonymous
+        let made = match identity {
+            Some(_) => &self.named,
+            None => &self.anonymous,
         };
         let configured = || configure(&self.trust, identity).map_err(|why| why.to_string());
         let mut config = made.get_or_init(configured).clone()?;
@@ -199,7 +173,6 @@ fn system_roots() -> RootCertStore {
 
 /// When the presented certificates expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Certificates {
     /// The first of all that were presented.
     pub earliest_expiry: SystemTime,
@@ -209,10 +182,8 @@ pub struct Certificates {
 
 /// What the presented certificates say.
 pub(super) fn certificates(presented: &[CertificateDer<'_>]) -> Option<Certificates> {
-    let read: Vec<Certificate> = presented
-        .iter()
-        .filter_map(|der| Certificate::from_der(der).ok())
-        .collect();
+    let read = presented.iter().flat_map(|der| Certificate::from_der(der));
+    let read: Vec<Certificate> = read.collect();
     let expiry = |certificate: &Certificate| {
         let end = certificate.tbs_certificate().validity().not_after;
         let end = SystemTime::UNIX_EPOCH.checked_add(end.to_unix_duration());
@@ -254,12 +225,8 @@ impl ServerCertVerifier for Unverified {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, signed, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -268,12 +235,8 @@ impl ServerCertVerifier for Unverified {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

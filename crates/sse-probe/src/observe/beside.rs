@@ -1,4 +1,4 @@
-//! The exchanges that are made while the stream is held.
+//! The exchanges beside the stream itself: those that are made while it is held, and the reconnects after it.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,16 +7,14 @@ use http::{Method, header};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Allowed, AttemptError, Denied, Listener, Need, Others, Outsider, Page, PageSeen, Progress,
+    Allowed, Attempt, AttemptError, Denied, Listener, Need, Others, Outsider, Page, Progress,
     Published,
 };
 use crate::{
-    browser::{
-        Origin,
-        page::{AddressSpace, ContentPolicy},
-    },
+    browser::Origin,
     http::{Ask, Protocol},
-    target::{Publish, Secret, Target, USER_AGENT},
+    stream::{Report, SeenEvent},
+    target::{Publish, Secret, Target, USER_AGENT, body_type},
 };
 
 /// The headers that fetch clients of event streams send and a browser asks permission for.
@@ -34,12 +32,12 @@ pub(super) async fn others(
     tell: Listener<'_>,
 ) -> Others {
     let mut others = Others::default();
-    let target = page.target();
+    let target = page.target;
     let needs = |need| needs.contains(&need);
     let as_page_of = |origin: &Origin| page.clone().origin(Some(origin.clone()));
     if let Some(url) = target.page.as_ref().filter(|_| needs(Need::Page)) {
         tell(Progress::Asking("the page"));
-        others.page = Some(page_seen(page, url).await);
+        others.page = Some(page.visit(url).await);
     }
     if needs(Need::Anonymous) && target.is_secured() {
         tell(Progress::Asking("without credentials"));
@@ -55,9 +53,9 @@ pub(super) async fn others(
             tell(Progress::Asking(origin.as_str()));
             let attempt = as_page_of(&origin).glance().await;
             let names = preflight_headers(target);
-            let preflight = match names.as_slice() {
-                [] => None,
-                names => Some(page.preflight(&origin, names).await),
+            let preflight = match names.is_empty() {
+                true => None,
+                false => Some(page.preflight(&origin, &names).await),
             };
             others.allowed.push(Allowed {
                 origin,
@@ -93,10 +91,9 @@ pub(super) async fn others(
     let encrypted = target.url.scheme() == "https";
     if cheap && needs(Need::Protocol) && encrypted && target.protocol == Protocol::Auto {
         tell(Progress::Asking("by the other version of HTTP"));
-        let other = if version == http::Version::HTTP_2 {
-            Protocol::Http1
-        } else {
-            Protocol::Http2
+        let other = match version {
+            http::Version::HTTP_2 => Protocol::Http1,
+            _ => Protocol::Http2,
         };
         others.other_protocol = Some(page.clone().protocol(other).glance().await);
     }
@@ -126,11 +123,9 @@ pub(crate) fn preflight_headers(target: &Target) -> Vec<String> {
 
 /// The same for a preflight that is tried in any case: those that fetch clients usually send, if there are none.
 pub(crate) fn asked_headers(target: &Target) -> Vec<String> {
-    let names = preflight_headers(target);
-    if names.is_empty() {
-        USUAL_HEADERS.map(str::to_owned).into()
-    } else {
-        names
+    match preflight_headers(target) {
+        none if none.is_empty() => USUAL_HEADERS.map(str::to_owned).into(),
+        names => names,
     }
 }
 
@@ -159,18 +154,8 @@ fn outsiders(target: &Target, origin: &Origin) -> Vec<(Outsider, Origin)> {
 
 /// An origin that nobody allows: `.example` is reserved by RFC 2606.
 pub(crate) fn foreign() -> Origin {
-    "https://sse-probe.example"
-        .parse()
-        .unwrap_or_else(|_| Origin::null())
-}
-
-async fn page_seen(page: &Page<'_>, url: &url::Url) -> Result<PageSeen, AttemptError> {
-    let recording = page.visit(url).await?;
-    Ok(PageSeen {
-        url: recording.route.url().clone(),
-        policy: ContentPolicy::of(&recording.head.headers, &recording.beginning),
-        space: AddressSpace::of(recording.head.address.ip()),
-    })
+    let origin = "https://sse-probe.example".parse();
+    origin.unwrap_or_else(|_| Origin::null())
 }
 
 /// Publishes an event once the stream has been open for a while.
@@ -183,31 +168,118 @@ pub(super) async fn published(
     sleep(after.min(Duration::from_secs(1))).await;
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let marker = format!("probe-{:x}", since.unwrap_or_default().as_nanos());
-    let json = how.body.trim_start().starts_with(['{', '[']);
-    let kind = if json {
-        "application/json"
-    } else {
-        "text/plain"
-    };
     let secret = target.access.authorization();
     let lines = [
-        (header::CONTENT_TYPE, Some(kind)),
+        (header::CONTENT_TYPE, Some(body_type(how.body.as_bytes()))),
         (header::USER_AGENT, Some(USER_AGENT)),
         (header::AUTHORIZATION, secret.as_ref().map(Secret::expose)),
         (header::COOKIE, target.access.cookie().map(Secret::expose)),
     ];
-    let ask = Ask::new(Method::POST, how.url.clone()).headers(lines);
-    let taken = match ask {
-        Ok(mut ask) => {
-            ask.body = Bytes::from(how.body.replace("{marker}", &marker));
-            target.dialer.open(&ask).await
-        }
-        Err(why) => Err(why),
+    let post = async {
+        let mut ask = Ask::new(Method::POST, how.url.clone()).headers(lines)?;
+        ask.body = Bytes::from(how.body.replace("{marker}", &marker));
+        target.dialer.open(&ask).await
     };
-    let taken = match taken {
-        Ok(exchange) if (200..300).contains(&exchange.head().status) => Ok(sent.elapsed()),
-        Ok(exchange) => Err(format!("status {}", exchange.head().status)),
+    let taken = match post.await.map(|exchange| exchange.head.status) {
+        Ok(200..300) => Ok(sent.elapsed()),
+        Ok(status) => Err(format!("status {status}")),
         Err(why) => Err(why.to_string()),
     };
     Published { marker, taken }
+}
+
+/// How far back the reconnect goes: far enough to prove replay, near enough for short replay buffers.
+const BACK: usize = 5;
+
+/// How long a replay may take to begin.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A reconnect with an id that the server has given.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    /// The id that was sent.
+    pub(crate) from: String,
+    /// The ids that followed it in the first stream.
+    pub(crate) missed: Vec<String>,
+    /// What came.
+    pub(crate) attempt: Attempt,
+}
+
+/// What a reconnect showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Resumed {
+    /// The missed events came again, in order.
+    Replayed,
+    /// Nothing was missed when the reconnect was made, and nothing was repeated.
+    NothingMissed,
+    /// Events that the client already had came again.
+    Repeated(String),
+    /// Another event came first, so something is lost silently.
+    Gap(String),
+    /// The server said that it cannot: an event without or with a foreign id came first.
+    Announced(String),
+    /// Nothing came.
+    Nothing,
+    /// The reconnect was refused with this status.
+    Refused(u16),
+}
+
+/// Reconnects, if an event with an id was seen.
+pub(super) async fn try_resume(page: &Page<'_>, first: &Report) -> Option<Resumption> {
+    let ids = first.with_anchors().filter_map(SeenEvent::carried_id);
+    let mut missed: Vec<String> = ids.map(str::to_owned).collect();
+    missed.drain(..missed.len().checked_sub(1)?.saturating_sub(BACK));
+    let from = missed.remove(0);
+    let enough = missed.len().max(1);
+    let going = |report: &Report| report.events().count() < enough;
+    let again = page.clone().last_event_id(Some(from.clone()));
+    let attempt = async {
+        let (exchange, route) = again.open().await?;
+        let time = page.at_most(PATIENCE);
+        Ok(exchange.record_while(route, time, going).await)
+    };
+    let attempt = attempt.await;
+    Some(Resumption {
+        from,
+        missed,
+        attempt,
+    })
+}
+
+impl Resumption {
+    /// What it showed.
+    ///
+    /// # Errors
+    ///
+    /// There was no reply.
+    pub(crate) fn result(&self) -> Result<Resumed, &AttemptError> {
+        let recording = self.attempt.as_ref()?;
+        if recording.head.status != 200 {
+            return Ok(Resumed::Refused(recording.head.status));
+        }
+        let events = || recording.stream.events().map(|(_, event)| event);
+        let missed_any = !self.missed.is_empty();
+        let Some(first) = events().next() else {
+            return Ok(match missed_any {
+                true => Resumed::Nothing,
+                false => Resumed::NothingMissed,
+            });
+        };
+        let Some(id) = first.carried_id() else {
+            return Ok(Resumed::Announced(first.name.clone()));
+        };
+        let got = events().filter_map(SeenEvent::carried_id);
+        let in_order = self.missed.iter().zip(got).all(|pair| pair.0 == pair.1);
+        Ok(if id == self.from {
+            Resumed::Repeated(id.to_owned())
+        } else if !missed_any {
+            Resumed::NothingMissed
+        } else if in_order {
+            Resumed::Replayed
+        } else if first.name.is_empty() || self.missed.iter().any(|m| m == id) {
+            Resumed::Gap(id.to_owned())
+        } else {
+            Resumed::Announced(first.name.clone())
+        })
+    }
 }

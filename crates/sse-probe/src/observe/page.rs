@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{Attempt, AttemptError};
 use crate::{
     browser::{Origin, Redirect, Route, cors::request_headers},
-    http::{Ask, Exchange, Protocol, Recording},
-    stream::Item,
+    http::{Ask, Exchange, Protocol, Recording, YEAR},
+    stream::{Item, Report},
     target::{Access, Secret, Target, USER_AGENT, is_credential},
 };
 
@@ -30,7 +30,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// A page that opens the stream; each setter varies one thing.
 #[derive(Debug, Clone)]
 pub(crate) struct Page<'a> {
-    target: &'a Target,
+    pub(crate) target: &'a Target,
     origin: Option<Origin>,
     authenticated: bool,
     /// Whether a hop is imitated that takes `Origin` away.
@@ -40,7 +40,7 @@ pub(crate) struct Page<'a> {
     protocol: Protocol,
     last_event_id: Option<String>,
     /// Nothing goes on beyond it.
-    deadline: Option<Instant>,
+    deadline: Instant,
 }
 
 impl<'a> Page<'a> {
@@ -55,7 +55,7 @@ impl<'a> Page<'a> {
             encodings: "gzip, deflate, br, zstd",
             protocol: target.protocol,
             last_event_id: None,
-            deadline: None,
+            deadline: Instant::now() + YEAR,
         }
     }
 
@@ -67,11 +67,7 @@ impl<'a> Page<'a> {
         pub(crate) encodings: &'static str,
         pub(crate) protocol: Protocol,
         pub(crate) last_event_id: Option<String>,
-        pub(crate) deadline: Option<Instant>,
-    }
-
-    pub(crate) fn target(&self) -> &'a Target {
-        self.target
+        pub(crate) deadline: Instant,
     }
 
     /// Opens the stream as a browser does: redirects are followed, each after its CORS check.
@@ -92,12 +88,11 @@ impl<'a> Page<'a> {
             loop {
                 let (exchange, route) = self.follow().await?;
                 // A `retry` alone may be all that a full server says, or the beginning of a stream.
-                let recording = exchange
-                    .record_while(route, GLANCE, |seen| {
-                        let mut items = seen.items().iter();
-                        items.all(|item| matches!(item, Item::Retry(..)))
-                    })
-                    .await;
+                let only_retry = |seen: &Report| {
+                    let mut items = seen.items.iter();
+                    items.all(|item| matches!(item, Item::Retry(..)))
+                };
+                let recording = exchange.record_while(route, GLANCE, only_retry).await;
                 let status = recording.head.status;
                 let full = matches!(status, 429 | 503);
                 if !full && !recording.is_come_back() {
@@ -109,7 +104,7 @@ impl<'a> Page<'a> {
                 }
                 let asked = recording.head.headers.text("retry-after");
                 let asked = asked.and_then(|v| v.parse().ok()).map(Duration::from_secs);
-                let wait = asked.or(recording.stream.retry());
+                let wait = asked.or(recording.stream.retry);
                 sleep(wait.unwrap_or(Duration::from_secs(1)).min(LONGEST_WAIT)).await;
             }
         })
@@ -121,13 +116,10 @@ impl<'a> Page<'a> {
     pub(crate) async fn preflight(&self, origin: &Origin, names: &[String]) -> Attempt {
         let target = self.target;
         let route = Route::new(Some(origin), target.url.clone());
-        let asked = request_headers(names);
+        let (method, asked) = (target.method.as_str(), request_headers(names));
         let mut ask = Ask::new(Method::OPTIONS, target.url.clone()).headers([
             (header::ACCEPT, "*/*"),
-            (
-                header::ACCESS_CONTROL_REQUEST_METHOD,
-                target.method.as_str(),
-            ),
+            (header::ACCESS_CONTROL_REQUEST_METHOD, method),
             (header::ACCESS_CONTROL_REQUEST_HEADERS, &asked),
             (header::ORIGIN, origin.as_str()),
             (header::USER_AGENT, USER_AGENT),
@@ -165,18 +157,15 @@ impl<'a> Page<'a> {
             loop {
                 ask.url = route.url().clone();
                 let exchange = self.target.dialer.open(&ask).await?;
-                let head = exchange.head();
+                let head = &exchange.head;
                 // A navigation needs no CORS: each step begins a route of its own.
                 let to = head.headers.text("location").filter(|_| head.redirects());
                 match to.and_then(|to| route.url().join(&to).ok()) {
                     Some(to) if route.redirects.len() < 20 => {
                         let mut next = Route::new(None, to.clone());
                         next.redirects = std::mem::take(&mut route.redirects);
-                        next.redirects.push(Redirect {
-                            status: head.status,
-                            from: route.url().clone(),
-                            to,
-                        });
+                        let (status, from) = (head.status, route.url().clone());
+                        next.redirects.push(Redirect { status, from, to });
                         route = next;
                     }
                     _ => return Ok(exchange.record(route, Duration::from_secs(2)).await),
@@ -190,33 +179,36 @@ impl<'a> Page<'a> {
         &self,
         what: impl Future<Output = Result<T, AttemptError>>,
     ) -> Result<T, AttemptError> {
-        match self.deadline {
-            Some(deadline) => timeout_at(deadline, what)
-                .await
-                .unwrap_or(Err(AttemptError::OutOfTime)),
-            None => what.await,
-        }
+        let in_time = timeout_at(self.deadline, what).await;
+        in_time.unwrap_or(Err(AttemptError::OutOfTime))
     }
 
     /// The time that may still be used, at most `time`.
     pub(super) fn at_most(&self, time: Duration) -> Duration {
-        let left = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        left.map_or(time, |left| left.min(time))
+        time.min(self.deadline.saturating_duration_since(Instant::now()))
     }
 
     async fn follow(&self) -> Result<(Exchange, Route), AttemptError> {
         let target = self.target;
         let mut route = Route::new(self.origin.as_ref(), target.url.clone());
-        let ticket = self.ticket().await?;
+        let ticket = match &target.access {
+            Access::Ticket(source) if self.authenticated => {
+                let origin = target.origin.as_ref().map(Origin::as_str);
+                let ticket = source.fetch(&target.dialer, origin).await;
+                Some((&source.parameter, ticket.map_err(AttemptError::Ticket)?))
+            }
+            _ => None,
+        };
+        let ticket = ticket
+            .as_ref()
+            .map(|(name, ticket)| (name.as_str(), ticket.as_str()));
         let mut method = target.method.clone();
-        let allowed =
-            |url: &url::Url| target.keep_to.is_empty() || target.keep_to.contains(&Origin::of(url));
+        let keep_to = &target.keep_to;
+        let allowed = |url: &url::Url| keep_to.is_empty() || keep_to.contains(&Origin::of(url));
         loop {
-            let ask = self.ask(&route, method.clone(), ticket.as_deref())?;
+            let ask = self.ask(&route, method.clone(), ticket)?;
             let exchange = target.dialer.open(&ask).await?;
-            let head = exchange.head();
+            let head = &exchange.head;
             let status = head.status;
             let follows = head.redirects()
                 && target.follow_redirects
@@ -232,32 +224,19 @@ impl<'a> Page<'a> {
         }
     }
 
-    async fn ticket(&self) -> Result<Option<String>, AttemptError> {
-        let target = self.target;
-        match &target.access {
-            Access::Ticket(source) if self.authenticated => {
-                let origin = target.origin.as_ref().map(Origin::as_str);
-                let ticket = source.fetch(&target.dialer, origin).await;
-                ticket.map(Some).map_err(AttemptError::Ticket)
-            }
-            _ => Ok(None),
-        }
-    }
-
     fn ask(
         &self,
         route: &Route,
         method: Method,
-        ticket: Option<&str>,
+        ticket: Option<(&str, &str)>,
     ) -> Result<Ask, AttemptError> {
         let target = self.target;
         // What the user gave belongs to the origin that it was given for; a client certificate does as well.
         let own = self.authenticated && route.at_first_origin();
         let origin = route.origin().filter(|_| !self.origin_lost);
         let authorization = target.access.authorization();
-        let authorization = authorization
-            .as_ref()
-            .filter(|_| own && route.keeps_authorization());
+        let authorization = authorization.filter(|_| own && route.keeps_authorization());
+        let token = authorization.as_ref().map(Secret::expose);
         let cookie = target.access.cookie().filter(|_| own);
         let lines = [
             (header::ACCEPT, Some(self.accept)),
@@ -269,7 +248,7 @@ impl<'a> Page<'a> {
             (FETCH_DEST, Some("empty")),
             (header::ORIGIN, origin.as_ref().map(Origin::as_str)),
             (LAST_EVENT_ID, self.last_event_id.as_deref()),
-            (header::AUTHORIZATION, authorization.map(Secret::expose)),
+            (header::AUTHORIZATION, token),
             (header::COOKIE, cookie.map(Secret::expose)),
         ];
         let mut ask = Ask::get(route.url().clone()).headers(lines)?;
@@ -279,12 +258,9 @@ impl<'a> Page<'a> {
             ask.body = target.body.clone();
         }
         ask.method = method;
-        if let (Access::Ticket(source), Some(ticket)) = (&target.access, ticket)
-            && own
-            && route.redirects.is_empty()
-        {
+        if let Some((parameter, ticket)) = ticket.filter(|_| own && route.redirects.is_empty()) {
             let mut query = ask.url.query_pairs_mut();
-            query.append_pair(&source.parameter, ticket);
+            query.append_pair(parameter, ticket);
         }
         for (name, value) in &target.headers {
             let varied = *name == header::ACCEPT && self.accept != "text/event-stream";
@@ -297,6 +273,6 @@ impl<'a> Page<'a> {
 }
 
 /// What a glance at a reply showed, if there was one.
-pub(crate) fn seen(attempt: Option<&Attempt>) -> Option<&Recording> {
-    attempt?.as_ref().ok()
+pub(crate) fn seen(attempt: &Option<Attempt>) -> Option<&Recording> {
+    attempt.as_ref()?.as_ref().ok()
 }

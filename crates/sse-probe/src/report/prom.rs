@@ -13,7 +13,7 @@ use prometheus::{
 use super::{CheckReport, Checked, failure};
 use crate::{
     checks::{CheckResult, Outcome},
-    observe::AttemptError,
+    http::AttemptError,
 };
 
 /// Metrics of probes, by name. Several probes have a label `instance` each.
@@ -72,11 +72,8 @@ impl Metrics {
 
     /// Sets the gauge that tells sse-probe from others.
     pub fn set_build_info(&mut self) {
-        self.set(
-            names::BUILD_INFO,
-            &[("version", env!("CARGO_PKG_VERSION"))],
-            1.0,
-        );
+        let version = env!("CARGO_PKG_VERSION");
+        self.set(names::BUILD_INFO, &[("version", version)], 1.0);
     }
 
     /// What follows is of that target.
@@ -108,12 +105,7 @@ impl Metrics {
     fn report(&mut self, report: &CheckReport) {
         let facts = &report.facts;
         let time = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-        let unix = |time: Option<SystemTime>| {
-            time?
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .ok()
-                .map(|t| t.as_secs_f64().trunc())
-        };
+        let whole = |time: Option<SystemTime>| time.map(|time| unix(time).trunc());
         let redirects = u32::try_from(facts.redirects).unwrap_or(u32::MAX);
         self.set(names::OPENS, &[], flag(facts.browser_opens));
         self.set(names::BUFFERING, &[], flag(facts.buffering));
@@ -125,8 +117,8 @@ impl Metrics {
             ("probe_http_redirects", "Redirects that were followed.", Some(f64::from(redirects))),
             ("probe_ip_protocol", "The version of IP that was used: 4 or 6.", Some(if facts.address.is_ipv4() { 4.0 } else { 6.0 })),
             ("probe_dns_lookup_time_seconds", "How long the lookup of the name took.", time(Some(facts.phases.resolve))),
-            ("probe_ssl_earliest_cert_expiry", "When the first certificate of the presented chain expires, in Unix time.", unix(facts.certificate_expiry)),
-            ("probe_ssl_last_chain_expiry_timestamp_seconds", "When the chain from the server's own certificate to its issuers expires, in Unix time.", unix(facts.chain_expiry)),
+            ("probe_ssl_earliest_cert_expiry", "When the first certificate of the presented chain expires, in Unix time.", whole(facts.certificate_expiry)),
+            ("probe_ssl_last_chain_expiry_timestamp_seconds", "When the chain from the server's own certificate to its issuers expires, in Unix time.", whole(facts.chain_expiry)),
             ("probe_sse_time_to_first_byte_seconds", "From the request to the first byte of the body.", time(facts.first_byte)),
             ("probe_sse_time_to_first_event_seconds", "From the request to the first event.", time(facts.first_event)),
             ("probe_sse_heartbeat_interval_seconds_max", "The longest time between two comments or events.", time(facts.heartbeat_max)),
@@ -174,12 +166,19 @@ impl Metrics {
     /// # Errors
     ///
     /// A metric without a name: a fault of this program.
-    pub fn text(self, mut others: Vec<MetricFamily>) -> Result<String, prometheus::Error> {
+    pub fn text(self, mut others: Vec<MetricFamily>) -> Result<String, String> {
         others.extend(self.families.into_values());
-        TextEncoder::new().encode_to_string(&others)
+        let text = TextEncoder::new().encode_to_string(&others);
+        text.map_err(|why| why.to_string())
     }
 }
 
 pub(crate) fn flag(value: bool) -> f64 {
     f64::from(u8::from(value))
+}
+
+/// A point in time, in Unix time.
+pub(crate) fn unix(time: SystemTime) -> f64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
 }

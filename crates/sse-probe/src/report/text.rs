@@ -1,8 +1,11 @@
 //! For people: colour, one line per check, findings with what to change; annotations for GitHub; JUnit for CI systems.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{
+    AnsiColor::{self, Cyan, Green, Magenta, Red},
+    Style,
+};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{CheckReport, Checked};
@@ -16,120 +19,111 @@ use crate::{
 /// Remedies are given for actix, for the page, and for the hops in `software`; for all of them if it is empty.
 #[must_use]
 pub fn human(report: &CheckReport, software: &[Software]) -> String {
-    let (bold, faint) = (Style::new().bold(), dim());
-    let mut out = format!("{bold}{}{bold:#}\n", report.url);
+    let mut out = format!("{}\n", bold(&report.url));
     for outcome in &report.outcomes {
-        let (mark, style) = match outcome.result {
-            CheckResult::Skipped => ("skip", faint),
-            CheckResult::Failed => ("FAIL", colour(AnsiColor::Red)),
-            CheckResult::Passed if outcome.findings.is_empty() => {
-                ("good", colour(AnsiColor::Green))
-            }
-            CheckResult::Passed => ("note", colour(AnsiColor::Cyan)),
+        let mark = match outcome.result {
+            CheckResult::Skipped => dim("skip"),
+            CheckResult::Failed => paint(Red, "FAIL"),
+            CheckResult::Passed if outcome.findings.is_empty() => paint(Green, "good"),
+            CheckResult::Passed => paint(Cyan, "note"),
         };
-        let Outcome {
-            title, check, seen, ..
-        } = outcome;
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "{style}{mark}{style:#}  {title} {faint}[{check}]{faint:#}: {seen}"
-        );
-        for finding in &outcome.findings {
-            describe(&mut out, finding, &outcome.link, software);
-        }
+        let check = dim(&format!("[{}]", outcome.check));
+        let (title, seen) = (outcome.title, &outcome.seen);
+        out.push_str(&format!("{mark}  {title} {check}: {seen}\n"));
+        out.push_str(&described(&outcome.findings, &outcome.link, software));
     }
-    out.push_str(&summary(report));
-    out
+    out + &summary(report)
 }
 
-/// One finding, indented below its check.
-pub(crate) fn describe(out: &mut String, finding: &Finding, link: &str, software: &[Software]) {
-    let style = colour(match finding.kind {
-        FindingKind::Blocked => AnsiColor::Red,
-        FindingKind::Insecure => AnsiColor::Magenta,
-        FindingKind::Advice => AnsiColor::Cyan,
-    });
-    let faint = dim();
-    let _ = writeln!(
-        out,
-        "      {style}{}{style:#}: {}",
-        finding.label(),
-        finding.seen
-    );
-    let _ = writeln!(out, "      {faint}why{faint:#}: {}", finding.why);
-    for remedy in finding.remedies {
-        let always = matches!(remedy.software, Software::Actix | Software::Page);
-        if software.is_empty() || always || software.contains(&remedy.software) {
-            let _ = writeln!(
-                out,
-                "      {faint}{}{faint:#}: {}",
-                remedy.software, remedy.change
-            );
+/// Findings, indented below their check. Those that follow each other with one reason share it, and what to change.
+pub(crate) fn described(findings: &[Finding], link: &str, software: &[Software]) -> String {
+    let mut lines = Vec::new();
+    for group in findings.chunk_by(|a, b| (a.why, a.remedies) == (b.why, b.remedies)) {
+        for finding in group {
+            let colour = match finding.kind {
+                FindingKind::Blocked => Red,
+                FindingKind::Insecure => Magenta,
+                FindingKind::Advice => Cyan,
+            };
+            lines.push((paint(colour, finding.label()), finding.seen.as_str()));
         }
+        let Some(first) = group.first() else { continue };
+        lines.push((dim("why"), first.why));
+        for remedy in first.remedies {
+            let always = matches!(remedy.software, Software::Actix | Software::Page);
+            if software.is_empty() || always || software.contains(&remedy.software) {
+                lines.push((dim(remedy.software.as_str()), remedy.change));
+            }
+        }
+        lines.push((dim("more"), link));
     }
-    let _ = writeln!(out, "      {faint}more{faint:#}: {link}");
+    let line = |(name, text): &(String, &str)| format!("      {name}: {text}\n");
+    lines.iter().map(line).collect()
 }
 
 fn summary(report: &CheckReport) -> String {
     let tally = report.tally;
-    let (word, style) = match (report.passed, tally.advice) {
-        (false, _) => ("not good", colour(AnsiColor::Red)),
-        (true, 0) => ("good", colour(AnsiColor::Green)),
-        (true, _) => ("good, with advice", colour(AnsiColor::Green)),
+    let verdict = match (report.passed, tally.advice) {
+        (false, _) => paint(Red, "not good"),
+        (true, 0) => paint(Green, "good"),
+        (true, _) => paint(Green, "good, with advice"),
     };
-    format!(
-        "{style}{word}{style:#}: {} passed, {} failed, {} skipped; {} blocked, {} insecure, {} advice; in {}\n",
-        tally.passed,
-        tally.failed,
-        tally.skipped,
-        tally.blocked,
-        tally.insecure,
-        tally.advice,
-        show(report.took)
-    )
+    let (passed, failed, skipped) = (tally.passed, tally.failed, tally.skipped);
+    let (blocked, insecure, advice) = (tally.blocked, tally.insecure, tally.advice);
+    let checks = format!("{passed} passed, {failed} failed, {skipped} skipped");
+    let findings = format!("{blocked} blocked, {insecure} insecure, {advice} advice");
+    let took = show(report.took);
+    format!("{verdict}: {checks}; {findings}; in {took}\n")
 }
 
-pub(crate) fn colour(colour: AnsiColor) -> Style {
-    Style::new().fg_color(Some(colour.into())).bold()
+pub(crate) fn paint(colour: AnsiColor, text: &str) -> String {
+    let style = Style::new().fg_color(Some(colour.into())).bold();
+    format!("{style}{text}{style:#}")
 }
 
-pub(crate) fn dim() -> Style {
-    Style::new().dimmed()
+pub(crate) fn bold(text: &str) -> String {
+    let style = Style::new().bold();
+    format!("{style}{text}{style:#}")
+}
+
+pub(crate) fn dim(text: &str) -> String {
+    let style = Style::new().dimmed();
+    format!("{style}{text}{style:#}")
+}
+
+/// The same without its colours.
+pub(crate) fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
 }
 
 /// Annotations of a workflow run on GitHub: what fails is an error, other findings are notices.
 #[must_use]
 pub fn github(url: &str, checked: &Checked) -> String {
-    let mut out = String::new();
     let report = match checked {
         Ok(report) => report,
-        Err(why) => {
-            annotate(&mut out, true, url, &why.to_string());
-            return out;
-        }
+        Err(why) => return annotate(true, url, &why.to_string()),
     };
+    let mut out = String::new();
     for outcome in &report.outcomes {
         let title = format!("sse-probe {}: {}", outcome.check, report.url);
         for finding in &outcome.findings {
             let (label, link) = (finding.label(), &outcome.link);
             let text = format!("{label}: {} ({}). {link}", finding.seen, finding.why);
-            annotate(&mut out, finding.fails(report.profile), &title, &text);
+            out.push_str(&annotate(finding.fails(report.profile), &title, &text));
         }
     }
-    out.push_str(&anstream::adapter::strip_str(&summary(report)).to_string());
-    out
+    out + &plain(&summary(report))
 }
 
 /// One [workflow command](https://docs.github.com/actions/reference/workflow-commands-for-github-actions).
-pub(crate) fn annotate(out: &mut String, fails: bool, title: &str, text: &str) {
+pub(crate) fn annotate(fails: bool, title: &str, text: &str) -> String {
     let level = if fails { "error" } else { "notice" };
     let line = |text: &str| {
         let text = text.replace('%', "%25");
         text.replace('\r', "%0D").replace('\n', "%0A")
     };
     let title = line(title).replace(':', "%3A").replace(',', "%2C");
-    let _ = writeln!(out, "::{level} title={title}::{}", line(text));
+    format!("::{level} title={title}::{}\n", line(text))
 }
 
 /// The result as JUnit XML, a test case per check. Findings that fail the run are failures; others stand in the output.
@@ -153,11 +147,7 @@ pub fn junit(url: &str, checked: &Checked, took: Duration) -> String {
 }
 
 fn case(outcome: &Outcome) -> TestCase {
-    let mut text = String::new();
-    for finding in &outcome.findings {
-        describe(&mut text, finding, &outcome.link, &[]);
-    }
-    let text = anstream::adapter::strip_str(&text).to_string();
+    let text = plain(&described(&outcome.findings, &outcome.link, &[]));
     let seen = outcome.seen.as_str();
     let mut status = match outcome.result {
         CheckResult::Passed => TestCaseStatus::success(),
@@ -182,7 +172,7 @@ fn case(outcome: &Outcome) -> TestCase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::AttemptError;
+    use crate::http::AttemptError;
 
     #[test]
     fn text_cannot_break_out_of_the_xml() {

@@ -3,7 +3,6 @@
 //! Parser crates hide what a probe must see: where a line began, what was ignored and why, when each part came. This reader
 //! keeps that, and holds bounded memory whatever the server sends.
 
-mod line;
 mod reader;
 pub(crate) mod timing;
 
@@ -22,7 +21,6 @@ const FAULTS: usize = 200;
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum FaultKind {
     /// Browsers show U+FFFD.
     #[error("a byte that is not UTF-8")]
@@ -81,7 +79,6 @@ fn shown(text: &str) -> String {
 /// Something wrong, with its position.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("line {}, byte {}: {kind}", place.line, place.offset)]
-#[non_exhaustive]
 pub struct Fault {
     /// What.
     pub kind: FaultKind,
@@ -91,7 +88,6 @@ pub struct Fault {
 
 /// A position in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Place {
     /// The line, from 1.
     pub line: u64,
@@ -101,7 +97,6 @@ pub struct Place {
 
 /// An event that a browser would dispatch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct SeenEvent {
     /// The `event` field; empty means `message`.
     pub name: String,
@@ -116,6 +111,11 @@ pub struct SeenEvent {
 }
 
 impl SeenEvent {
+    /// The id that this event itself carried.
+    pub fn carried_id(&self) -> Option<&str> {
+        self.id.as_deref().filter(|_| self.own_id)
+    }
+
     /// Whether it is there for its id alone.
     fn is_anchor(&self) -> bool {
         self.own_id && self.name == "anchor" && self.data == "{}"
@@ -124,7 +124,6 @@ impl SeenEvent {
 
 /// A part of a stream, with the time at which it was complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Item {
     /// A dispatched event.
     Event(Duration, SeenEvent),
@@ -139,7 +138,6 @@ pub enum Item {
 
 impl Item {
     /// When it was complete, counted from the request.
-    #[must_use]
     pub fn at(&self) -> Duration {
         match self {
             Self::Event(at, _)
@@ -153,22 +151,23 @@ impl Item {
 /// Everything that was read.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    items: Vec<Item>,
-    faults: Vec<Fault>,
-    fault_count: u64,
-    events: u64,
-    comments: u64,
-    retry: Option<Duration>,
-    last_id: Option<String>,
+    /// The parts, in their order; at most 10 000.
+    pub items: Vec<Item>,
+    /// The faults, at most 200.
+    pub faults: Vec<Fault>,
+    /// All faults, the ones not kept included.
+    pub fault_count: u64,
+    /// All events, the ones not kept included.
+    pub event_count: u64,
+    /// All comments, the ones not kept included.
+    pub comment_count: u64,
+    /// The last reconnection time that was set.
+    pub retry: Option<Duration>,
+    /// What the body did to the last event ID: nothing, or set it to this; an empty text clears it.
+    pub last_id: Option<String>,
 }
 
 impl Report {
-    /// The parts, in their order; at most 10 000.
-    #[must_use]
-    pub fn items(&self) -> &[Item] {
-        &self.items
-    }
-
     /// The events among the parts.
     pub fn events(&self) -> impl DoubleEndedIterator<Item = (Duration, &SeenEvent)> {
         self.items.iter().filter_map(|item| match item {
@@ -185,55 +184,11 @@ impl Report {
         })
     }
 
-    /// The faults, at most 200.
-    #[must_use]
-    pub fn faults(&self) -> &[Fault] {
-        &self.faults
-    }
-
-    /// All faults, the ones not kept included.
-    #[must_use]
-    pub fn fault_count(&self) -> u64 {
-        self.fault_count
-    }
-
-    /// All events, the ones not kept included.
-    #[must_use]
-    pub fn event_count(&self) -> u64 {
-        self.events
-    }
-
-    /// All comments, the ones not kept included.
-    #[must_use]
-    pub fn comment_count(&self) -> u64 {
-        self.comments
-    }
-
-    /// The last reconnection time that was set.
-    #[must_use]
-    pub fn retry(&self) -> Option<Duration> {
-        self.retry
-    }
-
-    /// What the body did to the last event ID: nothing, or set it to this; an empty text clears it.
-    #[must_use]
-    pub fn last_id_change(&self) -> Option<&str> {
-        self.last_id.as_deref()
-    }
-
-    /// Takes the parts and the faults out, for a reader that follows a stream without end.
-    pub fn take(&mut self) -> (Vec<Item>, Vec<Fault>) {
-        (
-            std::mem::take(&mut self.items),
-            std::mem::take(&mut self.faults),
-        )
-    }
-
     fn push(&mut self, item: Item) {
         match &item {
-            Item::Event(..) => self.events += 1,
+            Item::Event(..) => self.event_count += 1,
             Item::Anchor(..) => {}
-            Item::Comment(..) => self.comments += 1,
+            Item::Comment(..) => self.comment_count += 1,
             Item::Retry(_, time) => self.retry = Some(*time),
         }
         if self.items.len() < ITEMS {

@@ -8,7 +8,6 @@ use super::{Item, Report, SeenEvent};
 
 /// Bytes that came at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Arrival {
     /// When, counted from the request.
     pub at: Duration,
@@ -35,7 +34,6 @@ pub(crate) struct Burst {
 }
 
 /// Groups arrivals.
-#[must_use]
 pub(crate) fn bursts(arrivals: &[Arrival]) -> Vec<Burst> {
     let mut bursts: Vec<Burst> = Vec::new();
     for arrival in arrivals {
@@ -45,12 +43,16 @@ pub(crate) fn bursts(arrivals: &[Arrival]) -> Vec<Burst> {
                 burst.bytes += arrival.bytes;
                 burst.whole = arrival.whole;
             }
-            _ => bursts.push(Burst {
-                at: arrival.at,
-                until: arrival.at,
-                bytes: arrival.bytes,
-                whole: arrival.whole,
-            }),
+            _ => {
+                let Arrival { at, bytes, whole } = *arrival;
+                let until = at;
+                bursts.push(Burst {
+                    at,
+                    until,
+                    bytes,
+                    whole,
+                });
+            }
         }
     }
     bursts
@@ -90,13 +92,10 @@ pub(crate) struct Lump {
 const BUFFERS: [u64; 5] = [65_536, 32_768, 16_384, 8_192, 4_096];
 
 /// Looks for such a sign in one recording.
-#[must_use]
 pub(crate) fn held_back(arrivals: &[Arrival], stream: &Report) -> Option<Held> {
     let by_clock = || {
-        let stamp = |event: &SeenEvent| own_id(event).and_then(timestamp);
-        lump(stream, |event| {
-            stamp(event).or_else(|| timestamp(&event.data))
-        })
+        let stamp = |event: &SeenEvent| timestamp(event.carried_id()?);
+        lump(stream, |e| stamp(e).or_else(|| timestamp(&e.data)))
     };
     let by_numbers = || {
         let rate = rate(stream)?;
@@ -125,7 +124,7 @@ pub(crate) fn show(time: Duration) -> String {
 fn lump(stream: &Report, made: impl Fn(&SeenEvent) -> Option<Duration>) -> Option<Lump> {
     let mut stamps: Vec<Duration> = Vec::new();
     let (mut last, mut silence) = (Duration::ZERO, Duration::ZERO);
-    for item in stream.items() {
+    for item in &stream.items {
         let at = item.at();
         let pause = at.saturating_sub(last);
         if pause >= TOGETHER {
@@ -142,7 +141,7 @@ fn lump(stream: &Report, made: impl Fn(&SeenEvent) -> Option<Duration>) -> Optio
         };
         stamps.push(stamp);
         let count = stamps.len();
-        let span = stamps.iter().max()?.saturating_sub(*stamps.iter().min()?);
+        let span = *stamps.iter().max()? - *stamps.iter().min()?;
         if count >= 3 && (Duration::from_secs(1)..=silence).contains(&span) {
             return Some(Lump { count, span, at });
         }
@@ -150,13 +149,9 @@ fn lump(stream: &Report, made: impl Fn(&SeenEvent) -> Option<Duration>) -> Optio
     None
 }
 
-fn own_id(event: &SeenEvent) -> Option<&str> {
-    event.id.as_deref().filter(|_| event.own_id)
-}
-
 /// An ID as what stands before its number, and the number.
 fn number(event: &SeenEvent) -> Option<(&str, f64)> {
-    let id = own_id(event)?;
+    let id = event.carried_id()?;
     let before = id.trim_end_matches(|c: char| c.is_ascii_digit());
     let number: u32 = id.get(before.len()..)?.parse().ok()?;
     Some((before, f64::from(number)))
@@ -185,15 +180,12 @@ fn rate(stream: &Report) -> Option<f64> {
         _ => None,
     });
     let gaps: Vec<(f64, f64)> = gaps.collect();
-    let (time, ids) = gaps
-        .iter()
-        .fold((0.0, 0.0), |sum, gap| (sum.0 + gap.0, sum.1 + gap.1));
-    let rate = ids / time;
-    let even = gaps
-        .iter()
-        .all(|(time, ids)| (0.6..=1.5).contains(&(ids / (time * rate))));
-    let longest = gaps.iter().map(|gap| gap.0).fold(0.0, f64::max);
-    let shortest = gaps.iter().map(|gap| gap.0).fold(f64::INFINITY, f64::min);
+    let times = || gaps.iter().map(|gap| gap.0);
+    let rate = gaps.iter().map(|gap| gap.1).sum::<f64>() / times().sum::<f64>();
+    let is_even = |(time, ids): &(f64, f64)| (0.6..=1.5).contains(&(ids / (time * rate)));
+    let even = gaps.iter().all(is_even);
+    let longest = times().fold(0.0, f64::max);
+    let shortest = times().fold(f64::INFINITY, f64::min);
     (gaps.len() >= GAPS && even && longest >= 2.0 * shortest).then_some(rate)
 }
 
@@ -223,10 +215,8 @@ fn timestamp(text: &str) -> Option<Duration> {
             }
             4 => {
                 let rest = bytes.get(begin..)?;
-                let end = rest
-                    .iter()
-                    .position(|b| !(b.is_ascii_digit() || b"-T:. ".contains(b)))
-                    .unwrap_or(rest.len());
+                let of_time = |b: &&u8| b.is_ascii_digit() || b"-T:. ".contains(b);
+                let end = rest.iter().take_while(of_time).count();
                 let time = text.get(begin..begin + end)?;
                 if let Ok(time) = humantime::parse_rfc3339_weak(time.trim_end()) {
                     return time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok();
@@ -247,7 +237,7 @@ fn heartbeats_together(stream: &Report) -> Option<Held> {
     // When the first of them came, how many there are, and the silence before.
     let mut lumps: Vec<(Duration, usize, Duration)> = Vec::new();
     let (mut last, mut in_a_row) = (Duration::ZERO, false);
-    for item in stream.items() {
+    for item in &stream.items {
         let at = item.at();
         let is_comment = matches!(item, Item::Comment(..));
         match lumps.last_mut() {
@@ -261,10 +251,9 @@ fn heartbeats_together(stream: &Report) -> Option<Held> {
         }
         (last, in_a_row) = (at, is_comment);
     }
-    let alike = lumps
-        .windows(2)
-        .all(|pair| matches!(pair, [a, b] if a.1 == b.1));
-    if lumps.len() > 1 && alike {
+    let mut counts = lumps.iter().map(|lump| lump.1);
+    let first = counts.next();
+    if lumps.len() > 1 && counts.all(|count| Some(count) == first) {
         return None;
     }
     let mut lumps = lumps.into_iter();
@@ -276,37 +265,27 @@ fn blocks(arrivals: &[Arrival]) -> Option<Held> {
     let bursts = bursts(arrivals);
     // The first burst may be a replay and the last one may have been cut off by the end of the recording.
     let inner: Vec<_> = bursts.iter().skip(1).rev().skip(1).collect();
-    if inner.len() < 2 {
-        return None;
-    }
     // An application may send events of just that size; a buffer ends in the middle of one.
-    if inner.iter().all(|burst| burst.whole) {
+    if inner.len() < 2 || inner.iter().all(|burst| burst.whole) {
         return None;
     }
-    let apart = bursts.windows(2).all(
-        |pair| matches!(pair, [a, b] if b.at.saturating_sub(a.until) >= Duration::from_millis(200)),
-    );
-    let size = BUFFERS
-        .into_iter()
-        .find(|size| inner.iter().all(|burst| burst.bytes % size == 0))?;
+    let pauses = bursts.iter().zip(bursts.iter().skip(1));
+    let mut pauses = pauses.map(|(a, b)| b.at.saturating_sub(a.until));
+    let apart = pauses.all(|pause| pause >= Duration::from_millis(200));
+    let fits = |size: &u64| inner.iter().all(|burst| burst.bytes.is_multiple_of(*size));
+    let size = BUFFERS.into_iter().find(fits)?;
     let count = inner.len();
     apart.then_some(Held::Blocks { count, size })
 }
 
 /// The times between signs of life that the server sends on purpose: comments and events, taken by their bursts.
-#[must_use]
 pub(crate) fn intervals(stream: &Report) -> Vec<Duration> {
-    let mut last: Option<Duration> = None;
-    let mut intervals = Vec::new();
-    for at in stream.items().iter().map(Item::at) {
-        if let Some(before) = last
-            && at.saturating_sub(before) >= TOGETHER
-        {
-            intervals.push(at.saturating_sub(before));
-        }
-        last = Some(at);
-    }
-    intervals
+    let times = || stream.items.iter().map(Item::at);
+    let intervals = times()
+        .skip(1)
+        .zip(times())
+        .map(|(at, before)| at.saturating_sub(before));
+    intervals.filter(|interval| *interval >= TOGETHER).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How the probe proves who it is.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, header};
@@ -32,6 +32,9 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(…)")
     }
 }
+
+/// Why there is no ticket.
+type Cause = Box<dyn Error + Send + Sync>;
 
 /// How the probe proves who it is.
 #[derive(Debug, Clone)]
@@ -106,11 +109,8 @@ impl TicketSource {
         dialer: &Dialer,
         origin: Option<&str>,
     ) -> Result<String, String> {
-        let failed = |why: &dyn fmt::Display| format!("no ticket from {}: {why}", self.url);
-        let authorization = self
-            .bearer
-            .as_ref()
-            .map(|b| format!("Bearer {}", b.expose()));
+        let bearer = self.bearer.as_ref();
+        let authorization = bearer.map(|b| format!("Bearer {}", b.expose()));
         let lines = [
             (header::USER_AGENT, Some(USER_AGENT)),
             (header::ACCEPT, Some("application/json")),
@@ -119,19 +119,21 @@ impl TicketSource {
             (header::COOKIE, self.cookie.as_ref().map(Secret::expose)),
             (header::AUTHORIZATION, authorization.as_deref()),
         ];
-        let ask = Ask::new(Method::POST, self.url.clone()).headers(lines);
-        let ask = ask.map_err(|why| failed(&why))?;
-        let exchange = dialer.open(&ask).await.map_err(|why| failed(&why))?;
-        let status = exchange.head().status;
-        let body = exchange.whole(64 * 1024, Duration::from_secs(5)).await;
-        let body = body.map_err(|why| failed(&why))?;
-        if !(200..=299).contains(&status) {
-            return Err(failed(&format_args!("status {status}")));
-        }
-        let json: Value =
-            serde_json::from_slice(&body).map_err(|_| failed(&"the answer is not JSON"))?;
-        let ticket = json.get(&self.field).and_then(Value::as_str);
-        let missing = || failed(&format_args!("the answer has no text in `{}`", self.field));
-        ticket.map(str::to_owned).ok_or_else(missing)
+        let fetched = async {
+            let ask = Ask::new(Method::POST, self.url.clone()).headers(lines)?;
+            let exchange = dialer.open(&ask).await?;
+            let status = exchange.head.status;
+            let body = exchange.whole(64 * 1024, Duration::from_secs(5)).await?;
+            if !(200..=299).contains(&status) {
+                return Err(Cause::from(format!("status {status}")));
+            }
+            let json = serde_json::from_slice::<Value>(&body);
+            let json = json.map_err(|_| "the answer is not JSON")?;
+            let ticket = json.get(&self.field).and_then(Value::as_str);
+            let missing = || format!("the answer has no text in `{}`", self.field);
+            Ok(ticket.ok_or_else(missing)?.to_owned())
+        };
+        let failed = |why: Cause| format!("no ticket from {}: {why}", self.url);
+        fetched.await.map_err(failed)
     }
 }

@@ -104,24 +104,19 @@ impl ServerPolicy {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let value: toml::Value = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|why| why.to_string())?
-        } else {
-            toml::from_str(text).map_err(|why| why.to_string())?
+        let value: toml::Value = match text.trim_start().starts_with('{') {
+            true => serde_json::from_str(text).map_err(|why| why.to_string())?,
+            false => toml::from_str(text).map_err(|why| why.to_string())?,
         };
-        let table = value
-            .get("policy")
-            .and_then(|policy| policy.get("origins"))
-            .or_else(|| value.get("origins"))
-            .ok_or("it has no table `policy.origins` with `allow = [\"https://…\"]`")?;
-        let policy: Self = table
-            .clone()
-            .try_into()
-            .map_err(|why: toml::de::Error| format!("policy.origins: {why}"))?;
+        let policy = value.get("policy").unwrap_or(&value);
+        let table = policy.get("origins").or_else(|| value.get("origins"));
+        let table =
+            table.ok_or("it has no table `policy.origins` with `allow = [\"https://…\"]`")?;
+        let policy = Self::deserialize(table.clone());
+        let policy = policy.map_err(|why| format!("policy.origins: {why}"))?;
         for entry in policy.allow.iter().filter(|entry| *entry != "*") {
-            sample(entry)
-                .parse::<Origin>()
-                .map_err(|why| format!("policy.origins.allow, `{entry}`: {why}"))?;
+            let origin = sample(entry).parse::<Origin>();
+            origin.map_err(|why| format!("policy.origins.allow, `{entry}`: {why}"))?;
         }
         Ok(policy)
     }
@@ -136,17 +131,14 @@ impl ServerPolicy {
     #[must_use]
     pub fn origins(&self) -> Vec<Origin> {
         let entries = self.allow.iter().filter(|entry| *entry != "*");
-        entries
-            .filter_map(|entry| sample(entry).parse().ok())
-            .collect()
+        entries.flat_map(|entry| sample(entry).parse()).collect()
     }
 
     /// Whether an entry matches the origin.
     #[must_use]
     pub fn allows(&self, origin: &Origin) -> bool {
-        self.allow
-            .iter()
-            .any(|entry| matches(entry, origin.as_str()))
+        let mut entries = self.allow.iter();
+        entries.any(|entry| matches(entry, origin.as_str()))
     }
 }
 
@@ -165,19 +157,14 @@ fn matches(entry: &str, origin: &str) -> bool {
     if any_port && before.strip_suffix(':') == Some(origin) {
         return true;
     }
-    let middle = origin
-        .strip_prefix(before)
-        .and_then(|rest| rest.strip_suffix(after));
-    middle.is_some_and(|text| {
-        let fits = |b: u8| {
-            if any_port {
-                b.is_ascii_digit()
-            } else {
-                b.is_ascii_alphanumeric() || b == b'-' || (b == b'.' && after.starts_with('.'))
-            }
-        };
-        !text.is_empty() && text.bytes().all(fits)
-    })
+    let fits = |b: u8| match b {
+        b'0'..=b'9' => true,
+        b'.' => !any_port && after.starts_with('.'),
+        _ => !any_port && (b.is_ascii_alphanumeric() || b == b'-'),
+    };
+    let middle = origin.strip_prefix(before);
+    let middle = middle.and_then(|rest| rest.strip_suffix(after));
+    middle.is_some_and(|text| !text.is_empty() && text.bytes().all(fits))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod access;
 mod expected;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -230,15 +230,9 @@ impl Target {
     pub fn post(mut self, body: impl Into<Bytes>) -> Self {
         self.method = Method::POST;
         self.body = body.into();
-        let json = matches!(self.body.trim_ascii_start().first(), Some(b'{' | b'['));
-        let kind = if json {
-            "application/json"
-        } else {
-            "text/plain;charset=UTF-8"
-        };
         if !self.headers.iter().any(|(n, _)| *n == header::CONTENT_TYPE) {
-            self.headers
-                .push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
+            let kind = HeaderValue::from_static(body_type(&self.body));
+            self.headers.push((header::CONTENT_TYPE, kind));
         }
         self
     }
@@ -299,7 +293,7 @@ impl Target {
     /// What bounds each exchange, and how TLS is spoken. Addresses that were pinned stay.
     #[must_use]
     pub fn connection(mut self, limits: Limits, tls: impl Into<Tls>) -> Self {
-        self.dialer = self.dialer.with(limits, tls.into());
+        (self.dialer.limits, self.dialer.tls) = (limits, Arc::new(tls.into()));
         self
     }
 
@@ -319,9 +313,8 @@ impl Target {
     /// Whether the page and the stream are of one origin, so that no CORS headers are needed.
     #[must_use]
     pub fn is_same_origin(&self) -> bool {
-        self.origin
-            .as_ref()
-            .is_none_or(|o| o.is_origin_of(&self.url))
+        let origin = self.origin.as_ref();
+        origin.is_none_or(|o| o.is_origin_of(&self.url))
     }
 
     /// Whether the check of that name is to be run.
@@ -351,7 +344,7 @@ impl Target {
     /// Whether a request proves who it is.
     pub(crate) fn is_secured(&self) -> bool {
         !matches!(self.access, Access::Open)
-            || self.dialer.has_identity()
+            || self.dialer.tls.identity.is_some()
             || self.headers.iter().any(|(name, _)| is_credential(name))
     }
 
@@ -364,14 +357,11 @@ impl Target {
 
     /// The names of request headers that a browser asks permission for, in lower case.
     pub(crate) fn unsafe_headers(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .headers
-            .iter()
-            .filter(|(name, value)| {
-                needs_preflight(name) || (*name == header::CONTENT_TYPE && !is_form(value))
-            })
-            .map(|(name, _)| name.as_str().to_owned())
-            .collect();
+        let asks = |(name, value): &&(HeaderName, HeaderValue)| {
+            needs_preflight(name) || (*name == header::CONTENT_TYPE && !is_form(value))
+        };
+        let headers = self.headers.iter().filter(asks);
+        let mut names: Vec<String> = headers.map(|(name, _)| name.to_string()).collect();
         if self.access.authorization().is_some() {
             names.push("authorization".to_owned());
         }
@@ -404,7 +394,8 @@ impl Target {
 
 /// A URL that can be probed.
 pub(crate) fn parse_url(text: &str) -> Result<Url, TargetError> {
-    let url = Url::parse(text).map_err(|why| TargetError::Url(text.to_owned(), why.to_string()))?;
+    let wrong = |why: String| TargetError::Url(text.to_owned(), why);
+    let url = Url::parse(text).map_err(|why| wrong(why.to_string()))?;
     let why = if !matches!(url.scheme(), "http" | "https") {
         "only http and https can be probed"
     } else if !url.has_host() {
@@ -414,7 +405,7 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, TargetError> {
     } else {
         return Ok(url);
     };
-    Err(TargetError::Url(text.to_owned(), why.to_owned()))
+    Err(wrong(why.to_owned()))
 }
 
 /// A header line from `Name: value`.
@@ -433,51 +424,34 @@ pub fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), TargetError
     Ok((name, value))
 }
 
+/// The type of a body: JSON if it looks like it, else what scripts send for a text.
+pub(crate) fn body_type(body: &[u8]) -> &'static str {
+    match body.trim_ascii_start().first() {
+        Some(b'{' | b'[') => "application/json",
+        _ => "text/plain;charset=UTF-8",
+    }
+}
+
 /// Whether a header of that name is likely to hold a secret.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
-    let secrets = [
-        "authorization",
-        "cookie",
-        "token",
-        "api-key",
-        "apikey",
-        "secret",
-    ];
-    secrets.iter().any(|part| name.as_str().contains(part))
+    const PARTS: &str = "authorization cookie token api-key apikey secret";
+    PARTS.split(' ').any(|part| name.as_str().contains(part))
 }
 
 /// Whether a browser asks permission for a header of that name, set by a script. `Content-Type` depends on its value.
 fn needs_preflight(name: &HeaderName) -> bool {
-    let by_the_browser = [
-        header::ACCEPT,
-        header::ACCEPT_LANGUAGE,
-        header::CONTENT_LANGUAGE,
-        header::CONTENT_TYPE,
-        header::ACCEPT_ENCODING,
-        header::COOKIE,
-        header::HOST,
-        header::ORIGIN,
-        header::REFERER,
-        header::USER_AGENT,
-    ];
-    !by_the_browser.contains(name) && !name.as_str().starts_with("sec-")
+    const BY_THE_BROWSER: &str = "accept accept-language content-language content-type accept-encoding cookie host origin referer user-agent";
+    let mut by_the_browser = BY_THE_BROWSER.split(' ');
+    !name.as_str().starts_with("sec-") && by_the_browser.all(|own| own != name.as_str())
 }
 
 /// Whether a page may send a body of that type without asking.
 fn is_form(kind: &HeaderValue) -> bool {
-    let essence = kind
-        .as_bytes()
-        .split(|b| *b == b';')
-        .next()
-        .unwrap_or_default();
-    let forms = [
-        "application/x-www-form-urlencoded",
-        "multipart/form-data",
-        "text/plain",
-    ];
-    forms
-        .iter()
-        .any(|form| essence.trim_ascii().eq_ignore_ascii_case(form.as_bytes()))
+    const FORMS: &str = "application/x-www-form-urlencoded multipart/form-data text/plain";
+    let essence = kind.as_bytes().split(|b| *b == b';').next();
+    let essence = essence.unwrap_or_default().trim_ascii();
+    let mut forms = FORMS.split(' ').map(str::as_bytes);
+    forms.any(|form| essence.eq_ignore_ascii_case(form))
 }
 
 #[cfg(test)]

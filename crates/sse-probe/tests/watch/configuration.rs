@@ -2,7 +2,7 @@
 
 use sse_probe::{
     exporter::{Config, Exporter, WebConfig},
-    http::{Ask, Dialer, Limits, Trust},
+    http::{Ask, Dialer, Trust},
 };
 
 use super::{
@@ -35,13 +35,14 @@ async fn tls_is_served_where_the_web_configuration_says_so() {
     let exporter = Exporter::bind_with(config, None, web).await.unwrap();
     let running = run(exporter, TokenFile::new("tls"));
     let trust = Trust::Also(vec![certificate.der().to_vec()]);
-    let mut dialer = Dialer::new(Limits::default(), trust.into());
+    let mut dialer = Dialer::default();
+    dialer.tls = std::sync::Arc::new(trust.into());
     let port = running.address.port();
     dialer.pin("localhost", port, running.address);
     let url = format!("https://localhost:{port}/metrics").parse().unwrap();
     let exchange = dialer.open(&Ask::get(url)).await.unwrap();
-    assert_eq!(exchange.head().status, 200);
-    assert!(exchange.head().tls_version.is_some());
+    assert_eq!(exchange.head.status, 200);
+    assert!(exchange.head.tls_version.is_some());
 }
 
 #[tokio::test]
