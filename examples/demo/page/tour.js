@@ -149,12 +149,13 @@ function showLog(records) {
     })));
 }
 
-/** Lines in their order, those that follow each other and are alike together. */
+/** Lines in their order, those that are alike together, up to the next end of a stream. */
 function alike(records) {
   const groups = [];
   for (const one of records) {
-    const last = groups.at(-1);
-    if (last && ALIKE.every((name) => last[0].record[name] === one.record[name])) last.push(one);
+    const since = groups.findLastIndex(([{ record }]) => record.event === "sse_close");
+    const same = groups.slice(Math.max(since, 0)).find(([{ record }]) => ALIKE.every((name) => record[name] === one.record[name]));
+    if (same) same.push(one);
     else groups.push([one]);
   }
   return groups;
