@@ -1,6 +1,6 @@
 // Builds the package into `dist`, and the single file that the Rust examples embed.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -46,7 +46,6 @@ async function main() {
     const text = readFileSync(here(`dist/${file}`), "utf8");
     writeFileSync(here(`dist/${file.replace(/\.d\.ts$/, ".d.cts")}`), text.replaceAll(/(from ")(\.\/.*)\.js"/g, '$1$2.cjs"'));
   }
-  for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(here(`../${name}`), here(`dist/${name}`));
   if (process.argv.includes("--bundle")) writeFileSync(here("bundle/sse-client.js"), await bundle());
 }
 

@@ -33,10 +33,10 @@ test("the package holds the builds, their types, the licences and the README, an
   const packed = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root, stdio: ["ignore", "pipe", "ignore"] }));
   const [{ files }] = Array.isArray(packed) ? packed : Object.values(packed);
   const paths = files.map(({ path }) => path);
-  for (const path of ["README.md", "package.json", "dist/index.js", "dist/index.cjs", "dist/index.d.ts", "dist/index.d.cts", "dist/LICENSE-MIT", "dist/LICENSE-APACHE"]) {
+  for (const path of ["README.md", "package.json", "dist/index.js", "dist/index.cjs", "dist/index.d.ts", "dist/index.d.cts", "LICENSE-MIT", "LICENSE-APACHE"]) {
     assert.ok(paths.includes(path), path);
   }
-  const others = paths.filter((path) => !/^(README\.md|package\.json|dist\/[\w-]+\.(js|cjs|d\.ts|d\.cts)|dist\/LICENSE-(MIT|APACHE))$/.test(path));
+  const others = paths.filter((path) => !/^(README\.md|LICENSE-(MIT|APACHE)|package\.json|dist\/[\w-]+\.(js|cjs|d\.ts|d\.cts))$/.test(path));
   assert.deepEqual(others, []);
 });
 

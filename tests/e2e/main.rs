@@ -59,6 +59,7 @@ mod shared_guards;
 mod signing_in;
 mod tickets;
 mod tools;
+mod tour;
 mod verdicts;
 mod watched_page;
 

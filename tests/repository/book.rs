@@ -23,7 +23,7 @@ const NOT_RUN: [(&str, usize); 7] = [
     // The suite itself, and what takes as long.
     ("long", 2),
     // It is not on the registries yet.
-    ("published", 4),
+    ("published", 5),
     // A stream at a public URL, behind a proxy or a CDN.
     ("public", 2),
     // It installs packages of the system, or stops its services.

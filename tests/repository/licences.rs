@@ -1,9 +1,11 @@
 //! Whoever builds on these crates takes on no licence that asks for more than a notice.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use serde::Deserialize;
 use spdx::{Expression, ParseMode};
+
+use crate::tree::root;
 
 /// They ask for a notice at the most. Of a choice, one that stands here is enough.
 const PERMISSIVE: [&str; 9] = [
@@ -74,6 +76,31 @@ fn every_dependency_may_be_used_for_a_notice() {
     });
     let objections = objections.collect::<Vec<_>>();
     assert!(objections.is_empty(), "{}", objections.join("\n"));
+}
+
+/// What is published, whether npm or cargo packs it: npm takes no symbolic link.
+#[test]
+fn every_published_folder_has_the_licence_files() {
+    for folder in [
+        "clients",
+        "crates/actix-web-sse",
+        "crates/actix-web-sse-metrics",
+        "crates/actix-web-sse-redis",
+        "crates/sse-probe",
+    ] {
+        for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            let path = root().join(folder).join(name);
+            let text = fs::read(&path).unwrap_or_default();
+            assert_eq!(
+                text,
+                fs::read(root().join(name)).unwrap(),
+                "{folder}/{name} is that of the repository"
+            );
+            if folder == "clients" {
+                assert!(!path.is_symlink(), "{folder}/{name}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -241,6 +241,18 @@ impl Page<'_> {
         self.call(LIMIT, json!({"do": "screenshot", "path": path}));
     }
 
+    /// Gives the page this much room.
+    ///
+    /// # Panics
+    /// If the browser does not.
+    #[track_caller]
+    pub fn viewport(&self, width: u32, height: u32) {
+        self.call(
+            LIMIT,
+            json!({"do": "viewport", "width": width, "height": height}),
+        );
+    }
+
     /// Closes the tab.
     ///
     /// # Panics

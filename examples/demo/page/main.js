@@ -8,6 +8,7 @@ import { foreignPage, isForeign, isListed, offers, streamOrigin, streamUrl, targ
 import { showRefusals } from "./refusals.js";
 import * as signIn from "./sign-in.js";
 import { Stream } from "./stream.js";
+import { showTour } from "./tour.js";
 
 const SHOWN_EVENTS = 200;
 const STATES = ["CONNECTING", "OPEN", "CLOSED"];
@@ -201,6 +202,10 @@ byId("publish-form").addEventListener("submit", async (submit) => {
 
 signIn.showSignIn((yes) => choose(yes ? "cookie" : "none"));
 showRefusals(offers, () => byId("topic").value, signIn.sign);
+
+/* Incidents on purpose. */
+
+if (offers.has("tour") && !isForeign) showTour();
 
 /* Light or dark. */
 

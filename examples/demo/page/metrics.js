@@ -38,17 +38,27 @@ export function by(families, name, label) {
   return [...sums].filter(([, value]) => value > 0).sort(([, a], [, b]) => b - a);
 }
 
+/** The sum of a family's series that have these labels; null when the server does not export it. */
+export function sum(families, name, labels) {
+  const series = families?.get(name);
+  const fits = (of) => Object.entries(labels).every(([label, value]) => of[label] === value);
+  return series ? series.filter((one) => fits(one.labels)).reduce((all, { value }) => all + value, 0) : null;
+}
+
+/** A look at the metrics; null when there is none. */
+export async function look() {
+  try {
+    const reply = await fetch("/metrics", { cache: "no-store", headers: { Accept: "text/plain" } });
+    return reply.ok ? parse(await reply.text()) : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Calls `update(families)` each second while the page is seen, `update(null)` when it cannot. */
 export function poll(update) {
   const once = async () => {
-    if (!document.hidden) {
-      try {
-        const reply = await fetch("/metrics", { cache: "no-store", headers: { Accept: "text/plain" } });
-        update(reply.ok ? parse(await reply.text()) : null);
-      } catch {
-        update(null);
-      }
-    }
+    if (!document.hidden) update(await look());
     setTimeout(once, 1000);
   };
   once();

@@ -27,10 +27,14 @@ export const isListed = (page.allow ?? "").split(" ").some((entry) => {
   return entry === location.origin || entry === "*";
 });
 
+/** The stream's other origin, where its policy lets this page read across origins. */
+export const otherOrigin =
+  !isForeign && isListed && loopback[location.hostname] ? withPort(loopback[location.hostname], page.streamPort) : null;
+
 /** Where streams that this page's browser gave up are reported. */
 export const reports = new URL("/sse-reports", streamOrigin);
 
-/** What the server can do beyond streaming: sign-in, required, tokens, tickets. */
+/** What the server can do beyond streaming: sign-in, tour, required, tokens, tickets. */
 export const offers = new Set((page.offers ?? "").split(" ").filter(Boolean));
 
 /** The addresses that can be opened from here. */

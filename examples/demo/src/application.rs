@@ -12,6 +12,7 @@ use crate::{
     page::Page,
     routes::{self, Publishers},
     sign_in::Signer,
+    tour::Tour,
 };
 
 /// Where the streams are.
@@ -26,6 +27,7 @@ pub(crate) struct Application {
     pub(crate) page: Page,
     pub(crate) hub: Hub,
     pub(crate) policy: Policy,
+    pub(crate) tour: Option<Tour>,
     pub(crate) signer: Option<Signer>,
     pub(crate) metrics: Metrics,
     /// What is looked at from outside, if it has no listener of its own.
@@ -71,6 +73,9 @@ impl Application {
             );
         if let Some(signer) = &self.signer {
             mount_sign_in(signer, policy, config);
+        }
+        if let Some(tour) = &self.tour {
+            tour.mount(policy, config);
         }
         if let Some(watched) = &self.watched {
             watched.mount(config);
@@ -119,11 +124,16 @@ pub(crate) struct ForeignSite {
     pub(crate) metrics: Metrics,
     /// Whether the page draws the counts.
     pub(crate) counts: bool,
+    /// Whether the tour has a page here.
+    pub(crate) tour: bool,
 }
 
 impl ForeignSite {
     pub(crate) fn mount(&self, config: &mut ServiceConfig) {
         self.page.mount(config);
+        if self.tour {
+            self.page.mount_visitor(config);
+        }
         // For the script: a site has a copy of it.
         config.service(self.metrics.reports(REPORTS, &self.policy));
         if self.counts {

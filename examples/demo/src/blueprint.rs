@@ -13,6 +13,7 @@ use crate::{
     listeners::Listeners,
     sign_in::{Signer, random_key},
     tls,
+    tour::{self, Followed, Sessions, Tour},
 };
 
 /// What the configuration asks for: built and bound, not yet running.
@@ -20,6 +21,7 @@ pub(crate) struct Demo {
     pub(crate) config: Config,
     pub(crate) hub: Hub,
     pub(crate) policy: Policy,
+    pub(crate) tour: Option<Tour>,
     pub(crate) signer: Option<Signer>,
     pub(crate) metrics: Metrics,
     pub(crate) operators: Option<OperatorsWithToken>,
@@ -43,7 +45,11 @@ impl Demo {
         let backplane = faults.one(backplane.transpose());
         let shared = backplane.as_ref().and_then(Option::as_ref);
         let metrics = metrics(&config).map_err(Failure::one)?;
-        let observer = || (metrics.observer(), metrics.log().build());
+        let sessions = Sessions::default();
+        let observer = || {
+            let log = Followed::new(metrics.log().build(), sessions.clone());
+            (metrics.observer(), log)
+        };
         let mut hub = Hub::builder()
             .config(config.hub.clone())
             .stream(config.stream.clone())
@@ -64,17 +70,24 @@ impl Demo {
         }
         let hub = faults.configured(hub.build());
         let policy = faults.configured(policy.build());
+        // What is wrong with the policy is wrong with the tour's as well, and is said once.
+        let tour = (policy.is_some() && Tour::is_wanted(&config))
+            .then(|| Tour::build(&config.policy, sessions.clone(), observer()));
+        let tour = faults.configured(tour.transpose());
         let operators = config.metrics.operators.as_ref().map(operators);
         let operators = faults.one(operators.transpose());
         let tls = config.server.tls.as_ref().map(tls::server_config);
         let tls = faults.one(tls.transpose());
         let listeners = Listeners::bind(&config);
         let listeners = faults.all(listeners);
-        match (backplane, hub, policy, signer, operators, tls, listeners) {
+        match (
+            backplane, hub, policy, tour, signer, operators, tls, listeners,
+        ) {
             (
                 Some(_),
                 Some(hub),
                 Some(policy),
+                Some(tour),
                 Some(signer),
                 Some(operators),
                 Some(tls),
@@ -83,6 +96,7 @@ impl Demo {
                 config,
                 hub,
                 policy,
+                tour,
                 signer,
                 metrics,
                 operators,
@@ -105,7 +119,11 @@ fn metrics(config: &Config) -> Result<Metrics, String> {
     metrics
         .route(EVENTS)
         // The companions of the stream; the allow-list, and what it may become (SIGHUP).
-        .max_learned_routes(3)
+        .max_learned_routes(if Tour::is_wanted(config) {
+            3 + tour::ROUTES
+        } else {
+            3
+        })
         .max_learned_origins(config.policy.origins.allow.len() + LATER_ORIGINS)
         // A page is there to see its origin counted by name, at once.
         .rejected_origins(20, 1)

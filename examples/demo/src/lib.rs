@@ -26,6 +26,7 @@ mod serve;
 mod sign_in;
 mod ticker;
 mod tls;
+mod tour;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,8 @@ use actix_web::{
 };
 
 const INDEX: &str = include_str!("../page/index.html");
+/// The page of a foreign origin that the tour shows in a frame.
+const VISITOR: &str = include_str!("../page/visitor.html");
 
 const CSS: &str = "text/css; charset=utf-8";
 const SVG: &str = "image/svg+xml";
@@ -26,16 +28,20 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
     "page.css": CSS from "../page/",
     "icon.svg": SVG from "../page/",
     "main.js": SCRIPT from "../page/",
+    "alerts.js": SCRIPT from "../page/",
     "charts.js": SCRIPT from "../page/",
     "counts.js": SCRIPT from "../page/",
     "element.js": SCRIPT from "../page/",
     "explain.js": SCRIPT from "../page/",
     "headers.js": SCRIPT from "../page/",
+    "incidents.js": SCRIPT from "../page/",
     "metrics.js": SCRIPT from "../page/",
     "place.js": SCRIPT from "../page/",
     "refusals.js": SCRIPT from "../page/",
     "sign-in.js": SCRIPT from "../page/",
     "stream.js": SCRIPT from "../page/",
+    "tour.js": SCRIPT from "../page/",
+    "visitor.js": SCRIPT from "../page/",
     "sse-client.js": SCRIPT from "../../../clients/bundle/",
 };
 
@@ -50,8 +56,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) metrics: Option<String>,
     /// The origins on the allow-list.
     pub(crate) allow: &'a [String],
-    /// What the server can do beyond streaming, as words: `sign-in`, `required`, `tokens`,
-    /// `tickets`.
+    /// What the server can do beyond streaming, as words: `sign-in`, `tour`, `required`,
+    /// `tokens`, `tickets`.
     pub(crate) offers: &'a [&'static str],
 }
 
@@ -60,6 +66,7 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Page {
     scheme: &'static str,
     stream_port: u16,
+    foreign_port: Option<u16>,
     /// The markup, but for the allow-list.
     html: Arc<str>,
     /// The origins on the allow-list, which may change.
@@ -85,6 +92,7 @@ impl Page {
         let page = Self {
             scheme: around.scheme,
             stream_port: around.stream_port,
+            foreign_port: around.foreign_port,
             html: INDEX.replace(" {{attributes}}", &attributes).into(),
             allow: Arc::default(),
         };
@@ -121,37 +129,64 @@ impl Page {
         }
     }
 
+    /// Mounts the page that the tour shows in a frame.
+    pub(crate) fn mount_visitor(&self, config: &mut ServiceConfig) {
+        let page = self.clone();
+        config.route(
+            "/tour/visitor",
+            web::get().to(move |request: HttpRequest| {
+                let policy = page.visitors_policy(request.connection_info().host());
+                async move { document(&policy, VISITOR.to_owned()) }
+            }),
+        );
+    }
+
     fn reply(&self, request: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok()
-            .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-            .insert_header((header::REFERRER_POLICY, "no-referrer"))
-            .insert_header((
-                header::CONTENT_SECURITY_POLICY,
-                self.content_security_policy(request.connection_info().host()),
-            ))
-            .body(self.html())
+        let policy = self.content_security_policy(request.connection_info().host());
+        document(&policy, self.html())
     }
 
     /// Own scripts and styles only; connections to this origin and to the stream's, by each name
-    /// under which the page offers it.
+    /// under which the page offers it; frames of the foreign origin.
     fn content_security_policy(&self, host: &str) -> String {
-        let Self {
-            scheme,
-            stream_port: port,
-            ..
-        } = self;
-        let mut connect = format!("{scheme}://localhost:{port} {scheme}://127.0.0.1:{port}");
-        if let Some(name) = host_name(host) {
-            connect += &format!(" {scheme}://{name}:{port}");
-        }
+        let connect = self.sources(self.stream_port, host);
+        let frames = self.foreign_port.map(|port| self.sources(port, host));
+        let frames = frames.unwrap_or_else(|| "'none'".to_owned());
         format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-             connect-src 'self' {connect}; base-uri 'none'; form-action 'none'; \
-             frame-ancestors 'none'"
+             connect-src 'self' {connect}; frame-src {frames}; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'"
         )
     }
+
+    /// The visitor's script and the stream, shown by the page on tour only.
+    fn visitors_policy(&self, host: &str) -> String {
+        let stream = self.sources(self.stream_port, host);
+        format!(
+            "default-src 'none'; script-src 'self'; connect-src {stream}; base-uri 'none'; \
+             form-action 'none'; frame-ancestors {stream}"
+        )
+    }
+
+    /// A port of this machine, by each name under which it may have been reached.
+    fn sources(&self, port: u16, host: &str) -> String {
+        let scheme = self.scheme;
+        let mut sources = format!("{scheme}://localhost:{port} {scheme}://127.0.0.1:{port}");
+        if let Some(name) = host_name(host) {
+            sources += &format!(" {scheme}://{name}:{port}");
+        }
+        sources
+    }
+}
+
+fn document(policy: &str, html: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy))
+        .body(html)
 }
 
 fn asset(kind: &'static str, body: &'static str) -> HttpResponse {
@@ -169,7 +204,7 @@ fn host_name(host: &str) -> Option<&str> {
     (!name.is_empty() && name.bytes().all(plain)).then_some(name)
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('"', "&quot;")
         .replace('<', "&lt;")
@@ -202,7 +237,8 @@ mod tests {
 
     #[test]
     fn every_file_that_the_page_names_is_served() {
-        let texts = ASSETS.iter().map(|(_, _, body)| *body).chain([INDEX]);
+        let texts = ASSETS.iter().map(|(_, _, body)| *body);
+        let texts = texts.chain([INDEX, VISITOR]);
         for text in texts {
             for (at, _) in text.match_indices("from \"./") {
                 let name = text[at + "from \"./".len()..].split('"').next().unwrap();
@@ -224,6 +260,7 @@ mod tests {
     fn the_page_needs_no_inline_script_or_style() {
         for forbidden in ["<style", " style=", "<script>", " onclick=", " onload="] {
             assert!(!INDEX.contains(forbidden), "{forbidden}");
+            assert!(!VISITOR.contains(forbidden), "{forbidden}");
         }
     }
 
@@ -231,9 +268,11 @@ mod tests {
     fn a_host_goes_into_the_policy_only_if_it_is_a_plain_name() {
         let policy = page().content_security_policy("demo.example:8081");
         assert!(policy.contains("http://demo.example:8080;"), "{policy}");
+        assert!(policy.contains("http://demo.example:8081;"), "{policy}");
         for hostile in ["a; script-src *:1", "[::1]:8081", "x y", ""] {
             let policy = page().content_security_policy(hostile);
-            assert!(policy.contains("127.0.0.1:8080; base-uri"), "{policy}");
+            assert!(policy.contains("127.0.0.1:8080; frame-src"), "{policy}");
+            assert!(policy.contains("127.0.0.1:8081; base-uri"), "{policy}");
         }
     }
 }

@@ -5,7 +5,13 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-use actix_web::{App, HttpServer, dev::Server, rt, web::ServiceConfig};
+use actix_web::{
+    App, HttpServer,
+    dev::Server,
+    middleware::{Condition, from_fn},
+    rt,
+    web::ServiceConfig,
+};
 use actix_web_sse::{EventServer, config::AuthConfig, observe::CorsWitness};
 use actix_web_sse_metrics::log::RedactedRootSpan;
 use tracing_actix_web::TracingLogger;
@@ -19,7 +25,7 @@ use crate::{
     page::{Page, Surroundings},
     reload,
     routes::Publishers,
-    ticker,
+    ticker, tour,
 };
 
 /// Serves until the process gets a signal to stop and every stream has ended.
@@ -31,6 +37,7 @@ pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
         config,
         hub,
         policy,
+        tour,
         signer,
         metrics,
         operators,
@@ -57,14 +64,15 @@ pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
         foreign_port: foreign_at.map(|at| at.port()),
         metrics: places.metrics.as_ref().map(|at| format!("{at}/metrics")),
         allow: &config.policy.origins.allow,
-        offers: &offers(&config.auth, signer.is_some()),
+        offers: &offers(&config.auth, signer.is_some(), tour.is_some()),
     });
     metrics.draining_when({
         let hub = hub.clone();
         move || hub.is_draining()
     });
 
-    reload::on_hangup(cli, policy.clone(), page.clone())?;
+    let tours = tour.as_ref().map(|tour| tour.policy().clone());
+    reload::on_hangup(cli, policy.clone(), tours, page.clone())?;
 
     let watched = Watched {
         metrics: metrics.clone(),
@@ -77,6 +85,7 @@ pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
             policy: policy.clone(),
             metrics: metrics.clone(),
             counts: metrics_at.is_none(),
+            tour: tour.is_some(),
         };
         others.push(beside(listener, tls.as_ref(), move |config| {
             site.mount(config)
@@ -93,6 +102,7 @@ pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
         page,
         hub: hub.clone(),
         policy,
+        tour,
         signer,
         metrics,
         watched,
@@ -103,11 +113,14 @@ pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
         },
         max_event_bytes: config.hub.max_event_bytes,
     };
+    let on_tour = application.tour.is_some();
     let mut server = EventServer::new(move || {
         App::new()
             .wrap(TracingLogger::<RedactedRootSpan>::new())
             // The last, and so around everything: it sees the headers as they leave.
             .wrap(CorsWitness)
+            // The tour's proxy is outside of the server.
+            .wrap(Condition::new(on_tour, from_fn(tour::proxy::faulty)))
             .configure(|config| application.mount(config))
     })
     .hub(&hub)
@@ -156,9 +169,10 @@ fn beside(
 }
 
 /// What the page can show beyond streaming.
-fn offers(auth: &AuthConfig, sign_in: bool) -> Vec<&'static str> {
+fn offers(auth: &AuthConfig, sign_in: bool, tour: bool) -> Vec<&'static str> {
     [
         (sign_in, "sign-in"),
+        (tour, "tour"),
         (auth.required, "required"),
         (auth.jwt_hs256_secret.is_some(), "tokens"),
         (auth.ticket.is_some(), "tickets"),

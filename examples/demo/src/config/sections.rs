@@ -22,7 +22,8 @@ pub(crate) struct ServerSection {
     /// How often something is published to the topic `demo`; absent: never.
     #[serde(with = "humantime_serde")]
     pub(crate) tick: Option<Duration>,
-    /// Whether anybody may ask for a token (`POST /session`). For the page, and never in earnest.
+    /// Whether anybody may ask for a token (`POST /session`), and, where none is required, cause the
+    /// incidents of the page's tour. For the page, and never in earnest.
     pub(crate) sign_in: bool,
     /// The networks of balancers whose connections begin with a PROXY protocol header, which names
     /// the client; empty: there are none.

@@ -8,6 +8,7 @@ mod session;
 mod ticket;
 
 pub(crate) use self::{
+    error::{error, reply},
     events::{DEFAULT_TOPIC, events, query_config, topic},
     health::{healthz, readyz, state},
     publish::{Publishers, publish},
