@@ -12,6 +12,7 @@ use super::{
     mailbox::{Command, Mail, Mailboxes},
     merge::{Next, merge},
     open_streams::OpenStreams,
+    position::Position,
     topics::{Limits, TooManyTopics, Topic, Topics},
 };
 use crate::{
@@ -283,6 +284,38 @@ impl Core {
                 .map_or(Next::Lost, Next::Frame)
         };
         merge(cursors, max_bytes, next, |frame| frame.replayable)
+    }
+
+    /// The position of the newest event.
+    pub(crate) fn here(&self) -> Position {
+        Position {
+            epoch: self.epoch.clone(),
+            number: self.position,
+        }
+    }
+
+    /// The number of a position of this numbering. Only an engine can be ahead of this hub.
+    pub(crate) fn number(&self, position: &Position) -> Option<u64> {
+        let number = match self.topics.is_shared() {
+            true => position.number,
+            false => position.number.min(self.position),
+        };
+        (position.epoch == self.epoch).then_some(number)
+    }
+
+    /// Whether this number has not come yet.
+    pub(crate) const fn is_ahead(&self, number: u64) -> bool {
+        number > self.position
+    }
+
+    /// The ordinal in each topic at which a stream goes on that has everything up to this number.
+    /// `None`: some of what comes after it is no longer kept.
+    pub(crate) fn after(&self, cursors: &[Cursor], number: u64) -> Option<Vec<u64>> {
+        let next = |cursor: &Cursor| match self.topics.get(cursor.topic)?.log.place_after(number) {
+            Place::Before(ordinal) => Some(ordinal),
+            Place::Forgotten | Place::Unknown => None,
+        };
+        cursors.iter().map(next).collect()
     }
 
     pub(crate) fn add_worker(&mut self) -> u64 {

@@ -242,4 +242,8 @@ impl Topics {
     pub(super) const fn share(&mut self) {
         self.shared = true;
     }
+
+    pub(super) const fn is_shared(&self) -> bool {
+        self.shared
+    }
 }
