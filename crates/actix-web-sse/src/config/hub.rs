@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Faults;
+use super::{error::Faults, topic::TopicConfig};
 
 /// The most bytes that [`HubConfig::max_topic_bytes`] may allow.
 pub(crate) const MAX_TOPIC_BYTES: usize = 1024;
@@ -41,7 +41,8 @@ pub struct HubConfig {
     /// What becomes of a slow consumer: one that stays further behind than that for longer than a
     /// second, or whose next event is no longer there. Default: its stream ends.
     pub slow_consumer: SlowConsumer,
-    /// A new subscriber gets the latest event of each topic at once. Default false.
+    /// A new subscriber gets the latest event of each topic at once. Default false; `topics` may say
+    /// otherwise for some.
     pub last_value: bool,
     /// How many events a snapshot may have
     /// ([`Subscription::snapshot`](crate::Subscription::snapshot)). Default 10 000.
@@ -62,6 +63,9 @@ pub struct HubConfig {
     /// How long the name of a topic may be, in bytes; at most 1024. Control characters are never
     /// allowed. Default 256.
     pub max_topic_bytes: usize,
+    /// Settings of some topics. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicConfig>,
 }
 
 impl Default for HubConfig {
@@ -82,6 +86,7 @@ impl Default for HubConfig {
             max_topics: 100_000,
             max_topics_per_stream: 100,
             max_topic_bytes: 256,
+            topics: Vec::new(),
         }
     }
 }
@@ -102,6 +107,9 @@ impl HubConfig {
             if value == 0 {
                 faults.add(key, value, "must be at least 1");
             }
+        }
+        for topics in &self.topics {
+            topics.check(faults);
         }
         if self.snapshot_time.is_zero() || self.snapshot_time > Duration::from_secs(3600) {
             faults.add(

@@ -201,23 +201,16 @@ impl Core {
             (Some(_), Some(named)) => self.resume(&indexes, named),
         };
         let elsewhere = asked.filter(|_| resume != Resume::Hit).map(Named::position);
-        let is_gap = matches!(resume, Resume::Gap | Resume::Unknown) && !keep.last_value;
-        let anchor = indexes
-            .iter()
-            .filter(|_| is_gap)
-            .filter_map(|index| self.topics.get(*index)?.log.anchor())
-            .max()
-            .map(|position| self.epoch.id(position));
         let cursors: Vec<(Cursor, u64)> = indexes
-            .into_iter()
+            .iter()
             .filter_map(|index| {
-                let Topic { serial, log, .. } = self.topics.get(index)?;
+                let Topic { serial, log, .. } = self.topics.get(*index)?;
                 let next = match position.map(|position| log.place_after(position)) {
                     Some(Place::Before(ordinal)) => ordinal,
-                    _ => log.start(keep.last_value),
+                    _ => log.start(),
                 };
                 let cursor = Cursor {
-                    topic: index,
+                    topic: *index,
                     serial: *serial,
                     next,
                     live_from: log.window().next(),
@@ -226,9 +219,20 @@ impl Core {
                 Some((cursor, log.window().end()))
             })
             .collect();
-        let start = (self.topics.limits.resume && last_event_id.is_none())
-            .then(|| self.start(topics, &cursors))
-            .flatten();
+        // Events that come at once, last values, have IDs of their own.
+        let has_events = cursors
+            .iter()
+            .any(|(cursor, _)| cursor.next < cursor.live_from);
+        let is_gap = matches!(resume, Resume::Gap | Resume::Unknown);
+        let anchor = indexes
+            .iter()
+            .filter(|_| is_gap && !has_events)
+            .filter_map(|index| self.topics.get(*index)?.log.anchor())
+            .max()
+            .map(|position| self.epoch.id(position));
+        // Every topic is complete up to the newest position of all, with an engine too.
+        let is_fresh = self.topics.limits.resume && last_event_id.is_none();
+        let start = (is_fresh && !has_events).then(|| self.epoch.start(self.position, topics));
         Ok(Attached {
             cursors,
             resume,
@@ -236,13 +240,6 @@ impl Core {
             anchor,
             start,
         })
-    }
-
-    /// The ID that a client without one may come back with; `None`: its stream begins with events. Every
-    /// topic is complete up to the newest position of all, with an engine too.
-    fn start(&self, topics: &[Arc<str>], cursors: &[(Cursor, u64)]) -> Option<String> {
-        let has_events = |(cursor, _): &(Cursor, u64)| cursor.next < cursor.live_from;
-        (!cursors.iter().any(has_events)).then(|| self.epoch.start(self.position, topics))
     }
 
     /// The ID must be one of these topics' own, or of a start at them, and none of them may have
