@@ -147,7 +147,7 @@ fn e18_http_1_has_no_header_of_the_connection_but_its_framing() {
 }
 
 /// A stream over HTTP/2 with prior knowledge.
-struct Http2Stream {
+pub(crate) struct Http2Stream {
     body: RecvStream,
     buffer: BytesMut,
     /// Without it the connection would end with its last stream.
@@ -157,10 +157,14 @@ struct Http2Stream {
 
 impl Http2Stream {
     async fn open(address: SocketAddr) -> (Self, http::HeaderMap) {
+        Self::open_at(address, "/events").await
+    }
+
+    pub(crate) async fn open_at(address: SocketAddr, path: &str) -> (Self, http::HeaderMap) {
         let socket = TcpStream::connect(address).await.unwrap();
         let (mut sender, connection) = h2::client::handshake(socket).await.unwrap();
         let connection = tokio::spawn(connection);
-        let request = http::Request::get(format!("http://{address}/events"))
+        let request = http::Request::get(format!("http://{address}{path}"))
             .header("accept", "text/event-stream")
             .body(())
             .unwrap();
@@ -191,7 +195,7 @@ impl Http2Stream {
     }
 
     /// Reads until all that came ends with this.
-    async fn until(&mut self, end: &str) {
+    pub(crate) async fn until(&mut self, end: &str) {
         let deadline = Instant::now() + LIMIT;
         while !self.buffer.ends_with(end.as_bytes()) {
             let late = Instant::now() > deadline;

@@ -42,6 +42,7 @@ mod scrape;
 mod served;
 mod signing_in;
 mod slow;
+mod snapshot;
 mod start;
 mod wire;
 

@@ -72,8 +72,8 @@
 //!
 //! | `event:` | `data:` | when |
 //! |---|---|---|
-//! | `anchor` | `{}` | first, from a hub with replay, to a client without a last event ID: its ID stands for the start of this stream, so that a client that is cut before its first event misses nothing. No page need listen for it: no `onmessage` is called |
-//! | `reset` | `{"reason":"gap"}` or `{"reason":"unknown"}` | the `Last-Event-ID` is too old, or none of this topic's (another topic's, or from before a restart): what was missed cannot be had; load anew, live events follow. It carries the ID of the topic's newest event, if there is one, so that a second disconnect is no second gap |
+//! | `anchor` | `{}` | first, from a hub with replay, to a client without a last event ID: its ID stands for the start of this stream, so that a client that is cut before its first event misses nothing. No page need listen for it: no `onmessage` is called. With a [snapshot](Subscription::snapshot) it comes behind that, to every client that gets one |
+//! | `reset` | `{"reason":"gap"}` or `{"reason":"unknown"}` | the `Last-Event-ID` is too old, or none of this topic's (another topic's, or from before a restart): what was missed cannot be had; load anew, live events follow. It carries the ID of the topic's newest event, if there is one, so that a second disconnect is no second gap. Before a snapshot it carries none, and there is nothing to load: the state follows |
 //! | `lagged` | `{"missed":17}` | the client was too slow and skipped events ([`SlowConsumer::Skip`](config::SlowConsumer::Skip)) |
 //! | `auth_expired` | `{}` | the credentials have expired; the stream ends |
 //! | `end` | `{}` | the source of a stream with [`Sse::once`] has ended; the next request is answered with 204 |
@@ -145,12 +145,13 @@ pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, EventParts, InvalidTopic, Retry};
 pub use hub::{
     Backplane, BackplaneError, BackplaneFuture, EventHead, Hub, HubBuilder, HubStats, IntoHubs,
-    PublishError, Published,
+    InvalidPosition, Position, PublishError, Published,
 };
 pub use identity::{Identity, TopicPattern, TopicRights};
 pub use observe::{BackplaneStats, BackplaneWatch, HubInfo, HubWatch};
 pub use protect::Policy;
 pub use respond::{
-    Answer, AnswerError, Heartbeats, IntoEvent, IntoTopics, Sse, Subscriber, Subscription,
+    Answer, AnswerError, Heartbeats, IntoEvent, IntoSnapshot, IntoTopics, Snapshot, Sse,
+    Subscriber, Subscription,
 };
 pub use server::{ConnectionSetup, EventServer, ForEventStreams, tune_socket};

@@ -12,14 +12,14 @@ use std::{
 };
 
 use actix_web::{
-    App, Responder,
+    App, HttpRequest, Responder,
     dev::ServiceResponse,
     test::{TestRequest, call_service, init_service},
     web,
 };
 use actix_web_sse::{
     Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, Event, Hub,
-    PublishError, Subscriber,
+    PublishError, Snapshot, Subscriber,
     backplane::{History, Revocation, Sink},
     observe::{Observer, Opened, StreamObserver},
     test::{Reading, read_events},
@@ -121,14 +121,27 @@ fn nodes() -> (Arc<Engine>, Hub, Hub) {
 }
 
 async fn open(hub: &Hub, last_event_id: Option<&str>) -> ServiceResponse {
+    open_at(hub, "/", last_event_id).await
+}
+
+/// Opens a stream; at `/state` one that begins with the state, which stands at the position of the
+/// query, or where it is asked for.
+async fn open_at(hub: &Hub, uri: &str, last_event_id: Option<&str>) -> ServiceResponse {
     async fn topic(hub: Hub, subscriber: Subscriber) -> impl Responder {
         hub.subscribe("t", subscriber)
     }
+    async fn state(hub: Hub, subscriber: Subscriber, request: HttpRequest) -> impl Responder {
+        hub.subscribe("t", subscriber).snapshot(async move |at| {
+            let position = request.query_string().parse().unwrap_or(at);
+            Snapshot::of(Event::data("state")).at(position)
+        })
+    }
     let app = App::new()
         .app_data(hub.clone())
-        .route("/", web::get().to(topic));
+        .route("/", web::get().to(topic))
+        .route("/state", web::get().to(state));
     let app = init_service(app).await;
-    let mut request = TestRequest::get();
+    let mut request = TestRequest::get().uri(uri);
     if let Some(id) = last_event_id {
         request = request.insert_header(("last-event-id", id));
     }
@@ -238,6 +251,55 @@ async fn what_the_engine_has_trimmed_is_a_gap_and_the_client_is_told() {
     let reading = read(response, 2).await;
     assert_eq!(data(&reading), [r#"{"reason":"gap"}"#, "3"]);
     assert_eq!(reading.events[0].event, "reset");
+}
+
+#[actix_web::test]
+async fn r01_r02_the_engine_says_whether_a_client_needs_a_snapshot() {
+    let (engine, a, b) = nodes();
+    let first = publish(&a, "1").await;
+    publish(&a, "2").await;
+    let back = open_at(&b, "/state", Some(&first)).await;
+    publish(&a, "3").await;
+    assert_eq!(data(&read(back, 2).await), ["2", "3"]);
+    engine.0.lock().unwrap().trimmed = 3;
+    let back = open_at(&b, "/state", Some(&first)).await;
+    let later = async {
+        // It has been read by then: it is polled before this is.
+        tokio::task::yield_now().await;
+        publish(&a, "4").await;
+    };
+    let (reading, ()) = tokio::join!(read(back, 3), later);
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#, "state", "4"]);
+    assert_eq!(reading.events[0].last_event_id, "");
+    let anchor = reading.anchor.expect("an ID behind the snapshot");
+    assert_eq!(
+        data(&read(open_at(&a, "/state", Some(&anchor)).await, 1).await),
+        ["4"]
+    );
+}
+
+#[actix_web::test]
+async fn a_state_may_be_ahead_of_what_has_come_to_its_node() {
+    let (engine, a, b) = nodes();
+    let other = open(&b, None).await;
+    publish(&a, "1").await;
+    engine.0.lock().unwrap().held = Some(1);
+    let seen = publish(&a, "2").await;
+    let exact = open_at(&b, &format!("/state?{seen}"), None).await;
+    let loose = open_at(&b, "/state", None).await;
+    let later = async {
+        tokio::task::yield_now().await;
+        engine.release();
+        publish(&a, "3").await;
+    };
+    let (exact, loose, ()) = tokio::join!(read(exact, 2), read(loose, 3), later);
+    assert_eq!(data(&exact), ["state", "3"]);
+    assert_eq!(
+        data(&loose),
+        ["state", "2", "3"],
+        "what had not come to this node"
+    );
+    assert_eq!(data(&read(other, 3).await), ["1", "2", "3"]);
 }
 
 #[actix_web::test]

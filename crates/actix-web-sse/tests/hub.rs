@@ -7,7 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use actix_web::{
     App, HttpRequest, Responder,
@@ -17,7 +17,7 @@ use actix_web::{
 };
 use actix_web_sse::{
     Event, Hub, PublishError, Subscriber,
-    config::{HubConfig, SlowConsumer},
+    config::{HubConfig, SlowConsumer, TopicConfig},
     test::{Reading, assert_event_stream, read_events},
 };
 
@@ -37,7 +37,7 @@ async fn open(hub: &Hub, topics: &str, only: &'static str, id: Option<&str>) -> 
     }
     let app = App::new()
         .app_data(hub.clone())
-        .route("/{topics}", web::get().to(follow));
+        .route("/{topics:.+}", web::get().to(follow));
     let app = init_service(app).await;
     let mut request = TestRequest::get().uri(&format!("/{topics}?{only}"));
     if let Some(id) = id {
@@ -59,7 +59,7 @@ fn data(reading: &Reading) -> Vec<&str> {
         .collect()
 }
 
-fn publish(hub: &Hub, topic: &str, data: &'static str) -> String {
+fn publish(hub: &Hub, topic: &str, data: impl Into<Cow<'static, str>>) -> String {
     hub.publish(topic, Event::data(data)).unwrap().id.unwrap()
 }
 
@@ -116,6 +116,47 @@ async fn a_new_subscriber_gets_the_last_value_at_once() {
     publish(&hub, "b", "other");
     let reading = read(open(&hub, "a+b", "", None).await, 2).await;
     assert_eq!(data(&reading), ["last", "other"]);
+}
+
+#[actix_web::test]
+async fn the_last_value_is_a_setting_of_each_topic() {
+    let hub = hub(|hub| {
+        hub.replay_events = 1;
+        hub.topics = vec![
+            TopicConfig::of("prices/none").last_value(false),
+            TopicConfig::of("news"),
+            TopicConfig::of("prices/*").last_value(true),
+        ];
+    });
+    let old = publish(&hub, "prices/a", "old");
+    for topic in ["prices/a", "prices/none", "news", "others"] {
+        publish(&hub, topic, "passed");
+        publish(&hub, topic, topic.to_owned());
+    }
+    let all = "prices/a+prices/none+news+others";
+    let fresh = open(&hub, all, "", None).await;
+    publish(&hub, "news", "live");
+    assert_eq!(data(&read(fresh, 2).await), ["prices/a", "live"]);
+    // The value has an ID of its own: a reset with one would let a client come back without it.
+    let reading = read(open(&hub, all, "", Some(&old)).await, 2).await;
+    assert_eq!(data(&reading), [r#"{"reason":"gap"}"#, "prices/a"]);
+    assert_eq!(reading.events[0].last_event_id, "");
+    let others = read(open(&hub, "news+others", "", Some(&old)).await, 1).await;
+    assert_ne!(others.events[0].last_event_id, "", "no value comes");
+}
+
+#[test]
+fn f13_settings_of_topics_are_read_and_checked() {
+    let read = |text: &str| toml::from_str::<HubConfig>(text);
+    let config = read("[[topics]]\nmatch = 'a/*'\nlast_value = true").unwrap();
+    assert_eq!(config.topics, [TopicConfig::of("a/*").last_value(true)]);
+    let written = toml::to_string(&config).unwrap();
+    assert_eq!(read(&written).unwrap(), config);
+    assert!(read("[[topics]]\nlast_value = true").is_err());
+    assert!(read("[[topics]]\nmatch = 'a'\nlast = true").is_err());
+    let error = Hub::builder().config(read("[[topics]]\nmatch = ''").unwrap());
+    let error = error.build().unwrap_err();
+    assert_eq!(error.faults()[0].key, "hub.topics.match");
 }
 
 #[actix_web::test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Faults;
+use super::{error::Faults, topic::TopicConfig};
 
 /// The most bytes that [`HubConfig::max_topic_bytes`] may allow.
 pub(crate) const MAX_TOPIC_BYTES: usize = 1024;
@@ -41,8 +41,18 @@ pub struct HubConfig {
     /// What becomes of a slow consumer: one that stays further behind than that for longer than a
     /// second, or whose next event is no longer there. Default: its stream ends.
     pub slow_consumer: SlowConsumer,
-    /// A new subscriber gets the latest event of each topic at once. Default false.
+    /// A new subscriber gets the latest event of each topic at once. Default false; `topics` may say
+    /// otherwise for some.
     pub last_value: bool,
+    /// How many events a snapshot may have
+    /// ([`Subscription::snapshot`](crate::Subscription::snapshot)). Default 10 000.
+    pub snapshot_events: usize,
+    /// How many bytes the events of a snapshot may have as they stand on the wire. One of them may
+    /// be larger than `max_event_bytes`. Default 1 MiB.
+    pub snapshot_bytes: usize,
+    /// How long the application may keep a client waiting for its snapshot, altogether. Default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub snapshot_time: Duration,
     /// How large an event may be: its data and its name, in bytes. Default 64 KiB.
     pub max_event_bytes: usize,
     /// How many topics there may be at a time. Default 100 000.
@@ -53,6 +63,9 @@ pub struct HubConfig {
     /// How long the name of a topic may be, in bytes; at most 1024. Control characters are never
     /// allowed. Default 256.
     pub max_topic_bytes: usize,
+    /// Settings of some topics. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicConfig>,
 }
 
 impl Default for HubConfig {
@@ -66,10 +79,14 @@ impl Default for HubConfig {
             subscriber_bytes: 256 * 1024,
             slow_consumer: SlowConsumer::End,
             last_value: false,
+            snapshot_events: 10_000,
+            snapshot_bytes: 1024 * 1024,
+            snapshot_time: Duration::from_secs(10),
             max_event_bytes: 64 * 1024,
             max_topics: 100_000,
             max_topics_per_stream: 100,
             max_topic_bytes: 256,
+            topics: Vec::new(),
         }
     }
 }
@@ -79,6 +96,8 @@ impl HubConfig {
         let at_least_one = [
             ("hub.subscriber_events", self.subscriber_events),
             ("hub.subscriber_bytes", self.subscriber_bytes),
+            ("hub.snapshot_events", self.snapshot_events),
+            ("hub.snapshot_bytes", self.snapshot_bytes),
             ("hub.max_event_bytes", self.max_event_bytes),
             ("hub.max_topics", self.max_topics),
             ("hub.max_topics_per_stream", self.max_topics_per_stream),
@@ -88,6 +107,16 @@ impl HubConfig {
             if value == 0 {
                 faults.add(key, value, "must be at least 1");
             }
+        }
+        for topics in &self.topics {
+            topics.check(faults);
+        }
+        if self.snapshot_time.is_zero() || self.snapshot_time > Duration::from_secs(3600) {
+            faults.add(
+                "hub.snapshot_time",
+                self.snapshot_time,
+                "must be above 0 and at most 1h",
+            );
         }
         if self.max_topic_bytes > MAX_TOPIC_BYTES {
             faults.add(

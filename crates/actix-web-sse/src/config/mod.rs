@@ -14,6 +14,7 @@ mod overload;
 mod policy;
 mod secret;
 mod stream;
+mod topic;
 
 pub use accept::AcceptMode;
 pub use auth::{AuthConfig, CacheConfig, TicketConfig, TicketMode};
@@ -28,3 +29,4 @@ pub use overload::Overload;
 pub use policy::{CandidateConfig, Enforcement, HstsConfig, Methods, OriginsConfig, PolicyConfig};
 pub use secret::Secret;
 pub use stream::StreamConfig;
+pub use topic::TopicConfig;

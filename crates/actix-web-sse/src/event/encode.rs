@@ -24,6 +24,12 @@ pub(crate) fn first_block(retry: Retry, start: Option<&str>) -> Bytes {
     })
 }
 
+/// The anchor behind a snapshot: the client has all of it, and comes back with this ID.
+pub(crate) fn anchor(id: Option<&str>) -> Bytes {
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    Bytes::from(format!("{id}event: anchor\ndata: {{}}\n\n"))
+}
+
 /// The event that says what could not be replayed, with the ID of the topic's own newest event if it
 /// has one. The ID that was asked for is not in it: it may be another tenant's.
 pub(crate) fn reset(why: Resume, newest: Option<&str>) -> Bytes {

@@ -15,7 +15,8 @@ use super::{
     topics::Limits,
 };
 use crate::{
-    config::{ConfigError, Faults, HubConfig, StreamConfig},
+    config::{ConfigError, Faults, HubConfig, StreamConfig, TopicConfig},
+    identity::TopicPattern,
     observe::{BackplaneWatch, HubWatch, Observer, Reported},
 };
 
@@ -122,11 +123,12 @@ impl HubBuilder {
                 } else {
                     Duration::ZERO
                 },
-                last_value: config.last_value,
                 burst_events: config.subscriber_events.saturating_mul(BURST),
                 burst_bytes: config.subscriber_bytes.saturating_mul(BURST),
             },
             max_topics: config.max_topics,
+            last_value: config.last_value,
+            last_values: last_values(&config.topics),
         });
         if self.backplane.is_some() {
             core.share();
@@ -152,4 +154,13 @@ impl HubBuilder {
         }
         Hub { shared }
     }
+}
+
+/// Which topics have a setting of their own.
+fn last_values(topics: &[TopicConfig]) -> Vec<(TopicPattern, bool)> {
+    let own = topics.iter().filter_map(|topics| {
+        let pattern = TopicPattern::from(topics.pattern.as_str());
+        Some((pattern, topics.last_value?))
+    });
+    own.collect()
 }

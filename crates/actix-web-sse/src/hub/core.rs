@@ -12,6 +12,7 @@ use super::{
     mailbox::{Command, Mail, Mailboxes},
     merge::{Next, merge},
     open_streams::OpenStreams,
+    position::Position,
     topics::{Limits, TooManyTopics, Topic, Topics},
 };
 use crate::{
@@ -200,23 +201,16 @@ impl Core {
             (Some(_), Some(named)) => self.resume(&indexes, named),
         };
         let elsewhere = asked.filter(|_| resume != Resume::Hit).map(Named::position);
-        let is_gap = matches!(resume, Resume::Gap | Resume::Unknown) && !keep.last_value;
-        let anchor = indexes
-            .iter()
-            .filter(|_| is_gap)
-            .filter_map(|index| self.topics.get(*index)?.log.anchor())
-            .max()
-            .map(|position| self.epoch.id(position));
         let cursors: Vec<(Cursor, u64)> = indexes
-            .into_iter()
+            .iter()
             .filter_map(|index| {
-                let Topic { serial, log, .. } = self.topics.get(index)?;
+                let Topic { serial, log, .. } = self.topics.get(*index)?;
                 let next = match position.map(|position| log.place_after(position)) {
                     Some(Place::Before(ordinal)) => ordinal,
-                    _ => log.start(keep.last_value),
+                    _ => log.start(),
                 };
                 let cursor = Cursor {
-                    topic: index,
+                    topic: *index,
                     serial: *serial,
                     next,
                     live_from: log.window().next(),
@@ -225,9 +219,20 @@ impl Core {
                 Some((cursor, log.window().end()))
             })
             .collect();
-        let start = (self.topics.limits.resume && last_event_id.is_none())
-            .then(|| self.start(topics, &cursors))
-            .flatten();
+        // Events that come at once, last values, have IDs of their own.
+        let has_events = cursors
+            .iter()
+            .any(|(cursor, _)| cursor.next < cursor.live_from);
+        let is_gap = matches!(resume, Resume::Gap | Resume::Unknown);
+        let anchor = indexes
+            .iter()
+            .filter(|_| is_gap && !has_events)
+            .filter_map(|index| self.topics.get(*index)?.log.anchor())
+            .max()
+            .map(|position| self.epoch.id(position));
+        // Every topic is complete up to the newest position of all, with an engine too.
+        let is_fresh = self.topics.limits.resume && last_event_id.is_none();
+        let start = (is_fresh && !has_events).then(|| self.epoch.start(self.position, topics));
         Ok(Attached {
             cursors,
             resume,
@@ -235,13 +240,6 @@ impl Core {
             anchor,
             start,
         })
-    }
-
-    /// The ID that a client without one may come back with; `None`: its stream begins with events. Every
-    /// topic is complete up to the newest position of all, with an engine too.
-    fn start(&self, topics: &[Arc<str>], cursors: &[(Cursor, u64)]) -> Option<String> {
-        let has_events = |(cursor, _): &(Cursor, u64)| cursor.next < cursor.live_from;
-        (!cursors.iter().any(has_events)).then(|| self.epoch.start(self.position, topics))
     }
 
     /// The ID must be one of these topics' own, or of a start at them, and none of them may have
@@ -283,6 +281,38 @@ impl Core {
                 .map_or(Next::Lost, Next::Frame)
         };
         merge(cursors, max_bytes, next, |frame| frame.replayable)
+    }
+
+    /// The position of the newest event.
+    pub(crate) fn here(&self) -> Position {
+        Position {
+            epoch: self.epoch.clone(),
+            number: self.position,
+        }
+    }
+
+    /// The number of a position of this numbering. Only an engine can be ahead of this hub.
+    pub(crate) fn number(&self, position: &Position) -> Option<u64> {
+        let number = match self.topics.is_shared() {
+            true => position.number,
+            false => position.number.min(self.position),
+        };
+        (position.epoch == self.epoch).then_some(number)
+    }
+
+    /// Whether this number has not come yet.
+    pub(crate) const fn is_ahead(&self, number: u64) -> bool {
+        number > self.position
+    }
+
+    /// The ordinal in each topic at which a stream goes on that has everything up to this number.
+    /// `None`: some of what comes after it is no longer kept.
+    pub(crate) fn after(&self, cursors: &[Cursor], number: u64) -> Option<Vec<u64>> {
+        let next = |cursor: &Cursor| match self.topics.get(cursor.topic)?.log.place_after(number) {
+            Place::Before(ordinal) => Some(ordinal),
+            Place::Forgotten | Place::Unknown => None,
+        };
+        cursors.iter().map(next).collect()
     }
 
     pub(crate) fn add_worker(&mut self) -> u64 {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{
     log::GRACE,
     state::{SCAN, State},
-    stream::Lifecycle,
+    stream::{Lifecycle, Waiting},
     turn::Turn,
     view::IndexMap,
 };
@@ -31,6 +31,10 @@ impl State {
             let Some(following) = &mut behind.subscription else {
                 continue;
             };
+            if following.waiting == Waiting::Snapshot {
+                following.behind_since = None;
+                continue;
+            }
             let (mut events, mut bytes, mut lost) = (0, 0, false);
             for cursor in &following.cursors {
                 if let Some(view) = self.views.get(&cursor.topic) {
@@ -42,7 +46,7 @@ impl State {
                 }
             }
             let within = !lost && events <= most_events && bytes <= most_bytes;
-            let keeps_pace = following.waiting || within;
+            let keeps_pace = following.waiting != Waiting::No || within;
             let since = following
                 .behind_since
                 .map_or(turn.now, |since| since + late);

@@ -140,8 +140,6 @@ pub(crate) struct Keep {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
     pub(crate) age: Duration,
-    /// The newest event stays whatever its age.
-    pub(crate) last_value: bool,
     /// Above this many frames nothing is kept even for a moment.
     pub(crate) burst_events: usize,
     /// Above this many bytes nothing is kept even for a moment.
@@ -170,16 +168,19 @@ pub(crate) struct Log {
     newest: Option<u64>,
     /// The log is complete after this position: what is older was never in it.
     created_at: u64,
+    /// The newest event stays whatever its age, and a new subscriber starts with it.
+    last_value: bool,
 }
 
 impl Log {
-    pub(crate) fn new(created_at: u64) -> Self {
+    pub(crate) fn new(created_at: u64, last_value: bool) -> Self {
         Self {
             window: Window::starting_at(0, 0),
             replay_from: 0,
             forgotten: None,
             newest: None,
             created_at,
+            last_value,
         }
     }
 
@@ -215,7 +216,7 @@ impl Log {
                 self.replay_from += 1;
                 continue;
             };
-            let is_last_value = keep.last_value && count == 1;
+            let is_last_value = self.last_value && count == 1;
             let over = count > keep.events as u64
                 || self.window.bytes_from(self.replay_from) > keep.bytes as u64
                 || now.duration_since(oldest.published) > keep.age;
@@ -300,8 +301,8 @@ impl Log {
     }
 
     /// Where a new subscriber starts: at the next event, or at the last one.
-    pub(crate) fn start(&self, last_value: bool) -> u64 {
-        if last_value && self.replay_from < self.window.next {
+    pub(crate) fn start(&self) -> u64 {
+        if self.last_value && self.replay_from < self.window.next {
             self.window.next - 1
         } else {
             self.window.next
@@ -329,13 +330,12 @@ mod tests {
         events: 3,
         bytes: 1000,
         age: Duration::from_secs(60),
-        last_value: false,
         burst_events: 10,
         burst_bytes: 10_000,
     };
 
     fn log(positions: impl IntoIterator<Item = u64>, now: Instant) -> Log {
-        let mut log = Log::new(0);
+        let mut log = Log::new(0, false);
         for position in positions {
             log.push(position, Bytes::from_static(b"0123456789"), true, None, now);
             log.trim(&KEEP, false, now);
@@ -382,20 +382,21 @@ mod tests {
     #[test]
     fn the_last_value_stays() {
         let then = Instant::now();
-        let mut log = log([10, 20], then);
-        let keep = Keep {
-            last_value: true,
-            ..KEEP
-        };
-        log.trim(&keep, false, then + Duration::from_secs(3600));
-        assert_eq!(log.start(true), 1);
-        assert_eq!(log.start(false), 2);
+        for (last_value, start) in [(true, 1), (false, 2)] {
+            let mut log = Log::new(0, last_value);
+            for position in [10, 20] {
+                log.push(position, Bytes::from_static(b"x"), true, None, then);
+            }
+            log.trim(&KEEP, false, then + Duration::from_secs(3600));
+            assert_eq!(log.start(), start);
+            assert_eq!(log.is_spent(), !last_value);
+        }
     }
 
     #[test]
     fn bytes_are_bounded() {
         let now = Instant::now();
-        let mut log = Log::new(0);
+        let mut log = Log::new(0, false);
         for position in 1..=3 {
             log.push(position, Bytes::from(vec![0; 400]), true, None, now);
             log.trim(&KEEP, false, now);
@@ -405,7 +406,7 @@ mod tests {
 
     #[test]
     fn the_newest_frames_within_a_bound_are_found_by_count_and_by_bytes() {
-        let mut log = Log::new(0);
+        let mut log = Log::new(0, false);
         for position in 1..=10 {
             let bytes = Bytes::from(vec![0; 100]);
             log.push(position, bytes, true, None, Instant::now());
@@ -431,7 +432,7 @@ mod tests {
     #[test]
     fn a_burst_waits_for_the_workers_that_follow() {
         let now = Instant::now();
-        let mut log = Log::new(0);
+        let mut log = Log::new(0, false);
         for position in 1..=20 {
             log.push(position, Bytes::from_static(b"x"), true, None, now);
             log.trim(&KEEP, true, now);
@@ -448,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_was_made_anew_does_not_know_its_past() {
-        let mut log = Log::new(100);
+        let mut log = Log::new(100, false);
         log.push(101, Bytes::from_static(b"x"), true, None, Instant::now());
         assert_eq!(log.place(90), Place::Unknown);
         assert_eq!(log.place_after(90), Place::Forgotten);

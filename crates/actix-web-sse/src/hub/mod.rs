@@ -74,6 +74,16 @@
 //!     that is made is complete from the position of the hub on. The logs are then a cache of what this
 //!     node follows. What a client lacks before it is asked of the engine, and live events wait for the
 //!     answer.
+//!
+//! # Snapshots
+//!
+//! 14. A stream that starts with a snapshot is registered first, as in rule 7, and then waits: nothing is
+//!     put aside for it, and no view keeps a frame for it. Its snapshot is asked for with the position of
+//!     that moment, and stands at a position; the logs say whether they still have all that came after. If
+//!     not, it is asked for anew. When it has been handed over, one critical section says where each log
+//!     goes on after its position (`next`), with `live_from` at the end of the worker's view, and from there
+//!     on rule 7 applies. If the logs have dropped something by then, the stream ends. Its client gets an
+//!     ID only behind the snapshot, so that it cannot come back as one that has it.
 
 mod backplane;
 mod builder;
@@ -91,6 +101,7 @@ mod loom;
 mod mailbox;
 mod merge;
 mod open_streams;
+mod position;
 mod publication;
 #[cfg(all(test, not(sse_loom)))]
 mod reentrant_tests;
@@ -124,6 +135,7 @@ pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, R
 pub use self::builder::HubBuilder;
 pub use self::drained::IntoHubs;
 pub use self::filter::EventHead;
+pub use self::position::{InvalidPosition, Position};
 pub use self::publication::{PublishError, Published};
 use self::{
     core::Core,
@@ -406,6 +418,13 @@ impl Hub {
             return Err(PublishError::UnknownTopic(topic.to_owned()));
         }
         Ok(())
+    }
+
+    /// The position of the newest event of all topics: what is published after this call comes after it.
+    /// With a [`Backplane`] it is that of the newest event that has come to this node.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.shared.core().here()
     }
 
     /// How many streams follow a topic, on all workers of this process.

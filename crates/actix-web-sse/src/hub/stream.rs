@@ -15,6 +15,17 @@ use crate::{
 /// How long a stream that looks stalled has to prove that only the worker was.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
+/// What a stream waits for before it reads live events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    No,
+    /// What was missed is on its way from elsewhere.
+    Backlog,
+    /// The application makes a snapshot, or it is on its way to the client. Nothing is kept for the
+    /// stream meanwhile: the log says afterwards what came.
+    Snapshot,
+}
+
 /// How far a stream is on its way to its end, as the hub sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lifecycle {
@@ -86,8 +97,7 @@ pub(super) struct Following {
     pub(super) cursors: Box<[Cursor]>,
     pub(super) filter: Option<Filter>,
     pub(super) catching_up: bool,
-    /// What was missed is on its way from elsewhere; live events wait for it.
-    pub(super) waiting: bool,
+    pub(super) waiting: Waiting,
     /// It has everything up to this position from elsewhere. An engine may deliver some of that
     /// here later than it answered: it is passed over.
     pub(super) has: Option<u64>,
@@ -152,10 +162,16 @@ impl Stream {
             catching_up: cursors.iter().any(|cursor| cursor.next < cursor.live_from),
             cursors: cursors.into_boxed_slice(),
             filter,
-            waiting: false,
+            waiting: Waiting::No,
             has: None,
             behind_since: None,
         });
+    }
+
+    /// Its places in its topics.
+    pub(super) fn cursors(&self) -> &[Cursor] {
+        let following = self.subscription.as_ref();
+        following.map_or(&[], |following| &following.cursors)
     }
 
     /// Which events it wants.
@@ -201,10 +217,11 @@ impl Stream {
         self.finish_by.get_or_insert(now + self.config.stall);
     }
 
-    /// Holds live events back until [`State::caught_up`](super::state::State::caught_up).
-    pub(crate) fn wait(&mut self) {
+    /// Holds live events back until [`State::caught_up`](super::state::State::caught_up), or
+    /// [`State::goes_on`](super::state::State::goes_on) after a snapshot.
+    pub(crate) fn wait(&mut self, waiting: Waiting) {
         if let Some(following) = &mut self.subscription {
-            following.waiting = true;
+            following.waiting = waiting;
         }
     }
 
@@ -212,7 +229,8 @@ impl Stream {
     pub(super) fn lacks(&self, topic: usize, next: u64) -> bool {
         self.subscription.as_ref().is_some_and(|following| {
             let mut cursors = following.cursors.iter();
-            cursors.any(|cursor| cursor.topic == topic && cursor.next < next)
+            following.waiting == Waiting::No
+                && cursors.any(|cursor| cursor.topic == topic && cursor.next < next)
         })
     }
 

@@ -6,18 +6,31 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::log::{Keep, Log};
+use crate::identity::TopicPattern;
 
 /// There are as many topics as there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyTopics;
 
 /// The bounds of a hub.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) keep: Keep,
     pub(crate) max_topics: usize,
     /// A last event ID is answered with what was missed.
     pub(crate) resume: bool,
+    /// Whether the newest event of a topic stays and is where a new subscriber starts.
+    pub(crate) last_value: bool,
+    /// The same for the topics that a pattern matches, the first that does.
+    pub(crate) last_values: Vec<(TopicPattern, bool)>,
+}
+
+impl Limits {
+    fn last_value(&self, topic: &str) -> bool {
+        let mut own = self.last_values.iter();
+        let own = own.find(|(pattern, _)| pattern.matches(topic));
+        own.map_or(self.last_value, |(_, last_value)| *last_value)
+    }
 }
 
 #[derive(Debug)]
@@ -150,10 +163,11 @@ impl Topics {
         // Behind a backplane a log says nothing of what has passed.
         let created_at = if self.shared { position } else { self.removed };
         self.made += 1;
+        let last_value = self.limits.last_value(&name);
         let index = self.slab.insert(Topic {
             name: Arc::clone(&name),
             serial: self.made,
-            log: Log::new(created_at),
+            log: Log::new(created_at, last_value),
             followers: Vec::new(),
         });
         self.by_name.insert(name, index);
@@ -241,5 +255,9 @@ impl Topics {
     /// Topics have a past with a backplane's engine.
     pub(super) const fn share(&mut self) {
         self.shared = true;
+    }
+
+    pub(super) const fn is_shared(&self) -> bool {
+        self.shared
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -11,12 +12,12 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
-    EventHead, Filter, Shared,
+    EventHead, Filter, Position, Shared,
     core::Cursor,
     log::{Frame, Window},
     merge::{Next, merge},
     state::State,
-    stream::Stream,
+    stream::{Stream, Waiting},
 };
 use crate::{config::SlowConsumer, event::EventName, observe::CloseReason, stream::chunked};
 
@@ -32,6 +33,8 @@ pub(crate) enum Read {
     Chunk(Chunk),
     /// What was missed is no longer to be had.
     Gap,
+    /// Lines of the stream's own.
+    Control(Bytes),
     /// So many events were missed; reading goes on after them.
     Lagged(u64),
     /// The stream cannot go on.
@@ -206,7 +209,7 @@ impl State {
         let Some(following) = &mut stream.subscription else {
             return;
         };
-        following.waiting = false;
+        following.waiting = Waiting::No;
         following.has = position;
         if position.is_some() {
             following.catching_up = false;
@@ -215,6 +218,34 @@ impl State {
             }
         }
         self.pass_over(stream);
+    }
+
+    /// A stream whose snapshot stands at this position goes on with what comes after it (rule 14 of
+    /// the [hub](super)): the ID of its place. `None`: the logs have dropped some of that.
+    pub(crate) fn goes_on(
+        &self,
+        stream: &mut Stream,
+        after: &Position,
+        topics: &[Arc<str>],
+        hub: &Shared,
+    ) -> Option<String> {
+        let following = stream.subscription.as_mut()?;
+        let core = hub.core();
+        let number = core.number(after)?;
+        let next = core.after(&following.cursors, number)?;
+        // Another node's state may be ahead of what has come here.
+        following.has = core.is_ahead(number).then_some(number);
+        let id = core.epoch().start(number, topics);
+        drop(core);
+        for (cursor, next) in following.cursors.iter_mut().zip(next) {
+            let view = self.views.get(&cursor.topic);
+            cursor.next = next;
+            cursor.live_from = view.map_or(next, |view| view.window.next().max(next));
+        }
+        let mut cursors = following.cursors.iter();
+        following.catching_up = cursors.any(|cursor| cursor.next < cursor.live_from);
+        following.waiting = Waiting::No;
+        Some(id)
     }
 
     /// Moves a stream on over what it has from elsewhere.
@@ -244,7 +275,7 @@ impl State {
         let Some(following) = &mut stream.subscription else {
             return Found::Read(Read::Pending);
         };
-        if following.waiting {
+        if following.waiting != Waiting::No {
             return Found::Read(Read::Pending);
         }
         if following.catching_up {

@@ -15,7 +15,7 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    Shared,
+    Position, Shared,
     core::{Attached, Cursor},
     effects::Effects,
     state::State,
@@ -152,6 +152,25 @@ impl Local {
 
     pub(crate) fn caught_up(&self, stream: &mut Stream, position: Option<u64>) {
         self.state.borrow_mut().caught_up(stream, position);
+    }
+
+    /// Whether the logs still have all that came after the position of a snapshot.
+    pub(crate) fn can_go_on(&self, stream: &Stream, after: &Position) -> bool {
+        let core = self.hub.core();
+        let number = core.number(after);
+        number.is_some_and(|number| core.after(stream.cursors(), number).is_some())
+    }
+
+    /// A stream's snapshot has been handed over: it goes on after the position at which that stands,
+    /// and its client with the ID of this place. `None`: the logs have dropped some of that.
+    pub(crate) fn goes_on(
+        &self,
+        stream: &mut Stream,
+        after: &Position,
+        topics: &[Arc<str>],
+    ) -> Option<String> {
+        let state = self.state.borrow();
+        state.goes_on(stream, after, topics, &self.hub)
     }
 
     /// Gives a stream its place among this worker's. `ends` are the byte counts that stood beside

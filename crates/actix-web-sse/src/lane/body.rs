@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    backlog::Backlog,
+    ahead::Ahead,
     connection::Connection,
     script::{EventSource, Extras, Script},
     unasked::Unasked,
@@ -61,10 +61,10 @@ impl EventBody {
         local: Rc<Local>,
         stream: Rc<RefCell<Stream>>,
         source: Option<EventSource>,
-        backlog: Option<Backlog>,
+        ahead: Option<Box<Ahead>>,
         first: Bytes,
     ) -> Self {
-        let script = Script::new(local, stream, source, backlog, first);
+        let script = Script::new(local, stream, source, ahead, first);
         Self {
             script: Some(Box::new(script)),
             unasked: None,

@@ -48,6 +48,7 @@
 //! What actix and its middleware hold of a connection ends with the dispatcher: data of `on_connect`, the place in
 //! `max_connections`, a body around the stream's.
 
+mod ahead;
 mod backlog;
 pub(crate) mod body;
 pub(crate) mod connection;
@@ -57,8 +58,13 @@ mod handover;
 mod heads;
 pub(crate) mod plain;
 pub(crate) mod script;
+mod snapshot;
 pub(crate) mod socket;
 mod turns;
 mod unasked;
 
-pub(crate) use self::backlog::Backlog;
+pub(crate) use self::{
+    ahead::Ahead,
+    backlog::Backlog,
+    snapshot::{Made, Make, Parts, Taking},
+};

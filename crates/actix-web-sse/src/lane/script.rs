@@ -14,7 +14,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::backlog::Backlog;
+use super::ahead::Ahead;
 use crate::{
     event::{
         Event,
@@ -57,7 +57,7 @@ impl Default for Extras {
 const CODED_HEARTBEAT: &[u8] = b"2\r\n:\n\r\n";
 
 /// How many bytes of an application's stream go out in one piece, if it has them ready.
-const PIECE: usize = 16 * 1024;
+pub(super) const PIECE: usize = 16 * 1024;
 
 /// How many bytes a stream that ends may still hand over of what was published before.
 const FLUSH: usize = 256 * 1024;
@@ -78,7 +78,8 @@ pub(crate) struct Script {
     local: Rc<Local>,
     stream: Rc<RefCell<Stream>>,
     source: Option<EventSource>,
-    backlog: Option<Box<Backlog>>,
+    /// What goes before its live events.
+    ahead: Option<Box<Ahead>>,
     first: Bytes,
     phase: Phase,
     /// The pieces are chunks of HTTP/1 already.
@@ -94,14 +95,14 @@ impl Script {
         local: Rc<Local>,
         stream: Rc<RefCell<Stream>>,
         source: Option<EventSource>,
-        backlog: Option<Backlog>,
+        ahead: Option<Box<Ahead>>,
         first: Bytes,
     ) -> Self {
         Self {
             local,
             stream,
             source,
-            backlog: backlog.map(Box::new),
+            ahead,
             first,
             phase: Phase::First,
             coded: false,
@@ -182,17 +183,11 @@ impl Script {
 
     /// What the hub, or the application's stream, has ready.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Read {
-        if let Some(backlog) = &mut self.backlog {
-            let found = backlog.poll(&self.local, &mut self.stream.borrow_mut(), cx, now);
-            let Poll::Ready((resume, read)) = found else {
-                return Read::Pending;
-            };
-            self.backlog = None;
-            if resume == Resume::Gap {
-                return Read::Gap;
-            }
-            if !matches!(read, Read::Pending) {
-                return read;
+        if let Some(ahead) = &mut self.ahead {
+            match ahead.poll(&self.local, &self.stream, cx, now) {
+                Poll::Pending => return Read::Pending,
+                Poll::Ready(Some(read)) => return read,
+                Poll::Ready(None) => self.ahead = None,
             }
         }
         match &mut self.source {
@@ -279,10 +274,20 @@ impl Script {
         }
     }
 
-    /// Tells a client that events are lost to it, unless it will ask with an ID of its own.
+    /// Whether its client has not got all of a snapshot.
+    fn is_in_snapshot(&self) -> bool {
+        let ahead = self.ahead.as_ref();
+        ahead.is_some_and(|ahead| ahead.has_snapshot())
+    }
+
+    /// Tells a client that events are lost to it, unless it will ask with an ID of its own, or for
+    /// another snapshot.
     fn loss(&self) -> Option<Bytes> {
         let mut stream = self.stream.borrow_mut();
         let number = stream.lost.take().filter(|_| !stream.named)?;
+        if self.is_in_snapshot() {
+            return None;
+        }
         let anchor = self.local.hub().core().id(number);
         Some(encode::reset(Resume::Gap, Some(&anchor)))
     }
@@ -299,9 +304,10 @@ impl Script {
                     return Poll::Ready(Some(bytes));
                 }
                 (Phase::Live, Some(reason)) => {
-                    self.phase = match reason {
-                        CloseReason::Drain | CloseReason::Lifetime => Phase::Flush(reason, FLUSH),
-                        _ => Phase::Last(reason),
+                    let flushes = matches!(reason, CloseReason::Drain | CloseReason::Lifetime);
+                    self.phase = match flushes && !self.is_in_snapshot() {
+                        true => Phase::Flush(reason, FLUSH),
+                        false => Phase::Last(reason),
                     };
                 }
                 (Phase::Live, None) => match self.read(cx, now) {
@@ -315,6 +321,7 @@ impl Script {
                         let reset = encode::reset(Resume::Gap, None);
                         return Poll::Ready(Some(self.control(reset, now)));
                     }
+                    Read::Control(bytes) => return Poll::Ready(Some(self.control(bytes, now))),
                     Read::End(reason) => self.phase = Phase::Last(reason),
                     Read::Pending => {
                         return match self.heartbeat(now) {
@@ -338,6 +345,7 @@ impl Script {
                     self.phase = Phase::Done(reason);
                     // The application's stream is not needed any more: what it holds goes now.
                     self.source = None;
+                    self.ahead = None;
                     if let Some(bytes) = self.last(reason) {
                         return Poll::Ready(Some(self.control(bytes, now)));
                     }

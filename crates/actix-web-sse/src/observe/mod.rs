@@ -40,7 +40,7 @@ pub use self::{
     },
     vocabulary::{
         AuthMethod, CloseReason, CorsVerdict, Lane, OriginClass, RefusalMode, RefusalReason,
-        Resume, SentKind,
+        Resume, SentKind, SnapshotOutcome,
     },
 };
 
@@ -139,6 +139,12 @@ pub trait StreamObserver: 'static {
     /// [`Resume::Fresh`].
     fn resumed(&mut self, resume: Resume) {
         let _ = resume;
+    }
+
+    /// The stream started with a snapshot, and this became of it: called once, unless the stream ends
+    /// before that is known.
+    fn snapshot(&mut self, outcome: SnapshotOutcome) {
+        let _ = outcome;
     }
 
     /// What the browser will make of the reply: called once. For a cross-origin stream with a
@@ -260,6 +266,11 @@ impl StreamObserver for (Box<dyn StreamObserver>, Box<dyn StreamObserver>) {
     fn resumed(&mut self, resume: Resume) {
         self.0.resumed(resume);
         self.1.resumed(resume);
+    }
+
+    fn snapshot(&mut self, outcome: SnapshotOutcome) {
+        self.0.snapshot(outcome);
+        self.1.snapshot(outcome);
     }
 
     fn judged(&mut self, verdict: CorsVerdict) {

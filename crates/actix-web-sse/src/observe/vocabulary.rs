@@ -161,11 +161,38 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What became of a stream's snapshot
+    /// ([`Subscription::snapshot`](crate::Subscription::snapshot)).
+    SnapshotOutcome {
+        /// The client has all of it, and live events follow.
+        Sent => "sent",
+        /// The application returned an error; the stream ended with the reason `error`, as it does
+        /// after all that follow but the last one.
+        Failed => "failed",
+        /// The application panicked.
+        Panicked => "panicked",
+        /// It had more events or bytes than
+        /// [`snapshot_events`](crate::config::HubConfig::snapshot_events) and
+        /// [`snapshot_bytes`](crate::config::HubConfig::snapshot_bytes) allow.
+        TooLarge => "too_large",
+        /// The application kept the client waiting for longer than
+        /// [`snapshot_time`](crate::config::HubConfig::snapshot_time).
+        TooSlow => "too_slow",
+        /// An event of it has an ID: a client would come back with it, as if it had all of the
+        /// snapshot.
+        HasId => "has_id",
+        /// The log no longer had what came after its position: three times when it was made, or once
+        /// when it had been sent, and then the stream ended with the reason `slow_consumer`.
+        Overtaken => "overtaken",
+    }
+}
+
+vocabulary! {
     /// What kind of bytes a write carried.
     SentKind {
         /// Live events.
         Event => "event",
-        /// Events that the client had missed.
+        /// Events that the client had missed, and those of a snapshot.
         Replay => "replay",
         /// A heartbeat comment.
         Heartbeat => "heartbeat",

@@ -6,6 +6,7 @@ pub(crate) mod mounting;
 mod opening;
 pub(crate) mod overload;
 pub(crate) mod refusal;
+mod snapshot;
 mod sse;
 mod subscriber;
 mod subscription;
@@ -13,6 +14,7 @@ pub(crate) mod vary;
 
 pub use self::{
     answer::{Answer, AnswerError},
+    snapshot::{IntoSnapshot, Snapshot},
     sse::{Heartbeats, IntoEvent, Sse},
     subscriber::Subscriber,
     subscription::{IntoTopics, Subscription},

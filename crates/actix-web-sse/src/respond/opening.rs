@@ -28,7 +28,7 @@ use crate::{
     },
     identity::PolicyStreams,
     lane::{
-        Backlog,
+        Ahead,
         body::EventBody,
         connection::{Connection, declared},
         script::{EventSource, Extras},
@@ -47,7 +47,8 @@ pub(crate) enum Source {
     Topics {
         places: Places,
         filter: Option<Filter>,
-        backlog: Option<Backlog>,
+        /// What goes before its live events.
+        ahead: Option<Box<Ahead>>,
         /// The ID of the topics' newest event, for a client with a gap.
         anchor: Option<String>,
         /// What a client without a last event ID is to come back with.
@@ -217,23 +218,23 @@ impl<'a> Opening<'a> {
         // Whatever its ID is worth: it comes back with it.
         stream.named = self.subscriber.last_event_id().is_some();
         let mut ends = Vec::new();
-        let (mut backlog, mut newest, mut extras) = (None, None, None);
+        let (mut ahead, mut newest, mut extras) = (None, None, None);
         let mut begin = None;
         let events = match source {
             Source::Topics {
                 places,
                 filter,
-                backlog: behind,
+                ahead: before,
                 anchor,
                 start,
             } => {
                 let (cursors, bytes) = places.take();
                 ends = bytes;
                 stream.follow(cursors, filter);
-                if behind.is_some() {
-                    stream.wait();
+                if let Some(before) = &before {
+                    stream.wait(before.waiting());
                 }
-                backlog = behind;
+                ahead = before;
                 newest = anchor;
                 begin = start;
                 None
@@ -262,7 +263,7 @@ impl<'a> Opening<'a> {
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
         let first = self.first_block(resume, newest.as_deref(), begin.as_deref());
-        let mut body = EventBody::new(Rc::clone(&self.local), stream, events, backlog, first)
+        let mut body = EventBody::new(Rc::clone(&self.local), stream, events, ahead, first)
             .on(connection)
             .with_extras(extras)
             .with_permit(permit)

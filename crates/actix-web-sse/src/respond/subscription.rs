@@ -13,7 +13,7 @@ use super::{
 use crate::{
     event::topic::followable,
     hub::{EventHead, Filter, Hub},
-    lane::Backlog,
+    lane::{Ahead, Backlog, Make, Taking},
     observe::{RefusalReason, Resume},
 };
 
@@ -63,6 +63,7 @@ impl Hub {
             topics: topics.into_topics(),
             subscriber,
             filter: None,
+            make: None,
         }
     }
 }
@@ -84,6 +85,8 @@ pub struct Subscription {
     topics: Vec<Arc<str>>,
     subscriber: Subscriber,
     filter: Option<Filter>,
+    /// Makes a snapshot.
+    pub(super) make: Option<Make>,
 }
 
 impl fmt::Debug for Subscription {
@@ -145,21 +148,26 @@ impl Responder for Subscription {
             return opening.overloaded(RefusalReason::Capacity);
         };
         let backplane = self.hub.shared.backplane.as_ref();
-        let backlog = backplane
-            .zip(placed.elsewhere)
-            .map(|(backplane, after)| Backlog::new(after, backplane.history(topics, after)));
+        let backlog = backplane.zip(placed.elsewhere).map(|(backplane, after)| {
+            Backlog::new(after, backplane.history(topics.clone(), after))
+        });
         let resume = match last_event_id {
             Some(_) if !resumable => Resume::Gap,
             Some(_) if backlog.is_some() => Resume::Fresh,
             _ => placed.resume,
         };
+        // Who gets what it missed needs none.
+        let make = self.make.filter(|_| resume != Resume::Hit);
+        let snapshot = make.map(|make| Taking::new(make, topics, config));
+        // Whoever is to get one must not have an ID before it.
+        let named = snapshot.is_none();
         opening.start(
             Source::Topics {
                 places: placed.places,
                 filter: self.filter,
-                backlog,
-                anchor: placed.anchor,
-                start: placed.start,
+                ahead: Ahead::new(backlog, snapshot),
+                anchor: placed.anchor.filter(|_| named),
+                start: placed.start.filter(|_| named),
             },
             resume,
         )

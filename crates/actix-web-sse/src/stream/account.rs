@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::observe::{
     CloseReason, CorsVerdict, End, Lane, Meter, PendingVerdict, READ_OF_BLOCKED, Resume, Sent,
-    SentKind, StreamObserver,
+    SentKind, SnapshotOutcome, StreamObserver,
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
@@ -102,6 +102,13 @@ impl Account {
     pub(crate) fn resumed(&mut self, resume: Resume) {
         if let Some(open) = &mut self.open {
             open.observer.resumed(resume);
+        }
+    }
+
+    /// It is known what became of the stream's snapshot.
+    pub(crate) fn snapshot(&mut self, outcome: SnapshotOutcome) {
+        if let Some(open) = &mut self.open {
+            open.observer.snapshot(outcome);
         }
     }
 

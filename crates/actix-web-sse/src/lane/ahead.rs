@@ -1,0 +1,79 @@
+//! What goes to a client before its live events, and has to be waited for.
+
+use std::{
+    cell::RefCell,
+    task::{Context, Poll, ready},
+};
+
+use tokio::time::Instant;
+
+use super::{backlog::Backlog, snapshot::Taking};
+use crate::{
+    hub::{
+        stream::{Stream, Waiting},
+        view::Read,
+        worker::Local,
+    },
+    observe::Resume,
+};
+
+/// What was missed, or a snapshot, or the one if the other cannot be had.
+pub(crate) struct Ahead {
+    backlog: Option<Backlog>,
+    snapshot: Option<Taking>,
+}
+
+impl Ahead {
+    /// `None`: there is nothing to wait for.
+    pub(crate) fn new(backlog: Option<Backlog>, snapshot: Option<Taking>) -> Option<Box<Self>> {
+        let waits = backlog.is_some() || snapshot.is_some();
+        waits.then(|| Box::new(Self { backlog, snapshot }))
+    }
+
+    /// What the stream waits for first.
+    pub(crate) const fn waiting(&self) -> Waiting {
+        match (&self.backlog, &self.snapshot) {
+            (Some(_), _) => Waiting::Backlog,
+            (None, Some(_)) => Waiting::Snapshot,
+            (None, None) => Waiting::No,
+        }
+    }
+
+    /// Whether a snapshot is due or under way, and perhaps in part with the client.
+    pub(super) const fn has_snapshot(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
+    /// What there is to send; `None`: nothing more, and live events follow.
+    pub(super) fn poll(
+        &mut self,
+        local: &Local,
+        stream: &RefCell<Stream>,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Poll<Option<Read>> {
+        if let Some(backlog) = &mut self.backlog {
+            let polled = backlog.poll(local, &mut stream.borrow_mut(), cx, now);
+            let (resume, read) = ready!(polled);
+            self.backlog = None;
+            if resume == Resume::Gap {
+                stream.borrow_mut().wait(self.waiting());
+                return Poll::Ready(Some(Read::Gap));
+            }
+            // It gets what it missed.
+            self.snapshot = None;
+            if !matches!(read, Read::Pending) {
+                return Poll::Ready(Some(read));
+            }
+        }
+        let Some(snapshot) = &mut self.snapshot else {
+            return Poll::Ready(None);
+        };
+        let read = ready!(snapshot.poll(local, stream, cx, now));
+        // One that failed stays: what it began with is not whole.
+        if snapshot.is_sent() && !matches!(read, Read::End(_)) {
+            self.snapshot = None;
+        }
+        Poll::Ready(Some(read))
+    }
+}
