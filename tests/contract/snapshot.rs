@@ -72,7 +72,7 @@ fn open(app: &App, id: Option<&str>) -> EventStream {
 
 #[test]
 fn r02_the_wire_bytes_of_a_snapshot_are_these_in_both_lanes() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         let state = State::default();
         let app = serve(front, &state, 1);
         let old = state.add(&app.hub);
@@ -150,7 +150,7 @@ impl Page {
 /// Hundreds of cuts while another thread publishes without pause, with a log that is often too short.
 #[test]
 fn d15_r15_a_page_has_every_change_exactly_once_while_others_publish() {
-    for front in Front::BOTH {
+    for front in Front::ALL {
         let state = State::default();
         let app = serve(front, &state, 60);
         let over = AtomicBool::new(false);
