@@ -269,6 +269,7 @@ pub struct Phases {
 
 /// Why there was no reply that can be judged.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum AttemptError {
     /// The name has no address.
     #[error("`{0}` cannot be resolved: {1}")]
@@ -334,6 +335,7 @@ pub enum AttemptError {
 
 impl AttemptError {
     /// The error as a label, from a closed list.
+    #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Resolve(..) => "dns",
