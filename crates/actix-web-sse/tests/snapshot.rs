@@ -27,6 +27,10 @@ use tokio::time::{self, Instant};
 
 use self::client::{Client, Gate, Recorder, data, hub, names, publish};
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "callers hand over numbers and texts as they are"
+)]
 fn state(text: impl ToString) -> Event {
     Event::data(text.to_string()).name("state").unwrap()
 }

@@ -34,7 +34,7 @@ use crate::{
 /// }
 ///
 /// #[get("/scores")]
-/// async fn scores(hub: Hub, subscriber: Subscriber, scores: web::Data<Scores>) -> impl Responder {
+/// async fn events(hub: Hub, subscriber: Subscriber, scores: web::Data<Scores>) -> impl Responder {
 ///     let now = hub.clone();
 ///     hub.subscribe("scores", subscriber).snapshot(async move |_at| {
 ///         let scores = scores.lock().map_err(|_| "poisoned")?;

@@ -68,6 +68,10 @@ pub(crate) fn hub(recorder: &Recorder, change: impl FnOnce(&mut HubConfig)) -> H
 }
 
 /// Publishes, and says where.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "callers hand over numbers and texts as they are"
+)]
 pub(crate) fn publish(hub: &Hub, topic: &str, data: impl ToString) -> String {
     let published = hub.publish(topic, Event::data(data.to_string())).unwrap();
     published.id.unwrap()
@@ -166,7 +170,7 @@ impl Client {
     }
 
     /// Everything to the end of the stream, which comes within this time.
-    pub(crate) async fn to_end(&mut self, within: Duration) -> Vec<Seen> {
+    pub(crate) async fn until_end(&mut self, within: Duration) -> Vec<Seen> {
         while self.piece(within).await {}
         assert!(self.ended, "the stream goes on");
         std::mem::take(&mut self.seen)

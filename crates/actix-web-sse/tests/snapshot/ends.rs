@@ -28,7 +28,7 @@ async fn fails<S: IntoSnapshot>(
     let mut client = Client::open(None, |subscriber| {
         hub.subscribe("t", subscriber).snapshot(make)
     });
-    let seen = client.to_end(Duration::from_secs(20)).await;
+    let seen = client.until_end(Duration::from_secs(20)).await;
     assert_eq!(recorder.look().snapshots, [outcome]);
     assert_eq!(recorder.look().closed, [CloseReason::Error]);
     assert!(
@@ -187,7 +187,7 @@ async fn a_position_of_another_numbering_is_as_one_that_is_gone() {
             Snapshot::of(state(1)).at("0d8jw2kx-0".parse().unwrap())
         })
     });
-    assert_eq!(client.to_end(Duration::from_secs(1)).await, []);
+    assert_eq!(client.until_end(Duration::from_secs(1)).await, []);
     assert_eq!(calls.get(), 3);
     assert_eq!(recorder.look().snapshots, [SnapshotOutcome::Overtaken]);
 }
@@ -206,7 +206,7 @@ async fn d08_a_log_that_runs_past_one_that_is_being_sent_ends_the_stream() {
     client.some().await;
     client.some().await;
     (0..6).for_each(|number| drop(publish(&hub, "t", number)));
-    let seen = client.to_end(Duration::from_secs(1)).await;
+    let seen = client.until_end(Duration::from_secs(1)).await;
     assert_eq!(names(&seen), ["state"; 3], "and no anchor");
     assert_eq!(recorder.look().snapshots, [SnapshotOutcome::Overtaken]);
     assert_eq!(recorder.look().closed, [CloseReason::SlowConsumer]);
@@ -248,8 +248,8 @@ async fn ends_both(end: impl AsyncFn(&Hub), reason: CloseReason) {
     publish(&hub, "t", 1);
     end(&hub).await;
     gate.open();
-    assert_eq!(made.to_end(Duration::from_secs(20)).await, []);
-    assert_eq!(sent.to_end(Duration::from_secs(20)).await, []);
+    assert_eq!(made.until_end(Duration::from_secs(20)).await, []);
+    assert_eq!(sent.until_end(Duration::from_secs(20)).await, []);
     assert!(dropped.get(), "what the application made of it is gone");
     assert_eq!(recorder.look().closed, [reason; 2]);
     assert_eq!(recorder.look().snapshots, [], "it is not known");
@@ -303,6 +303,6 @@ async fn a_closure_may_publish_and_end_its_own_stream() {
             state("secret")
         })
     });
-    assert_eq!(client.to_end(Duration::from_secs(1)).await, []);
+    assert_eq!(client.until_end(Duration::from_secs(1)).await, []);
     assert_eq!(recorder.look().closed, [CloseReason::Revoked]);
 }
