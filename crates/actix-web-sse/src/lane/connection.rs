@@ -297,6 +297,11 @@ impl Connection {
         self.uploads.get()
     }
 
+    /// Whether a head has begun and not ended, with nothing before it that waits.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.kind.plain && self.heads.get().is_inside()
+    }
+
     /// Something has come that may not be read yet. Its task is woken when it may.
     pub(super) fn withholds(&self) {
         self.withheld.set(true);

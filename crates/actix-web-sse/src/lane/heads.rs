@@ -5,6 +5,8 @@
 //! Counted are empty lines as actix's parser takes them, with or without CR. Where the count is too high, as
 //! after empty lines in front of a request, a stream stays where it is; it is never too low.
 
+use memchr::memchr;
+
 /// What the last byte was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
@@ -45,7 +47,20 @@ impl Heads {
         if self.uncounted {
             return;
         }
-        for byte in bytes {
+        let mut rest = bytes;
+        loop {
+            if self.last == Last::Inside {
+                // Most of a head: values of headers.
+                let Some(end) = memchr(b'\n', rest) else {
+                    return;
+                };
+                rest = rest.get(end + 1..).unwrap_or_default();
+                self.last = Last::Line;
+            }
+            let Some((byte, more)) = rest.split_first() else {
+                return;
+            };
+            rest = more;
             self.last = match (byte, self.last) {
                 (b'\n', Last::Line | Last::LineAndCr) => {
                     self.came = self.came.saturating_add(1);
@@ -67,6 +82,11 @@ impl Heads {
     /// Whether they can be counted.
     pub(super) const fn are_counted(&self) -> bool {
         !self.uncounted && self.came < u32::MAX
+    }
+
+    /// Whether what comes next belongs to the head of a request of which nothing was handed on.
+    pub(super) fn is_inside(&self) -> bool {
+        self.are_counted() && self.came == self.entered && self.last != Last::Head
     }
 
     /// Whether nothing has come behind the latest request.
@@ -99,6 +119,17 @@ mod tests {
         for more in [GET, "\r", "\r\n", "\n", "x", "GET / HT"] {
             assert!(!heads(&format!("{GET}{more}"), 1).is_alone(), "{more:?}");
         }
+    }
+
+    #[test]
+    fn a_head_is_inside_until_its_end() {
+        for more in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r"] {
+            assert!(heads(more, 0).is_inside(), "{more:?}");
+            assert!(heads(&format!("{GET}{more}"), 1).is_inside(), "{more:?}");
+            assert!(!heads(&format!("{GET}{more}"), 0).is_inside(), "{more:?}");
+        }
+        assert!(!heads(GET, 0).is_inside());
+        assert!(!heads(GET, 1).is_inside());
     }
 
     #[test]

@@ -30,6 +30,10 @@ use super::{
 /// go on to 128 KiB, and what came behind a request could not be bounded any more.
 const BURST: usize = 8 * 1024;
 
+/// The same within a head, where nothing can have come behind it: all that actix takes of one. It looks at the head from its
+/// beginning each time.
+const HEAD: usize = 128 * 1024;
+
 /// The same on a connection whose client uploads. actix answers `Connection: close` when a response
 /// leaves before the body of the next request is there, and with less read at a time every client
 /// that sends requests without waiting for the answers would get that.
@@ -172,9 +176,12 @@ impl<T: AsyncRead + Unpin> Socket<T> {
     }
 
     fn most_at_once(&self) -> usize {
-        match self.connection.uploads() {
-            true => UPLOAD,
-            false => BURST,
+        if self.connection.is_in_head() {
+            HEAD
+        } else if self.connection.uploads() {
+            UPLOAD
+        } else {
+            BURST
         }
     }
 
@@ -377,7 +384,36 @@ mod tests {
 
     use super::*;
 
-    impl Carries for DuplexStream {}
+    impl Carries for DuplexStream {
+        const PLAIN: bool = true;
+    }
+
+    /// What a socket gives in one poll.
+    async fn read(socket: &mut Socket<DuplexStream>) -> usize {
+        let poll = std::future::poll_fn(|cx| {
+            let (mut bytes, mut read) = ([0; 1000], 0);
+            loop {
+                let mut buf = ReadBuf::new(&mut bytes);
+                match Pin::new(&mut *socket).poll_read(cx, &mut buf) {
+                    Poll::Ready(done) => done.unwrap(),
+                    Poll::Pending => return Poll::Ready(read),
+                }
+                read += buf.filled().len();
+            }
+        });
+        poll.await
+    }
+
+    #[actix_rt::test]
+    async fn a_long_head_is_read_at_once_and_what_is_behind_it_is_not() {
+        let head = [&b"GET / HTTP/1.1\r\nA: "[..], &[b'a'; 100_000], b"\r\n\r\n"].concat();
+        let (mut client, server) = duplex(2 * head.len());
+        client.write_all(&head).await.unwrap();
+        client.write_all(&[b'x'; 50_000]).await.unwrap();
+        let mut socket = Socket::new(server, false, true);
+        let read = read(&mut socket).await;
+        assert!((head.len()..head.len() + 1000).contains(&read), "{read}");
+    }
 
     #[actix_rt::test]
     async fn h08_a_connection_over_http2_lets_others_have_their_turn() {
@@ -385,19 +421,7 @@ mod tests {
         let (mut client, server) = duplex(all);
         client.write_all(&vec![0; all]).await.unwrap();
         let mut socket = Socket::new(server, true, false);
-        // In one poll.
-        let read = std::future::poll_fn(|cx| {
-            let (mut bytes, mut read) = ([0; 1000], 0);
-            loop {
-                let mut buf = ReadBuf::new(&mut bytes);
-                match Pin::new(&mut socket).poll_read(cx, &mut buf) {
-                    Poll::Ready(done) => done.unwrap(),
-                    Poll::Pending => return Poll::Ready(read),
-                }
-                read += buf.filled().len();
-            }
-        });
-        let read = read.await;
+        let read = read(&mut socket).await;
         assert_eq!(read, TURN);
         // It is woken for the rest.
         let mut rest = vec![0; all - read];
