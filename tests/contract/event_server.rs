@@ -184,7 +184,7 @@ fn answers_as(theirs: &InProcess, front: Front) {
     ];
     for (what, pieces) in cases {
         let pieces: Vec<_> = pieces.iter().map(Vec::as_slice).collect();
-        let (ours, theirs) = (answer(&ours, &pieces), answer(&theirs, &pieces));
+        let (ours, theirs) = (answer(&ours, &pieces), answer(theirs, &pieces));
         if ours != theirs {
             // Long answers: where they part is enough.
             let at = ours.bytes().zip(theirs.bytes()).take_while(|(a, b)| a == b);

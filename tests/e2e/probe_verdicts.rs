@@ -118,7 +118,7 @@ fn cases(origin: &str) -> Vec<Case> {
         &["*/*"],
     ];
     let mut cases = Vec::new();
-    for mode in Credentials::BOTH {
+    for &mode in Credentials::ALL {
         for allowed in allow_origins {
             for with in [&[][..], &yes[..]] {
                 cases.push(
@@ -299,7 +299,7 @@ fn preflights(origin: &str) -> Vec<Case> {
         &["x-other, authorization, last-event-id"],
     ];
     let mut cases = Vec::new();
-    for mode in Credentials::BOTH {
+    for &mode in Credentials::ALL {
         let good = |status| {
             Case::new(mode)
                 .status(status)

@@ -12,7 +12,7 @@ use faults::{Application, Fault};
 use front::{Front, Software};
 use sse_probe::{
     Credentials, Profile, Target, check,
-    closes::{AT_ONCE, seen_after},
+    cli::closes::{AT_ONCE, seen_after},
     compare::{DiffReport, Kind, compare, human},
     http::{Limits, Protocol, Trust},
 };

@@ -26,7 +26,7 @@ const COUNTER: &str = "sse_probe_closes_total";
 const LIBRARY: &str = "sse_build_info";
 
 /// A front that takes longer to pass on a close does so at a later write.
-const AT_ONCE: Duration = Duration::from_secs(1);
+pub const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How large a page of metrics may be, and how long it may take.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -60,7 +60,7 @@ pub(super) async fn run(args: ClosesArgs) -> Ended {
     for number in 0..args.times {
         // Each for another time, so that it is not the same heartbeat after which each is closed.
         let hold = Duration::from_millis(1300 + 370 * u64::from(number));
-        if let Some(after) = seen_after(&target, &args, hold).await? {
+        if let Some(after) = seen_after(&target, &args.metrics, hold, args.patience).await? {
             let seconds = after.as_secs_f64();
             anstream::println!("the application saw the close after {seconds:.2} s");
             late += u32::from(after > AT_ONCE);
@@ -85,23 +85,28 @@ pub(super) async fn run(args: ClosesArgs) -> Ended {
 }
 
 /// Opens a stream, closes it at the first bytes after `hold`, and reads the metrics of all instances behind it until its end
-/// is counted: how long that took, or `None` if it was not within the user's patience.
+/// is counted: how long that took, or `None` if it was not within that patience.
 ///
 /// A write that comes just after the close would tell the application of it as well. So the stream is closed just after a
 /// write, which is as far from the next heartbeat as can be; a stream on which nothing comes is closed after that patience.
-async fn seen_after(
+///
+/// # Errors
+///
+/// The stream does not open, or the metrics cannot be read.
+pub async fn seen_after(
     target: &Target,
-    args: &ClosesArgs,
+    metrics: &[Url],
     hold: Duration,
+    patience: Duration,
 ) -> Result<Option<Duration>, Failed> {
-    let unreachable = |why| Failed(UNREACHABLE, format!("{}: {why}", args.url));
-    let before = counted(args).await?;
-    open_for(target, hold, args.patience)
+    let unreachable = |why| Failed(UNREACHABLE, format!("{}: {why}", target.url));
+    let before = counted(metrics).await?;
+    open_for(target, hold, patience)
         .await
         .map_err(unreachable)?;
     let closed = Instant::now();
-    while closed.elapsed() < args.patience {
-        if counted(args).await? > before {
+    while closed.elapsed() < patience {
+        if counted(metrics).await? > before {
             return Ok(Some(closed.elapsed()));
         }
         sleep(Duration::from_millis(20)).await;
@@ -134,15 +139,15 @@ async fn open_for(target: &Target, hold: Duration, patience: Duration) -> Result
 }
 
 /// How many streams of probes have ended, by all pages of metrics together.
-async fn counted(args: &ClosesArgs) -> Result<f64, Failed> {
+async fn counted(metrics: &[Url]) -> Result<f64, Failed> {
     let mut sum = 0.0;
-    for url in &args.metrics {
+    for url in metrics {
         let page = async {
             let exchange = Dialer::default().open(&Ask::get(url.clone())).await;
             let exchange = exchange.map_err(|why| why.to_string())?;
             exchange.whole(LARGEST, SLOWEST).await
         };
-        let unreachable = |why| Failed(UNREACHABLE, format!("{}: {url}: {why}", args.url));
+        let unreachable = |why| Failed(UNREACHABLE, format!("{url}: {why}"));
         let text = page.await.map_err(unreachable)?;
         let text = String::from_utf8_lossy(&text);
         if !text.contains(LIBRARY) {

@@ -1,7 +1,7 @@
 //! Arguments, and what each command prints and returns.
 
 mod check;
-mod closes;
+pub mod closes;
 pub mod tail;
 mod watch;
 
@@ -63,7 +63,7 @@ type Ended = Result<bool, Failed>;
 
 /// An exit code, and what is said with it.
 #[derive(Debug)]
-struct Failed(u8, String);
+pub struct Failed(u8, String);
 
 /// Something was found.
 const FOUND: u8 = 1;
