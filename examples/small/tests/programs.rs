@@ -1,0 +1,198 @@
+//! Each program is started, and a stream of it is read.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::{net::SocketAddr, process::Command};
+
+use actix_web_sse_tests::{EventStream, LIMIT, Process, Request, free_port, until};
+
+/// A running program.
+struct Program {
+    address: SocketAddr,
+    _process: Process,
+}
+
+impl Program {
+    /// Starts it and waits until it answers.
+    fn start(path: &str, variables: &[(&str, &str)]) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut command = Command::new(path);
+        command.env("LISTEN", address.to_string());
+        command.envs(variables.iter().copied());
+        let process = Process::spawn(&mut command);
+        until(&format!("{path} answers"), LIMIT, || {
+            let request = Request::new("GET", "/nothing");
+            request.try_send(address).ok()
+        });
+        Self {
+            address,
+            _process: process,
+        }
+    }
+
+    fn open(&self, request: &Request) -> EventStream {
+        let stream = request.open(self.address);
+        assert_eq!(stream.response().status(), 200);
+        stream
+    }
+
+    fn send(&self, method: &str, target: &str, body: &str) -> String {
+        let request = Request::new(method, target).body("text/plain", body);
+        let response = request.send(self.address);
+        assert!(response.status() < 300, "{}", response.status());
+        match response.status() {
+            204 => String::new(),
+            _ => response.text(),
+        }
+    }
+}
+
+macro_rules! program {
+    ($name:literal) => {
+        program!($name,)
+    };
+    ($name:literal, $($variable:expr),*) => {
+        Program::start(env!(concat!("CARGO_BIN_EXE_", $name)), &[$($variable),*])
+    };
+}
+
+#[test]
+fn minimal() {
+    let program = program!("minimal");
+    let mut stream = program.open(&Request::stream("/events"));
+    let tick = |stream: &mut EventStream| {
+        let event = stream.next_event();
+        event.data().unwrap().parse::<u64>().unwrap()
+    };
+    let first = tick(&mut stream);
+    assert_eq!(tick(&mut stream), first + 1);
+}
+
+#[test]
+fn topics() {
+    let program = program!("topics");
+    let mut stream = program.open(&Request::stream("/events?topics=orders/7,news"));
+    program.send("POST", "/publish/orders/8", "not followed");
+    program.send("POST", "/publish/orders/7", "shipped");
+    program.send("POST", "/publish/news", "hello");
+    let data = [(); 2].map(|()| stream.next_event().data().map(str::to_owned));
+    assert_eq!(data, ["shipped", "hello"].map(|data| Some(data.to_owned())));
+    let unknown = Request::stream("/events?topics=secret").send(program.address);
+    assert_eq!(unknown.status(), 403);
+}
+
+#[test]
+fn snapshot() {
+    let program = program!("snapshot");
+    program.send("PUT", "/stock/pears/12", "");
+    let mut stream = program.open(&Request::stream("/stock"));
+    let state = stream.next_event();
+    assert_eq!(
+        (state.event(), state.data()),
+        (Some("stock"), Some(r#"{"pears":12}"#))
+    );
+    program.send("PUT", "/stock/pears/11", "");
+    let change = stream.next_event();
+    assert_eq!(
+        (change.event(), change.data()),
+        (Some("change"), Some(r#"["pears",11]"#))
+    );
+    let id = change.id().unwrap().to_owned();
+    program.send("PUT", "/stock/plums/3", "");
+    let back = Request::stream("/stock").header("Last-Event-ID", &id);
+    let missed = program.open(&back).next_event();
+    assert_eq!(missed.data(), Some(r#"["plums",3]"#));
+}
+
+#[test]
+fn tickets() {
+    let program = program!("tickets");
+    let nobody = Request::stream("/events").send(program.address);
+    assert_eq!(nobody.status(), 401);
+    let token = program.send("POST", "/session", "alice");
+    program.open(&Request::stream("/events").bearer(&token));
+    let ticket = Request::new("POST", "/ticket").bearer(&token);
+    let ticket = ticket.send(program.address).json();
+    let ticket = ticket["ticket"].as_str().unwrap();
+    program.open(&Request::stream(&format!("/events?ticket={ticket}")));
+}
+
+#[test]
+fn jwks() {
+    let key = jsonwebtoken::EncodingKey::from_ed_der(include_bytes!(
+        "../../../crates/actix-web-sse/tests/guards/keys/ed.der"
+    ));
+    let algorithm = jsonwebtoken::Algorithm::EdDSA;
+    let published = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, algorithm).unwrap();
+    let mut published = serde_json::to_value(published).unwrap();
+    published["kid"] = "ed".into();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    std::fs::write(
+        &file,
+        serde_json::json!({ "keys": [published] }).to_string(),
+    )
+    .unwrap();
+    let program = program!("jwks", ("JWKS", file.to_str().unwrap()));
+    let mut header = jsonwebtoken::Header::new(algorithm);
+    header.kid = Some("ed".to_owned());
+    let claims = |audience: &str| {
+        serde_json::json!({
+            "sub": "alice", "exp": 4_000_000_000_u64, "aud": audience,
+            "iss": "https://login.example.com/realms/shop",
+        })
+    };
+    let token = |audience| jsonwebtoken::encode(&header, &claims(audience), &key).unwrap();
+    let other = Request::stream("/events").bearer(&token("another application"));
+    assert_eq!(other.send(program.address).status(), 401);
+    let mut stream = program.open(&Request::stream("/events").bearer(&token("streams")));
+    assert_eq!(stream.next_event().data(), Some("welcome"));
+}
+
+#[test]
+fn tenants() {
+    let program = program!("tenants");
+    let alice = |target| Request::stream(target).bearer("token-of-alice");
+    let mut stream = program.open(&alice("/acme/news"));
+    assert_eq!(stream.next_event().data(), Some("acme"));
+    assert_eq!(alice("/globex/news").send(program.address).status(), 403);
+    let unknown = Request::stream("/acme/news").bearer("token-of-eve");
+    assert_eq!(unknown.send(program.address).status(), 401);
+}
+
+#[test]
+fn behind_nginx() {
+    let program = program!("behind_nginx");
+    let from = |address| {
+        Request::stream("/events")
+            .header("Host", "stream.example.com")
+            .header("X-Forwarded-For", address)
+    };
+    let streams = (0..6).map(|_| program.open(&from("198.51.100.7")));
+    let mut streams = streams.collect::<Vec<_>>();
+    assert_eq!(streams[0].next_event().data(), Some("198.51.100.7"));
+    let one_more = from("198.51.100.7").header("Authorization", "Bearer x");
+    assert_eq!(one_more.send(program.address).status(), 429);
+    program.open(&from("203.0.113.9"));
+}
+
+#[cfg(feature = "e2e")]
+#[test]
+fn nodes() {
+    let redis = actix_web_sse_tests::Redis::start();
+    let url = format!("redis://{}", redis.address());
+    let one = program!("nodes", ("REDIS", &url));
+    let other = program!("nodes", ("REDIS", &url));
+    let mut stream = one.open(&Request::stream("/events/news"));
+    other.send("POST", "/publish/news", "hello");
+    let hello = stream.next_event();
+    assert_eq!(hello.data(), Some("hello"));
+    one.send("POST", "/publish/news", "missed");
+    let back = Request::stream("/events/news").header("Last-Event-ID", hello.id().unwrap());
+    assert_eq!(other.open(&back).next_event().data(), Some("missed"));
+}
