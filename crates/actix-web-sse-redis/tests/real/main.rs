@@ -23,6 +23,7 @@ mod sentinel;
 mod server;
 mod sharing;
 mod signed_out;
+mod snapshot;
 mod tickets;
 mod tls;
 mod traffic;
