@@ -181,6 +181,28 @@ fn behind_nginx() {
     program.open(&from("203.0.113.9"));
 }
 
+#[test]
+fn openapi() {
+    let program = program!("openapi");
+    let document = Request::new("GET", "/openapi.json");
+    let document = document.send(program.address).json();
+    let content = &document["paths"]["/quotes"]["get"]["responses"]["200"]["content"];
+    let item = &content["text/event-stream"]["itemSchema"]["properties"];
+    let schema = item["data"]["contentSchema"]["$ref"].as_str().unwrap();
+    let quote = document.pointer(schema.trim_start_matches('#')).unwrap();
+    let event = program.open(&Request::stream("/quotes")).next_event();
+    assert_eq!(item["event"]["enum"][0].as_str(), event.event());
+    let data: serde_json::Value = serde_json::from_str(event.data().unwrap()).unwrap();
+    for (name, property) in quote["properties"].as_object().unwrap() {
+        match property["type"].as_str().unwrap() {
+            "string" => assert!(data[name].is_string(), "{name}"),
+            "integer" => assert!(data[name].is_u64(), "{name}"),
+            other => panic!("{name} is {other}"),
+        }
+    }
+    assert_eq!(data.as_object().unwrap().len(), 2);
+}
+
 #[cfg(feature = "e2e")]
 #[test]
 fn nodes() {
