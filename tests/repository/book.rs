@@ -307,3 +307,33 @@ fn the_readme_is_read_in_ten_minutes() {
     let lines = read(&root().join("README.md")).lines().count();
     assert!(lines <= 150, "{lines} lines");
 }
+
+/// `diff` takes the application first. The other way round, a header that was taken away is reported as one that was added.
+#[test]
+fn every_diff_names_the_application_before_the_public_url() {
+    let mut found = 0;
+    for folder in ["docs", "grafana", "packaging", "crates", "examples"] {
+        for path in files(&root().join(folder), "md") {
+            let text = read(&path);
+            for (at, command) in text.match_indices("sse-probe diff ") {
+                let mut words = text[at + command.len()..].split_whitespace();
+                let sides = [words.next(), words.next()].map(Option::unwrap_or_default);
+                let is_command = |side: &str| {
+                    side.contains("://") || side.chars().all(|c| c.is_ascii_uppercase())
+                };
+                if !sides.into_iter().all(is_command) {
+                    continue;
+                }
+                found += 1;
+                let inside = ["APPLICATION", "DIRECT", "http://"];
+                assert!(
+                    inside.iter().any(|known| sides[0].starts_with(known))
+                        && !inside[..2].contains(&sides[1]),
+                    "{}: {sides:?}",
+                    path.display()
+                );
+            }
+        }
+    }
+    assert!(found >= 6, "{found}");
+}

@@ -56,6 +56,7 @@ pub struct Kubernetes {
     pub pre_stop_seconds: u32,
     pub probe_targets: Vec<String>,
     pub probe_module: String,
+    pub probe_origin: String,
 }
 
 impl Settings {

@@ -82,7 +82,13 @@ pub fn configuration(settings: &Settings) -> String {
         quoted(&alertmanager.slack_url_file),
         quoted(&alertmanager.slack_channel),
     );
-    let pager = quoted(&alertmanager.pager_url);
+    let pager = match &*alertmanager.pager_url {
+        "" => String::new(),
+        url => format!(
+            "    webhook_configs:\n      - url: {}\n        send_resolved: true\n",
+            quoted(url)
+        ),
+    };
     let mut text = format!(
         "# Who is told of an alert, and which alerts hold back which.\n{}\
          # One fault is one message: alerts that point to the same cause at the same place come together.\n\
@@ -103,8 +109,7 @@ pub fn configuration(settings: &Settings) -> String {
     );
     let _ = write!(
         text,
-        "receivers:\n  - name: chat\n{slack}  - name: pager\n{slack}    webhook_configs:\n      - url: {pager}\n        \
-         send_resolved: true\n\n# The cause holds back its symptoms.\ninhibit_rules:\n"
+        "receivers:\n  - name: chat\n{slack}  - name: pager\n{slack}{pager}\n# The cause holds back its symptoms.\ninhibit_rules:\n"
     );
     for (source, target, equal) in &INHIBITIONS {
         let _ = writeln!(

@@ -111,12 +111,24 @@ fn security() -> Value {
     })
 }
 
+/// Scheme, host and port of a URL.
+fn origin_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let path = url.get(host..).and_then(|rest| rest.find('/'));
+    path.and_then(|path| url.get(..host + path)).unwrap_or(url)
+}
+
 fn sse_probe(settings: &Settings, metadata: &Value) -> [Value; 3] {
     let labels = json!({"app.kubernetes.io/name": "sse-probe"});
     let kubernetes = &settings.kubernetes;
+    // Whoever reaches the probe in the cluster has it ask nothing else.
+    let targets = kubernetes.probe_targets.iter();
+    let mut origins: Vec<_> = targets.map(|url| origin_of(url)).collect();
+    origins.sort_unstable();
+    origins.dedup();
     let config = format!(
-        "listen = \"0.0.0.0:9465\"\n\n[modules.{}]\norigin = \"https://app.example.com\"\ncredentials = true\n",
-        kubernetes.probe_module
+        "listen = \"0.0.0.0:9465\"\n\n[modules.{}]\norigin = {:?}\ncredentials = true\ntarget_origins = {origins:?}\n",
+        kubernetes.probe_module, kubernetes.probe_origin
     );
     [
         json!({
