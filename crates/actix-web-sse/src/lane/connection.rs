@@ -152,9 +152,9 @@ impl Connection {
                 self.reads(Reading::Ahead(AHEAD.saturating_add(body)));
             }
             if !self.spent.get() {
-                // Its bytes queue behind those of the stream that has ended, and may take long.
+                // Its bytes queue behind those of the stream that has ended, and may take long: the connection is not
+                // closed for that. The permit stays as long as they do.
                 self.close_at.set(None);
-                drop(self.permits.take());
             }
         }
         UnderWay(Rc::clone(self))
@@ -380,7 +380,7 @@ impl Connection {
 
     /// All that was written is with the kernel.
     pub(super) fn flushed(&self) -> io::Result<()> {
-        if self.kind.http2 || self.close_at.get().is_none() || self.over.get() > 0 {
+        if self.kind.http2 || self.over.get() > 0 {
             return Ok(());
         }
         if self.spent.get() {
@@ -427,5 +427,37 @@ impl Drop for UnderWay {
         } else {
             connection.reads(Reading::Free);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h04_a_request_behind_a_stream_that_has_ended_does_not_free_its_slot() {
+        let connection = Connection::new(Kind {
+            http2: false,
+            plain: true,
+            socket_lane: false,
+        });
+        let permit = Rc::new(());
+        let kept: Rc<dyn Any> = permit.clone();
+        let stream = connection.enter(Some(0));
+        connection.keep(Some(kept), Duration::from_secs(1), Instant::now());
+        drop(stream);
+        let behind = connection.enter(Some(0));
+        assert_eq!(
+            Rc::strong_count(&permit),
+            2,
+            "its bytes wait for the socket"
+        );
+        assert!(
+            connection.deadline().is_none(),
+            "what comes behind it may take its time"
+        );
+        connection.flushed().unwrap();
+        assert_eq!(Rc::strong_count(&permit), 1);
+        drop(behind);
     }
 }
