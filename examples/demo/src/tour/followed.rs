@@ -3,12 +3,17 @@
 //! While the log writes a record about a request that names a session, that session stands in a
 //! variable of the thread, and a second layer of the subscriber gives the finished line to it.
 
-use std::{cell::RefCell, io, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    io,
+    rc::Rc,
+    sync::{Arc, Weak},
+};
 
 use actix_web::HttpRequest;
 use actix_web_sse::observe::{
     CorsVerdict, Destination, End, KeysRead, Lane, Meter, Misconfiguration, Observer, Opened,
-    Refused, Resume, StreamObserver,
+    Refused, Resume, SnapshotOutcome, StreamObserver,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -44,10 +49,13 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl io::Write for Lines {
-    /// A line comes whole.
+    /// A line comes whole. What the log says on this occasion about all clients is not about this one.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let about_all = br#"{"event":"sse_suppressed""#;
         CURRENT.with_borrow(|session| {
-            if let Some(session) = session {
+            if let Some(session) = session
+                && !line.starts_with(about_all)
+            {
                 session.keep(line);
             }
         });
@@ -86,7 +94,10 @@ impl<O: Observer> Observer for Followed<O> {
         let stream = during(session.clone(), || self.log.opened(opened));
         match session {
             None => stream,
-            session => Box::new(FollowedStream { stream, session }),
+            Some(session) => {
+                let session = Arc::downgrade(&session);
+                Box::new(FollowedStream { stream, session })
+            }
         }
     }
 
@@ -105,7 +116,8 @@ impl<O: Observer> Observer for Followed<O> {
 
 struct FollowedStream {
     stream: Box<dyn StreamObserver>,
-    session: Option<Arc<Session>>,
+    /// A session that has made room for others does not wait for its streams.
+    session: Weak<Session>,
 }
 
 impl StreamObserver for FollowedStream {
@@ -121,6 +133,10 @@ impl StreamObserver for FollowedStream {
         self.stream.resumed(resume);
     }
 
+    fn snapshot(&mut self, outcome: SnapshotOutcome) {
+        self.stream.snapshot(outcome);
+    }
+
     fn judged(&mut self, verdict: CorsVerdict) {
         self.stream.judged(verdict);
     }
@@ -131,6 +147,6 @@ impl StreamObserver for FollowedStream {
 
     fn closed(self: Box<Self>, end: &End) {
         let Self { stream, session } = *self;
-        during(session, || stream.closed(end));
+        during(session.upgrade(), || stream.closed(end));
     }
 }
