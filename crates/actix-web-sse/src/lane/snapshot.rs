@@ -30,6 +30,10 @@ use crate::{
 /// How often a snapshot is asked for before the stream is given up.
 const ATTEMPTS: u8 = 3;
 
+/// How long a client may take over a snapshot, in multiples of `stall`: what takes a byte now and then is
+/// not stalled, and has a state to itself that no other stream shares.
+const STALLS: u32 = 10;
+
 /// The application's closure, as a stream calls it.
 pub(crate) type Make = Box<dyn Fn(Position) -> Making>;
 
@@ -94,6 +98,8 @@ pub(crate) struct Taking {
     patience: Duration,
     /// Runs while it does.
     timer: Option<Pin<Box<Sleep>>>,
+    /// When the client must have taken it.
+    until: Option<Instant>,
     /// The anchor behind it has an ID.
     resumable: bool,
 }
@@ -109,6 +115,7 @@ impl Taking {
             bytes: config.snapshot_bytes,
             patience: config.snapshot_time,
             timer: None,
+            until: None,
             resumable: config.resume,
         }
     }
@@ -167,6 +174,7 @@ impl Taking {
                     };
                     let position = position.unwrap_or_else(|| at.clone());
                     self.came(now);
+                    self.until = Some(now + STALLS * stream.borrow().config.stall);
                     self.stage = if local.can_go_on(&stream.borrow(), &position) {
                         Stage::Sending { position, parts }
                     } else if self.attempts < ATTEMPTS {
@@ -180,6 +188,12 @@ impl Taking {
                     // first, and this stream may be gone then.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
+                }
+                Stage::Sending { .. } if self.until.is_some_and(|until| until <= now) => {
+                    self.stage = Stage::Sent;
+                    let mut stream = stream.borrow_mut();
+                    stream.account.snapshot(SnapshotOutcome::Untaken);
+                    return Poll::Ready(Ok(Read::End(CloseReason::SlowConsumer)));
                 }
                 Stage::Sending { .. } => {
                     if let Some(chunk) = ready!(self.piece(cx, now))? {

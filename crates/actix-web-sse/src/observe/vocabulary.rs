@@ -167,7 +167,7 @@ vocabulary! {
         /// The client has all of it, and live events follow.
         Sent => "sent",
         /// The application returned an error; the stream ended with the reason `error`, as it does
-        /// after all that follow but the last one.
+        /// after all that follow but the last two.
         Failed => "failed",
         /// The application panicked.
         Panicked => "panicked",
@@ -184,6 +184,9 @@ vocabulary! {
         /// The log no longer had what came after its position: three times when it was made, or once
         /// when it had been sent, and then the stream ended with the reason `slow_consumer`.
         Overtaken => "overtaken",
+        /// The client did not take it within ten times `stall`, and the stream ended with the reason
+        /// `slow_consumer`.
+        Untaken => "untaken",
     }
 }
 

@@ -166,8 +166,9 @@ impl Subscription {
     ///   observer learns
     ///   ([`StreamObserver::snapshot`](crate::observe::StreamObserver::snapshot)). The client
     ///   comes back after its `retry`.
-    /// - **The client takes it slowly.** If the log drops something before the anchor is sent, the stream
-    ///   ends with `slow_consumer`.
+    /// - **The client takes it slowly.** If the log drops something before the anchor is sent, or the client takes
+    ///   longer than ten times `stall`, the stream ends with `slow_consumer`. Until then it holds its snapshot: each
+    ///   stream has one of its own. [`Snapshot::stream`] holds less than a list.
     /// - **Many clients come at once.** The closure runs once for each. Let it wait for a semaphore, or
     ///   return a state that was kept, with its position.
     /// - **The stream ends meanwhile** (a drain, a revocation, credentials that expire, the client goes): the

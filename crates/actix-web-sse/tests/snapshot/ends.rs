@@ -212,6 +212,30 @@ async fn d08_a_log_that_runs_past_one_that_is_being_sent_ends_the_stream() {
     assert_eq!(recorder.look().closed, [CloseReason::SlowConsumer]);
 }
 
+#[actix_rt::test]
+async fn d06_a_client_that_takes_a_snapshot_too_slowly_is_ended() {
+    time::pause();
+    let recorder = Recorder::default();
+    let hub = hub(&recorder, |_| ());
+    let mut client = Client::open(None, |subscriber| {
+        hub.subscribe("t", subscriber).snapshot(async |_| {
+            let large = (0..40).map(|_| state("x".repeat(20_000)));
+            large.collect::<Vec<_>>()
+        })
+    });
+    client.some().await;
+    // A piece every 29 seconds is no stall.
+    for _ in 0..10 {
+        assert_eq!(names(&client.some().await), ["state"]);
+        time::advance(Duration::from_secs(29)).await;
+    }
+    time::advance(Duration::from_secs(11)).await;
+    let seen = client.until_end(Duration::from_secs(1)).await;
+    assert_eq!(names(&seen), [] as [&str; 0], "nothing more, and no anchor");
+    assert_eq!(recorder.look().snapshots, [SnapshotOutcome::Untaken]);
+    assert_eq!(recorder.look().closed, [CloseReason::SlowConsumer]);
+}
+
 /// Tells that it was dropped.
 struct Dropped(Rc<Cell<bool>>);
 
