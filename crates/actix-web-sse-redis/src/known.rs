@@ -217,18 +217,25 @@ impl Known {
         inner.unsent.iter().take(PAGE).filter_map(entry).collect()
     }
 
-    /// Those in force that are not among these, with the time that they stay in force.
-    pub(crate) fn missing(&self, there: &HashSet<u64>) -> Vec<(u64, Entry)> {
+    /// Those that Redis has or had.
+    pub(crate) fn sent(&self) -> HashSet<u64> {
         let inner = self.lock();
-        let unsent: HashSet<_> = inner.unsent.iter().copied().collect();
-        let known = inner.by_id.iter();
-        let is_missing = |(id, entry): &(&u64, &Entry)| {
-            !there.contains(id) && !unsent.contains(id) && entry.rest() > NEARLY_OVER
-        };
-        known
-            .filter(is_missing)
-            .map(|(id, entry)| (*id, entry.clone()))
-            .collect()
+        let mut sent: HashSet<_> = inner.by_id.keys().copied().collect();
+        for id in &inner.unsent {
+            sent.remove(id);
+        }
+        sent
+    }
+
+    /// Of those that were sent before Redis was read, the ones in force that are not among what was there, with
+    /// the time that they stay in force. What this node has learned since, Redis has.
+    pub(crate) fn missing(&self, sent: &HashSet<u64>, there: &HashSet<u64>) -> Vec<(u64, Entry)> {
+        let inner = self.lock();
+        let lost = sent.difference(there).filter_map(|id| {
+            let entry = inner.by_id.get(id)?;
+            (entry.rest() > NEARLY_OVER).then(|| (*id, entry.clone()))
+        });
+        lost.collect()
     }
 }
 
@@ -266,7 +273,9 @@ mod tests {
         add(&known, 1, 1000);
         add(&known, 2, 1001);
         assert!(known.revoke(&UserRevocation::new("v", UNIX_EPOCH, MINUTE)));
-        let missing = known.missing(&HashSet::from([1]));
+        let sent = known.sent();
+        add(&known, 3, 1002);
+        let missing = known.missing(&sent, &HashSet::from([1]));
         assert_eq!(missing.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2]);
         let unsent = known.next_unsent();
         let [(id, entry)] = unsent.as_slice() else {
@@ -274,7 +283,12 @@ mod tests {
         };
         assert_eq!(&*entry.user, "v");
         known.lock().unsent.pop_front();
-        assert_eq!(known.missing(&HashSet::from([1, 2, *id])).len(), 0);
+        assert_eq!(
+            known
+                .missing(&known.sent(), &HashSet::from([1, 2, 3, *id]))
+                .len(),
+            0
+        );
     }
 
     #[test]
@@ -297,7 +311,7 @@ mod tests {
             let user = id.to_string().into();
             known.lock().add(id, &user, 1000, Duration::ZERO);
         }
-        assert!(known.missing(&HashSet::new()).is_empty());
+        assert!(known.missing(&known.sent(), &HashSet::new()).is_empty());
         let inner = known.lock();
         assert!(inner.by_id.len() <= 2 * SMALL && inner.until.len() <= 2 * SMALL);
     }

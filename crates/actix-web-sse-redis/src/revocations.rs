@@ -137,7 +137,7 @@ async fn store(
 }
 
 /// Reads the stream from its start. Returns what is in it.
-pub(crate) async fn read_all(
+async fn read_all(
     state: &State,
     connection: &mut MultiplexedConnection,
 ) -> Result<HashSet<u64>, RedisError> {
@@ -186,19 +186,15 @@ pub(crate) async fn restore(state: &State, link: &Link) -> RedisError {
 
 async fn restore_missing(state: &State, link: &Link) -> Result<(), RedisError> {
     let mut connection = link.commands.clone();
-    loop {
-        let there = read_all(state, &mut connection).await?;
-        let missing = state.known.missing(&there);
-        if missing.is_empty() {
-            return Ok(());
-        }
+    while !missing(state, &mut connection).await?.is_empty() {
         let alone: Option<String> = redis::cmd("SET")
             .arg(state.keys.teller())
             .arg(&[&state.id, "NX", "PX", "5000"])
             .query_async(&mut connection)
             .await?;
         if alone.is_some() {
-            for page in missing.chunks(PAGE) {
+            // Another node may have sent them before this one was alone.
+            for page in missing(state, &mut connection).await?.chunks(PAGE) {
                 let now = state.redis_millis().unwrap_or_default();
                 store(state, link, "again", page, now).await?;
             }
@@ -210,13 +206,28 @@ async fn restore_missing(state: &State, link: &Link) -> Result<(), RedisError> {
             sleep(Duration::from_millis(fastrand::u64(200..700))).await;
         }
     }
+    Ok(())
 }
 
-/// Notes that this node has to compare.
-pub(crate) fn compare(state: &State, there: &HashSet<u64>) {
-    if !state.known.missing(there).is_empty() {
+/// Reads the stream; what it lacks.
+async fn missing(
+    state: &State,
+    connection: &mut MultiplexedConnection,
+) -> Result<Vec<(u64, Entry)>, RedisError> {
+    let sent = state.known.sent();
+    let there = read_all(state, connection).await?;
+    Ok(state.known.missing(&sent, &there))
+}
+
+/// Reads the stream, and notes whether this node has to send something.
+pub(crate) async fn read(
+    state: &State,
+    connection: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    if !missing(state, connection).await?.is_empty() {
         state.known.differs.notify_one();
     }
+    Ok(())
 }
 
 /// Shares revocations between all nodes through Redis ([`RedisBackplane::revocations`]).

@@ -12,16 +12,19 @@ use crate::{
     server::Server,
 };
 
-#[actix_web::test]
-async fn s82_a_redis_that_lost_the_revocations_gets_them_again() {
-    let server = Server::start();
-    let (a, b) = (
-        Guarded::start(config(&server)),
-        Guarded::start(config(&server)),
-    );
+/// Two nodes of which the first has signed Alice out and the other refuses her token, and that token.
+async fn signed_out(server: &Server) -> (Guarded, Guarded, String) {
+    let [a, b] = [(); 2].map(|()| Guarded::start(config(server)));
     let alice = token("alice");
     a.sign_out("alice");
     b.until_refused(&alice).await;
+    (a, b, alice)
+}
+
+#[actix_web::test]
+async fn s82_a_redis_that_lost_the_revocations_gets_them_again() {
+    let server = Server::start();
+    let (a, b, alice) = signed_out(&server).await;
     drop(a);
     server.command(&["FLUSHALL"]);
     until(|| b.backplane.stats().resets == 1).await;
@@ -88,13 +91,7 @@ async fn s82_a_revocation_lost_at_a_fail_over_is_told_again_when_the_counts_agre
 #[actix_web::test]
 async fn s82_a_revocation_that_redis_lost_before_a_later_one_is_told_again() {
     let server = Server::start();
-    let (a, b) = (
-        Guarded::start(config(&server)),
-        Guarded::start(config(&server)),
-    );
-    let alice = token("alice");
-    a.sign_out("alice");
-    b.until_refused(&alice).await;
+    let (a, b, alice) = signed_out(&server).await;
     // Sooner than anybody asks whether the last one is still there.
     server.command(&["DEL", "{sse}:revoked"]);
     a.sign_out("bob");
@@ -123,6 +120,26 @@ async fn s82_a_flushed_redis_is_told_each_revocation_once_by_however_many_nodes(
     let late = Guarded::start(config(&server));
     assert_eq!(late.answer(&last).await, StatusCode::UNAUTHORIZED);
     assert_eq!(server.number(&["XLEN", "{sse}:revoked"]), 700);
+}
+
+/// All nodes see at the same moment that it is missing, and the one that sends it is quick.
+#[actix_web::test]
+async fn s82_a_revocation_that_many_nodes_miss_at_once_is_sent_once() {
+    let server = Server::start();
+    let nodes = [(); 8].map(|()| Guarded::start(config(&server)));
+    for known in 1..20 {
+        let user = known.to_string();
+        let token = token(&user);
+        nodes[0].sign_out(&user);
+        for node in &nodes {
+            node.until_refused(&token).await;
+        }
+        until(|| server.number(&["XLEN", "{sse}:revoked"]) >= known).await;
+        until(|| server.number(&["EXISTS", "{sse}:teller"]) == 0).await;
+        assert_eq!(server.number(&["XLEN", "{sse}:revoked"]), known);
+        // The next one names one that is not there.
+        server.command(&["DEL", "{sse}:revoked"]);
+    }
 }
 
 /// A node that starts on a Redis that has lost them lets nobody in before it is told.
