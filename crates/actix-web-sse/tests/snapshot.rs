@@ -19,7 +19,7 @@ mod model;
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use actix_web_sse::{
-    Event, Position, Snapshot,
+    Event, Hub, Position, Snapshot,
     observe::{CloseReason, Resume, SnapshotOutcome},
 };
 use futures_util::{StreamExt as _, stream};
@@ -253,12 +253,8 @@ async fn without_a_log_a_snapshot_that_is_overtaken_is_made_again() {
     assert_eq!(data(&client.drain().await), ["2"]);
 }
 
-#[actix_rt::test]
-async fn d01_heartbeats_go_on_while_it_is_made() {
-    time::pause();
-    let hub = hub(&Recorder::default(), |hub| {
-        hub.snapshot_time = Duration::from_secs(3600);
-    });
+/// A client whose snapshot is made when the gate opens.
+async fn waiting(hub: &Hub) -> (Client, Gate) {
     let gate = Gate::default();
     let passed = gate.clone();
     let mut client = Client::open(None, |subscriber| {
@@ -268,6 +264,16 @@ async fn d01_heartbeats_go_on_while_it_is_made() {
         })
     });
     client.drain().await;
+    (client, gate)
+}
+
+#[actix_rt::test]
+async fn d01_heartbeats_go_on_while_it_is_made() {
+    time::pause();
+    let hub = hub(&Recorder::default(), |hub| {
+        hub.snapshot_time = Duration::from_secs(3600);
+    });
+    let (mut client, gate) = waiting(&hub).await;
     // Events that the client waits for are no reason to leave it in silence.
     for number in 0..9 {
         publish(&hub, "t", number);
@@ -289,15 +295,7 @@ async fn d06_nothing_piles_up_for_a_stream_that_waits_and_it_is_not_slow() {
         hub.replay_events = 100_000;
         hub.replay_bytes = 1 << 30;
     });
-    let gate = Gate::default();
-    let passed = gate.clone();
-    let mut client = Client::open(None, |subscriber| {
-        hub.subscribe("t", subscriber).snapshot(async move |_| {
-            passed.pass().await;
-            state("late")
-        })
-    });
-    client.drain().await;
+    let (mut client, gate) = waiting(&hub).await;
     let began = Instant::now();
     for round in 0..40 {
         for number in 0..100 {

@@ -79,6 +79,8 @@ enum Stage {
     Sending {
         position: Position,
         parts: Parts,
+        /// When the client must have taken it.
+        until: Instant,
     },
     /// All of it is sent, but for the anchor behind it.
     Complete(Position),
@@ -98,8 +100,6 @@ pub(crate) struct Taking {
     patience: Duration,
     /// Runs while it does.
     timer: Option<Pin<Box<Sleep>>>,
-    /// When the client must have taken it.
-    until: Option<Instant>,
     /// The anchor behind it has an ID.
     resumable: bool,
 }
@@ -115,7 +115,6 @@ impl Taking {
             bytes: config.snapshot_bytes,
             patience: config.snapshot_time,
             timer: None,
-            until: None,
             resumable: config.resume,
         }
     }
@@ -134,13 +133,21 @@ impl Taking {
     ) -> Poll<Read> {
         let read = match ready!(self.step(local, stream, cx, now)) {
             Ok(read) => read,
-            Err(outcome) => {
-                self.stage = Stage::Sent;
-                stream.borrow_mut().account.snapshot(outcome);
-                Read::End(CloseReason::Error)
-            }
+            Err(outcome) => self.gives_up(outcome, CloseReason::Error, stream),
         };
         Poll::Ready(read)
+    }
+
+    /// There will be no more of it, and the stream ends.
+    fn gives_up(
+        &mut self,
+        outcome: SnapshotOutcome,
+        reason: CloseReason,
+        stream: &RefCell<Stream>,
+    ) -> Read {
+        self.stage = Stage::Sent;
+        stream.borrow_mut().account.snapshot(outcome);
+        Read::End(reason)
     }
 
     fn step(
@@ -174,9 +181,13 @@ impl Taking {
                     };
                     let position = position.unwrap_or_else(|| at.clone());
                     self.came(now);
-                    self.until = Some(now + STALLS * stream.borrow().config.stall);
-                    self.stage = if local.can_go_on(&stream.borrow(), &position) {
-                        Stage::Sending { position, parts }
+                    let stream = stream.borrow();
+                    self.stage = if local.can_go_on(&stream, &position) {
+                        Stage::Sending {
+                            position,
+                            parts,
+                            until: now + STALLS * stream.config.stall,
+                        }
                     } else if self.attempts < ATTEMPTS {
                         Stage::Due
                     } else {
@@ -189,11 +200,9 @@ impl Taking {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Stage::Sending { .. } if self.until.is_some_and(|until| until <= now) => {
-                    self.stage = Stage::Sent;
-                    let mut stream = stream.borrow_mut();
-                    stream.account.snapshot(SnapshotOutcome::Untaken);
-                    return Poll::Ready(Ok(Read::End(CloseReason::SlowConsumer)));
+                Stage::Sending { until, .. } if *until <= now => {
+                    let (untaken, slow) = (SnapshotOutcome::Untaken, CloseReason::SlowConsumer);
+                    return Poll::Ready(Ok(self.gives_up(untaken, slow, stream)));
                 }
                 Stage::Sending { .. } => {
                     if let Some(chunk) = ready!(self.piece(cx, now))? {
@@ -201,13 +210,14 @@ impl Taking {
                     }
                 }
                 Stage::Complete(position) => {
-                    let mut stream = stream.borrow_mut();
-                    let id = local.goes_on(&mut stream, position, &self.topics);
-                    self.stage = Stage::Sent;
+                    let id = local.goes_on(&mut stream.borrow_mut(), position, &self.topics);
                     let Some(id) = id else {
-                        stream.account.snapshot(SnapshotOutcome::Overtaken);
-                        return Poll::Ready(Ok(Read::End(CloseReason::SlowConsumer)));
+                        let (overtaken, slow) =
+                            (SnapshotOutcome::Overtaken, CloseReason::SlowConsumer);
+                        return Poll::Ready(Ok(self.gives_up(overtaken, slow, stream)));
                     };
+                    self.stage = Stage::Sent;
+                    let mut stream = stream.borrow_mut();
                     stream.account.snapshot(SnapshotOutcome::Sent);
                     stream.named = true;
                     let id = self.resumable.then_some(&*id);
@@ -227,7 +237,10 @@ impl Taking {
         let mut events = 0;
         let mut all = BytesMut::new();
         while all.len() < PIECE {
-            let Stage::Sending { position, parts } = &mut self.stage else {
+            let Stage::Sending {
+                position, parts, ..
+            } = &mut self.stage
+            else {
                 break;
             };
             let event = match parts.poll(cx) {

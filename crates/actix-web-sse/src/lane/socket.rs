@@ -185,7 +185,7 @@ impl<T: AsyncRead + Unpin> Socket<T> {
         }
     }
 
-    /// Reads into what the caller has room for, or little by little behind an open stream.
+    /// Reads into what the caller has room for, or little by little behind an open stream and over HTTP/2.
     fn poll_io(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
         if buf.remaining() > 0
             && let Some(byte) = self.peeked.take()
@@ -193,26 +193,22 @@ impl<T: AsyncRead + Unpin> Socket<T> {
             buf.put_slice(&[byte]);
             return Poll::Ready(Ok(1));
         }
-        if self.connection.is_http2() {
-            let most = TURN.saturating_sub(self.burst).min(buf.remaining());
-            let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
-            ready!(Self::live(&mut self.io)?.poll_read(cx, &mut part))?;
-            let bytes = part.filled().len();
-            buf.advance(bytes);
-            return Poll::Ready(Ok(bytes));
-        }
-        let Reading::Behind(left) = self.connection.reading() else {
-            let before = buf.filled().len();
-            ready!(Self::live(&mut self.io)?.poll_read(cx, buf))?;
-            return Poll::Ready(Ok(buf.filled().len() - before));
+        let most = match self.connection.reading() {
+            _ if self.connection.is_http2() => TURN.saturating_sub(self.burst),
+            // One byte more than may come shows that more has come.
+            Reading::Behind(left) => left.saturating_add(1).min(SIP),
+            Reading::Free | Reading::Ahead(_) => {
+                let before = buf.filled().len();
+                ready!(Self::live(&mut self.io)?.poll_read(cx, buf))?;
+                return Poll::Ready(Ok(buf.filled().len() - before));
+            }
         };
-        // One byte more than may come shows that more has come.
-        let mut sip = [0; SIP];
-        let most = left.saturating_add(1).min(SIP).min(buf.remaining());
-        let mut sip = ReadBuf::new(sip.get_mut(..most).unwrap_or_default());
-        ready!(Self::live(&mut self.io)?.poll_read(cx, &mut sip))?;
-        buf.put_slice(sip.filled());
-        Poll::Ready(Ok(sip.filled().len()))
+        let most = most.min(buf.remaining());
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+        ready!(Self::live(&mut self.io)?.poll_read(cx, &mut part))?;
+        let bytes = part.filled().len();
+        buf.advance(bytes);
+        Poll::Ready(Ok(bytes))
     }
 
     fn read(&mut self, read: io::Result<usize>) -> io::Result<()> {

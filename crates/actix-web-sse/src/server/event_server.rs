@@ -70,9 +70,10 @@ use crate::{
 /// # Streams take their sockets over
 ///
 /// Behind a proxy, and wherever else the connection is plaintext HTTP/1.1, nearly all that an idle stream costs is
-/// actix's connection: two buffers of 8 KiB, and a task for a connection that only ever writes. So a stream
-/// of a hub leaves actix as soon as its first block is written, and writes to its socket itself. The bytes are the same.
-/// [`socket_lane(false)`](Self::socket_lane) turns that off. It does so where it is certain that nothing else is on the connection; else it stays a response body. Those are
+/// actix's connection: two buffers of 8 KiB, and a task for a connection that only ever writes. So a stream of a
+/// hub leaves actix as soon as its first block is written, and writes to its socket itself. The bytes are the same.
+/// It does so where it is certain that nothing else is on the connection, unless
+/// [`socket_lane(false)`](Self::socket_lane) says otherwise; else it stays a response body. Those are
 /// streams over HTTP/2, over TLS and in answer to HTTP/1.0, an application's own events
 /// ([`Sse`](crate::Sse), [`Answer`](crate::Answer)), requests with a body or after one on the same connection,
 /// requests behind which the client has sent something, and responses whose bytes a middleware changes.
