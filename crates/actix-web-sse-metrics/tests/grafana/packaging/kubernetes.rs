@@ -1,6 +1,7 @@
 //! Manifests for the Prometheus operator, for Grafana's sidecar, and an example of a deployment.
 
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::{boards, rules, settings::Settings};
 
@@ -111,11 +112,10 @@ fn security() -> Value {
     })
 }
 
-/// Scheme, host and port of a URL.
-fn origin_of(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |at| at + 3);
-    let path = url.get(host..).and_then(|rest| rest.find('/'));
-    path.and_then(|path| url.get(..host + path)).unwrap_or(url)
+/// Scheme, host and port of a URL; what is none stays as it is.
+fn origin_of(url: &str) -> String {
+    let parsed = Url::parse(url).map(|url| url.origin().ascii_serialization());
+    parsed.unwrap_or_else(|_| url.to_owned())
 }
 
 fn sse_probe(settings: &Settings, metadata: &Value) -> [Value; 3] {
