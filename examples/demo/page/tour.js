@@ -100,20 +100,23 @@ async function attempt(incident) {
 /** Begins a session, or goes on with the one there is; how many lines it has already. */
 async function session() {
   if (key) {
-    const kept = await fetch(`/tour/lines?tour=${key}`, { cache: "no-store" });
+    const kept = await lines();
     if (kept.ok) return (await kept.json()).seen;
   }
   key = (await post("/tour/session")).tour;
   return 0;
 }
 
+/** The reply with the session's lines; 404 if others have taken its place. */
+const lines = () => fetch(`/tour/lines?tour=${key}`, { cache: "no-store" });
+
 /** The lines that came after so many, read. */
 async function linesSince(first) {
-  const reply = await fetch(`/tour/lines?tour=${key}`, { cache: "no-store" });
+  const reply = await lines();
   if (!reply.ok) throw new Error(`the log cannot be read: ${reply.status}`);
-  const { seen, lines } = await reply.json();
-  const fresh = Math.min(seen - first, lines.length);
-  return lines.slice(lines.length - fresh).map((line) => ({ line, record: JSON.parse(line) }));
+  const { seen, lines: kept } = await reply.json();
+  const fresh = Math.min(seen - first, kept.length);
+  return kept.slice(kept.length - fresh).map((line) => ({ line, record: JSON.parse(line) }));
 }
 
 async function post(path) {

@@ -179,7 +179,8 @@ impl Page {
     }
 }
 
-fn document(policy: &str, html: String) -> HttpResponse {
+/// A page under this content security policy.
+pub(crate) fn document(policy: &str, html: String) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -8,7 +8,8 @@ use crate::{cli::Cli, config::Config, failure::Failure, page::Page, tour};
 
 /// Reads the policy again whenever the process gets SIGHUP: with the same origins, hosts and limits
 /// nothing happens; streams of origins that are gone end. A configuration that is wrong is logged,
-/// fault by fault, and changes nothing. The tour's policy, if there is one, follows. The other sections are read when the demo starts.
+/// fault by fault, and changes nothing. The tour's policy, if there is one, follows. The other sections are
+/// read when the demo starts.
 ///
 /// # Errors
 /// When signals cannot be received.

@@ -1,22 +1,15 @@
 //! The runbook of the alerts, for the links of the tour.
 
-use actix_web::{HttpResponse, http::header};
+use actix_web::HttpResponse;
 
-use crate::page::escaped;
+use crate::page::{document, escaped};
 
 const RUNBOOK: &str = include_str!("../../../../grafana/runbook.md");
 
 /// `GET /tour/runbook`: its text, with an anchor for each alert.
 pub(super) async fn runbook() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
-        ))
-        .body(html())
+    let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+    document(policy, html())
 }
 
 fn html() -> String {
