@@ -40,6 +40,7 @@ const PLAN: Plan = Plan {
     // A worker that stands still or starves others is above it by far, even in a debug build.
     floor: Duration::from_millis(400),
     below_us: Duration::from_millis(1500),
+    gives_way: false,
     // What lies in the sockets is worked off yet.
     idle_again: Duration::from_secs(4),
 };

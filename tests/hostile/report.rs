@@ -21,7 +21,7 @@ impl fmt::Display for Outcome {
             self.setup,
             self.felt.in_time(Duration::ZERO),
             self.felt.opens.len(),
-            felt / quiet.max(0.001),
+            self.ratio(),
             ms(self.waited),
             self.cpu[0],
             self.cpu[1],

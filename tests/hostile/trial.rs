@@ -1,7 +1,7 @@
 //! One hostile client against one demo, and what the others felt of it.
 
 use std::{
-    fs,
+    fs, io,
     net::Ipv4Addr,
     sync::Arc,
     thread,
@@ -9,6 +9,8 @@ use std::{
 };
 
 use actix_web_sse_tests::{Demo, Exposition, LIMIT, connections_held};
+
+use rustix::process::{getpriority_process, setpriority_process};
 
 use crate::{
     attack::Attack,
@@ -24,7 +26,7 @@ pub(crate) struct Plan {
     pub(crate) demo: &'static str,
     /// How many streams are read meanwhile, where the configuration admits as many.
     pub(crate) honest: usize,
-    /// How long the phase without the attack is.
+    /// How long the phase without the attack is; as many times as long where the attack is.
     pub(crate) quiet: Duration,
     /// How long an attack is; some take a multiple.
     pub(crate) attack: Duration,
@@ -33,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) floor: Duration,
     /// How much later opens and deliveries may be where the work is not the library's.
     pub(crate) below_us: Duration,
+    /// Whether the hostile client has only what the others leave of the cores.
+    pub(crate) gives_way: bool,
     /// How soon after an attack the server must have nothing to do.
     pub(crate) idle_again: Duration,
 }
@@ -57,6 +61,13 @@ pub(crate) struct Outcome {
     pub(crate) descriptors: [usize; 3],
     /// Each a sentence.
     pub(crate) faults: Vec<String>,
+}
+
+impl Outcome {
+    /// How many times as late as before deliveries were, by the 99th percentile.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.felt.p99.as_secs_f64() / self.quiet.p99.as_secs_f64().max(1e-6)
+    }
 }
 
 /// What an allocator keeps for itself, in bytes, beside five in a hundred.
@@ -87,7 +98,7 @@ pub(crate) fn trial(attack: &Attack, setup: Setup, plan: Plan) -> Outcome {
     crowd.end();
 
     crowd.begin();
-    let quiet_cpu = cores(&demo, || thread::sleep(plan.quiet));
+    let quiet_cpu = cores(&demo, || thread::sleep(plan.quiet.mul_f64(attack.seconds)));
     let quiet = crowd.end();
     let before = Held::of(&demo);
 
@@ -106,7 +117,12 @@ pub(crate) fn trial(attack: &Attack, setup: Setup, plan: Plan) -> Outcome {
     let waited = waited(&demo);
     let hostile = thread::spawn({
         let (run, target) = (attack.run, target.clone());
-        move || run(&target)
+        move || {
+            if plan.gives_way {
+                give_way().expect("any thread may give way");
+            }
+            run(&target)
+        }
     });
     let (mut peak, mut sockets) = (before, Vec::new());
     let mut watch = |time: Duration| {
@@ -206,6 +222,12 @@ pub(crate) fn trial(attack: &Attack, setup: Setup, plan: Plan) -> Outcome {
 /// next, and the kernel has all its ports.
 fn stranger() -> Ipv4Addr {
     Ipv4Addr::new(127, 66, fastrand::u8(..), fastrand::u8(1..255))
+}
+
+/// Lets this thread, and those that it starts, have only what the rest of this program and its children leave.
+fn give_way() -> io::Result<()> {
+    let niceness = getpriority_process(None)?;
+    Ok(setpriority_process(None, niceness + 19)?)
 }
 
 /// What the process holds.
