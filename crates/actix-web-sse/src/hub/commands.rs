@@ -3,7 +3,10 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use super::{mailbox::Command, state::State, stream::Stream, turn::Turn};
-use crate::{observe::CloseReason, stream::between};
+use crate::{
+    observe::CloseReason,
+    stream::{Moment, between},
+};
 
 impl State {
     /// Does what a command says.
@@ -64,10 +67,11 @@ impl State {
                         between(window, 0.0, 0.75)
                     };
                     stream.schedule.end_by(turn.now + after, *reason);
-                    stream.finish_by = Some(stream.finish_by.map_or(*until, |by| by.min(*until)));
-                    stream.next_check = stream.next_check(turn.now);
+                    let until = Moment::from(*until);
+                    stream.finish_by = Some(stream.finish_by.map_or(until, |by| by.min(until)));
+                    let next = stream.look_again(turn.now);
                     if let Some(key) = stream.key {
-                        self.wheel.insert(key, stream.next_check);
+                        self.wheel.insert(key, next);
                     }
                 }
             }

@@ -7,7 +7,10 @@ use super::{
     stream::{Lifecycle, Stream},
     turn::Turn,
 };
-use crate::{observe::CloseReason, stream::Due};
+use crate::{
+    observe::CloseReason,
+    stream::{Due, Moment},
+};
 
 impl State {
     /// Does what the time calls for.
@@ -18,13 +21,13 @@ impl State {
                     continue;
                 };
                 let mut stream = stream.borrow_mut();
-                if stream.next_check > turn.now {
+                if stream.next_check > turn.now.into() {
                     continue;
                 }
                 self.check(&mut stream, turn);
                 if stream.key.is_some() {
-                    stream.next_check = stream.next_check(turn.now);
-                    self.wheel.insert(key, stream.next_check);
+                    let next = stream.look_again(turn.now);
+                    self.wheel.insert(key, next);
                 }
             }
         }
@@ -34,14 +37,14 @@ impl State {
     }
 
     fn check(&mut self, stream: &mut Stream, turn: &mut Turn<'_>) {
-        let overdue = stream.finish_by.is_some_and(|by| by <= turn.now);
+        let overdue = stream.finish_by.is_some_and(|by| by <= turn.now.into());
         if let Some(reason) = stream.ending.filter(|_| overdue) {
             stream.lifecycle = Lifecycle::GivenUp;
             return self.finish(stream, reason, turn);
         }
         let stalled = stream
             .woken
-            .is_some_and(|since| turn.now.duration_since(since) >= stream.config.stall);
+            .is_some_and(|since| Moment::from(turn.now).since(since) >= stream.config.stall);
         if stalled && !stream.suspect {
             stream.suspect = true;
             return;

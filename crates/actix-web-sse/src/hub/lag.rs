@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use tokio::time::Instant;
+
 use super::{
     log::GRACE,
     state::{SCAN, State},
@@ -49,8 +51,8 @@ impl State {
             let keeps_pace = following.waiting != Waiting::No || within;
             let since = following
                 .behind_since
-                .map_or(turn.now, |since| since + late);
-            following.behind_since = (!keeps_pace).then_some(since);
+                .map_or(turn.now, |since| Instant::from(since) + late);
+            following.behind_since = (!keeps_pace).then_some(since.into());
             let slow = !keeps_pace && turn.now.duration_since(since) >= GRACE;
             if slow && turn.hub.config.slow_consumer == SlowConsumer::End {
                 ended.push(Rc::clone(stream));

@@ -86,8 +86,8 @@ impl State {
                 cursor.seat = view.seats.insert(key);
             }
         }
-        stream.next_check = stream.next_check(now);
-        self.wheel.insert(key, stream.next_check);
+        let next = stream.look_again(now);
+        self.wheel.insert(key, next);
     }
 
     /// Takes a stream out, if it is still there.

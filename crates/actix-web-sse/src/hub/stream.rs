@@ -9,7 +9,7 @@ use crate::{
     config::StreamConfig,
     identity::AllowedPage,
     observe::CloseReason,
-    stream::{Account, Carrier, Due, Ended, Schedule, Wakes},
+    stream::{Account, Carrier, Due, Ended, Moment, Schedule, Wakes},
 };
 
 /// How long a stream that looks stalled has to prove that only the worker was.
@@ -66,12 +66,12 @@ pub(crate) struct Stream {
     pub(crate) carrier: Option<Rc<dyn Carrier>>,
     pub(crate) lifecycle: Lifecycle,
     /// Since when the body has something to write and has not been polled.
-    pub(crate) woken: Option<Instant>,
+    pub(crate) woken: Option<Moment>,
     /// It was found stalled once: after a pause of the whole worker every stream looks so.
     pub(super) suspect: bool,
     /// If the body is not polled by then, it is ended without.
-    pub(super) finish_by: Option<Instant>,
-    pub(super) next_check: Instant,
+    pub(super) finish_by: Option<Moment>,
+    pub(super) next_check: Moment,
     pub(super) key: Option<usize>,
     pub(super) subscription: Option<Following>,
 }
@@ -101,7 +101,7 @@ pub(super) struct Following {
     /// It has everything up to this position from elsewhere. An engine may deliver some of that
     /// here later than it answered: it is passed over.
     pub(super) has: Option<u64>,
-    pub(super) behind_since: Option<Instant>,
+    pub(super) behind_since: Option<Moment>,
 }
 
 impl fmt::Debug for Stream {
@@ -140,7 +140,7 @@ impl Stream {
             woken: None,
             suspect: false,
             finish_by: None,
-            next_check: now,
+            next_check: now.into(),
             key: None,
             subscription: None,
         }
@@ -193,7 +193,8 @@ impl Stream {
             && let Due::End(reason) = self.schedule.due(now)
         {
             self.ending = Some(reason);
-            self.finish_by.get_or_insert(now + self.config.stall);
+            self.finish_by
+                .get_or_insert((now + self.config.stall).into());
         }
         self.ending
     }
@@ -201,10 +202,10 @@ impl Stream {
     /// The socket takes nothing more for now. `took`: it has taken something since the last time.
     pub(crate) fn blocked(&mut self, took: bool, waker: &Waker, now: Instant) {
         if took {
-            self.woken = Some(now);
+            self.woken = Some(now.into());
             self.suspect = false;
         }
-        self.woken.get_or_insert(now);
+        self.woken.get_or_insert(now.into());
         match &mut self.waker {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
@@ -214,7 +215,8 @@ impl Stream {
     /// All that it has to say is said; the last bytes are not with the kernel yet.
     pub(crate) fn closing(&mut self, reason: CloseReason, now: Instant) {
         self.ending.get_or_insert(reason);
-        self.finish_by.get_or_insert(now + self.config.stall);
+        self.finish_by
+            .get_or_insert((now + self.config.stall).into());
     }
 
     /// Holds live events back until [`State::caught_up`](super::state::State::caught_up), or
@@ -236,31 +238,34 @@ impl Stream {
 
     /// Has the body polled. The waker is to be called when nothing is borrowed.
     pub(super) fn wake(&mut self, now: Instant, wakes: &mut Wakes) {
-        self.woken.get_or_insert(now);
+        self.woken.get_or_insert(now.into());
         wakes.add(self.waker.take());
     }
 
     pub(super) fn end(&mut self, reason: CloseReason, now: Instant, wakes: &mut Wakes) {
         self.ending.get_or_insert(reason);
-        self.finish_by.get_or_insert(now + self.config.stall);
+        self.finish_by
+            .get_or_insert((now + self.config.stall).into());
         self.wake(now, wakes);
     }
 
-    /// When to look at it next, after now.
-    pub(super) fn next_check(&self, now: Instant) -> Instant {
+    /// When to look at it next, after now. It is not looked at before.
+    pub(super) fn look_again(&mut self, now: Instant) -> Instant {
         let stall = match self.woken {
             Some(_) if self.suspect => Some(now + SECOND_LOOK),
-            Some(since) => Some(since + self.config.stall),
+            Some(since) => Some(Instant::from(since) + self.config.stall),
             None => None,
         };
         // Once it is ending, its deadlines are behind it.
         let schedule = self.ending.is_none().then(|| self.schedule.next(now));
-        let finish = self.ending.and(self.finish_by);
-        [stall, schedule, finish]
+        let finish = self.ending.and(self.finish_by).map(Instant::from);
+        let next = [stall, schedule, finish]
             .into_iter()
             .flatten()
             .min()
             .unwrap_or_else(|| now + self.config.stall)
-            .max(now + Duration::from_millis(1))
+            .max(now + Duration::from_millis(1));
+        self.next_check = next.into();
+        next
     }
 }

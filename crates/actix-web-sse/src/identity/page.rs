@@ -40,6 +40,11 @@ impl AllowedPage {
         }
     }
 
+    /// How often rules had been replaced before it was let in.
+    pub(crate) const fn seen(&self) -> u64 {
+        self.seen
+    }
+
     /// The page as both policies let it in, one mounted within the other.
     pub(super) fn within(inner: Option<Arc<Self>>, outer: Option<&Arc<Self>>) -> Option<Arc<Self>> {
         match (inner, outer) {

@@ -251,11 +251,9 @@ impl Exchange {
             return None;
         }
         let origin = request.headers().get(header::ORIGIN)?.to_str().ok()?;
-        Some(Arc::new(AllowedPage::new(
-            Arc::clone(&self.policy.0) as _,
-            origin,
-            self.replacements,
-        )))
+        let policy = Arc::clone(&self.policy.0) as Arc<dyn Pages>;
+        let pages = &self.policy.0.pages;
+        Some(pages.get(&policy, origin, self.replacements))
     }
 
     /// Whether it is a `HEAD`, one that a policy around this one made a `GET` of included.

@@ -260,6 +260,7 @@ mod lines;
 mod methods;
 mod middleware;
 mod outbound;
+mod pages;
 mod panic;
 mod policy;
 mod reconfigure;

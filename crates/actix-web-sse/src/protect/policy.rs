@@ -12,6 +12,7 @@ use super::{
     auth::Auth,
     csp,
     limit::{Limits, UserLimitStore},
+    pages::SharedPages,
     revocation_store::RevocationStore,
     revoked::Revoked,
     rules::Rules,
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     pub(super) reconfiguring: Mutex<()>,
     /// How often they were replaced so that streams of removed origins had to end.
     pub(super) replacements: AtomicU64,
+    /// Of the foreign origins whose streams are open.
+    pub(super) pages: SharedPages,
     pub(super) auth: Auth,
     pub(super) tickets: Option<Tickets>,
     pub(super) user_limit_store: Option<Box<dyn UserLimitStore>>,

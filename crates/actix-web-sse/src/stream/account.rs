@@ -8,6 +8,7 @@ use std::{fmt, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::Moment;
 use crate::observe::{
     CloseReason, CorsVerdict, End, Lane, Meter, PendingVerdict, READ_OF_BLOCKED, Resume, Sent,
     SentKind, SnapshotOutcome, StreamObserver,
@@ -24,16 +25,16 @@ struct Open {
     observer: Box<dyn StreamObserver>,
     /// Of a witness, which sees the reply's head when it leaves.
     verdict: Option<PendingVerdict>,
-    since: Instant,
+    since: Moment,
     /// Its lane was reported.
     carried: bool,
     events: u64,
     heartbeats: u64,
     bytes: u64,
-    first_event: Option<Duration>,
+    first_event: Option<Moment>,
     /// The latest first.
-    writes: [Duration; 3],
-    filled: Option<Duration>,
+    writes: [Moment; 3],
+    filled: Option<Moment>,
 }
 
 impl std::fmt::Debug for Account {
@@ -50,6 +51,7 @@ impl Account {
         verdict: Option<PendingVerdict>,
         since: Instant,
     ) -> Self {
+        let since = since.into();
         Self {
             meter: observer.meter(),
             open: Some(Open {
@@ -61,7 +63,7 @@ impl Account {
                 heartbeats: 0,
                 bytes: 0,
                 first_event: None,
-                writes: [Duration::ZERO; 3],
+                writes: [since; 3],
                 filled: None,
             }),
         }
@@ -131,7 +133,7 @@ impl Account {
     pub(crate) fn end(&mut self, reason: CloseReason) -> Option<Ended> {
         let open = self.open.take()?;
         Some(Ended {
-            duration: open.since.elapsed(),
+            duration: Moment::from(Instant::now()).since(open.since),
             open: Some(open),
             reason,
         })
@@ -174,15 +176,16 @@ impl Ended {
         };
         open.report_verdict();
         open.carried(Lane::Brief);
+        let age = |moment: Moment| moment.since(open.since);
         open.observer.closed(&End {
             reason: self.reason,
             duration: self.duration,
             events: open.events,
             heartbeats: open.heartbeats,
             bytes: open.bytes,
-            time_to_first_event: open.first_event,
-            latest_writes: open.writes,
-            filled_after: open.filled,
+            time_to_first_event: open.first_event.map(age),
+            latest_writes: open.writes.map(age),
+            filled_after: open.filled.map(age),
         });
     }
 }
@@ -202,12 +205,12 @@ impl Open {
         bytes: usize,
         now: Instant,
     ) -> Option<Duration> {
-        let age = now.saturating_duration_since(self.since);
+        let now = Moment::from(now);
         let [latest, before, _] = self.writes;
-        self.writes = [age, latest, before];
+        self.writes = [now, latest, before];
         self.bytes += bytes as u64;
         if self.filled.is_none() && self.bytes >= READ_OF_BLOCKED {
-            self.filled = Some(age);
+            self.filled = Some(now);
         }
         // Something has left, after the head.
         self.report_verdict();
@@ -216,8 +219,8 @@ impl Open {
             SentKind::Event | SentKind::Replay => {
                 self.events += u64::from(events);
                 if self.first_event.is_none() {
-                    self.first_event = Some(age);
-                    return Some(age);
+                    self.first_event = Some(now);
+                    return Some(now.since(self.since));
                 }
             }
             SentKind::Control => {}

@@ -5,6 +5,7 @@ mod account;
 mod carrier;
 pub(crate) mod chunked;
 mod jitter;
+mod moment;
 pub(crate) mod retry;
 mod schedule;
 mod wakes;
@@ -13,6 +14,7 @@ pub(crate) use self::{
     account::{Account, Ended},
     carrier::Carrier,
     jitter::{between, jitter},
+    moment::Moment,
     schedule::{Due, Schedule},
     wakes::Wakes,
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::jitter::between;
+use super::{jitter::between, moment::Moment};
 use crate::observe::CloseReason;
 
 /// The first silence after which a heartbeat goes out. From there on the gap doubles up to the
@@ -22,27 +22,44 @@ pub(crate) enum Due {
 
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    interval: Duration,
+    interval: Millis,
     /// The silence that calls for the next heartbeat.
-    gap: Duration,
-    opened: Instant,
-    last_write: Instant,
-    end: Option<(Instant, CloseReason)>,
+    gap: Millis,
+    opened: Moment,
+    last_write: Moment,
+    end: Option<(Moment, CloseReason)>,
+}
+
+/// A silence. There are two in each stream, and a day has fewer than 2^27.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Millis(u32);
+
+impl From<Duration> for Millis {
+    fn from(silence: Duration) -> Self {
+        Self(u32::try_from(silence.as_millis()).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<Millis> for Duration {
+    fn from(silence: Millis) -> Self {
+        Self::from_millis(silence.0.into())
+    }
 }
 
 impl Schedule {
     pub(crate) fn new(interval: Duration, now: Instant) -> Self {
         Self {
-            interval,
+            interval: interval.into(),
             gap: spread(interval.min(FIRST_GAP)),
-            opened: now,
-            last_write: now,
+            opened: now.into(),
+            last_write: now.into(),
             end: None,
         }
     }
 
     /// Ends the stream at this instant, unless it ends before.
     pub(crate) fn end_by(&mut self, at: Instant, reason: CloseReason) {
+        let at = Moment::from(at);
         if self.end.is_none_or(|(known, _)| at < known) {
             self.end = Some((at, reason));
         }
@@ -51,46 +68,51 @@ impl Schedule {
     /// Something was written that is no heartbeat. On a stream that has been busy for a whole
     /// interval, early heartbeats have nothing left to find out.
     pub(crate) fn wrote(&mut self, now: Instant) {
-        self.last_write = now;
-        if self.gap < self.interval.mul_f64(0.9)
-            && now.saturating_duration_since(self.opened) >= self.interval
+        self.last_write = now.into();
+        let interval = Duration::from(self.interval);
+        if self.gap < interval.mul_f64(0.9).into() && self.last_write.since(self.opened) >= interval
         {
-            self.gap = spread(self.interval);
+            self.gap = spread(interval);
         }
     }
 
     /// A heartbeat was written.
     pub(crate) fn beat(&mut self, now: Instant) {
-        self.last_write = now;
-        self.gap = spread((self.gap * 2).min(self.interval));
+        self.last_write = now.into();
+        let gap = Duration::from(self.gap) * 2;
+        self.gap = spread(gap.min(self.interval.into()));
     }
 
     pub(crate) fn due(&self, now: Instant) -> Due {
         match self.end {
-            Some((at, reason)) if at <= now => Due::End(reason),
-            _ if self.last_write + self.gap <= now => Due::Heartbeat,
+            Some((at, reason)) if at <= now.into() => Due::End(reason),
+            _ if self.beat_at() <= now => Due::Heartbeat,
             _ => Due::Nothing,
         }
     }
 
     /// When to look again, after now.
     pub(crate) fn next(&self, now: Instant) -> Instant {
-        let beat = match self.last_write + self.gap {
+        let beat = match self.beat_at() {
             at if at > now => at,
             // Due and not yet written: the peer takes nothing.
-            _ => now + self.gap,
+            _ => now + self.gap.into(),
         };
         match self.end {
-            Some((at, _)) => beat.min(at.max(now)),
+            Some((at, _)) => beat.min(now.max(at.into())),
             None => beat,
         }
+    }
+
+    fn beat_at(&self) -> Instant {
+        Instant::from(self.last_write) + self.gap.into()
     }
 }
 
 /// From 90 to 100 % of a silence, so that streams that were opened together do not send their
 /// heartbeats together.
-fn spread(gap: Duration) -> Duration {
-    between(gap, 0.9, 1.0)
+fn spread(gap: Duration) -> Millis {
+    between(gap, 0.9, 1.0).into()
 }
 
 #[cfg(test)]
