@@ -41,6 +41,8 @@ pub enum Values {
     RejectedOrigins,
     /// A closed list in code.
     Closed(usize),
+    /// The entries of `[[hub.topics]]`, at most 100.
+    TopicSettings,
     /// One value for each policy of the process, of which the first few are shown.
     Policies,
     /// Fixed by another label of the same row.
@@ -103,6 +105,7 @@ impl Metric {
                 Values::RejectedOrigins => bounds.rejected_origins + 1,
                 Values::Closed(count) => count,
                 Values::Policies => MAX_POLICIES + 1,
+                Values::TopicSettings => 100,
                 Values::Dependent => 1,
             })
             .product::<usize>()
@@ -216,6 +219,9 @@ catalogue! {
         "Events that a slow subscriber skipped, with a `lagged` event in their place.";
     PUBLISHED: "sse_events_published_total", Kind::Counter, [],
         "Events that the hub accepted.";
+    TOPICS_PUBLISHED: "sse_topic_events_published_total", Kind::Counter,
+        [label("topics", Values::TopicSettings)],
+        "Events that the hub accepted of topics with settings of their own, by the `match` of the entry.";
     RESUMES: "sse_resumes_total", Kind::Counter, [ROUTE, label("result", Values::Closed(3))],
         "Streams opened with a Last-Event-ID, by what became of it.";
     CLIENT_STREAMS: "sse_client_streams", Kind::Histogram(STREAMS), [],

@@ -116,8 +116,11 @@ impl Observer for Recorder {
         stream
     }
 
-    fn published(&self, _: &Publication<'_>) {
+    fn published(&self, publication: &Publication<'_>) {
         self.core.counters.published.inc(&[]);
+        if let Some(topics) = publication.class {
+            self.core.counters.topics_published.inc(&[topics]);
+        }
     }
 
     fn policy(&self, policy: &PolicyInfo) {

@@ -11,9 +11,13 @@ use actix_web::{
     http::{Method, header},
     test::TestRequest,
 };
-use actix_web_sse::observe::{
-    CloseReason, End, Observer, Opened, OriginClass, RefusalMode, RefusalReason, Refused, Resume,
-    Sent, SentKind, StreamObserver, Visitor,
+use actix_web_sse::{
+    Event, Hub,
+    config::TopicConfig,
+    observe::{
+        CloseReason, End, Observer, Opened, OriginClass, RefusalMode, RefusalReason, Refused,
+        Resume, Sent, SentKind, StreamObserver, Visitor,
+    },
 };
 use actix_web_sse_metrics::{Metrics, Recorder};
 
@@ -49,6 +53,30 @@ fn m07_a_stream_whose_end_was_not_reported_is_an_error_and_not_open_for_ever() {
         2.0
     );
     assert_eq!(sum(&text, "sse_clients "), 0.0);
+}
+
+#[test]
+fn m04_publications_are_counted_by_the_settings_of_their_topics_and_never_by_topic() {
+    let metrics = Metrics::new().unwrap();
+    let hub = Hub::builder()
+        .observer(metrics.observer())
+        .with(|hub, _| {
+            hub.topics = ["prices/*", "news"].map(TopicConfig::of).into();
+        })
+        .build()
+        .unwrap();
+    for topic in ["prices/a", "prices/b", "news", "others", "more"] {
+        hub.publish(topic, Event::data("x")).unwrap();
+    }
+    let text = metrics.text();
+    assert_eq!(sum(&text, "sse_events_published_total "), 5.0);
+    let by_settings = "sse_topic_events_published_total{topics=";
+    assert_eq!(sum(&text, &format!("{by_settings}\"prices/*\"}}")), 2.0);
+    assert_eq!(sum(&text, by_settings), 3.0);
+    assert!(
+        !text.contains("prices/a") && !text.contains("others"),
+        "{text}"
+    );
 }
 
 #[test]

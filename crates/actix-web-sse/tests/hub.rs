@@ -16,7 +16,7 @@ use actix_web::{
     web,
 };
 use actix_web_sse::{
-    Event, Hub, PublishError, Subscriber,
+    Event, Hub, PublishError, Subscriber, Topic,
     config::{HubConfig, SlowConsumer, TopicConfig},
     test::{Reading, assert_event_stream, read_events},
 };
@@ -145,6 +145,80 @@ async fn the_last_value_is_a_setting_of_each_topic() {
     assert_ne!(others.events[0].last_event_id, "", "no value comes");
 }
 
+#[actix_web::test]
+async fn how_much_is_kept_is_a_setting_of_each_topic() {
+    let hub = hub(|hub| {
+        hub.replay_events = 2;
+        hub.topics = vec![
+            TopicConfig::of("chat/*").replay_events(5),
+            TopicConfig::of("cursor/*").replay_events(0),
+            TopicConfig::of("small").replay_bytes(1),
+            TopicConfig::of("new").replay_age(Duration::ZERO),
+        ];
+    });
+    for (topic, kept) in [
+        ("chat/a", 5),
+        ("cursor/a", 0),
+        ("small", 0),
+        ("new", 0),
+        ("others", 2),
+    ] {
+        let ids = (0..9)
+            .map(|n| publish(&hub, topic, n.to_string()))
+            .collect::<Vec<_>>();
+        // Whoever has the last one that is forgotten has missed nothing.
+        let known = open(&hub, topic, "", Some(&ids[8 - kept])).await;
+        publish(&hub, topic, "live");
+        let expected = (9 - kept..9).map(|n| n.to_string()).chain(["live".into()]);
+        let reading = read(known, kept + 1).await;
+        assert_eq!(data(&reading), expected.collect::<Vec<_>>(), "{topic}");
+        let older = read(open(&hub, topic, "", Some(&ids[7 - kept])).await, 1).await;
+        assert_eq!(older.events[0].event, "reset", "{topic}");
+    }
+}
+
+#[actix_web::test]
+async fn a_topic_of_a_type_publishes_its_values_and_is_followed() {
+    #[derive(serde::Serialize)]
+    struct Quote {
+        price: u32,
+    }
+    async fn follow(quotes: web::Data<Topic<Quote>>, subscriber: Subscriber) -> impl Responder {
+        quotes.subscribe(subscriber)
+    }
+    let hub = hub(|_| ());
+    let quotes = hub.topic::<Quote>("prices").event("quote").unwrap();
+    assert_eq!(quotes.name(), "prices");
+    let app = App::new()
+        .app_data(hub.clone())
+        .app_data(web::Data::new(quotes.clone()))
+        .route("/", web::get().to(follow));
+    let app = init_service(app).await;
+    let response = call_service(&app, TestRequest::get().to_request()).await;
+    quotes.publish(&Quote { price: 1 }).unwrap();
+    quotes.publish_shared(&Quote { price: 2 }).await.unwrap();
+    let reading = read(response, 2).await;
+    assert_eq!(data(&reading), [r#"{"price":1}"#, r#"{"price":2}"#]);
+    assert!(reading.events.iter().all(|event| event.event == "quote"));
+}
+
+#[test]
+fn a_value_without_a_form_is_an_error_and_nothing_is_sent() {
+    use std::collections::BTreeMap;
+    let hub = hub(|_| ());
+    let topic = hub.topic::<BTreeMap<(u8, u8), u8>>("pairs");
+    let refused = topic.publish(&BTreeMap::from([((1, 2), 3)])).unwrap_err();
+    assert!(matches!(refused, PublishError::Event(_)), "{refused:?}");
+    assert!(
+        refused.to_string().contains("no form as an event"),
+        "{refused}"
+    );
+    assert_eq!(hub.stats().topics, 0);
+    assert!(hub.topic::<u8>("t").event("a\nb").is_err());
+    let nameless = hub.topic::<u8>("a\nb").publish(&1);
+    assert!(matches!(nameless, Err(PublishError::InvalidTopic(_))));
+}
+
 #[test]
 fn f13_settings_of_topics_are_read_and_checked() {
     let read = |text: &str| toml::from_str::<HubConfig>(text);
@@ -157,6 +231,25 @@ fn f13_settings_of_topics_are_read_and_checked() {
     let error = Hub::builder().config(read("[[topics]]\nmatch = ''").unwrap());
     let error = error.build().unwrap_err();
     assert_eq!(error.faults()[0].key, "hub.topics.match");
+    let all = "[[topics]]\nmatch = 'a'\nreplay_events = 1\nreplay_age = '1m'\nreplay_bytes = 2\nlinger = '5ms'";
+    let config = read(all).unwrap();
+    let expected = TopicConfig::of("a")
+        .replay_events(1)
+        .replay_age(Duration::from_secs(60))
+        .replay_bytes(2)
+        .linger(Duration::from_millis(5));
+    assert_eq!(config.topics, [expected]);
+    assert_eq!(read(&toml::to_string(&config).unwrap()).unwrap(), config);
+    for (wrong, key) in [
+        (
+            "[[topics]]\nmatch = 'a'\nlinger = '101ms'".to_owned(),
+            "hub.topics.linger",
+        ),
+        ("[[topics]]\nmatch = 'a'\n".repeat(101), "hub.topics"),
+    ] {
+        let error = Hub::builder().config(read(&wrong).unwrap()).build();
+        assert_eq!(error.unwrap_err().faults()[0].key, key);
+    }
 }
 
 #[actix_web::test]

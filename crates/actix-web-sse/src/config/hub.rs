@@ -7,6 +7,9 @@ use super::{error::Faults, topic::TopicConfig};
 /// The most bytes that [`HubConfig::max_topic_bytes`] may allow.
 pub(crate) const MAX_TOPIC_BYTES: usize = 1024;
 
+/// The most entries that [`HubConfig::topics`] may have.
+const MAX_TOPIC_SETTINGS: usize = 100;
+
 /// What becomes of a subscriber that stays too far behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -63,7 +66,8 @@ pub struct HubConfig {
     /// How long the name of a topic may be, in bytes; at most 1024. Control characters are never
     /// allowed. Default 256.
     pub max_topic_bytes: usize,
-    /// Settings of some topics. Default: none.
+    /// Settings of some topics, at most 100 entries: each is compared with each new topic, and is a label of metrics.
+    /// Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<TopicConfig>,
 }
@@ -107,6 +111,13 @@ impl HubConfig {
             if value == 0 {
                 faults.add(key, value, "must be at least 1");
             }
+        }
+        if self.topics.len() > MAX_TOPIC_SETTINGS {
+            faults.add(
+                "hub.topics",
+                self.topics.len(),
+                format!("must have at most {MAX_TOPIC_SETTINGS} entries"),
+            );
         }
         for topics in &self.topics {
             topics.check(faults);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::Faults;
@@ -7,7 +9,7 @@ use super::error::Faults;
 /// ```
 /// # use actix_web_sse::{Hub, config::TopicConfig};
 /// let hub = Hub::builder().with(|hub, _| {
-///     hub.topics.push(TopicConfig::of("prices/*").last_value(true));
+///     hub.topics.push(TopicConfig::of("prices/*").last_value(true).replay_events(10));
 /// });
 /// # hub.build().unwrap();
 /// ```
@@ -22,7 +24,32 @@ pub struct TopicConfig {
     /// As [`HubConfig::last_value`](super::HubConfig::last_value), for these topics. Default: as there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_value: Option<bool>,
+    /// As [`HubConfig::replay_events`](super::HubConfig::replay_events); 0 keeps none. Default: as there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_events: Option<usize>,
+    /// As [`HubConfig::replay_age`](super::HubConfig::replay_age). Default: as there.
+    #[serde(
+        default,
+        with = "humantime_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub replay_age: Option<Duration>,
+    /// As [`HubConfig::replay_bytes`](super::HubConfig::replay_bytes). Default: as there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_bytes: Option<usize>,
+    /// How long an event waits for others, so that they reach each client in one write; at most
+    /// 100 ms. A topic with hundreds of events in a second costs several times less, and each of them may be so much
+    /// later. Default: none waits.
+    #[serde(
+        default,
+        with = "humantime_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub linger: Option<Duration>,
 }
+
+/// The longest that [`TopicConfig::linger`] may be.
+const MAX_LINGER: Duration = Duration::from_millis(100);
 
 impl TopicConfig {
     /// The topics that this matches, with the settings of the hub.
@@ -31,6 +58,10 @@ impl TopicConfig {
         Self {
             pattern: pattern.into(),
             last_value: None,
+            replay_events: None,
+            replay_age: None,
+            replay_bytes: None,
+            linger: None,
         }
     }
 
@@ -41,7 +72,42 @@ impl TopicConfig {
         self
     }
 
+    /// How many events of each of these topics are kept for replay.
+    #[must_use]
+    pub fn replay_events(mut self, events: usize) -> Self {
+        self.replay_events = Some(events);
+        self
+    }
+
+    /// How old a replayed event of these topics may be.
+    #[must_use]
+    pub fn replay_age(mut self, age: Duration) -> Self {
+        self.replay_age = Some(age);
+        self
+    }
+
+    /// How many bytes of each of these topics are kept for replay.
+    #[must_use]
+    pub fn replay_bytes(mut self, bytes: usize) -> Self {
+        self.replay_bytes = Some(bytes);
+        self
+    }
+
+    /// How long an event of these topics waits for others.
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = Some(linger);
+        self
+    }
+
     pub(super) fn check(&self, faults: &mut Faults) {
+        if let Some(linger) = self.linger.filter(|linger| *linger > MAX_LINGER) {
+            faults.add(
+                "hub.topics.linger",
+                linger,
+                "must be at most 100ms: that much later may each event be",
+            );
+        }
         if self.pattern.is_empty() {
             faults.add(
                 "hub.topics.match",

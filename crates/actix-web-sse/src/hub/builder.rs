@@ -3,20 +3,17 @@
 use std::{
     fmt,
     sync::{Arc, Weak, atomic::AtomicUsize},
-    time::Duration,
 };
 
 use super::{
     Backplane, Hub, KnowsTopic, Shared, Sink,
     core::Core,
-    log::{BURST, Keep},
     sync::Mutex,
     ticks::Ticks,
-    topics::Limits,
+    topics::{Limits, TopicSettings},
 };
 use crate::{
-    config::{ConfigError, Faults, HubConfig, StreamConfig, TopicConfig},
-    identity::TopicPattern,
+    config::{ConfigError, Faults, HubConfig, StreamConfig},
     observe::{BackplaneWatch, HubWatch, Observer, Reported},
 };
 
@@ -112,23 +109,11 @@ impl HubBuilder {
     /// The hub, of a configuration that has been checked.
     pub(super) fn make(self) -> Hub {
         let config = self.hub;
-        let kept = |limit: usize| if config.resume { limit } else { 0 };
+        let topics = Arc::new(TopicSettings::new(&config));
         let mut core = Core::new(Limits {
             resume: config.resume,
-            keep: Keep {
-                events: kept(config.replay_events),
-                bytes: kept(config.replay_bytes),
-                age: if config.resume {
-                    config.replay_age
-                } else {
-                    Duration::ZERO
-                },
-                burst_events: config.subscriber_events.saturating_mul(BURST),
-                burst_bytes: config.subscriber_bytes.saturating_mul(BURST),
-            },
             max_topics: config.max_topics,
-            last_value: config.last_value,
-            last_values: last_values(&config.topics),
+            settings: Arc::clone(&topics),
         });
         if self.backplane.is_some() {
             core.share();
@@ -139,6 +124,7 @@ impl HubBuilder {
             stream: Arc::new(self.stream),
             observer: self.observer,
             knows: self.knows,
+            topics,
             ticks: Ticks::default(),
             backplane: self.backplane,
             sockets: AtomicUsize::default(),
@@ -154,13 +140,4 @@ impl HubBuilder {
         }
         Hub { shared }
     }
-}
-
-/// Which topics have a setting of their own.
-fn last_values(topics: &[TopicConfig]) -> Vec<(TopicPattern, bool)> {
-    let own = topics.iter().filter_map(|topics| {
-        let pattern = TopicPattern::from(topics.pattern.as_str());
-        Some((pattern, topics.last_value?))
-    });
-    own.collect()
 }

@@ -1,7 +1,7 @@
 //! What all threads share, under one lock: topics with their logs, and a mailbox per worker (rules 1,
 //! 4 and 7 of the [hub](super)).
 
-use std::{sync::Arc, task::Waker};
+use std::{sync::Arc, task::Waker, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -76,9 +76,19 @@ pub(crate) struct Batch {
     pub(crate) commands: Vec<Command>,
     /// New frames, by topic, each topic's in order.
     pub(crate) frames: Vec<(usize, Frame)>,
-    /// How far these topics are, in ordinals and bytes: the log may have dropped what was not
-    /// collected in time.
-    pub(crate) heads: Vec<(usize, u64, u64)>,
+    pub(crate) heads: Vec<Head>,
+}
+
+/// How far a topic is: the log may have dropped what was not collected in time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) topic: usize,
+    /// The ordinal of the frame to come.
+    pub(crate) next: u64,
+    /// The bytes of the topic so far.
+    pub(crate) end: u64,
+    /// How long its frames wait for others.
+    pub(crate) linger: Duration,
 }
 
 impl Core {
@@ -164,12 +174,11 @@ impl Core {
         transient: bool,
         now: Instant,
     ) -> Wakes {
-        let keep = self.topics.limits.keep;
         let Some(topic) = self.topics.get_mut(index) else {
             return Wakes::new();
         };
         topic.log.push(position, bytes, !transient, labels, now);
-        topic.trim(&keep, now);
+        topic.trim(now);
 
         let mut wakes = Wakes::new();
         for follower in topic.followers.iter_mut().filter(|f| !f.in_mailbox) {
@@ -188,10 +197,9 @@ impl Core {
         now: Instant,
     ) -> Result<Attached, TooManyTopics> {
         let indexes = self.topics.follow(topics, worker, self.position, now)?;
-        let keep = self.topics.limits.keep;
         for index in &indexes {
             if let Some(topic) = self.topics.get_mut(*index) {
-                topic.trim(&keep, now);
+                topic.trim(now);
             }
         }
         let asked = last_event_id.and_then(|id| self.epoch.read(id, topics));
@@ -352,7 +360,12 @@ impl Core {
                 let window = topic.log.window();
                 let frames = window.iter_from(from).cloned();
                 batch.frames.extend(frames.map(|frame| (index, frame)));
-                batch.heads.push((index, window.next(), window.end()));
+                batch.heads.push(Head {
+                    topic: index,
+                    next: window.next(),
+                    end: window.end(),
+                    linger: topic.class.linger,
+                });
             }
         }
         Some(batch)

@@ -35,6 +35,9 @@
 //! 6. A worker takes commands before frames, moves the new frames into its views, and wakes the streams
 //!    that lack some, a few at a time. Those that keep pace share the bytes of one chunk.
 //!
+//!    The streams of a topic with a `linger` are woken so long after the first frame that they lack, and have
+//!    read all that came meanwhile: [`State::linger`](state::State).
+//!
 //! # Replay
 //!
 //! 7. A subscription registers its worker with the topics and reads where to start in one critical
@@ -113,6 +116,7 @@ mod tests;
 mod ticks;
 mod topics;
 mod turn;
+mod typed;
 pub(crate) mod view;
 mod wheel;
 pub(crate) mod worker;
@@ -137,12 +141,14 @@ pub use self::drained::IntoHubs;
 pub use self::filter::EventHead;
 pub use self::position::{InvalidPosition, Position};
 pub use self::publication::{PublishError, Published};
+pub use self::typed::Topic;
 use self::{
     core::Core,
     log::labels,
     mailbox::Command,
     sync::{Mutex, MutexGuard},
     ticks::Ticks,
+    topics::TopicSettings,
 };
 pub(crate) use self::{drained::DrainedHubs, filter::Filter};
 use crate::{
@@ -164,6 +170,7 @@ pub(crate) struct Shared {
     pub(crate) stream: Arc<StreamConfig>,
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
+    topics: Arc<TopicSettings>,
     ticks: Ticks,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
     /// Sockets that streams of this hub have taken over.
@@ -366,10 +373,7 @@ impl Hub {
             .publish(topic, encoded, labels, transient, Instant::now())
             .map_err(|_| PublishError::TooManyTopics(self.shared.config.max_topics))?;
         accepted.wakes.wake();
-        self.shared.observer.published(&Publication {
-            topic,
-            bytes: accepted.bytes,
-        });
+        self.report(topic, accepted.bytes);
         Ok(Published { id: accepted.id })
     }
 
@@ -393,11 +397,18 @@ impl Hub {
             .publish(topic, event)
             .await
             .map_err(PublishError::Backplane)?;
-        self.shared
-            .observer
-            .published(&Publication { topic, bytes });
+        self.report(topic, bytes);
         let id = (!transient).then(|| self.shared.core().id(number));
         Ok(Published { id })
+    }
+
+    fn report(&self, topic: &str, bytes: usize) {
+        let class = self.shared.topics.class(topic).name.as_deref();
+        self.shared.observer.published(&Publication {
+            topic,
+            class,
+            bytes,
+        });
     }
 
     fn check(&self, topic: &str, event: &Event) -> Result<(), PublishError> {

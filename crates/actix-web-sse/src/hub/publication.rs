@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use super::BackplaneError;
-use crate::event::{InvalidTopic, error_body};
+use crate::event::{EventError, InvalidTopic, error_body};
 
 /// An event that the hub has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum PublishError {
     HasId,
     /// A comment: it has nothing to deliver.
     NoData,
+    /// The value of a [`Topic`](super::Topic) has no form as an event.
+    Event(EventError),
     /// Nothing can be called so.
     InvalidTopic(InvalidTopic),
     /// Not a topic of this hub ([`HubBuilder::topics`](super::HubBuilder::topics)).
@@ -53,6 +55,7 @@ impl fmt::Display for PublishError {
                 f.write_str("the event has an ID; leave it out, the hub numbers its events")
             }
             Self::NoData => f.write_str("the event is a comment; publish data"),
+            Self::Event(error) => write!(f, "the value has no form as an event: {error}"),
             Self::InvalidTopic(invalid) => invalid.fmt(f),
             Self::UnknownTopic(topic) => write!(f, "{topic:?} is not a topic of this hub"),
             Self::Shared => f.write_str("the hub has a backplane; call publish_shared"),
@@ -75,7 +78,9 @@ impl ResponseError for PublishError {
             Self::InvalidTopic(_) => StatusCode::BAD_REQUEST,
             Self::UnknownTopic(_) => StatusCode::NOT_FOUND,
             Self::TooManyTopics(_) | Self::Backplane(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::HasId | Self::NoData | Self::Shared => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::HasId | Self::NoData | Self::Event(_) | Self::Shared => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
@@ -89,7 +94,7 @@ impl ResponseError for PublishError {
             Self::UnknownTopic(_) => "not_found",
             Self::TooManyTopics(_) => "capacity",
             Self::Backplane(_) => "backplane_unavailable",
-            Self::HasId | Self::NoData | Self::Shared => "internal",
+            Self::HasId | Self::NoData | Self::Event(_) | Self::Shared => "internal",
         };
         error_body::response(self.status_code(), code, None)
     }

@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(super) views: IndexMap<View>,
     /// The topics of which streams are still to be woken.
     rounds: VecDeque<usize>,
+    /// The topics whose frames wait for others, and until when.
+    lingering: BTreeSet<(Instant, usize)>,
     pub(crate) wheel: Wheel,
     pub(super) scan_at: Option<Instant>,
     pub(crate) empty_since: Option<Instant>,
@@ -51,6 +53,7 @@ impl State {
             by_user: BTreeSet::new(),
             views: IndexMap::default(),
             rounds: VecDeque::new(),
+            lingering: BTreeSet::new(),
             wheel: Wheel::new(now),
             scan_at: None,
             empty_since: Some(now),
@@ -59,7 +62,8 @@ impl State {
 
     /// When the driver has to look again.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        [self.wheel.next(), self.scan_at]
+        let lingering = self.lingering.first().map(|(until, _)| *until);
+        [self.wheel.next(), self.scan_at, lingering]
             .into_iter()
             .flatten()
             .min()
@@ -81,6 +85,7 @@ impl State {
                     seats: Slab::new(),
                     round: None,
                     again: false,
+                    lingers_until: None,
                     batch: None,
                 });
                 cursor.seat = view.seats.insert(key);
@@ -156,7 +161,6 @@ impl State {
         for command in batch.commands {
             self.apply(&command, turn);
         }
-        let mut changed = Vec::new();
         for (topic, frame) in batch.frames {
             let Some(view) = self.views.get_mut(&topic) else {
                 continue;
@@ -171,37 +175,47 @@ impl State {
             if view.window.len() > turn.hub.config.subscriber_events.saturating_mul(BURST) {
                 view.window.pop_front();
             }
-            if changed.last() != Some(&topic) {
-                changed.push(topic);
-            }
         }
-        for (topic, next, end) in batch.heads {
-            if let Some(view) = self.views.get_mut(&topic)
-                && view.window.next() < next
-            {
-                // Not even the newest frame was kept long enough.
-                view.window = Window::starting_at(next, end);
-                if !changed.contains(&topic) {
-                    changed.push(topic);
-                }
-            }
-        }
-        for topic in changed {
-            let Some(view) = self.views.get_mut(&topic) else {
+        for head in batch.heads {
+            let Some(view) = self.views.get_mut(&head.topic) else {
                 continue;
             };
+            if view.window.next() < head.next {
+                // Not even the newest frame was kept long enough.
+                view.window = Window::starting_at(head.next, head.end);
+            }
             let most = (turn.hub.config.subscriber_bytes as u64).saturating_mul(BURST as u64);
             while view.window.bytes_from(view.window.first()) > most {
                 view.window.pop_front();
             }
             view.batch = None;
-            if view.round.is_none() {
-                view.round = Some(0);
-                self.rounds.push_back(topic);
-            } else {
-                view.again = true;
+            if head.linger.is_zero() {
+                view.begin_round(head.topic, &mut self.rounds);
+            } else if view.lingers_until.is_none() {
+                let until = turn.now + head.linger;
+                view.lingers_until = Some(until);
+                self.lingering.insert((until, head.topic));
             }
             self.scan_at.get_or_insert(turn.now + SCAN);
+        }
+    }
+
+    /// Ends the waiting of topics whose frames have waited for others long enough.
+    pub(super) fn linger(&mut self, turn: &Turn<'_>) {
+        while let Some((until, topic)) = self.lingering.pop_first() {
+            if until > turn.now {
+                self.lingering.insert((until, topic));
+                return;
+            }
+            // An index is used again.
+            if let Some(view) = self.views.get_mut(&topic)
+                && view
+                    .lingers_until
+                    .take_if(|known| *known == until)
+                    .is_some()
+            {
+                view.begin_round(topic, &mut self.rounds);
+            }
         }
     }
 

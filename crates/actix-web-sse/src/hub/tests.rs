@@ -22,7 +22,7 @@ use tokio::time::{self, Instant, advance, timeout};
 use super::{Hub, worker::Local};
 use crate::{
     Event, Identity, PublishError, Subscriber,
-    config::{HubConfig, SlowConsumer, StreamConfig},
+    config::{HubConfig, SlowConsumer, StreamConfig, TopicConfig},
     observe::{CloseReason, End, Observer, Opened, StreamObserver},
 };
 
@@ -146,6 +146,67 @@ async fn a_reader_that_does_not_read_does_not_delay_another_topic() {
     publish(&hub, "t");
     assert_eq!(client.next().await.unwrap(), EVENT);
     assert_eq!(published.elapsed(), Duration::ZERO);
+}
+
+const LINGER: Duration = Duration::from_millis(50);
+
+/// A hub whose topics below `slow/` wait.
+fn lingering() -> Hub {
+    let builder = Hub::builder().with(|hub, _| {
+        hub.resume = false;
+        hub.topics = vec![TopicConfig::of("slow/*").linger(LINGER)];
+    });
+    builder.build().unwrap()
+}
+
+/// What a client gets that is polled only when it is woken, and when.
+async fn woken(mut client: Client) -> (Client, Bytes, Instant) {
+    let piece = client.next().await.unwrap();
+    (client, piece, Instant::now())
+}
+
+#[actix_rt::test]
+async fn events_of_a_topic_that_lingers_leave_together_when_the_first_has_waited() {
+    time::pause();
+    let hub = lingering();
+    let mut client = Client::waiting(&hub, "slow/a", None).await;
+    for events in [3, 1, 2] {
+        let reader = rt::spawn(woken(client));
+        rt::task::yield_now().await;
+        let first = Instant::now();
+        for _ in 0..events {
+            publish(&hub, "slow/a");
+            advance(Duration::from_millis(1)).await;
+        }
+        let (again, piece, at) = reader.await.unwrap();
+        client = again;
+        assert_eq!(piece, EVENT.repeat(events));
+        let waited = at - first;
+        assert!(waited >= LINGER && waited < 2 * LINGER, "{waited:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_topic_that_lingers_holds_no_other_up_and_loses_nothing_with_it() {
+    time::pause();
+    let hub = lingering();
+    let mut client = Client::waiting(&hub, "slow/a", None).await;
+    publish(&hub, "slow/a");
+    let _same_place = std::mem::replace(&mut client, Client::waiting(&hub, "quick", None).await);
+    let published = Instant::now();
+    publish(&hub, "quick");
+    assert_eq!(client.next().await.unwrap(), EVENT);
+    assert_eq!(published.elapsed(), Duration::ZERO);
+    let mut late = Client::waiting(&hub, "slow/b", None).await;
+    for _ in 0..100 {
+        publish(&hub, "slow/b");
+        advance(Duration::from_millis(1)).await;
+    }
+    let mut read = 0;
+    while read < 100 * EVENT.len() {
+        read += late.next().await.unwrap().len();
+    }
+    assert_eq!(read, 100 * EVENT.len());
 }
 
 #[actix_rt::test]

@@ -1,12 +1,15 @@
 //! The topics of a hub: made on first use, bounded in number, gone when nobody needs them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::log::{Keep, Log};
-use crate::identity::TopicPattern;
+use super::log::{BURST, Keep, Log};
+use crate::{
+    config::{HubConfig, TopicConfig},
+    identity::TopicPattern,
+};
 
 /// There are as many topics as there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,21 +18,79 @@ pub(crate) struct TooManyTopics;
 /// The bounds of a hub.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    pub(crate) keep: Keep,
     pub(crate) max_topics: usize,
     /// A last event ID is answered with what was missed.
     pub(crate) resume: bool,
-    /// Whether the newest event of a topic stays and is where a new subscriber starts.
-    pub(crate) last_value: bool,
-    /// The same for the topics that a pattern matches, the first that does.
-    pub(crate) last_values: Vec<(TopicPattern, bool)>,
+    pub(crate) settings: Arc<TopicSettings>,
 }
 
-impl Limits {
-    fn last_value(&self, topic: &str) -> bool {
-        let mut own = self.last_values.iter();
-        let own = own.find(|(pattern, _)| pattern.matches(topic));
-        own.map_or(self.last_value, |(_, last_value)| *last_value)
+/// How topics are kept and read, by name.
+#[derive(Debug)]
+pub(crate) struct TopicSettings {
+    /// Those of the topics that a pattern matches; the first that does counts.
+    classes: Vec<(TopicPattern, Arc<Class>)>,
+    others: Arc<Class>,
+}
+
+/// The settings of some topics.
+#[derive(Debug, Clone)]
+pub(crate) struct Class {
+    /// The pattern as it is configured; `None` for all that no pattern matches.
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) keep: Keep,
+    /// Whether the newest event of a topic stays and is where a new subscriber starts.
+    pub(crate) last_value: bool,
+    /// How long an event waits for others.
+    pub(crate) linger: Duration,
+}
+
+impl TopicSettings {
+    pub(crate) fn new(config: &HubConfig) -> Self {
+        let kept = |limit: usize| if config.resume { limit } else { 0 };
+        let others = Class {
+            name: None,
+            keep: Keep {
+                events: kept(config.replay_events),
+                bytes: kept(config.replay_bytes),
+                age: match config.resume {
+                    true => config.replay_age,
+                    false => Duration::ZERO,
+                },
+                burst_events: config.subscriber_events.saturating_mul(BURST),
+                burst_bytes: config.subscriber_bytes.saturating_mul(BURST),
+            },
+            last_value: config.last_value,
+            linger: Duration::ZERO,
+        };
+        let class = |topics: &TopicConfig| Class {
+            name: Some(topics.pattern.as_str().into()),
+            keep: Keep {
+                events: topics.replay_events.map_or(others.keep.events, kept),
+                bytes: topics.replay_bytes.map_or(others.keep.bytes, kept),
+                age: match topics.replay_age {
+                    Some(age) if config.resume => age,
+                    _ => others.keep.age,
+                },
+                ..others.keep
+            },
+            last_value: topics.last_value.unwrap_or(others.last_value),
+            linger: topics.linger.unwrap_or(others.linger),
+        };
+        let classes = config.topics.iter().map(|topics| {
+            let pattern = TopicPattern::from(topics.pattern.as_str());
+            (pattern, Arc::new(class(topics)))
+        });
+        Self {
+            classes: classes.collect(),
+            others: Arc::new(others),
+        }
+    }
+
+    /// The settings of the topic of this name.
+    pub(crate) fn class(&self, topic: &str) -> &Arc<Class> {
+        let mut classes = self.classes.iter();
+        let class = classes.find(|(pattern, _)| pattern.matches(topic));
+        class.map_or(&self.others, |(_, class)| class)
     }
 }
 
@@ -39,6 +100,7 @@ pub(super) struct Topic {
     /// Counts the topics of the hub: unlike its index, no other topic ever has it.
     pub(super) serial: u64,
     pub(super) log: Log,
+    pub(super) class: Arc<Class>,
     pub(super) followers: Vec<Follower>,
 }
 
@@ -53,8 +115,9 @@ pub(super) struct Follower {
 
 impl Topic {
     /// Forgets what the limits do not keep.
-    pub(super) fn trim(&mut self, keep: &Keep, now: Instant) {
-        self.log.trim(keep, !self.followers.is_empty(), now);
+    pub(super) fn trim(&mut self, now: Instant) {
+        let followed = !self.followers.is_empty();
+        self.log.trim(&self.class.keep, followed, now);
     }
 
     /// How many streams follow it.
@@ -163,11 +226,12 @@ impl Topics {
         // Behind a backplane a log says nothing of what has passed.
         let created_at = if self.shared { position } else { self.removed };
         self.made += 1;
-        let last_value = self.limits.last_value(&name);
+        let class = Arc::clone(self.limits.settings.class(&name));
         let index = self.slab.insert(Topic {
             name: Arc::clone(&name),
             serial: self.made,
-            log: Log::new(created_at, last_value),
+            log: Log::new(created_at, class.last_value),
+            class,
             followers: Vec::new(),
         });
         self.by_name.insert(name, index);
@@ -235,7 +299,7 @@ impl Topics {
         for _ in 0..topics.min(self.slab.capacity()) {
             self.swept = (self.swept + 1) % self.slab.capacity();
             if let Some(topic) = self.slab.get_mut(self.swept) {
-                topic.trim(&self.limits.keep, now);
+                topic.trim(now);
                 self.remove_if_spent(self.swept);
             }
         }

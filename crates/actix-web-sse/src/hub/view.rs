@@ -1,7 +1,7 @@
 //! A worker's own copy of the frames that its streams are about to read, and how they are read.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -67,6 +67,8 @@ pub(super) struct View {
     pub(super) round: Option<usize>,
     /// More has come since this round began.
     pub(super) again: bool,
+    /// Its newest frames wait for others.
+    pub(super) lingers_until: Option<Instant>,
     /// The last chunk that was put together: streams that keep pace ask for the same one.
     pub(super) batch: Option<Packed>,
 }
@@ -104,6 +106,16 @@ const fn overrun(missed: u64, slow_consumer: SlowConsumer) -> Read {
 }
 
 impl View {
+    /// Has the streams woken that lack something, now or once those have been that were to be.
+    pub(super) fn begin_round(&mut self, topic: usize, rounds: &mut VecDeque<usize>) {
+        if self.round.is_none() {
+            self.round = Some(0);
+            rounds.push_back(topic);
+        } else {
+            self.again = true;
+        }
+    }
+
     /// Moves a cursor on over what is no longer here; so many events that is.
     fn skip(&self, cursor: &mut Cursor) -> u64 {
         let missed = self.window.first().saturating_sub(cursor.next);

@@ -327,6 +327,7 @@ impl Driver {
         if let Some(batch) = batch {
             state.accept(batch, &mut turn);
         }
+        state.linger(&turn);
         state.tick(&mut turn);
         state.wake_readers(&mut turn);
         if now.duration_since(self.swept) >= SWEEP.0 {

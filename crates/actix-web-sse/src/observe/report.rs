@@ -229,6 +229,9 @@ impl End {
 pub struct Publication<'a> {
     /// The topic; never a label, for topics are not bounded.
     pub topic: &'a str,
+    /// The entry of [`HubConfig::topics`](crate::config::HubConfig::topics) that counts for it, by its `match`:
+    /// these are few. `None`: none does.
+    pub class: Option<&'a str>,
     /// Encoded size in bytes.
     pub bytes: usize,
 }
@@ -237,7 +240,11 @@ impl<'a> Publication<'a> {
     /// A publication as it is reported.
     #[must_use]
     pub const fn new(topic: &'a str, bytes: usize) -> Self {
-        Self { topic, bytes }
+        Self {
+            topic,
+            class: None,
+            bytes,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::topic::followable,
-    hub::{EventHead, Filter, Hub},
+    hub::{EventHead, Filter, Hub, Topic},
     lane::{Ahead, Backlog, Make, Taking},
     observe::{RefusalReason, Resume},
 };
@@ -65,6 +65,13 @@ impl Hub {
             filter: None,
             make: None,
         }
+    }
+}
+
+impl<T: ?Sized> Topic<T> {
+    /// The response that follows this topic, as [`Hub::subscribe`] returns it.
+    pub fn subscribe(&self, subscriber: Subscriber) -> Subscription {
+        self.hub.subscribe(Arc::clone(&self.name), subscriber)
     }
 }
 

@@ -111,11 +111,17 @@ pub fn board() -> Board {
             lines(
                 "Published",
                 "ops",
-                &[(
-                    "{{instance}}",
-                    "sum by (instance) (rate(sse_events_published_total{%}[~]))",
-                )],
-                "Events that the hub accepted per second.",
+                &[
+                    (
+                        "{{instance}}",
+                        "sum by (instance) (rate(sse_events_published_total{%}[~]))",
+                    ),
+                    (
+                        "{{topics}}",
+                        "sum by (topics) (rate(sse_topic_events_published_total{%}[~]))",
+                    ),
+                ],
+                "Events that the hub accepted per second; below the processes, those of topics with settings of their own.",
             ),
             lines(
                 "Sockets per event",
