@@ -65,6 +65,11 @@ impl Contestant {
         !matches!(self, Self::Nchan | Self::Floor)
     }
 
+    /// It says how many streams are open, and resumes after an ID that it says.
+    pub(crate) const fn says_streams(self) -> bool {
+        matches!(self, Self::Ours | Self::Http)
+    }
+
     /// Everything it needs is on this machine.
     pub(crate) fn is_there(self) -> bool {
         self != Self::Nchan || std::path::Path::new(NCHAN).exists()

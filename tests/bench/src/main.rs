@@ -16,6 +16,7 @@ mod report;
 mod round;
 mod serve;
 mod statistics;
+mod strain;
 
 use std::{error::Error, net::SocketAddr, path::PathBuf};
 

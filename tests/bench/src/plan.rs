@@ -25,6 +25,9 @@ pub(crate) struct Plan {
     /// Streams that are open when the metrics are scraped, and how often that is.
     pub(crate) scraped: usize,
     pub(crate) scrapes: usize,
+    /// How often a contestant is put under strain, and how many streams are very many.
+    pub(crate) strains: usize,
+    pub(crate) crowd: usize,
     /// Idle streams, their heartbeat interval, and how long they are watched.
     pub(crate) heartbeat: Duration,
     pub(crate) idle: Duration,
@@ -33,7 +36,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) const fn full() -> Self {
         Self {
-            rounds: 5,
+            rounds: 9,
             streams: 5000,
             singles: 20,
             batch_streams: 2000,
@@ -45,6 +48,8 @@ impl Plan {
             refusals: 500,
             scraped: 19_000,
             scrapes: 20,
+            strains: 3,
+            crowd: 15_000,
             heartbeat: Duration::from_secs(1),
             idle: Duration::from_secs(3),
         }
@@ -59,6 +64,7 @@ impl Plan {
             guarded: 1000,
             refusals: 200,
             scrapes: 10,
+            strains: 1,
             idle: Duration::from_secs(2),
             ..Self::full()
         }

@@ -1,5 +1,7 @@
 //! The tables, the goals of performance, and the place in the README where they stand.
 
+mod goals;
+
 use std::{fmt, fs, io, path::Path};
 
 use crate::{
@@ -7,6 +9,7 @@ use crate::{
     parts::{self, Parts, Scrape},
     plan::Plan,
     statistics::median,
+    strain::{MISSED, Strained},
 };
 
 /// One turn's figures; microseconds, milliseconds, KiB. `None`: not measured here.
@@ -36,6 +39,7 @@ pub(crate) struct Measured {
 pub(crate) struct Report {
     plan: Plan,
     turns: Vec<(Contestant, Vec<Measured>)>,
+    strained: Vec<(Contestant, Strained)>,
     parts: Vec<Parts>,
     scrapes: Vec<Scrape>,
 }
@@ -47,6 +51,7 @@ impl Report {
         Self {
             plan: plan.clone(),
             turns: Vec::new(),
+            strained: Vec::new(),
             parts: Vec::new(),
             scrapes: Vec::new(),
         }
@@ -58,6 +63,10 @@ impl Report {
 
     pub(crate) fn set_scrapes(&mut self, scrapes: [Scrape; 2]) {
         self.scrapes = scrapes.into();
+    }
+
+    pub(crate) fn add_strained(&mut self, contestant: Contestant, strained: Strained) {
+        self.strained.push((contestant, strained));
     }
 
     pub(crate) fn add(&mut self, contestant: Contestant, measured: Measured) {
@@ -95,6 +104,19 @@ impl Report {
         median(self.ratios(contestant, figure))
     }
 
+    /// The same with the least and the most, as it stands in a table.
+    fn ratio_cell(&self, contestant: Contestant, figure: Figure) -> String {
+        let ratios = self.ratios(contestant, figure);
+        let least = ratios.iter().copied().reduce(f64::min);
+        let most = ratios.iter().copied().reduce(f64::max);
+        match (median(ratios), least, most) {
+            (Some(median), Some(least), Some(most)) => {
+                format!("{median:.2} ({least:.2}–{most:.2})")
+            }
+            _ => cell(None, 2),
+        }
+    }
+
     /// Who took part.
     pub(crate) fn contestants(&self) -> impl Iterator<Item = Contestant> {
         self.turns.iter().map(|(contestant, _)| *contestant)
@@ -122,6 +144,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.machine(f)?;
         self.costs(f)?;
+        self.strain(f)?;
         self.around(f)?;
         self.goals(f)
     }
@@ -160,7 +183,7 @@ impl Report {
         writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
         for (contestant, _) in &self.turns {
             let value = |figure| self.value(*contestant, figure);
-            let ratio = |figure| cell(self.ratio(*contestant, figure), 2);
+            let ratio = |figure| self.ratio_cell(*contestant, figure);
             writeln!(
                 f,
                 "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
@@ -174,6 +197,39 @@ impl Report {
                 cell(value(|m| m.heartbeat), 2),
                 ratio(|m| m.heartbeat),
                 cell(value(|m| m.last), 0),
+            )?;
+        }
+        writeln!(f)
+    }
+
+    fn strain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.strained.is_empty() {
+            return Ok(());
+        }
+        let plan = &self.plan;
+        writeln!(
+            f,
+            "| under strain | private KiB per stream of 1000 | of {} | ms to the last of {} while clients come and go | ms \
+             until a close is noticed | CPU µs per client that comes back with {MISSED} events missed | s until all {} have \
+             them |\n|---|---|---|---|---|---|---|",
+            plan.crowd, plan.streams, plan.crowd
+        )?;
+        for (contestant, _) in &self.turns {
+            let own = || self.strained.iter().filter(|(of, _)| of == contestant);
+            let value = |figure: fn(&Strained) -> Option<f64>, decimals| {
+                let values = own().filter_map(|(_, strained)| figure(strained));
+                cell(median(values.collect()), decimals)
+            };
+            writeln!(
+                f,
+                "| {} | {} | {} | {} | {} | {} | {} |",
+                contestant.name(),
+                value(|s| s.few, 2),
+                value(|s| s.many, 2),
+                value(|s| s.last, 0),
+                value(|s| s.close, 2),
+                value(|s| s.back, 0),
+                value(|s| s.all_back, 2),
             )?;
         }
         writeln!(f)
@@ -263,113 +319,6 @@ impl Report {
             )?;
         }
         writeln!(f)
-    }
-
-    fn goals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ours = Contestant::Ours;
-        let plan = &self.plan;
-        let rows = [
-            (
-                "CPU per delivery, 1 in flight".to_owned(),
-                "× floor",
-                self.ratio(ours, |m| m.single),
-                1.25,
-            ),
-            (
-                format!("CPU per delivery, {} in flight", plan.batch),
-                "× floor",
-                self.ratio(ours, |m| m.batch),
-                1.15,
-            ),
-            (
-                "memory per idle stream".to_owned(),
-                "KiB",
-                self.value(ours, |m| m.memory),
-                10.5,
-            ),
-            (
-                format!(
-                    "publish from a foreign thread, {} streams",
-                    plan.few_streams
-                ),
-                "µs",
-                self.value(ours, |m| m.foreign_few),
-                3.0,
-            ),
-            (
-                format!("publish from a foreign thread, {} streams", plan.streams),
-                "µs",
-                self.value(ours, |m| m.foreign_many),
-                3.0,
-            ),
-            (
-                "idle heartbeats".to_owned(),
-                "× floor",
-                self.ratio(ours, |m| m.heartbeat),
-                1.3,
-            ),
-            (
-                "guards, metrics and logs, per open".to_owned(),
-                "µs",
-                self.part(3, |own, none| own.open - none.open),
-                10.0,
-            ),
-            (
-                "guards, metrics and logs, per delivery, 1 in flight".to_owned(),
-                "%",
-                self.part(3, |own, none| (own.single / none.single - 1.0) * 100.0),
-                2.0,
-            ),
-            (
-                "the dearest refusal".to_owned(),
-                "µs",
-                self.dearest(|r| r.cpu),
-                50.0,
-            ),
-            (
-                "of a refusal, what is not actix's".to_owned(),
-                "µs",
-                self.dearest(|r| r.cpu - r.bare),
-                50.0,
-            ),
-            (
-                format!("a scrape with {} open streams", plan.scraped),
-                "ms",
-                self.scrapes.last().map(|scrape| scrape.cpu),
-                10.0,
-            ),
-        ];
-        writeln!(f, "| goal | at most | measured | |\n|---|---|---|---|")?;
-        for (what, unit, measured, goal) in rows {
-            let verdict = match measured {
-                Some(measured) if measured <= goal => "met",
-                Some(_) => "**missed**",
-                None => "not measured",
-            };
-            let measured = cell(measured, 2);
-            writeln!(
-                f,
-                "| {what} | {goal} {unit} | {measured} {unit} | {verdict} |"
-            )?;
-        }
-        let peers = [Contestant::Lab, Contestant::Axum]
-            .into_iter()
-            .filter_map(|peer| {
-                let few = self.value(peer, |m| m.foreign_few)?;
-                let many = self.value(peer, |m| m.foreign_many)?;
-                Some(format!("{}: {few:.0} and {many:.0} µs", peer.name()))
-            })
-            .collect::<Vec<_>>();
-        if !peers.is_empty() {
-            writeln!(
-                f,
-                "\nA publication from a foreign thread with {} and with {} streams costs the peers: {}.",
-                plan.few_streams,
-                plan.streams,
-                peers.join("; ")
-            )?;
-        }
-        Ok(())
     }
 }
 

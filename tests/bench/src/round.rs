@@ -60,6 +60,18 @@ pub(crate) fn run(
             report.add(*contestant, measured);
         }
     }
+    for round in 1..=plan.strains {
+        for contestant in &contestants {
+            eprintln!(
+                "round {round} of {}: {} under strain",
+                plan.strains,
+                contestant.name()
+            );
+            let strained = crate::strain::turn(plan, *contestant, cores)
+                .map_err(|error| format!("{}: {error}", contestant.name()))?;
+            report.add_strained(*contestant, strained);
+        }
+    }
     if contestants.contains(&Contestant::Ours) {
         for round in 1..=plan.rounds {
             eprintln!("round {round} of {}: guards, metrics, logs", plan.rounds);

@@ -18,7 +18,7 @@ use slab::Slab;
 use super::{detached::Detached, turns::give_way};
 
 /// How many streams are polled before the runtime's other tasks have their turn.
-const STREAMS_PER_TURN: usize = 128;
+const STREAMS_PER_TURN: usize = 256;
 
 thread_local! {
     static FLEET: RefCell<Weak<Fleet>> = const { RefCell::new(Weak::new()) };

@@ -118,6 +118,13 @@ impl Crowd {
         Ok(())
     }
 
+    /// The last of them closes its connection in order.
+    pub(crate) fn hang_up(&mut self) {
+        if let Some(client) = self.clients.pop() {
+            self.answered -= usize::from(client.answered);
+        }
+    }
+
     /// Reads until so many events have arrived since the streams were opened.
     pub(crate) fn read_events(&mut self, total: u64) -> io::Result<()> {
         let deadline = Instant::now() + LIMIT;

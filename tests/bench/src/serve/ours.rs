@@ -43,6 +43,18 @@ async fn publish_foreign(foreign: web::Data<Foreign>) -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
+async fn streams(hub: Hub) -> String {
+    hub.stats().streams.to_string()
+}
+
+/// The ID of an event that is published for nobody.
+async fn last_id(hub: Hub) -> String {
+    hub.publish(TOPIC, Event::data(DATA))
+        .ok()
+        .and_then(|published| published.id)
+        .unwrap_or_default()
+}
+
 /// A refusal without a guard, for what actix itself makes of a request.
 async fn refuse() -> HttpResponse {
     HttpResponse::Forbidden()
@@ -153,6 +165,8 @@ pub(super) fn serve(settings: &Settings, front: Front) -> Result<(), Box<dyn Err
                         }
                     })
                     .route(BARE, web::get().to(refuse))
+                    .route("/streams", web::get().to(streams))
+                    .route("/last-id", web::get().to(last_id))
                     .route("/publish", web::post().to(publish_batch))
                     .route("/foreign", web::post().to(publish_foreign))
                     .route("/foreign", web::get().to(report_foreign))
