@@ -1,4 +1,4 @@
-//! On a real `redis-server`: `cargo test -p actix-web-sse-redis --features e2e`.
+//! On a real `redis-server`, the first one in `PATH`: `cargo test -p actix-web-sse-redis --features e2e`.
 
 #![allow(
     clippy::expect_used,
@@ -11,6 +11,7 @@
 mod account;
 mod cluster;
 mod cut;
+mod engine;
 mod failover;
 mod faults;
 mod fresh;

@@ -325,3 +325,27 @@ async fn s82_an_expired_ticket_whose_end_was_lost_at_a_fail_over_stays_expired()
         assert_eq!(node.answer(&ticket).await, StatusCode::UNAUTHORIZED);
     }
 }
+
+/// Redis has counted the stream, and nobody takes the answer.
+#[actix_web::test]
+async fn s82_who_shows_a_ticket_and_goes_away_holds_nothing() {
+    let server = Server::start();
+    let a = Ticketed::start(
+        config(&server),
+        Duration::from_secs(1),
+        TicketMode::Resumable,
+    );
+    let keys = || server.command(&["KEYS", "{sse}:ticket:*"]);
+    for user in ["alice", "bob"] {
+        let ticket = a.ticket(user).await;
+        let mut asking = Box::pin(a.open(&ticket));
+        assert!(futures_util::FutureExt::now_or_never(&mut asking).is_none());
+        until(|| keys() != "*0\r\n").await;
+        // Before the answer is taken, or with it.
+        if user == "bob" {
+            until(|| open_at_redis(&server) == 1).await;
+        }
+        drop(asking);
+        until(|| keys() == "*0\r\n").await;
+    }
+}
