@@ -2,12 +2,11 @@
 
 use std::{
     fmt,
-    future::Future,
     time::{Duration, Instant},
 };
 
 use redis::{
-    Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind,
+    ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind,
     aio::MultiplexedConnection,
 };
 use tokio::{sync::mpsc, time::sleep};
@@ -30,43 +29,17 @@ impl fmt::Debug for Link {
     }
 }
 
-/// What Redis is asked: a command or a script.
-pub(crate) trait Ask: Sync {
-    fn ask<T: FromRedisValue + Send + Sync>(
-        &self,
-        connection: &mut MultiplexedConnection,
-    ) -> impl Future<Output = Result<T, RedisError>> + Send;
-}
-
-impl Ask for Cmd {
-    async fn ask<T: FromRedisValue + Send + Sync>(
-        &self,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<T, RedisError> {
-        self.query_async(connection).await
-    }
-}
-
-impl Ask for ScriptInvocation<'_> {
-    async fn ask<T: FromRedisValue + Send + Sync>(
-        &self,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<T, RedisError> {
-        self.invoke_async(connection).await
-    }
-}
-
 impl Link {
-    /// Asks on a connection of this session; again while the keys move to another server. An error that
+    /// Runs a script on a connection of this session; again while the keys move to another server. An error that
     /// makes the connections useless ends the session.
-    pub(crate) async fn ask<T: FromRedisValue + Send + Sync>(
+    pub(crate) async fn ask<T: FromRedisValue>(
         &self,
         connection: &MultiplexedConnection,
-        call: &impl Ask,
+        call: &ScriptInvocation<'_>,
     ) -> Result<T, RedisError> {
         let start = Instant::now();
         loop {
-            match call.ask(&mut connection.clone()).await {
+            match call.invoke_async(&mut connection.clone()).await {
                 Err(error) if is_moving(&error) && start.elapsed() < self.patience => {
                     sleep(MOVING).await;
                 }

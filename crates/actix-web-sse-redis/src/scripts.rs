@@ -291,6 +291,13 @@ return was_alive
     )
 });
 
+/// Claims a ticket for a single use.
+///
+/// Key: the ticket. Argument: for how many milliseconds it is remembered. Returns whether it is the first use.
+pub(crate) static USE_ONCE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new("return redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) and 1 or 0")
+});
+
 /// Claims a resumable ticket: it can be used while a stream of it is open, and for a while after. What
 /// Redis has of the asking node may be old, and does not count: the node says it itself.
 ///
@@ -393,7 +400,7 @@ return {free and 1 or 0, was_alive}
 
 /// All of them: a script that Redis does not know is sent twice, which would break the order of
 /// commands.
-pub(crate) fn all() -> [&'static Script; 9] {
+pub(crate) fn all() -> [&'static Script; 10] {
     [
         &PUBLISH,
         &END,
@@ -401,6 +408,7 @@ pub(crate) fn all() -> [&'static Script; 9] {
         &HISTORY,
         &REVOKE,
         &RENEW_LEASE,
+        &USE_ONCE,
         &CLAIM_RESUMABLE,
         &SYNC_TICKET,
         &ACQUIRE,

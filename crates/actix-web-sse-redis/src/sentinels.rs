@@ -1,5 +1,7 @@
 //! Sentinels, which know the address of the primary. They have a user, a password and TLS of their own.
 
+use std::time::{Duration, Instant};
+
 use redis::{
     ConnectionAddr, ConnectionInfo, ErrorKind, ProtocolVersion, RedisError, ServerErrorKind,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
@@ -15,6 +17,7 @@ pub(crate) struct Sentinels {
     service: String,
     addresses: Vec<ConnectionAddr>,
     own: SentinelConfig,
+    patience: Duration,
     /// For Redis, behind them.
     #[cfg(feature = "rustls")]
     tls: RedisTls,
@@ -27,6 +30,7 @@ impl Sentinels {
             service: service.to_owned(),
             addresses: vec![address],
             own: config.sentinel.clone(),
+            patience: config.connect_timeout,
             #[cfg(feature = "rustls")]
             tls: config.tls.clone(),
         }
@@ -56,9 +60,14 @@ impl Sentinels {
         redis: &ConnectionInfo,
     ) -> Result<ConnectionAddr, RedisError> {
         let mut client = self.client(redis)?;
-        let error = match client.async_get_client().await {
-            Ok(primary) => return Ok(primary.get_connection_info().addr().clone()),
-            Err(error) => error,
+        let start = Instant::now();
+        let error = loop {
+            match client.async_get_client().await {
+                Ok(primary) => return Ok(primary.get_connection_info().addr().clone()),
+                // The client waits for a connection for a second, whatever is configured.
+                Err(error) if error.is_timeout() && start.elapsed() < self.patience => {}
+                Err(error) => break error,
+            }
         };
         let asked = client.async_get_sentinel_client().await;
         Err(explained(&error, asked.is_err()))

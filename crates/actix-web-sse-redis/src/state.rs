@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web_sse::backplane::{Revocation, Sink};
-use redis::FromRedisValue;
+use redis::{FromRedisValue, ScriptInvocation};
 use tokio::{
     sync::{Notify, Semaphore, watch},
     time::timeout,
@@ -19,7 +19,7 @@ use crate::{
     cursor::{Cursor, Epoch},
     keys::Keys,
     known::Known,
-    link::{Ask, Link, describe, is_moved},
+    link::{Link, describe, is_moved},
     metrics::{Clock, Gauges},
     node_counts::{Leased, new_name},
     questions::Questions,
@@ -91,14 +91,14 @@ impl State {
         self.link.borrow().clone()
     }
 
-    /// Asks on the connection for what is brief; again at the server that the keys have moved to meanwhile. The
+    /// Runs a script on the connection for what is brief; again at the server that the keys have moved to meanwhile. The
     /// answer, and over which connections it came.
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) async fn ask<T: FromRedisValue + Send + Sync>(
+    pub(crate) async fn ask<T: FromRedisValue>(
         &self,
-        call: &impl Ask,
+        call: &ScriptInvocation<'_>,
     ) -> Result<(T, Link), String> {
         let start = Instant::now();
         let mut links = self.link.subscribe();

@@ -12,8 +12,13 @@ use actix_web_sse::{
 };
 
 use crate::{
-    config::millis, handle::Handle, lease::COUNTS_TTL, link::Link, node_counts::TicketId,
-    scripts::CLAIM_RESUMABLE, state::State,
+    config::millis,
+    handle::Handle,
+    lease::COUNTS_TTL,
+    link::Link,
+    node_counts::TicketId,
+    scripts::{CLAIM_RESUMABLE, USE_ONCE},
+    state::State,
 };
 
 /// How long a ticket is remembered after its expiry: the clocks of nodes differ.
@@ -60,12 +65,10 @@ impl Drop for Counted {
 
 /// Claims a single-use ticket; `None` without an answer.
 async fn use_once(state: Arc<State>, id: TicketId, remember: Duration) -> Option<bool> {
-    let mut call = redis::cmd("SET");
-    call.arg(state.keys.ticket(&id))
-        .arg(&["1", "NX", "PX"])
-        .arg(millis(remember));
-    let set: (Option<String>, Link) = state.ask(&call).await.ok()?;
-    Some(set.0.is_some())
+    let mut call = USE_ONCE.key(state.keys.ticket(&id));
+    call.arg(millis(remember));
+    let (is_first, _): (bool, Link) = state.ask(&call).await.ok()?;
+    Some(is_first)
 }
 
 /// Claims a resumable ticket. The count is taken back wherever this ends before the stream is open:

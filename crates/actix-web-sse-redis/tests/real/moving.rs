@@ -114,17 +114,13 @@ async fn s82_tickets_that_are_shown_while_a_slot_is_half_moved_open_their_stream
     for mode in [TicketMode::SingleUse, TicketMode::Resumable] {
         let node = Ticketed::start(config(from), long, mode);
         let ticket = node.ticket("alice").await;
-        let command = match mode {
-            TicketMode::SingleUse => "set",
-            _ => "evalsha",
-        };
         let moving = Moving::begin(from, to);
-        let away = turned_away(from, command);
+        let away = turned_away(from, "evalsha");
         let opening = spawn({
             let (node, ticket) = (node.clone(), ticket.clone());
             async move { node.answer(&ticket).await }
         });
-        until(|| turned_away(from, command) > away + 3).await;
+        until(|| turned_away(from, "evalsha") > away + 3).await;
         moving.end();
         assert_eq!(opening.await.unwrap(), StatusCode::OK);
         let again = match mode {
