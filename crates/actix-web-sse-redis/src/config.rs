@@ -72,8 +72,8 @@ pub struct RedisConfig {
     /// The most events that are replayed to a client from Redis. A client that needs more gets a
     /// `reset` with the reason `gap`. Default 10 000.
     pub history_events: usize,
-    /// The most bytes that are replayed to a client from Redis, in the same way. Eight clients are
-    /// answered at a time, so a node holds no more than eight times as much. Default 8 MiB.
+    /// The most bytes that are replayed to a client from Redis, in the same way. Eight questions are under
+    /// way at a time, so a node reads no more than eight times as much at once. Default 8 MiB.
     pub history_bytes: usize,
     /// Whether to start when Redis cannot be reached. Default false.
     pub start_degraded: bool,

@@ -12,8 +12,9 @@ use tokio::time::sleep;
 
 use crate::{
     handshake::new_epoch,
+    link::{Link, ends_session},
     revocations, scripts,
-    state::{Link, State, ends_session},
+    state::State,
 };
 
 /// The wait before a message is sent again to a Redis that answers with an error.
@@ -72,7 +73,7 @@ async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
                 .arg(&state.id)
                 .arg(kind)
                 .arg(&**name);
-            let () = link.invoke(&link.commands, &call).await?;
+            let () = link.ask(&link.commands, &call).await?;
         }
         state.ends().pop_front();
     }

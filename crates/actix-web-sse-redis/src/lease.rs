@@ -16,9 +16,10 @@ use tokio::{select, time::sleep};
 
 use crate::{
     config::millis,
-    node_counts::{Counts, Ended, TicketId},
+    link::{Link, MOVING, ends_session, is_moving},
+    node_counts::{Counts, Ended, TicketId, new_name},
     scripts::{RENEW_LEASE, SYNC_TICKET},
-    state::{Link, State, ends_session},
+    state::State,
 };
 
 /// How long Redis keeps the counts of a node. Longer than the interval at which all are sent again.
@@ -30,11 +31,17 @@ const RESEND_EVERY: Duration = Duration::from_secs(12 * 3600);
 /// The most users or tickets that are sent at once.
 const BATCH: usize = 500;
 
-/// Renews the lease; sends all counts again if it had expired.
-pub(crate) async fn renew(state: &State, link: &Link) -> Result<(), RedisError> {
+/// Renews the lease; sends all counts again if it had expired. If it is over, it can be replaced by one of
+/// another name.
+async fn renew(state: &State, link: &Link, other: Option<String>) -> Result<(), RedisError> {
     let mut call = RENEW_LEASE.key(state.keys.nodes());
-    call.arg(&state.id).arg(millis(state.config.lease));
-    let was_alive = link.invoke(&link.commands, &call).await?;
+    call.arg(&*state.leased.node())
+        .arg(millis(state.config.lease))
+        .arg(other.as_deref().unwrap_or_default());
+    let was_alive: bool = link.ask(&link.commands, &call).await?;
+    if let Some(other) = other.filter(|_| !was_alive) {
+        state.leased.rename(other);
+    }
     state.leased.resend_unless(was_alive);
     // What could not be sent, is sent again now.
     state.leased.dirty.notify_one();
@@ -42,15 +49,16 @@ pub(crate) async fn renew(state: &State, link: &Link) -> Result<(), RedisError> 
 }
 
 /// Sends the lease and all counts on a new session, before a stream is counted there: Redis may have lost
-/// them, or the lease may have expired.
+/// them, or the lease may have expired. If what Redis has is older than the lease, nothing of it counts any
+/// more; if not, it is known what has ended since.
 pub(crate) async fn announce(state: &State, link: &Link) -> Result<(), RedisError> {
     let renewed = async {
-        renew(state, link).await?;
+        renew(state, link, Some(new_name())).await?;
         state.leased.resend_unless(false);
         send(state, link).await
     };
     match renewed.await {
-        Err(error) if ends_session(&error) || error.is_timeout() => Err(error),
+        Err(error) if ends_session(&error) || is_moving(&error) || error.is_timeout() => Err(error),
         // Out of memory, for example: they are sent again.
         Err(_) | Ok(()) => Ok(()),
     }
@@ -67,11 +75,16 @@ pub(crate) async fn keep(state: &State, link: &Link) -> RedisError {
             () = state.leased.dirty.notified() => false,
         };
         let done = match due {
-            true => renew(state, link).await,
+            true => renew(state, link, None).await,
             false => send(state, link).await,
         };
         match done {
             Err(error) if ends_session(&error) => return error,
+            // Asked anew, as counts may change meanwhile.
+            Err(error) if is_moving(&error) => {
+                sleep(MOVING).await;
+                state.leased.dirty.notify_one();
+            }
             // The next renewal shows whether the lease has expired.
             Err(_) | Ok(()) => {}
         }
@@ -86,19 +99,19 @@ pub(crate) async fn keep(state: &State, link: &Link) -> RedisError {
 }
 
 /// Counts that are being sent; put back if that fails or is given up.
-struct Unsent<'a, K: Eq + Hash + Clone, N> {
+struct Unsent<'a, K: Eq + Hash + Clone, N: Clone> {
     counts: &'a Counts<K, N>,
     dirty: Vec<(K, N)>,
 }
 
-impl<'a, K: Eq + Hash + Clone, N> Unsent<'a, K, N> {
+impl<'a, K: Eq + Hash + Clone, N: Clone> Unsent<'a, K, N> {
     fn of(counts: &'a Counts<K, N>) -> Self {
         let dirty = counts.lock().take_dirty();
         Self { counts, dirty }
     }
 }
 
-impl<K: Eq + Hash + Clone, N> Drop for Unsent<'_, K, N> {
+impl<K: Eq + Hash + Clone, N: Clone> Drop for Unsent<'_, K, N> {
     fn drop(&mut self) {
         for (key, note) in self.dirty.drain(..) {
             self.counts.lock().put_back(key, note);
@@ -108,6 +121,7 @@ impl<K: Eq + Hash + Clone, N> Drop for Unsent<'_, K, N> {
 
 /// Sends how many streams of users and tickets this node has, of those that have changed.
 pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
+    let node = state.leased.node();
     let mut users = Unsent::of(&state.leased.users);
     while !users.dirty.is_empty() {
         let from = users.dirty.len().saturating_sub(BATCH);
@@ -115,8 +129,8 @@ pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
         for (user, ()) in users.dirty.iter().skip(from) {
             let key = state.keys.user(user);
             match users.counts.lock().count(user) {
-                0 => pipe.hdel(&key, &state.id).ignore(),
-                count => pipe.hset(&key, &state.id, count).ignore(),
+                0 => pipe.hdel(&key, &*node).ignore(),
+                count => pipe.hset(&key, &*node, count).ignore(),
             };
             pipe.cmd("PEXPIRE")
                 .arg(&key)
@@ -148,10 +162,12 @@ async fn ticket(
     (ttl, ended): Ended,
 ) -> Result<(), RedisError> {
     let mut call = SYNC_TICKET.key(state.keys.ticket(id));
-    call.arg(&state.id)
+    call.arg(&*state.leased.node())
         .arg(state.leased.tickets.lock().count(id))
         .arg(millis(COUNTS_TTL))
         .arg(millis(ttl))
         .arg(millis(ended.elapsed()));
-    link.invoke(&link.commands, &call).await
+    // At once, or not at all: the count is the one of this moment.
+    let sent = call.invoke_async(&mut link.commands.clone()).await;
+    sent.map_err(|error| link.judge(error))
 }

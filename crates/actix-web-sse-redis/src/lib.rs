@@ -12,9 +12,11 @@
 //! history, publish, reader, tickets, user_limits     what is asked of Redis, and what comes from it
 //! handle, handshake, lease                           the way to the thread; the numbering; what a node counts
 //! state                                              the state of a node
-//! connect, known, metrics                            addresses and TLS; revocations of a node; gauges
-//! config, cursor                                     settings; where a node stands in the log
-//! backoff, entry, error, keys, node_counts, scripts  small parts
+//! connect, known, metrics                            addresses; revocations of a node; gauges
+//! node_counts, questions, sentinels                  what a node counts; who waits; who knows the primary
+//! cursor, tls                                        where a node stands in the log; certificates
+//! config                                             settings
+//! backoff, entry, error, keys, link, scripts         small parts
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -32,15 +34,19 @@ mod history;
 mod keys;
 mod known;
 mod lease;
+mod link;
 mod metrics;
 mod node_counts;
 mod publish;
+mod questions;
 mod reader;
 mod revocations;
 mod scripts;
+mod sentinels;
 mod state;
 mod task;
 mod tickets;
+mod tls;
 mod user_limits;
 
 pub use backplane::RedisBackplane;

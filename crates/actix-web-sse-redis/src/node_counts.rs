@@ -1,7 +1,7 @@
 //! Counts of this node, and which of them Redis does not have yet.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -9,23 +9,32 @@ use std::{
 
 use tokio::sync::Notify;
 
+use crate::link::MOVING;
+
 /// A count for each key, with the keys whose count must be sent. `N` is sent with the count.
 #[derive(Debug)]
 pub(crate) struct NodeCounts<K, N> {
     counts: HashMap<K, u32>,
+    /// How many of a count are only asked for yet.
+    claims: HashMap<K, u32>,
     dirty: HashMap<K, N>,
+    /// What has come to zero, and when: a Redis that is behind does not know.
+    ended: VecDeque<(Instant, K, N)>,
+    /// By how much a Redis in which the lease is alive may be behind.
+    lease: Duration,
 }
 
-impl<K, N> Default for NodeCounts<K, N> {
-    fn default() -> Self {
+impl<K: Eq + Hash + Clone, N: Clone> NodeCounts<K, N> {
+    fn new(lease: Duration) -> Self {
         Self {
             counts: HashMap::new(),
+            claims: HashMap::new(),
             dirty: HashMap::new(),
+            ended: VecDeque::new(),
+            lease,
         }
     }
-}
 
-impl<K: Eq + Hash + Clone, N> NodeCounts<K, N> {
     /// The count of a key.
     pub(crate) fn count(&self, key: &K) -> u32 {
         self.counts.get(key).copied().unwrap_or_default()
@@ -38,11 +47,35 @@ impl<K: Eq + Hash + Clone, N> NodeCounts<K, N> {
         *count
     }
 
+    /// Adds one that is only asked for; returns the new count, and whether some of it was there before.
+    pub(crate) fn claim(&mut self, key: K) -> (u32, bool) {
+        let count = self.add(key.clone());
+        let claims = self.claims.entry(key).or_default();
+        *claims = claims.saturating_add(1);
+        (count, count > *claims)
+    }
+
+    /// One of them is there, or will be removed.
+    pub(crate) fn settle(&mut self, key: &K) {
+        match self.claims.get_mut(key) {
+            Some(claims) if *claims > 1 => *claims -= 1,
+            _ => drop(self.claims.remove(key)),
+        }
+    }
+
     /// Removes one and marks the key to be sent.
     pub(crate) fn remove(&mut self, key: &K, note: N) {
         match self.counts.get_mut(key) {
             Some(count) if *count > 1 => *count -= 1,
-            Some(_) => drop(self.counts.remove(key)),
+            Some(_) => {
+                self.counts.remove(key);
+                let is_old = |(at, ..): &(Instant, K, N)| at.elapsed() > self.lease;
+                while self.ended.front().is_some_and(is_old) {
+                    self.ended.pop_front();
+                }
+                let ended = (Instant::now(), key.clone(), note.clone());
+                self.ended.push_back(ended);
+            }
             None => return,
         }
         self.mark_dirty(key.clone(), note);
@@ -53,10 +86,14 @@ impl<K: Eq + Hash + Clone, N> NodeCounts<K, N> {
         self.dirty.insert(key, note);
     }
 
-    /// Marks all keys to be sent.
-    pub(crate) fn mark_all_dirty(&mut self, note: impl Fn(&K) -> N) {
+    /// Marks all keys to be sent, and those that have come to zero lately.
+    pub(crate) fn mark_all_dirty(&mut self, note: &N) {
+        for (_, key, note) in &self.ended {
+            self.dirty.insert(key.clone(), note.clone());
+        }
         for key in self.counts.keys() {
-            self.dirty.entry(key.clone()).or_insert_with(|| note(key));
+            let dirty = self.dirty.entry(key.clone());
+            dirty.or_insert_with(|| note.clone());
         }
     }
 
@@ -82,21 +119,25 @@ pub(crate) type Ended = (Duration, Instant);
 #[derive(Debug)]
 pub(crate) struct Counts<K, N>(Mutex<NodeCounts<K, N>>);
 
-impl<K, N> Default for Counts<K, N> {
-    fn default() -> Self {
-        Self(Mutex::default())
+impl<K: Eq + Hash + Clone, N: Clone> Counts<K, N> {
+    fn new(lease: Duration) -> Self {
+        Self(Mutex::new(NodeCounts::new(lease)))
     }
-}
 
-impl<K: Eq + Hash + Clone, N> Counts<K, N> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, NodeCounts<K, N>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// A name for a lease, and for the counts that hold as long as it does.
+pub(crate) fn new_name() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
 /// What this node counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Leased {
+    name: Mutex<Arc<str>>,
     pub(crate) tickets: Counts<TicketId, Ended>,
     pub(crate) users: Counts<Arc<str>, ()>,
     /// Notified when a count must be sent.
@@ -104,15 +145,49 @@ pub(crate) struct Leased {
 }
 
 impl Leased {
+    pub(crate) fn new(lease: Duration) -> Self {
+        Self {
+            name: Mutex::new(new_name().into()),
+            tickets: Counts::new(lease),
+            users: Counts::new(lease),
+            dirty: Notify::new(),
+        }
+    }
+
+    /// The name of the lease.
+    pub(crate) fn node(&self) -> Arc<str> {
+        let name = self.name.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&name)
+    }
+
+    /// Takes another lease.
+    pub(crate) fn rename(&self, to: String) {
+        *self.name.lock().unwrap_or_else(PoisonError::into_inner) = to.into();
+    }
+
+    /// Has a count sent again if it has changed since it was sent, when the answer took so long that another
+    /// one may have been sent before it: what waits for a slot to move is sent again and again.
+    pub(crate) fn overtaken<K: Eq + Hash + Clone, N: Clone>(
+        &self,
+        counts: &Counts<K, N>,
+        asked: Instant,
+        (key, sent): (K, u32),
+        note: N,
+    ) {
+        let mut counts = counts.lock();
+        if asked.elapsed() >= MOVING && counts.count(&key) != sent {
+            counts.mark_dirty(key, note);
+            self.dirty.notify_one();
+        }
+    }
+
     /// Marks all counts to be sent again after the lease had expired: while it has, the node's streams
     /// are not counted. That happens to a process that was stopped, and after Redis lost its data.
     pub(crate) fn resend_unless(&self, was_alive: bool) {
         if !was_alive {
             let now = Instant::now();
-            self.tickets
-                .lock()
-                .mark_all_dirty(|_| (Duration::ZERO, now));
-            self.users.lock().mark_all_dirty(|_| ());
+            self.tickets.lock().mark_all_dirty(&(Duration::ZERO, now));
+            self.users.lock().mark_all_dirty(&());
             self.dirty.notify_one();
         }
     }
@@ -128,9 +203,44 @@ impl Leased {
 mod tests {
     use super::*;
 
+    const LEASE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn what_is_only_asked_for_is_not_there() {
+        let mut counts = NodeCounts::<_, ()>::new(LEASE);
+        assert_eq!(counts.claim("a"), (1, false));
+        assert_eq!(counts.claim("a"), (2, false));
+        counts.settle(&"a");
+        assert_eq!(counts.claim("a"), (3, true));
+        counts.settle(&"a");
+        counts.settle(&"a");
+        assert!(counts.claims.is_empty(), "nothing is left behind");
+    }
+
+    #[test]
+    fn what_has_ended_within_a_lease_is_sent_again_with_the_rest() {
+        for (lease, again) in [
+            (LEASE, vec![("a", 'x'), ("b", 'y')]),
+            (Duration::ZERO, vec![("b", 'y')]),
+        ] {
+            let mut counts = NodeCounts::new(lease);
+            for key in ["a", "b"] {
+                counts.add(key);
+            }
+            counts.remove(&"a", 'x');
+            std::thread::sleep(Duration::from_millis(1));
+            counts.remove(&"b", 'y');
+            counts.take_dirty();
+            counts.mark_all_dirty(&'z');
+            let mut dirty = counts.take_dirty();
+            dirty.sort_unstable();
+            assert_eq!(dirty, again);
+        }
+    }
+
     #[test]
     fn a_lower_count_is_sent_once() {
-        let mut counts = NodeCounts::default();
+        let mut counts = NodeCounts::new(LEASE);
         assert_eq!(counts.add("a"), 1);
         assert_eq!(counts.add("a"), 2);
         counts.add("b");
@@ -145,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_count_never_falls_below_zero() {
-        let mut counts = NodeCounts::default();
+        let mut counts = NodeCounts::new(LEASE);
         counts.remove(&"a", ());
         assert_eq!(counts.take_dirty(), []);
         counts.add("a");
@@ -157,10 +267,10 @@ mod tests {
 
     #[test]
     fn a_key_that_could_not_be_sent_is_sent_with_its_newest_note() {
-        let mut counts = NodeCounts::default();
+        let mut counts = NodeCounts::new(LEASE);
         counts.add("a");
         counts.add("b");
-        counts.mark_all_dirty(|_| 0);
+        counts.mark_all_dirty(&0);
         let unsent = counts.take_dirty();
         counts.remove(&"a", 1);
         for (key, note) in unsent {

@@ -8,13 +8,11 @@ use redis::RedisError;
 use crate::{
     entry,
     handshake::new_epoch,
+    link::{Link, describe},
     metrics::Pending,
     scripts,
-    state::{Link, State, describe},
+    state::State,
 };
-
-/// The error of callers while there is no connection.
-pub(crate) const NO_REDIS: &str = "Redis cannot be reached";
 
 /// Publishes an event; its number.
 ///
@@ -26,7 +24,6 @@ pub(crate) async fn publish(
     event: &Event,
     pending: Pending,
 ) -> Result<u64, String> {
-    let link = state.link().ok_or(NO_REDIS)?;
     let fields = entry::fields(event);
     let mut call = scripts::PUBLISH.prepare_invoke();
     call.key(&state.keys.numbering())
@@ -46,8 +43,8 @@ pub(crate) async fn publish(
     for (field, value) in &fields.all {
         call.arg(*field).arg(value);
     }
-    let answer: Result<(String, u64, u64), _> = link.invoke(&link.commands, &call).await;
-    let (name, base, number) = answer.map_err(|error| describe(&error))?;
+    let answer: ((String, u64, u64), Link) = state.ask(&call).await?;
+    let ((name, base, number), link) = answer;
     // Before the publisher gets the number: an event ID contains the epoch too.
     let event_of = Some(&topic).filter(|_| !event.parts().transient);
     state.acknowledged(&name, base, number, event_of);

@@ -15,7 +15,8 @@ use crate::{
     cursor::Link as Follows,
     entry::{self, Entry, Raw, Record, What},
     handshake::{self, Evidence},
-    state::{Link, MOVING, State, ends_session, is_moving},
+    link::{Link, MOVING, describe, ends_session, is_moving},
+    state::State,
 };
 
 /// How many entries one read brings: of the log less than a megabyte.
@@ -34,7 +35,10 @@ pub(crate) async fn read(
     loop {
         match turn(state, link, &mut connection, &mut shaken).await {
             Ok(()) => {}
-            Err(error) if is_moving(&error) => sleep(MOVING).await,
+            Err(error) if is_moving(&error) => {
+                state.gauges.trouble(describe(&error));
+                sleep(MOVING).await;
+            }
             Err(error) if ends_session(&error) || error.is_timeout() => return error,
             Err(error) => {
                 // A key of another type, or a right that is missing.

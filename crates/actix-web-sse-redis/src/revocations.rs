@@ -24,8 +24,9 @@ use crate::{
     handle::Handle,
     handshake::Revocations,
     known::{Entry, Known, LATEST, LONGEST, PAGE},
+    link::{Link, ends_session},
     scripts,
-    state::{Link, State, ends_session},
+    state::State,
 };
 
 /// How long a node without revocations waits for others to send them, when there have to be some.
@@ -133,7 +134,7 @@ async fn store(
         call.arg(*id).arg(&*entry.user).arg(entry.until);
         call.arg(after + millis(entry.rest()));
     }
-    link.invoke(&link.commands, &call).await
+    link.ask(&link.commands, &call).await
 }
 
 /// Reads the stream from its start. Returns what is in it.

@@ -188,7 +188,7 @@ return {epoch, base, seq, text(now), redis.call('EXISTS', log), there and 1 or 0
 ///
 /// Keys: head, log, topics, then each topic. Arguments: the epoch, the number, how many events and how
 /// many bytes to return at the most, then the name of each topic. Returns nothing if something is
-/// missing, or too much would have to be returned; else the newest number, and the entries of each topic.
+/// missing, or too much would have to be returned; else the entries of each topic.
 pub(crate) static HISTORY: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
@@ -219,7 +219,7 @@ for i = 4, #KEYS do
     end
     all[#all + 1] = found
 end
-return {seq, all}
+return all
 ",
     )
 });
@@ -274,14 +274,16 @@ fn about_nodes(body: &str) -> Script {
     script(&format!("{ALIVE}{body}"))
 }
 
-/// Renews a lease. Leases that expired a week ago are removed.
+/// Renews a lease, or begins one of another name if it is over: what is counted under the old name may be
+/// older still, and must not count again. Leases that expired a week ago are removed.
 ///
-/// Key: the nodes. Arguments: the node, the lifetime in milliseconds. Returns whether the lease was
-/// still valid.
+/// Key: the nodes. Arguments: the node, the lifetime in milliseconds, the other name, if there is one.
+/// Returns whether the lease was still valid.
 pub(crate) static RENEW_LEASE: LazyLock<Script> = LazyLock::new(|| {
     about_nodes(
         r"
-local was_alive = renew(KEYS[1], ARGV[1], ARGV[2])
+local is_over = alive_until(KEYS[1], ARGV[1]) < millis
+local was_alive = renew(KEYS[1], is_over and ARGV[3] ~= '' and ARGV[3] or ARGV[1], ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(millis - 604800000))
 redis.call('PEXPIRE', KEYS[1], 1209600000)
 return was_alive
@@ -289,12 +291,19 @@ return was_alive
     )
 });
 
+/// Claims a ticket for a single use.
+///
+/// Key: the ticket. Argument: for how many milliseconds it is remembered. Returns whether it is the first use.
+pub(crate) static USE_ONCE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new("return redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) and 1 or 0")
+});
+
 /// Claims a resumable ticket: it can be used while a stream of it is open, and for a while after. What
 /// Redis has of the asking node may be old, and does not count: the node says it itself.
 ///
 /// Keys: the ticket, the nodes. Arguments: the node, the lifetime of its lease, its count of streams
 /// with this one, how many milliseconds the counts are kept, how many milliseconds the ticket can be used
-/// after its last stream, whether it is fresh. Returns whether it can be used, and whether the lease
+/// after its last stream, whether it is fresh, whether that node has a stream of it already. Returns whether it can be used, and whether the lease
 /// was still valid.
 pub(crate) static CLAIM_RESUMABLE: LazyLock<Script> = LazyLock::new(|| {
     about_nodes(
@@ -302,7 +311,7 @@ pub(crate) static CLAIM_RESUMABLE: LazyLock<Script> = LazyLock::new(|| {
 local mine = alive_until(KEYS[2], ARGV[1])
 local was_alive = renew(KEYS[2], ARGV[1], ARGV[2])
 local counts = redis.call('HGETALL', KEYS[1])
-local open, ended, dead = tonumber(ARGV[3]) > 1, 0, {}
+local open, ended, dead = ARGV[7] == '1', 0, {}
 for i = 1, #counts, 2 do
     local alive = counts[i] == ARGV[1] and mine or alive_until(KEYS[2], counts[i])
     if counts[i] == 'ended' then
@@ -391,7 +400,7 @@ return {free and 1 or 0, was_alive}
 
 /// All of them: a script that Redis does not know is sent twice, which would break the order of
 /// commands.
-pub(crate) fn all() -> [&'static Script; 9] {
+pub(crate) fn all() -> [&'static Script; 10] {
     [
         &PUBLISH,
         &END,
@@ -399,6 +408,7 @@ pub(crate) fn all() -> [&'static Script; 9] {
         &HISTORY,
         &REVOKE,
         &RENEW_LEASE,
+        &USE_ONCE,
         &CLAIM_RESUMABLE,
         &SYNC_TICKET,
         &ACQUIRE,

@@ -1,20 +1,17 @@
 //! The state of one node. It outlives connections; handles and the backplane's thread share it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     fmt,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use actix_web_sse::backplane::{History, Revocation, Sink};
-use futures_util::future::WeakShared;
-use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
+use actix_web_sse::backplane::{Revocation, Sink};
+use redis::{FromRedisValue, ScriptInvocation};
 use tokio::{
-    sync::{Notify, Semaphore, mpsc, watch},
-    time::sleep,
+    sync::{Notify, Semaphore, watch},
+    time::timeout,
 };
 
 use crate::{
@@ -22,103 +19,17 @@ use crate::{
     cursor::{Cursor, Epoch},
     keys::Keys,
     known::Known,
+    link::{Link, describe, is_moved},
     metrics::{Clock, Gauges},
-    node_counts::Leased,
+    node_counts::{Leased, new_name},
+    questions::Questions,
 };
+
+/// The error of callers while there is no connection.
+const NO_REDIS: &str = "Redis cannot be reached";
 
 /// How many clients get what they missed at a time.
 const RESUMES: usize = 8;
-
-/// The connections of a session, for whoever has something to ask.
-#[derive(Clone)]
-pub(crate) struct Link {
-    /// For what is brief: publications, counts, revocations.
-    pub(crate) commands: MultiplexedConnection,
-    /// For what clients have missed.
-    pub(crate) resumes: MultiplexedConnection,
-    /// Ends the session.
-    pub(crate) failed: mpsc::UnboundedSender<RedisError>,
-    pub(crate) patience: Duration,
-}
-
-impl fmt::Debug for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").finish_non_exhaustive()
-    }
-}
-
-impl Link {
-    /// Runs a script on a connection of this session; again while its keys move to another server. An
-    /// error that makes the connections useless ends the session.
-    pub(crate) async fn invoke<T: FromRedisValue>(
-        &self,
-        connection: &MultiplexedConnection,
-        call: &ScriptInvocation<'_>,
-    ) -> Result<T, RedisError> {
-        let start = Instant::now();
-        loop {
-            let answer = call.invoke_async(&mut connection.clone()).await;
-            match answer {
-                Err(error) if is_moving(&error) && start.elapsed() < self.patience => {
-                    sleep(MOVING).await;
-                }
-                Err(error) => return Err(self.judge(error)),
-                Ok(answer) => return Ok(answer),
-            }
-        }
-    }
-
-    /// Ends the session if the error says that its connections cannot be used any more.
-    pub(crate) fn judge(&self, error: RedisError) -> RedisError {
-        if ends_session(&error) {
-            let _ = self.failed.send(error.clone());
-        }
-        error
-    }
-}
-
-/// How long to wait before a question is asked again while its keys move.
-pub(crate) const MOVING: Duration = Duration::from_millis(20);
-
-/// Whether the keys are on their way to another server: nothing was done, and it will soon be over.
-pub(crate) fn is_moving(error: &RedisError) -> bool {
-    use ServerErrorKind::{Ask, TryAgain};
-    matches!(error.kind(), ErrorKind::Server(Ask | TryAgain))
-}
-
-/// Whether the connections cannot be used any more after this error.
-pub(crate) fn ends_session(error: &RedisError) -> bool {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly};
-    match error.kind() {
-        // No answer in time: the reader decides whether Redis is reachable.
-        ErrorKind::Io => !error.is_timeout(),
-        ErrorKind::Parse | ErrorKind::AuthenticationFailed => true,
-        ErrorKind::Server(kind) => {
-            matches!(
-                kind,
-                BusyLoading | ClusterDown | MasterDown | Moved | ReadOnly
-            )
-        }
-        _ => false,
-    }
-}
-
-/// The message of a command's error for its caller. The client's message contains no URL.
-pub(crate) fn describe(error: &RedisError) -> String {
-    if error.is_timeout() || error.is_connection_dropped() {
-        return "no answer from Redis; it may have stored the event nevertheless".to_owned();
-    }
-    error.to_string()
-}
-
-/// What clients ask of the past, and who waits for the answers. An answer, and up to which number it goes.
-pub(crate) type Answer = Result<(u64, History), String>;
-pub(crate) type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
-pub(crate) type Question = (Vec<Arc<str>>, u64);
-
-/// The questions that are under way. They end when nobody waits for them any more.
-#[derive(Default)]
-pub(crate) struct Questions(pub(crate) Mutex<HashMap<Question, WeakShared<Asking>>>);
 
 /// The hub, and where it stands.
 #[derive(Default)]
@@ -140,7 +51,7 @@ pub(crate) struct State {
     pub(crate) known: Known,
     pub(crate) leased: Leased,
     pub(crate) resumes: Semaphore,
-    pub(crate) questions: Questions,
+    pub(crate) questions: Arc<Questions>,
     /// Streams that other nodes are to end.
     pub(crate) ends: Mutex<VecDeque<Revocation>>,
     /// Notified when there is something to send that nobody waits for.
@@ -157,14 +68,14 @@ impl State {
     pub(crate) fn new(config: RedisConfig) -> Self {
         Self {
             keys: Keys::new(&config.namespace),
-            id: format!("{:016x}", fastrand::u64(..)),
+            id: new_name(),
             gauges: Arc::new(Gauges::new()),
             link: watch::Sender::new(None),
             place: Mutex::default(),
             known: Known::new(config.max_pending_revocations),
-            leased: Leased::default(),
+            leased: Leased::new(config.lease),
             resumes: Semaphore::new(RESUMES),
-            questions: Questions::default(),
+            questions: Arc::default(),
             ends: Mutex::default(),
             queued: Notify::new(),
             config,
@@ -178,6 +89,31 @@ impl State {
     /// The connections, if Redis can be reached.
     pub(crate) fn link(&self) -> Option<Link> {
         self.link.borrow().clone()
+    }
+
+    /// Runs a script on the connection for what is brief; again at the server that the keys have moved to meanwhile. The
+    /// answer, and over which connections it came.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) async fn ask<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<(T, Link), String> {
+        let start = Instant::now();
+        let mut links = self.link.subscribe();
+        loop {
+            let link = self.link().ok_or(NO_REDIS)?;
+            let error = match link.ask(&link.commands, call).await {
+                Ok(answer) => return Ok((answer, link)),
+                Err(error) => error,
+            };
+            let left = link.patience.saturating_sub(start.elapsed());
+            let is_next = |next: &Option<Link>| next.as_ref().is_some_and(|next| !next.is(&link));
+            if !is_moved(&error) || timeout(left, links.wait_for(is_next)).await.is_err() {
+                return Err(describe(&error));
+            }
+        }
     }
 
     pub(crate) fn sink(&self) -> Option<Sink> {

@@ -22,8 +22,10 @@ use crate::{
     control,
     error::StartError,
     handshake::{self, Evidence},
-    lease, reader, revocations, scripts,
-    state::{Link, State, ends_session},
+    lease,
+    link::{Link, MOVING, ends_session, is_moving},
+    reader, revocations, scripts,
+    state::State,
 };
 
 /// A change of the connection to Redis, for a log.
@@ -169,10 +171,13 @@ impl Task {
             failed: sender,
             patience: state.config.answer_timeout,
         };
-        let revocations = handshake::shake(state, &mut reading, Evidence::None).await?;
-        revocations::read(state, &mut reading).await?;
-        state.known.compare(state, revocations);
-        lease::announce(state, &link).await?;
+        let start = Instant::now();
+        while let Err(error) = take_up(state, &link, &mut reading).await {
+            if !is_moving(&error) || start.elapsed() >= link.patience {
+                return Err(error);
+            }
+            sleep(MOVING).await;
+        }
         Ok(Session {
             link,
             reading,
@@ -181,6 +186,7 @@ impl Task {
     }
 
     fn connected(&mut self, link: &Link) {
+        self.addresses.arrived();
         self.state.link.send_replace(Some(link.clone()));
         self.state.gauges.connected.store(true, Relaxed);
         let at = self.addresses.name();
@@ -253,6 +259,18 @@ impl Task {
         };
         let _ = start_result.send(Err(error));
     }
+}
+
+/// Takes up where Redis stands, and says what this node has.
+async fn take_up(
+    state: &State,
+    link: &Link,
+    connection: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    let revocations = handshake::shake(state, connection, Evidence::None).await?;
+    revocations::read(state, connection).await?;
+    state.known.compare(state, revocations);
+    lease::announce(state, link).await
 }
 
 /// Why this Redis removes keys that it should keep, if it does and may say so.

@@ -1,6 +1,10 @@
 //! Used tickets, shared by all nodes.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web_sse::{
     config::TicketMode,
@@ -8,8 +12,13 @@ use actix_web_sse::{
 };
 
 use crate::{
-    config::millis, handle::Handle, lease::COUNTS_TTL, node_counts::TicketId,
-    scripts::CLAIM_RESUMABLE, state::State,
+    config::millis,
+    handle::Handle,
+    lease::COUNTS_TTL,
+    link::Link,
+    node_counts::TicketId,
+    scripts::{CLAIM_RESUMABLE, USE_ONCE},
+    state::State,
 };
 
 /// How long a ticket is remembered after its expiry: the clocks of nodes differ.
@@ -47,6 +56,7 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        self.state.leased.tickets.lock().settle(&self.id);
         if !self.kept {
             self.state.leased.release(&self.id, self.ttl);
         }
@@ -55,22 +65,18 @@ impl Drop for Counted {
 
 /// Claims a single-use ticket; `None` without an answer.
 async fn use_once(state: Arc<State>, id: TicketId, remember: Duration) -> Option<bool> {
-    let link = state.link()?;
-    let set: Result<Option<String>, _> = redis::cmd("SET")
-        .arg(state.keys.ticket(&id))
-        .arg(&["1", "NX", "PX"])
-        .arg(millis(remember))
-        .query_async(&mut link.commands.clone())
-        .await;
-    let set = set.map_err(|error| link.judge(error)).ok()?;
-    Some(set.is_some())
+    let mut call = USE_ONCE.key(state.keys.ticket(&id));
+    call.arg(millis(remember));
+    let (is_first, _): (bool, Link) = state.ask(&call).await.ok()?;
+    Some(is_first)
 }
 
 /// Claims a resumable ticket. The count is taken back wherever this ends before the stream is open:
 /// here, on the way to whoever asked, or there.
 async fn claim(state: Arc<State>, claim: TicketClaim) -> Option<Option<Counted>> {
-    let link = state.link()?;
-    let count = state.leased.tickets.lock().add(claim.id);
+    state.link()?;
+    let asked = Instant::now();
+    let (count, is_open) = state.leased.tickets.lock().claim(claim.id);
     let counted = Counted {
         state: Arc::clone(&state),
         id: claim.id,
@@ -79,14 +85,21 @@ async fn claim(state: Arc<State>, claim: TicketClaim) -> Option<Option<Counted>>
     };
     let mut call = CLAIM_RESUMABLE.key(state.keys.ticket(&claim.id));
     call.key(state.keys.nodes())
-        .arg(&state.id)
+        .arg(&*state.leased.node())
         .arg(millis(state.config.lease))
         .arg(count)
         .arg(millis(COUNTS_TTL))
         .arg(millis(claim.ttl))
-        .arg(u8::from(claim.fresh));
-    let (may, was_alive): (bool, bool) = link.invoke(&link.commands, &call).await.ok()?;
+        .arg(u8::from(claim.fresh))
+        .arg(u8::from(is_open));
+    let answer: ((bool, bool), Link) = state.ask(&call).await.ok()?;
+    let (may, was_alive) = answer.0;
     state.leased.resend_unless(was_alive);
+    let ended = (claim.ttl, Instant::now());
+    let tickets = &state.leased.tickets;
+    state
+        .leased
+        .overtaken(tickets, asked, (claim.id, count), ended);
     Some(may.then_some(counted))
 }
 

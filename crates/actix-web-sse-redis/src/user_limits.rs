@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web_sse::protect::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
@@ -13,6 +13,7 @@ use crate::{
     config::{UserLimits, millis},
     handle::Handle,
     lease::COUNTS_TTL,
+    link::Link,
     scripts::ACQUIRE,
     state::State,
 };
@@ -62,17 +63,21 @@ impl Drop for Counted {
 /// Asks Redis for one more stream: `None` without an answer, `Some(None)` if there are too many. What
 /// is returned counts until it is dropped, wherever that is.
 async fn ask(state: Arc<State>, user: Arc<str>, limit: u32) -> Option<Option<Counted>> {
-    let link = state.link()?;
+    state.link()?;
+    let asked = Instant::now();
     let (counted, count) = Counted::new(&state, &user);
     let mut call = ACQUIRE.key(state.keys.user(&user));
     call.key(state.keys.nodes())
-        .arg(&state.id)
+        .arg(&*state.leased.node())
         .arg(millis(state.config.lease))
         .arg(count)
         .arg(millis(COUNTS_TTL))
         .arg(limit);
-    let (free, was_alive): (bool, bool) = link.invoke(&link.commands, &call).await.ok()?;
+    let answer: ((bool, bool), Link) = state.ask(&call).await.ok()?;
+    let (free, was_alive) = answer.0;
     state.leased.resend_unless(was_alive);
+    let users = &state.leased.users;
+    state.leased.overtaken(users, asked, (user, count), ());
     Some(free.then_some(counted))
 }
 

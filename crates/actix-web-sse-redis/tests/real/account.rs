@@ -17,17 +17,18 @@ use actix_web::rt::{
     time::{sleep, timeout},
 };
 use actix_web_sse::test::{Reading, read_events};
-use actix_web_sse_redis::RedisConfig;
 
 use crate::{
-    failover::in_step,
-    node::{Node, config, until},
-    relay::Relay,
+    engine::Engine,
+    node::{Node, until},
     revocation::Guarded,
-    server::{LIMIT, Server},
+    server::LIMIT,
     signed_out::SignedOut,
     traffic::{TOPICS, seeds},
 };
+
+/// How many nodes there are.
+const NODES: usize = 3;
 
 /// Stands among what a client got where it was told that something is missing.
 const RESET: &str = "reset";
@@ -217,123 +218,20 @@ async fn fresh(scene: Rc<Scene>, name: usize, mut random: fastrand::Rng) -> usiz
     number
 }
 
-/// A primary, its replica, and a wire from each node to each of them.
-struct Pair {
-    servers: [Server; 2],
-    primary: usize,
-    /// From the primary to the replica.
-    wire: Relay,
-    wires: Vec<[Relay; 2]>,
+/// The faults so far, and what Redis has of the revocations.
+fn context(engine: &Engine, scene: &Scene) -> String {
+    let faults = scene.faults.borrow().join("\n");
+    let primary = engine.primary();
+    let revoked = primary.command(&["XRANGE", "{sse}:revoked", "-", "+"]);
+    let head = primary.command(&["HGETALL", "{sse}:head"]);
+    format!("{faults}\n{head}\n{revoked}")
 }
 
-impl Pair {
-    async fn start(nodes: usize) -> Self {
-        let primary = Server::with(&["--repl-diskless-sync-delay", "0"]);
-        let wire = Relay::to(primary.port);
-        let replica = Server::replica_of(wire.port);
-        in_step(&primary, &replica).await;
-        let ports = [primary.port, replica.port];
-        Self {
-            servers: [primary, replica],
-            primary: 0,
-            wire,
-            wires: (0..nodes).map(|_| ports.map(Relay::to)).collect(),
-        }
-    }
-
-    fn config(&self, node: usize) -> RedisConfig {
-        let mut config = config(&self.servers[0]);
-        let urls = self.wires[node].each_ref().map(Relay::url);
-        config.redis = urls.join(",").into();
-        config.answer_timeout = Duration::from_secs(1);
-        config.connect_timeout = Duration::from_secs(1);
-        config
-    }
-
-    fn primary(&self) -> &Server {
-        &self.servers[self.primary]
-    }
-
-    /// What was not replicated is lost.
-    async fn fail_over(&mut self, random: &mut fastrand::Rng) {
-        if random.bool() {
-            self.wire.sever();
-            sleep(Duration::from_millis(random.u64(0..500))).await;
-        }
-        let (old, new) = (self.primary, 1 - self.primary);
-        self.servers[old].kill();
-        self.servers[new].promote();
-        self.primary = new;
-        sleep(Duration::from_millis(random.u64(0..1000))).await;
-        self.wire = Relay::to(self.servers[new].port);
-        let port = self.wire.port.to_string();
-        self.servers[old].restart_with(&["--replicaof", "127.0.0.1", &port]);
-        in_step(&self.servers[new], &self.servers[old]).await;
-    }
-
-    /// The faults so far, and what Redis has of the revocations.
-    fn context(&self, scene: &Scene) -> String {
-        let faults = scene.faults.borrow().join("\n");
-        let primary = self.primary();
-        let revoked = primary.command(&["XRANGE", "{sse}:revoked", "-", "+"]);
-        let head = primary.command(&["HGETALL", "{sse}:head"]);
-        format!("{faults}\n{head}\n{revoked}")
-    }
-
-    /// One fault, and its end.
-    async fn fault(&mut self, random: &mut fastrand::Rng) -> String {
-        let pause = Duration::from_millis(random.u64(0..2500));
-        let wires = &self.wires[random.usize(0..self.wires.len())];
-        match random.u32(0..12) {
-            0 => {
-                let primary = &mut self.servers[self.primary];
-                primary.kill();
-                sleep(pause / 4).await;
-                primary.restart();
-                "killed".to_owned()
-            }
-            1 | 2 => {
-                self.primary().signal("-STOP");
-                sleep(pause).await;
-                self.primary().signal("-CONT");
-                format!("stopped for {pause:?}")
-            }
-            3..=5 => {
-                self.fail_over(random).await;
-                "fail-over".to_owned()
-            }
-            6..=8 => {
-                wires.iter().for_each(Relay::sever);
-                sleep(pause).await;
-                wires.iter().for_each(Relay::mend);
-                format!("cut off for {pause:?}")
-            }
-            9 => {
-                wires.iter().for_each(|wire| wire.delay(pause / 10));
-                sleep(pause).await;
-                wires.iter().for_each(Relay::mend);
-                format!("slow by {:?}", pause / 10)
-            }
-            10 => {
-                let keys = [
-                    "topic:a", "topic:b", "log", "topics", "head", "revoked", "nodes",
-                ];
-                let key = keys[random.usize(0..keys.len())];
-                self.primary().command(&["DEL", &format!("{{sse}}:{key}")]);
-                format!("evicted {key}")
-            }
-            _ => {
-                self.primary().command(&["FLUSHALL"]);
-                "flushed".to_owned()
-            }
-        }
-    }
-}
-
-async fn program(seed: u64, length: Duration) {
+async fn program(seed: u64, length: Duration, mut redis: Engine) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut redis = Pair::start(3).await;
-    let nodes = (0..3).map(|node| Node::start(redis.config(node))).collect();
+    let nodes = (0..NODES)
+        .map(|node| Node::start(redis.config(node)))
+        .collect();
     // Their clocks are ten seconds apart in either direction.
     let guards = [-10_i64, 0, 10]
         .into_iter()
@@ -372,7 +270,7 @@ async fn program(seed: u64, length: Duration) {
         if random.u8(..) < 100 {
             until(|| scene.nodes.iter().all(is_connected)).await;
             until(|| guards.iter().all(|guard| guard.backplane.stats().connected)).await;
-            signed_out.check(&guards, || redis.context(&scene)).await;
+            signed_out.check(&guards, || context(&redis, &scene)).await;
         }
     }
     scene.over.set(true);
@@ -387,7 +285,7 @@ async fn program(seed: u64, length: Duration) {
             .unwrap();
     }
     until(|| guards.iter().all(|guard| guard.backplane.stats().connected)).await;
-    signed_out.check(&guards, || redis.context(&scene)).await;
+    signed_out.check(&guards, || context(&redis, &scene)).await;
     let end = Instant::now();
     while !clients.iter().all(JoinHandle::is_finished) {
         assert!(
@@ -425,13 +323,25 @@ async fn program(seed: u64, length: Duration) {
     assert!(acknowledged > 100, "seed {seed}: only {acknowledged}");
 }
 
+/// How long each of these seeds takes.
+fn length(seeds: &[u64]) -> Duration {
+    let seconds = std::env::var("SSE_PROGRAM_SECONDS").ok();
+    let seconds = seconds.map_or(20 * seeds.len() as u64, |seconds| seconds.parse().unwrap());
+    Duration::from_secs(seconds) / u32::try_from(seeds.len()).unwrap()
+}
+
 #[actix_web::test]
 async fn s82_every_event_and_every_revocation_of_a_program_of_faults_is_accounted_for() {
-    let seconds = std::env::var("SSE_PROGRAM_SECONDS").ok();
-    let seconds = seconds.map_or(60, |seconds| seconds.parse().unwrap());
     let seeds = seeds(&[1, 2, 3]);
-    let each = Duration::from_secs(seconds) / u32::try_from(seeds.len()).unwrap();
-    for seed in seeds {
-        program(seed, each).await;
+    for seed in &seeds {
+        program(*seed, length(&seeds), Engine::pair(NODES).await).await;
+    }
+}
+
+#[actix_web::test]
+async fn s82_every_event_and_every_revocation_of_a_program_of_slot_moves_is_accounted_for() {
+    let seeds = seeds(&[4]);
+    for seed in &seeds {
+        program(*seed, length(&seeds), Engine::cluster(NODES).await).await;
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Two primaries that own half of the slots each.
-async fn cluster() -> [Server; 2] {
+pub(crate) async fn cluster() -> [Server; 2] {
     let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
     let (a, b) = (Server::with(&arguments), Server::with(&arguments));
     a.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
@@ -23,32 +23,69 @@ async fn cluster() -> [Server; 2] {
     [a, b]
 }
 
-/// Moves the namespace's slot, with all that is in it.
-fn move_slot(from: &Server, to: &Server) {
-    let slot = from
-        .number(&["CLUSTER", "KEYSLOT", "{sse}:head"])
-        .to_string();
-    let ids = [from, to].map(|server| server.text(&["CLUSTER", "MYID"]));
-    to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &ids[0]]);
-    from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &ids[1]]);
-    loop {
-        let keys = from.list(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
-        if keys.is_empty() {
-            break;
+/// The namespace's slot on its way from one server to the other.
+pub(crate) struct Moving<'a> {
+    from: &'a Server,
+    to: &'a Server,
+    slot: String,
+    target: String,
+}
+
+impl<'a> Moving<'a> {
+    /// From now on the one gives its keys away, and the other takes them.
+    pub(crate) fn begin(from: &'a Server, to: &'a Server) -> Self {
+        let slot = from.number(&["CLUSTER", "KEYSLOT", "{sse}:head"]);
+        let slot = slot.to_string();
+        let [source, target] = [from, to].map(|server| server.text(&["CLUSTER", "MYID"]));
+        to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]);
+        from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]);
+        Self {
+            from,
+            to,
+            slot,
+            target,
         }
-        let port = to.port.to_string();
+    }
+
+    /// Moves these keys, as far as they are there.
+    pub(crate) fn keys(&self, keys: &[&str]) {
+        let port = self.to.port.to_string();
         let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
-        migrate.extend(keys.iter().map(String::as_str));
-        let told = from.command(&migrate);
+        migrate.extend(keys);
+        let told = self.from.command(&migrate);
         assert!(
             told.starts_with("+OK") || told.starts_with("+NOKEY"),
             "{told}"
         );
     }
-    for server in [to, from] {
-        let told = server.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &ids[1]]);
-        assert!(told.starts_with("+OK"), "{told}");
+
+    /// Moves all keys that are left.
+    pub(crate) fn rest(&self) {
+        loop {
+            let keys = self
+                .from
+                .list(&["CLUSTER", "GETKEYSINSLOT", &self.slot, "100"]);
+            if keys.is_empty() {
+                return;
+            }
+            self.keys(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+        }
     }
+
+    /// Moves what is left, and gives the slot to the other.
+    pub(crate) fn end(self) {
+        self.rest();
+        for server in [self.to, self.from] {
+            let told = server.command(&["CLUSTER", "SETSLOT", &self.slot, "NODE", &self.target]);
+            assert!(told.starts_with("+OK"), "{told}");
+        }
+    }
+}
+
+/// The one that has the namespace's slot, and the other.
+pub(crate) fn owner_first([a, b]: &[Server; 2]) -> [&Server; 2] {
+    let slot = a.number(&["CLUSTER", "KEYSLOT", "{sse}:head"]);
+    if slot < 8192 { [a, b] } else { [b, a] }
 }
 
 #[actix_web::test]
@@ -64,18 +101,18 @@ async fn s82_in_a_cluster_either_node_leads_to_the_keys() {
 async fn s82_a_slot_that_moves_under_load_takes_everything_with_it() {
     for seed in seeds(&[1, 2]) {
         let mut random = fastrand::Rng::with_seed(seed);
-        let [a, b] = cluster().await;
-        let slot = a.number(&["CLUSTER", "KEYSLOT", "{sse}:head"]);
-        let (mut from, mut to) = if slot < 8192 { (&a, &b) } else { (&b, &a) };
+        let servers = cluster().await;
+        let [a, b] = &servers;
+        let [mut from, mut to] = owner_first(&servers);
         let nodes = Rc::new(vec![
-            Node::start(config(&a)),
-            Node::start(config(&b)),
-            Node::start(config(&a)),
+            Node::start(config(a)),
+            Node::start(config(b)),
+            Node::start(config(a)),
         ]);
         let traffic = Traffic::start(&nodes, &mut random).await;
         for _ in 0..3 {
             traffic.more(100).await;
-            move_slot(from, to);
+            Moving::begin(from, to).end();
             std::mem::swap(&mut from, &mut to);
         }
         let accounts = traffic.finish().await;

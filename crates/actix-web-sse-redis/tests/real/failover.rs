@@ -296,20 +296,6 @@ async fn s82_a_sentinel_fails_over_and_nodes_that_ask_it_follow() {
     .await;
 }
 
-#[actix_web::test]
-async fn s82_a_sentinel_without_the_service_is_a_clear_error() {
-    let primary = Server::start();
-    let sentinel = Sentinel::over(&primary).await;
-    let mut other = config(&primary);
-    let url = sentinel.url().replace("/main", "/other");
-    other.redis = url.into();
-    let error = actix_web_sse_redis::RedisBackplane::connect(other).unwrap_err();
-    assert!(
-        error.to_string().contains("not found in sentinel"),
-        "{error}"
-    );
-}
-
 /// One event in its topic, and it is lost. Whoever publishes there next does so before the node that knows
 /// it is back: its entry looks as if the topic had just begun.
 #[actix_web::test]
@@ -330,20 +316,4 @@ async fn s82_the_loss_of_the_only_event_of_a_topic_is_told_however_the_topic_goe
     let reading = reading.await.unwrap();
     assert!(reading.ended, "{reading:?}");
     until(|| a.backplane.stats().resets == 1).await;
-}
-
-#[actix_web::test]
-async fn s82_sentinels_have_a_password_of_their_own() {
-    let primary = Server::with(&["--requirepass", "ofredis"]);
-    let sentinel = Sentinel::guarded(&primary, "ofsentinel", "ofredis").await;
-    let mut order = config(&primary);
-    let url = sentinel.url().replace("://", "://:ofredis@");
-    order.redis = url.into();
-    let refused = actix_web_sse_redis::RedisBackplane::connect(order.clone()).unwrap_err();
-    assert!(!refused.to_string().contains("ofredis"), "{refused}");
-    order.sentinel.password = Some("ofsentinel".to_owned());
-    let node = Node::start(order);
-    let stream = node.follow("t", 1).await;
-    node.publish("t", "1").await;
-    assert_eq!(data(&read(stream, 1).await), ["1"]);
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use actix_web_sse::{PublishError, test::read_events};
-use actix_web_sse_redis::{RedisBackplane, RedisConfig, StartError};
+use actix_web_sse_redis::{LinkChange, RedisBackplane, RedisConfig, StartError};
 
 use crate::{
     cut::{cut, cuttable, mend},
     node::{Node, config, data, read, until},
     relay::Relay,
-    server::Server,
+    server::{LIMIT, Server},
 };
 
 #[actix_web::test]
@@ -419,4 +419,59 @@ async fn s82_a_key_of_another_type_stops_its_topic_and_no_other() {
     for node in [&a, &b] {
         assert_eq!(node.backplane.stats().failures, 0);
     }
+}
+
+/// The places of the log, the numbering and the rest: there it is no application's key.
+#[actix_web::test]
+async fn s82_a_key_of_another_type_at_a_place_of_the_crate_stops_nothing_for_long() {
+    for place in ["head", "log", "topics", "revoked"] {
+        let server = Server::start();
+        let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+        let stream = b.follow("t", 1).await;
+        let key = format!("{{sse}}:{place}");
+        server.command(&["DEL", &key]);
+        server.command(&["SET", &key, "x"]);
+        let start = std::time::Instant::now();
+        while a.try_publish("t", "1").await.is_err() {
+            assert!(start.elapsed() < LIMIT, "{place}");
+            actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Of a new numbering where the old one is gone.
+        let first = read(stream, 1).await;
+        assert!(
+            data(&first) == ["1"] || first.events[0].event == "reset",
+            "{place}: {first:?}"
+        );
+        // And it goes on.
+        while {
+            let next = b.follow("t", 1).await;
+            let published = a.try_publish("t", "2").await;
+            published.is_err() || data(&read(next, 1).await) != ["2"]
+        } {
+            assert!(start.elapsed() < LIMIT, "{place}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn s82_a_link_that_comes_and_goes_is_not_hammered() {
+    let server = Server::start();
+    let mut patient = config(&server);
+    patient.backoff_least = Duration::from_millis(50);
+    patient.backoff_most = Duration::from_secs(10);
+    let waits = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = std::sync::Arc::clone(&waits);
+    let backplane = RedisBackplane::connect_observed(patient, move |change| {
+        if let LinkChange::Lost { retry_in, .. } = change {
+            noted.lock().unwrap().push(*retry_in);
+        }
+    });
+    let backplane = backplane.unwrap();
+    for lost in 1..=5 {
+        until(|| backplane.stats().connected).await;
+        server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+        until(|| waits.lock().unwrap().len() >= lost).await;
+    }
+    let waits = waits.lock().unwrap().clone();
+    assert!(waits[4] >= Duration::from_millis(400), "{waits:?}");
 }

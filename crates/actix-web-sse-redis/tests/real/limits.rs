@@ -10,13 +10,14 @@ use actix_web_sse_redis::{RedisBackplane, RedisConfig, RedisUserLimits, UserLimi
 
 use crate::{
     cut::{cut, cuttable, mend},
+    failover::{Pair, in_step},
     node::{config, until},
     server::{LIMIT, Server},
 };
 
 /// A node whose streams are slots.
-struct Counting {
-    backplane: RedisBackplane,
+pub(crate) struct Counting {
+    pub(crate) backplane: RedisBackplane,
     limits: RedisUserLimits,
     user: Arc<str>,
 }
@@ -24,7 +25,7 @@ struct Counting {
 const MAX: u32 = 3;
 
 impl Counting {
-    fn start(mut config: RedisConfig, how: UserLimits) -> Self {
+    pub(crate) fn start(mut config: RedisConfig, how: UserLimits) -> Self {
         config.user_limits = how;
         config.lease = Duration::from_secs(3);
         let backplane = RedisBackplane::connect(config).unwrap();
@@ -35,15 +36,15 @@ impl Counting {
         }
     }
 
-    async fn open(&self) -> Result<UserSlot, NoUserSlot> {
+    pub(crate) async fn open(&self) -> Result<UserSlot, NoUserSlot> {
         self.limits.acquire(&self.user, MAX).await
     }
 
-    async fn opened(&self) -> UserSlot {
+    pub(crate) async fn opened(&self) -> UserSlot {
         self.open().await.unwrap()
     }
 
-    async fn is_full(&self) -> bool {
+    pub(crate) async fn is_full(&self) -> bool {
         match self.open().await {
             Ok(_) => false,
             Err(why) => {
@@ -67,7 +68,7 @@ impl Counting {
 }
 
 /// How many streams of alice each node is said to have.
-fn counted(server: &Server) -> Vec<i64> {
+pub(crate) fn counted(server: &Server) -> Vec<i64> {
     let answer = server.command(&["HVALS", "{sse}:user:alice"]);
     let lines: Vec<_> = answer.split("\r\n").skip(1).collect();
     let numbers = lines.chunks(2).filter_map(|pair| pair.get(1)?.parse().ok());
@@ -339,5 +340,32 @@ async fn program(seed: u64) {
 async fn s82_a_program_of_faults_leaves_no_count_wrong() {
     for seed in 1..=4 {
         program(seed).await;
+    }
+}
+
+/// What Redis says after it is older than the ends of these streams: by less than the lease of their node, or by
+/// more.
+#[actix_web::test]
+async fn s82_streams_whose_ends_were_lost_at_a_fail_over_do_not_count() {
+    for older in [Duration::ZERO, Duration::from_secs(4)] {
+        let mut pair = Pair::start().await;
+        let start = || Counting::start(pair.config(), UserLimits::Shared);
+        let (a, b) = (start(), start());
+        let ended = [a.opened().await, a.opened().await];
+        let kept = b.opened().await;
+        in_step(&pair.primary, &pair.replica).await;
+        pair.wire.sever();
+        drop(ended);
+        until(|| counted(&pair.primary) == [1]).await;
+        actix_web::rt::time::sleep(older).await;
+        assert_eq!(counted(&pair.replica), [1, 2]);
+        pair.fail_over();
+        let went_over = |node: &Counting| node.backplane.stats().failures > 0;
+        until(|| went_over(&a) && went_over(&b) && connected(&[&a, &b])).await;
+        let open = [b.open_when_free().await, b.open_when_free().await];
+        assert!(a.is_full().await && b.is_full().await);
+        drop((kept, open));
+        let more = [a.open_when_free().await, b.open_when_free().await];
+        drop((a.open_when_free().await, more));
     }
 }

@@ -1,4 +1,4 @@
-//! On a real `redis-server`: `cargo test -p actix-web-sse-redis --features e2e`.
+//! On a real `redis-server`, the first one in `PATH`: `cargo test -p actix-web-sse-redis --features e2e`.
 
 #![allow(
     clippy::expect_used,
@@ -11,15 +11,18 @@
 mod account;
 mod cluster;
 mod cut;
+mod engine;
 mod failover;
 mod faults;
 mod fresh;
 mod limits;
+mod moving;
 mod node;
 mod program;
 mod relay;
 mod revocation;
 mod sentinel;
+mod sentinels;
 mod server;
 mod sharing;
 mod signed_out;

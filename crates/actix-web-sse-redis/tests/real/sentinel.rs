@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::TcpStream,
     process::{Child, Command, Stdio},
 };
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 pub(crate) struct Sentinel {
-    port: u16,
+    pub(crate) port: u16,
     _claim: Port,
     process: Child,
     _folder: TempDir,
@@ -22,7 +23,7 @@ pub(crate) struct Sentinel {
 impl Sentinel {
     /// Watches over this one, which it calls `main`, and knows its replicas.
     pub(crate) async fn over(primary: &Server) -> Self {
-        let sentinel = Self::start(primary, "");
+        let sentinel = Self::start(primary.port, "");
         let replicas = primary.command(&["INFO", "replication"]);
         let count = u8::from(!replicas.contains("connected_slaves:0"));
         let known = format!("num-slaves\r\n$1\r\n{count}\r\n");
@@ -35,24 +36,26 @@ impl Sentinel {
         sentinel
     }
 
-    /// One that wants a password of its own, and has another one for Redis.
-    pub(crate) async fn guarded(primary: &Server, own: &str, redis: &str) -> Self {
-        let more = format!("requirepass {own}\nsentinel auth-pass main {redis}\n");
-        let sentinel = Self::start(primary, &more);
-        until(|| sentinel.ask(&["PING"]).contains("NOAUTH")).await;
+    /// One with more lines of configuration, which calls the Redis at this port `main`.
+    pub(crate) async fn configured(primary: u16, more: &str) -> Self {
+        let sentinel = Self::start(primary, more);
+        until(|| TcpStream::connect(("127.0.0.1", sentinel.port)).is_ok()).await;
         sentinel
     }
 
-    fn start(primary: &Server, more: &str) -> Self {
+    fn start(primary: u16, more: &str) -> Self {
         let claim = Port::claim();
         let port = claim.number;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sentinel.conf");
+        let listen = match more.contains("tls-cert-file") {
+            true => format!("port 0\ntls-port {port}"),
+            false => format!("port {port}"),
+        };
         // It writes into its configuration.
         let configuration = format!(
-            "bind 127.0.0.1\nport {port}\nsentinel monitor main 127.0.0.1 {} 1\n\
-             sentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 20000\n{more}",
-            primary.port
+            "bind 127.0.0.1\n{listen}\nsentinel monitor main 127.0.0.1 {primary} 1\n\
+             sentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 20000\n{more}"
         );
         fs::write(&path, configuration).unwrap();
         let process = Command::new("redis-server")

@@ -408,3 +408,38 @@ async fn s82_a_node_with_ten_thousand_topics_is_as_fast_as_one_with_one() {
     assert!(sent < 20_000, "{sent} bytes in two seconds");
     drop(streams);
 }
+
+/// Each has another ID: the node asks once for all who wait, and each gets what it alone would get.
+#[actix_web::test]
+async fn s82_clients_that_come_back_together_with_ids_of_their_own_share_questions() {
+    let server = Server::start();
+    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let mut ids = Vec::new();
+    for number in 0..40 {
+        ids.push(a.publish("t", &number.to_string()).await);
+    }
+    // The first ones lack something that is gone.
+    server.command(&["XTRIM", "{sse}:topic:t", "MAXLEN", "30"]);
+    server.command(&["CONFIG", "RESETSTAT"]);
+    server.signal("-STOP");
+    let mut streams = Vec::new();
+    for (at, id) in ids.iter().enumerate().take(39).cycle().take(39 * 5) {
+        let stream = b.open("t", Some(id)).await;
+        let left = if at < 9 { 1 } else { 39 - at };
+        streams.push((at, actix_web::rt::spawn(read(stream, left))));
+    }
+    actix_web::rt::task::yield_now().await;
+    server.signal("-CONT");
+    for (at, stream) in streams {
+        let reading = stream.await.unwrap();
+        let rest: Vec<_> = (at + 1..40).map(|number| number.to_string()).collect();
+        match at < 9 {
+            true => assert_eq!(data(&reading), [r#"{"reason":"gap"}"#], "{at}"),
+            false => assert_eq!(data(&reading), rest, "{at}"),
+        }
+    }
+    let stats = server.text(&["INFO", "commandstats"]);
+    let calls = stats.split_once("cmdstat_xrange:calls=").unwrap().1;
+    let calls: u64 = calls.split(',').next().unwrap().parse().unwrap();
+    assert!(calls < 40, "{calls} calls of XRANGE");
+}

@@ -18,6 +18,7 @@ use actix_web_sse_redis::{RedisBackplane, RedisConfig};
 
 use crate::{
     cut::{cut, cuttable, mend},
+    failover::{Pair, in_step},
     node::{config, until},
     server::Server,
 };
@@ -34,14 +35,14 @@ impl Authenticator for Trusting {
 
 /// A node that takes tickets.
 #[derive(Clone)]
-struct Ticketed {
+pub(crate) struct Ticketed {
     hub: Hub,
-    backplane: RedisBackplane,
+    pub(crate) backplane: RedisBackplane,
     policy: Policy,
 }
 
 impl Ticketed {
-    fn start(config: RedisConfig, ttl: Duration, mode: TicketMode) -> Self {
+    pub(crate) fn start(config: RedisConfig, ttl: Duration, mode: TicketMode) -> Self {
         let backplane = RedisBackplane::connect(config).unwrap();
         let mut tickets = TicketConfig::new("reference-ticket-secret-of-32-bytes!!");
         tickets.mode = mode;
@@ -83,7 +84,7 @@ impl Ticketed {
         response.map_into_boxed_body()
     }
 
-    async fn ticket(&self, user: &str) -> String {
+    pub(crate) async fn ticket(&self, user: &str) -> String {
         let request = TestRequest::post()
             .uri("/ticket")
             .insert_header(("authorization", format!("Bearer {user}")));
@@ -95,14 +96,14 @@ impl Ticketed {
         rest.split('"').next().unwrap().to_owned()
     }
 
-    async fn open(&self, ticket: &str) -> ServiceResponse {
+    pub(crate) async fn open(&self, ticket: &str) -> ServiceResponse {
         let request = TestRequest::get()
             .uri(&format!("/events?ticket={ticket}"))
             .insert_header(("accept", "text/event-stream"));
         self.call(request).await
     }
 
-    async fn answer(&self, ticket: &str) -> StatusCode {
+    pub(crate) async fn answer(&self, ticket: &str) -> StatusCode {
         self.open(ticket).await.status()
     }
 
@@ -282,4 +283,69 @@ async fn s82_a_revoked_users_ticket_opens_nothing_on_any_node() {
     b.until_answer(&ticket, StatusCode::UNAUTHORIZED).await;
     let c = Ticketed::start(config(&server), LONG, TicketMode::Resumable);
     assert_eq!(c.answer(&ticket).await, StatusCode::UNAUTHORIZED);
+}
+
+/// One of them must not vouch for the others.
+#[actix_web::test]
+async fn s82_an_expired_ticket_that_is_shown_often_at_once_opens_nothing() {
+    let server = Server::start();
+    let brief = Duration::from_secs(1);
+    let a = Ticketed::start(config(&server), brief, TicketMode::Resumable);
+    let (used, unused) = (a.ticket("alice").await, a.ticket("bob").await);
+    drop(a.open(&used).await);
+    actix_web::rt::time::sleep(brief * 2).await;
+    until(|| server.command(&["KEYS", "{sse}:ticket:*"]) == "*0\r\n").await;
+    for ticket in [&used, &unused] {
+        let shown = (0..8).map(|_| a.answer(ticket));
+        let answers = futures_util::future::join_all(shown).await;
+        assert_eq!(answers, [StatusCode::UNAUTHORIZED; 8]);
+    }
+    assert_eq!(server.command(&["KEYS", "{sse}:ticket:*"]), "*0\r\n");
+}
+
+/// What Redis says of the ticket after it is older than the end of its stream.
+#[actix_web::test]
+async fn s82_an_expired_ticket_whose_end_was_lost_at_a_fail_over_stays_expired() {
+    let mut pair = Pair::start().await;
+    let brief = Duration::from_secs(1);
+    let start = || Ticketed::start(pair.config(), brief, TicketMode::Resumable);
+    let (a, b) = (start(), start());
+    let ticket = a.ticket("alice").await;
+    let on_a = a.open(&ticket).await;
+    assert_eq!(on_a.status(), StatusCode::OK);
+    in_step(&pair.primary, &pair.replica).await;
+    pair.wire.sever();
+    drop(on_a);
+    until(|| open_at_redis(&pair.primary) == 0).await;
+    assert_eq!(open_at_redis(&pair.replica), 1);
+    pair.fail_over();
+    until(|| pair.replica.command(&["KEYS", "{sse}:ticket:*"]) == "*0\r\n").await;
+    until(|| a.backplane.stats().connected && b.backplane.stats().connected).await;
+    for node in [&a, &b] {
+        assert_eq!(node.answer(&ticket).await, StatusCode::UNAUTHORIZED);
+    }
+}
+
+/// Redis has counted the stream, and nobody takes the answer.
+#[actix_web::test]
+async fn s82_who_shows_a_ticket_and_goes_away_holds_nothing() {
+    let server = Server::start();
+    let a = Ticketed::start(
+        config(&server),
+        Duration::from_secs(1),
+        TicketMode::Resumable,
+    );
+    let keys = || server.command(&["KEYS", "{sse}:ticket:*"]);
+    for user in ["alice", "bob"] {
+        let ticket = a.ticket(user).await;
+        let mut asking = Box::pin(a.open(&ticket));
+        assert!(futures_util::FutureExt::now_or_never(&mut asking).is_none());
+        until(|| keys() != "*0\r\n").await;
+        // Before the answer is taken, or with it.
+        if user == "bob" {
+            until(|| open_at_redis(&server) == 1).await;
+        }
+        drop(asking);
+        until(|| keys() == "*0\r\n").await;
+    }
 }

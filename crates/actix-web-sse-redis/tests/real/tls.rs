@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// An authority, and a folder with what it has signed.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // One of the same name would be taken for the same one.
@@ -33,12 +33,12 @@ impl Authority {
         authority
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A certificate for this name, and its key: `who.pem`, `who.key`.
-    fn sign(&self, who: &str, name: &str) -> [PathBuf; 2] {
+    pub(crate) fn sign(&self, who: &str, name: &str) -> [PathBuf; 2] {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec![name.to_owned()])
             .unwrap()
@@ -52,13 +52,13 @@ impl Authority {
 }
 
 /// One that listens at a second port.
-struct Redis {
-    server: Server,
-    _tls: Port,
+pub(crate) struct Redis {
+    pub(crate) server: Server,
+    pub(crate) tls: Port,
 }
 
 /// A Redis with a certificate for this name, and the settings that lead to it.
-fn redis(authority: &Authority, name: &str, more: &[&str]) -> (Redis, RedisConfig) {
+pub(crate) fn redis(authority: &Authority, name: &str, more: &[&str]) -> (Redis, RedisConfig) {
     let claim = Port::claim();
     let port = claim.number;
     let [certificate, key] = authority
@@ -73,21 +73,18 @@ fn redis(authority: &Authority, name: &str, more: &[&str]) -> (Redis, RedisConfi
     let mut config = config(&server);
     config.redis = format!("rediss://127.0.0.1:{port}").into();
     config.tls.ca = Some(ca.into());
-    let redis = Redis {
-        server,
-        _tls: claim,
-    };
+    let redis = Redis { server, tls: claim };
     (redis, config)
 }
 
-const ANYBODY: [&str; 2] = ["--tls-auth-clients", "no"];
+pub(crate) const ANYBODY: [&str; 2] = ["--tls-auth-clients", "no"];
 
-fn refused(config: RedisConfig) -> String {
+pub(crate) fn refused(config: RedisConfig) -> String {
     RedisBackplane::connect(config).unwrap_err().to_string()
 }
 
 /// An event goes from one node to the other, and a client comes back.
-async fn works(config: &RedisConfig) {
+pub(crate) async fn works(config: &RedisConfig) {
     let (a, b) = (Node::start(config.clone()), Node::start(config.clone()));
     let stream = b.follow("t", 1).await;
     let first = a.publish("t", "1").await;

@@ -1,6 +1,6 @@
 //! Revocations that Redis has lost: they are told again, or counted as lost.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
 
@@ -173,4 +173,27 @@ async fn s82_revocations_that_nobody_knows_any_more_are_counted_as_lost() {
     assert_eq!(late.answer(&bob).await, StatusCode::SERVICE_UNAVAILABLE);
     until(|| late.backplane.stats().revocations_lost == 1).await;
     assert_eq!(late.answer(&bob).await, StatusCode::OK);
+}
+
+/// The clock of the one that was lost was ahead, and what is revoked after it is before what nodes have read.
+#[actix_web::test]
+async fn s82_after_a_fail_over_to_a_slower_clock_revocations_are_learned_and_told_again() {
+    let server = Server::start();
+    let (a, b, _) = signed_out(&server).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let [now, ahead] = [now, now + Duration::from_secs(3600)].map(|time| time.as_millis());
+    let (id, carol, dave) = (format!("{ahead}-0"), token("carol"), token("dave"));
+    let (now, over) = ((now + 1000).to_string(), ahead.to_string());
+    let mut entry = vec!["XADD", "{sse}:revoked", &id, "i", "7", "u", "carol"];
+    entry.extend(["t", &now, "o", &over, "p", "0-0"]);
+    server.command(&entry);
+    a.until_refused(&carol).await;
+    b.until_refused(&carol).await;
+    server.command(&["DEL", "{sse}:revoked"]);
+    a.sign_out("dave");
+    b.until_refused(&dave).await;
+    until(|| server.number(&["XLEN", "{sse}:revoked"]) >= 2).await;
+    let late = Guarded::start(config(&server));
+    late.until_refused(&carol).await;
+    assert_eq!(late.answer(&dave).await, StatusCode::UNAUTHORIZED);
 }

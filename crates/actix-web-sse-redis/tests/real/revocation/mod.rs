@@ -78,7 +78,7 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    fn start(config: RedisConfig) -> Self {
+    pub(crate) fn start(config: RedisConfig) -> Self {
         Self::remembering(config, Duration::from_secs(3600))
     }
 
@@ -138,11 +138,11 @@ impl Guarded {
     }
 
     /// As an application does when it signs somebody out.
-    fn sign_out(&self, user: &str) {
+    pub(crate) fn sign_out(&self, user: &str) {
         self.policy.revoke(user);
     }
 
-    async fn until_refused(&self, token: &str) {
+    pub(crate) async fn until_refused(&self, token: &str) {
         until(|| {
             let known = self.backplane.stats().connected;
             known

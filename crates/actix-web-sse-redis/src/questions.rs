@@ -1,0 +1,179 @@
+//! Who waits for what clients have missed. Clients of the same topics share a question, each from its own place.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use actix_web_sse::Event;
+use tokio::{sync::oneshot, task::AbortHandle};
+
+pub(crate) type Topics = Arc<[Arc<str>]>;
+
+/// Events in the order of their numbers, with their topics.
+pub(crate) type Found = Arc<Vec<(Arc<str>, u64, Event)>>;
+
+/// What there is; nothing where something is missing.
+pub(crate) type Answer = Result<Option<Found>, String>;
+
+/// A client that waits: the number after which it lacks everything, and which client it is.
+pub(crate) type Client = (u64, u64);
+
+/// The questions that are open. Each is gone when nobody waits for it any more.
+#[derive(Default)]
+pub(crate) struct Questions(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    of: HashMap<Topics, Waiting>,
+    /// The name of the next client.
+    next: u64,
+}
+
+struct Waiting {
+    clients: HashMap<u64, (u64, oneshot::Sender<Answer>)>,
+    /// The task that asks for them.
+    task: AbortHandle,
+}
+
+impl Questions {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for what these topics have after a number; starts the task that asks if there is none. Nothing is
+    /// left of it when it is dropped.
+    pub(crate) fn wait(
+        self: &Arc<Self>,
+        topics: &Topics,
+        after: u64,
+        start: impl FnOnce() -> AbortHandle,
+    ) -> Waiter {
+        let (sender, answer) = oneshot::channel();
+        let mut open = self.open();
+        open.next += 1;
+        let id = open.next;
+        let waiting = open
+            .of
+            .entry(Arc::clone(topics))
+            .or_insert_with(|| Waiting {
+                clients: HashMap::new(),
+                task: start(),
+            });
+        waiting.clients.insert(id, (after, sender));
+        drop(open);
+        Waiter {
+            answer,
+            questions: Arc::clone(self),
+            topics: Arc::clone(topics),
+            id,
+        }
+    }
+
+    /// Who waits for these topics at this moment, those first who lack the most. If it is nobody, the question
+    /// is no longer open, and its task has to end.
+    pub(crate) fn clients(&self, topics: &Topics) -> Vec<Client> {
+        let mut open = self.open();
+        let waiting = open.of.get(topics).map(|waiting| &waiting.clients);
+        let mut clients: Vec<_> = waiting
+            .into_iter()
+            .flatten()
+            .map(|(id, (after, _))| (*after, *id))
+            .collect();
+        if clients.is_empty() {
+            open.of.remove(topics);
+        }
+        clients.sort_unstable();
+        clients
+    }
+
+    /// Answers those of these clients who still wait.
+    pub(crate) fn answer(&self, topics: &Topics, clients: &[Client], answer: &Answer) {
+        let mut open = self.open();
+        let Some(waiting) = open.of.get_mut(topics) else {
+            return;
+        };
+        for (_, id) in clients {
+            if let Some((_, sender)) = waiting.clients.remove(id) {
+                // Who has gone meanwhile needs no answer.
+                let _ = sender.send(answer.clone());
+            }
+        }
+    }
+}
+
+/// One client, which waits until this is dropped.
+pub(crate) struct Waiter {
+    answer: oneshot::Receiver<Answer>,
+    questions: Arc<Questions>,
+    topics: Topics,
+    id: u64,
+}
+
+impl Waiter {
+    /// The answer, when it has come.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let ended = |_| Err("the backplane has ended".to_owned());
+        (&mut self.answer).await.unwrap_or_else(ended)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut open = self.questions.open();
+        let Some(waiting) = open.of.get_mut(&self.topics) else {
+            return;
+        };
+        waiting.clients.remove(&self.id);
+        if waiting.clients.is_empty() {
+            waiting.task.abort();
+            open.of.remove(&self.topics);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn topics(name: &str) -> Topics {
+        [name.into()].into()
+    }
+
+    #[tokio::test]
+    async fn who_waits_shares_a_task_and_leaves_nothing_behind() {
+        let questions = Arc::new(Questions::default());
+        let asking = || tokio::spawn(std::future::pending::<()>());
+        let task = asking();
+        let first = questions.wait(&topics("t"), 5, || task.abort_handle());
+        let mut second = questions.wait(&topics("t"), 3, || unreachable!("there is a task"));
+        let other = questions.wait(&topics("u"), 3, || asking().abort_handle());
+        assert_eq!(questions.clients(&topics("t")), [(3, 2), (5, 1)]);
+        drop(first);
+        questions.answer(&topics("t"), &[(5, 1), (3, 2)], &Ok(None));
+        assert_eq!(second.answer().now_or_never(), Some(Ok(None)));
+        drop(second);
+        assert!(task.await.unwrap_err().is_cancelled());
+        drop(other);
+        assert!(questions.open().of.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_others_are_asked_for_waits_for_the_next_time() {
+        let questions = Arc::new(Questions::default());
+        let task = tokio::spawn(std::future::pending::<()>());
+        let start = || task.abort_handle();
+        let mut first = questions.wait(&topics("t"), 5, start);
+        let asked = questions.clients(&topics("t"));
+        let mut late = questions.wait(&topics("t"), 5, || unreachable!("there is a task"));
+        questions.answer(&topics("t"), &asked, &Ok(None));
+        assert_eq!(first.answer().now_or_never(), Some(Ok(None)));
+        assert_eq!(late.answer().now_or_never(), None);
+        let asked = questions.clients(&topics("t"));
+        questions.answer(&topics("t"), &asked, &Ok(None));
+        assert_eq!(late.answer().now_or_never(), Some(Ok(None)));
+        assert_eq!(questions.clients(&topics("t")), []);
+    }
+}
