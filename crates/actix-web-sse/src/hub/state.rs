@@ -155,6 +155,7 @@ impl State {
         // Commands first: nothing that was published after a revocation reaches its streams.
         for command in batch.commands {
             self.apply(&command, turn);
+            turn.effects.carried_out(command);
         }
         let mut changed = Vec::new();
         for (topic, frame) in batch.frames {

@@ -9,12 +9,13 @@ use std::{fmt, rc::Rc, time::Duration};
 use tokio::time::Instant;
 
 use crate::observe::{
-    CloseReason, CorsVerdict, End, Lane, Meter, PendingVerdict, READ_OF_BLOCKED, Resume, Sent,
-    SentKind, SnapshotOutcome, StreamObserver,
+    CloseReason, ConnectionId, CorsVerdict, End, Lane, Meter, PendingVerdict, READ_OF_BLOCKED,
+    Resume, Sent, SentKind, SnapshotOutcome, StreamObserver,
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
 pub(crate) struct Account {
+    connection: ConnectionId,
     open: Option<Open>,
     /// It gets bytes after the end too: the closing lines of a stream that the hub ended.
     meter: Option<Rc<dyn Meter>>,
@@ -46,11 +47,13 @@ impl std::fmt::Debug for Account {
 
 impl Account {
     pub(crate) fn new(
+        connection: ConnectionId,
         observer: Box<dyn StreamObserver>,
         verdict: Option<PendingVerdict>,
         since: Instant,
     ) -> Self {
         Self {
+            connection,
             meter: observer.meter(),
             open: Some(Open {
                 observer,
@@ -126,6 +129,21 @@ impl Account {
         }
     }
 
+    /// What is counted so far; `None` when the end was reported.
+    pub(crate) fn counted(&self, now: Instant) -> Option<Counted> {
+        let open = self.open.as_ref()?;
+        let age = now.saturating_duration_since(open.since);
+        let [latest, ..] = open.writes;
+        Some(Counted {
+            connection: self.connection,
+            age,
+            events: open.events,
+            heartbeats: open.heartbeats,
+            bytes: open.bytes,
+            last_write: (open.bytes > 0).then(|| age.saturating_sub(latest)),
+        })
+    }
+
     /// Ends the account. Only the first call counts: what it returns is to be reported when nothing
     /// is borrowed.
     pub(crate) fn end(&mut self, reason: CloseReason) -> Option<Ended> {
@@ -143,6 +161,19 @@ impl Account {
             ended.report();
         }
     }
+}
+
+/// What an account has at some moment.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) connection: ConnectionId,
+    /// Since the request.
+    pub(crate) age: Duration,
+    pub(crate) events: u64,
+    pub(crate) heartbeats: u64,
+    pub(crate) bytes: u64,
+    /// Since the latest write, if there was one.
+    pub(crate) last_write: Option<Duration>,
 }
 
 /// The end of a stream, to be reported: the observer is the application's and may do anything.
@@ -265,7 +296,7 @@ mod tests {
         let filled_after = |writes: &[(u64, usize)]| {
             let ends = Rc::default();
             let since = Instant::now();
-            let mut account = Account::new(Box::new(Ends(Rc::clone(&ends))), None, since);
+            let mut account = Account::new(1.into(), Box::new(Ends(Rc::clone(&ends))), None, since);
             for (second, bytes) in writes {
                 let now = since + Duration::from_secs(*second);
                 account.sent(SentKind::Event, 1, *bytes, None, now);
