@@ -113,18 +113,16 @@ impl Live {
     pub(crate) fn refused(&self, refused: &Refused<'_>, route: Arc<str>, client: Client) {
         let origin = origin(refused.visitor);
         lock(&self.origins).refused(&origin, refused, client);
-        lock(&self.refusals).add(
-            Refusal {
-                at: SystemTime::now(),
-                reason: refused.reason,
-                mode: refused.mode,
-                status: refused.status,
-                route,
-                origin,
-                address: refused.visitor.address,
-            },
-            client,
-        );
+        lock(&self.refusals).add(client, |number| Refusal {
+            number,
+            at: SystemTime::now(),
+            reason: refused.reason,
+            mode: refused.mode,
+            status: refused.status,
+            route,
+            origin,
+            address: refused.visitor.address,
+        });
     }
 
     /// The listed streams that are open, in no order.
@@ -233,7 +231,7 @@ mod tests {
         assert_eq!(latest.len(), refusals::MAX / 5 + 1);
         assert_eq!(&*latest.last().unwrap().origin, "https://other.example");
         let origins = live.origins();
-        let named = |name| origins.iter().any(|(origin, _)| **origin == *name);
+        let named = |name: &str| origins.iter().any(|(origin, _)| **origin == *name);
         assert!(named("https://other.example") && named("https://a.example"));
         assert!(named("https://999.attack"));
         assert!(origins.len() <= origins::MAX / 5 + 2, "{}", origins.len());

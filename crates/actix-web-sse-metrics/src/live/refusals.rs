@@ -12,6 +12,8 @@ pub(super) const MAX: usize = 200;
 /// A refused request.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
+    /// Counts the refusals, from 1.
+    pub(crate) number: u64,
     pub(crate) at: SystemTime,
     pub(crate) reason: RefusalReason,
     pub(crate) mode: RefusalMode,
@@ -27,6 +29,7 @@ pub(super) struct Refusals {
     /// Since the page was mounted, by the name of the reason.
     counts: BTreeMap<&'static str, (RefusalReason, u64)>,
     latest: Recent<Refusal>,
+    total: u64,
 }
 
 impl Default for Refusals {
@@ -34,12 +37,15 @@ impl Default for Refusals {
         Self {
             counts: BTreeMap::new(),
             latest: Recent::new(MAX),
+            total: 0,
         }
     }
 }
 
 impl Refusals {
-    pub(super) fn add(&mut self, refusal: Refusal, client: Client) {
+    pub(super) fn add(&mut self, client: Client, make: impl FnOnce(u64) -> Refusal) {
+        self.total += 1;
+        let refusal = make(self.total);
         let reason = refusal.reason;
         let count = self.counts.entry(reason.as_str()).or_insert((reason, 0));
         count.1 += 1;

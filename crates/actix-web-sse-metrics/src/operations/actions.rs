@@ -82,6 +82,7 @@ fn acting(operator: Operator) -> Result<Arc<Desk>, Error> {
     match desk.access.asks_for_a_token() {
         true => Ok(desk),
         false => Err(forbidden(
+            "forbidden",
             "mount the page with OperatorAccess::bearer to end streams with it",
         )),
     }

@@ -151,6 +151,7 @@ impl HttpServiceFactory for Operations {
             scope = scope.route(file.path, web::get().to(answer));
         }
         scope
+            .route("/api/access", web::get().to(overview::access))
             .route("/api/overview", web::get().to(overview::answer))
             .route("/api/streams", web::get().to(streams::list))
             .route("/api/streams/{connection}", web::get().to(streams::one))
@@ -174,18 +175,20 @@ impl FromRequest for Operator {
         let desk = request.app_data::<web::Data<Desk>>();
         let admitted = desk.filter(|desk| desk.access.admits(request));
         std::future::ready(admitted.map(|desk| Self(desk.clone())).ok_or_else(|| {
-            let token = desk.is_some_and(|desk| desk.access.asks_for_a_token());
-            forbidden(match token {
-                true => "send the header Authorization: Bearer with the operators' token",
-                false => "ask on the machine itself, by a name or an address of the loopback",
-            })
+            match desk.is_some_and(|desk| desk.access.asks_for_a_token()) {
+                true => forbidden("token_required", WITH_TOKEN),
+                false => forbidden("forbidden", ON_LOOPBACK),
+            }
         }))
     }
 }
 
+const WITH_TOKEN: &str = "send the header Authorization: Bearer with the operators' token";
+const ON_LOOPBACK: &str = "ask on the machine itself, by a name or an address of the loopback";
+
 /// A refusal that says what is missing, and nothing else.
-fn forbidden(hint: &str) -> actix_web::Error {
-    let body = json!({ "error": "forbidden", "hint": hint });
+fn forbidden(error: &str, hint: &str) -> actix_web::Error {
+    let body = json!({ "error": error, "hint": hint });
     let response = reply(HttpResponse::Forbidden(), &body);
     InternalError::from_response("forbidden", response).into()
 }

@@ -19,6 +19,12 @@ use crate::{
 /// How many values of each group are shown.
 const TOP: usize = 20;
 
+/// `GET api/access`: whether the page has to ask for a token. Everybody may know.
+pub(super) async fn access(desk: web::Data<Desk>) -> HttpResponse {
+    let body = json!({ "token": desk.access.asks_for_a_token() });
+    reply(HttpResponse::build(StatusCode::OK), &body)
+}
+
 /// `GET api/overview`.
 pub(super) async fn answer(operator: Operator) -> HttpResponse {
     let Operator(desk) = operator;
@@ -94,6 +100,7 @@ fn refusals(desk: &Desk) -> Value {
         .into_iter()
         .map(|refusal| {
             json!({
+                "number": refusal.number,
                 "at": timestamp(refusal.at),
                 "reason": refusal.reason.as_str(),
                 "remedy": refusal.reason.hint(),

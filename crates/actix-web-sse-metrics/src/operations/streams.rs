@@ -162,12 +162,13 @@ fn topics(stats: &StreamStats) -> Vec<&str> {
 fn life(stream: &Listed, stats: Option<&StreamStats>) -> Value {
     let progress = stream.progress();
     let mut life = row(stream, stats);
-    let class = match &stream.class {
-        OriginClass::Allowed(entry) => format!("allowed by {entry}"),
-        class => class.label().to_owned(),
+    let (class, entry) = match &stream.class {
+        OriginClass::Allowed(entry) => ("allowed", Some(&**entry)),
+        class => (class.label(), None),
     };
     let more = json!({
         "originClass": class,
+        "originEntry": entry,
         "authMethod": stream.auth.as_str(),
         "expires": stream.expires.map(timestamp),
         "userAgent": stream.agent,
