@@ -56,6 +56,9 @@ export function bytes(value) {
 /** A delay, which may be of milliseconds. */
 export const delay = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : span(seconds));
 
+/** How long ago something was. */
+export const since = (seconds) => (seconds < 1 ? "now" : `${span(seconds)} ago`);
+
 /** Seconds as people read them. */
 export function span(seconds) {
   if ((seconds ?? null) === null) return "–";

@@ -1,7 +1,7 @@
 // One stream, from its request to its end.
 
 import { get } from "./api.js";
-import { byId, bytes, delay, element, keyed, number, say, span, words } from "./element.js";
+import { byId, bytes, delay, element, keyed, number, say, since, span, words } from "./element.js";
 import { topics } from "./streams.js";
 
 let shown = null;
@@ -92,5 +92,5 @@ function origin({ origin: sent, originClass, originEntry }) {
 
 function last({ end, lastWriteSeconds }) {
   if (end !== null) return end.lastWrite === null ? "none" : new Date(end.lastWrite).toLocaleString();
-  return lastWriteSeconds === null ? "none yet" : `${span(lastWriteSeconds)} ago`;
+  return lastWriteSeconds === null ? "none yet" : since(lastWriteSeconds);
 }

@@ -1,6 +1,6 @@
 // What is shown beside the streams: groups, refusals, origins, streams that ended.
 
-import { ago, byId, cell, element, keyed, number, say, span, tone, words } from "./element.js";
+import { ago, byId, cell, element, keyed, number, say, since, span, tone, words } from "./element.js";
 import { filters } from "./streams.js";
 
 const LABELS = {
@@ -89,7 +89,7 @@ function showRefusals({ refusals, time }) {
         cell("Address", {}, refusal.address ?? "–"),
         cell("Remedy", {}, refusal.remedy),
       ),
-    (node, { at }) => say(node.children[0], `${span(ago(at, time))} ago`),
+    (node, { at }) => say(node.children[0], since(ago(at, time))),
   );
 }
 
@@ -114,7 +114,7 @@ function showOrigins({ origins, time }) {
       say(verdict.children[1], seen.reason === null ? "" : words(seen.reason));
       say(opened, number(seen.opened));
       say(refused, number(seen.refused));
-      say(last, `${span(ago(seen.last, time))} ago`);
+      say(last, since(ago(seen.last, time)));
     },
   );
 }
@@ -143,6 +143,6 @@ function showEnded({ ended, time }, act) {
         cell("Ended", { class: "number" }),
       );
     },
-    (node, { at }) => say(node.children[4], `${span(ago(at, time))} ago`),
+    (node, { at }) => say(node.children[4], since(ago(at, time))),
   );
 }

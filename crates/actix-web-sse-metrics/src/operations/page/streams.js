@@ -1,6 +1,6 @@
 // The table of open streams, and what it is filtered by.
 
-import { byId, cell, element, keyed, number, delay, say, span, tone, words } from "./element.js";
+import { byId, cell, element, keyed, number, delay, say, since, span, tone, words } from "./element.js";
 
 /** What the table shows: values of `route`, `origin` and `user`. */
 export const filters = new Map();
@@ -64,7 +64,7 @@ function update(node, stream) {
   const late = stream.behindEvents > 0;
   behind.dataset.tone = late ? "wait" : "info";
   say(behind, late ? `${number(stream.behindEvents)}, ${delay(stream.behindSeconds)}` : number(stream.behindEvents));
-  say(last, stream.lastWriteSeconds === null ? "–" : `${span(stream.lastWriteSeconds)} ago`);
+  say(last, stream.lastWriteSeconds === null ? "–" : since(stream.lastWriteSeconds));
   const [end] = act.children;
   end.setAttribute("aria-label", `End the stream of ${name}, ${stream.address ?? "no address"}, ${stream.route}`);
 }
