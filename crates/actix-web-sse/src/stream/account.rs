@@ -29,7 +29,8 @@ struct Open {
     /// Its lane was reported.
     carried: bool,
     events: u64,
-    heartbeats: u64,
+    /// One a second is 136 years.
+    heartbeats: u32,
     bytes: u64,
     first_event: Option<Duration>,
     /// The latest first.
@@ -138,7 +139,7 @@ impl Account {
             connection: self.connection,
             age,
             events: open.events,
-            heartbeats: open.heartbeats,
+            heartbeats: open.heartbeats.into(),
             bytes: open.bytes,
             last_write: (open.bytes > 0).then(|| age.saturating_sub(latest)),
         })
@@ -209,7 +210,7 @@ impl Ended {
             reason: self.reason,
             duration: self.duration,
             events: open.events,
-            heartbeats: open.heartbeats,
+            heartbeats: open.heartbeats.into(),
             bytes: open.bytes,
             time_to_first_event: open.first_event,
             latest_writes: open.writes,
@@ -243,7 +244,7 @@ impl Open {
         // Something has left, after the head.
         self.report_verdict();
         match kind {
-            SentKind::Heartbeat => self.heartbeats += u64::from(events),
+            SentKind::Heartbeat => self.heartbeats = self.heartbeats.saturating_add(events),
             SentKind::Event | SentKind::Replay => {
                 self.events += u64::from(events);
                 if self.first_event.is_none() {
