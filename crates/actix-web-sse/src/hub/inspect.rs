@@ -125,9 +125,9 @@ impl Hub {
     /// What the workers of this process know of these streams, as far as they are open: for pages and
     /// tools of operators. An [`Observer`](crate::observe::Observer) learns which streams there are.
     ///
-    /// Each worker looks at all of its streams, which takes about a tenth of a microsecond for each,
-    /// and reads what the stream keeps anyhow: a stream that nobody asks for costs nothing. A worker
-    /// that does not answer within a second is left out.
+    /// Each worker looks at all of its streams, in one go, and reads what a stream keeps anyhow:
+    /// between two calls this costs nothing. A worker that does not answer within a second is left
+    /// out.
     pub async fn streams(
         &self,
         connections: impl IntoIterator<Item = ConnectionId>,
