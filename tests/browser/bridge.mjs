@@ -65,6 +65,17 @@ const commands = {
     return (await handle.jsonValue()) ?? null;
   },
 
+  // Keys as a person presses them, where the focus is.
+  async press(request) {
+    await pageOf(request).keyboard.press(request.key);
+    return null;
+  },
+
+  async type(request) {
+    await pageOf(request).keyboard.type(request.text);
+    return null;
+  },
+
   async screenshot(request) {
     await pageOf(request).screenshot({ path: request.path, fullPage: true });
     return null;

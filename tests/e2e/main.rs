@@ -48,6 +48,7 @@ mod guarded;
 mod lifetime;
 mod limits;
 mod nodes;
+mod operations_page;
 mod operators;
 mod probe_alerts;
 mod probe_verdicts;

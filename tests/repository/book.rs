@@ -199,6 +199,7 @@ fn every_metric_and_alert_of_the_book_exists() {
     // Records of the log, and a tag of a sub-command.
     let others = [
         "sse_misconfigured",
+        "sse_operator_action",
         "sse_suppressed",
         "sse_probe",
         "sse_",

@@ -232,6 +232,24 @@ impl Page<'_> {
         self.call(limit, json!({"do": "wait", "script": expression}))
     }
 
+    /// Presses a key (`Tab`, `Enter`) where the focus is.
+    ///
+    /// # Panics
+    /// If there is no such key.
+    #[track_caller]
+    pub fn press(&self, key: &str) {
+        self.call(LIMIT, json!({"do": "press", "key": key}));
+    }
+
+    /// Types text where the focus is.
+    ///
+    /// # Panics
+    /// If the browser does not.
+    #[track_caller]
+    pub fn type_text(&self, text: &str) {
+        self.call(LIMIT, json!({"do": "type", "text": text}));
+    }
+
     /// Takes a picture of the whole page.
     ///
     /// # Panics

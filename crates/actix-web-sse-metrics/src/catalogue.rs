@@ -266,6 +266,9 @@ catalogue! {
         "Log lines that were dropped because the log was read too slowly or could not be written.";
     MISCONFIGURED: "sse_misconfigured", Kind::Gauge, [label("cause", Values::Closed(7))],
         "1 where a request showed that the library is mounted wrongly, else 0; the log has the remedy.";
+    OPERATOR_ACTIONS: "sse_operator_actions_total", Kind::Counter,
+        [label("action", Values::Closed(2))],
+        "What operators did on the operations page: end_stream, they ended one stream; end_user, all streams of a user.";
     BACKPLANE_CONNECTED: "sse_backplane_connected", Kind::Gauge, [],
         "1 while the backplane's engine answers, else 0. Of the backplane there are metrics only where a hub has one.";
     BACKPLANE_SILENT: "sse_backplane_silent_seconds", Kind::Gauge, [],

@@ -52,6 +52,9 @@ pub(crate) struct Core {
     pub(crate) mistakes: Mistakes,
     pub(crate) report_limit: ReportLimit,
     pub(crate) head_requests: RecentHeadRequests,
+    /// For the operations page, once it is mounted.
+    #[cfg(feature = "operations")]
+    live: std::sync::OnceLock<Arc<crate::live::Live>>,
     scrape_nanos: AtomicU64,
 }
 
@@ -102,6 +105,8 @@ impl Core {
             mistakes: Mistakes::default(),
             report_limit: ReportLimit::default(),
             head_requests: RecentHeadRequests::default(),
+            #[cfg(feature = "operations")]
+            live: std::sync::OnceLock::new(),
             scrape_nanos: AtomicU64::new(0),
             counters,
         };
@@ -166,6 +171,18 @@ impl Core {
             self.counters.show_origin(route, &origin);
         }
         threads
+    }
+
+    /// What the operations page shows; `None` until it is mounted.
+    #[cfg(feature = "operations")]
+    pub(crate) fn live(&self) -> Option<&Arc<crate::live::Live>> {
+        self.live.get()
+    }
+
+    /// From here on what the operations page shows is kept.
+    #[cfg(feature = "operations")]
+    pub(crate) fn keep_live(&self) -> &Arc<crate::live::Live> {
+        self.live.get_or_init(Arc::default)
     }
 
     fn expand(&self) -> std::sync::MutexGuard<'_, ()> {

@@ -103,7 +103,13 @@ pub(crate) struct Counters {
     pub(crate) label_overflow: Counter,
     pub(crate) reports: Counter,
     pub(crate) blocked: Counter,
+    pub(crate) operator_actions: Counter,
 }
+
+/// What operators can do on the operations page.
+const OPERATOR_ACTIONS: [&str; 2] = [END_STREAM, END_USER];
+pub(crate) const END_STREAM: &str = "end_stream";
+pub(crate) const END_USER: &str = "end_user";
 
 impl Counters {
     pub(crate) fn new() -> prometheus::Result<Self> {
@@ -126,8 +132,12 @@ impl Counters {
             label_overflow: Counter::new(&c::LABEL_OVERFLOW)?,
             reports: Counter::new(&c::CLIENT_REPORTS)?,
             blocked: Counter::new(&c::CLIENT_BLOCKED)?,
+            operator_actions: Counter::new(&c::OPERATOR_ACTIONS)?,
         };
         counters.published.show(&[]);
+        for action in OPERATOR_ACTIONS {
+            counters.operator_actions.show(&[action]);
+        }
         // The others when there is a stream of their kind: they say how a process is set up, and no rule
         // looks at their first sample.
         let lane = Lane::Socket;
@@ -180,6 +190,7 @@ impl Counters {
             &self.label_overflow,
             &self.reports,
             &self.blocked,
+            &self.operator_actions,
         ] {
             counter.collect(families);
         }

@@ -30,17 +30,18 @@
 //! A module uses only modules below it:
 //!
 //! ```text
+//! operations                                             the operations page
 //! endpoint, reports                                      `/metrics`, what operators see, what browsers report
 //! metrics                                                the handle that everything hangs on, and its builder
 //! process                                                the metrics of the process
 //! recorder, collector                                    the observer that counts, and what a scrape gets
 //! core                                                   all counts of one process
-//! origins                                                rejected origins, by name up to a bound
+//! origins, live                                          rejected origins, by name up to a bound; what the operations page shows
 //! backplane, log                                         levels of a backplane; lines for streams and refusals
 //! counters, hubs                                         what is counted once a stream or request; levels of hubs
 //! families                                               samples in the form of the `prometheus` crate
 //! levels, worker                                         limits and their levels; what each thread counts alone
-//! catalogue, head_requests                               every metric with its labels and bound; who asked for a reason
+//! catalogue, head_requests, recent                       every metric with its labels and bound; who asked for a reason; latest entries
 //! diagnosis, exposition, clients, closes                 reports and their rate; formats; addresses; ends that show a blocked stream
 //! ages, cells, clock, distinct, labels, mistakes, probe  small parts
 //! ```
@@ -58,7 +59,9 @@
 //! [`log::Log`] writes a line when a stream opens, when it ends, and when a request is refused.
 //!
 //! [`Metrics::reports`] receives what no server can see: why a browser's `EventSource` gave up.
-//! [`Metrics::operators`] lists the addresses and origins that must not become labels.
+//! [`Metrics::operators`] lists the addresses and origins that must not become labels. With the
+//! feature `operations`, `Metrics::operations` is a page for people: every open stream with what it
+//! does, refusals with their remedy, and a button that ends a stream.
 //!
 //! # What it costs
 //!
@@ -118,12 +121,17 @@ mod head_requests;
 mod hubs;
 mod labels;
 mod levels;
+#[cfg(feature = "operations")]
+mod live;
 pub mod log;
 mod metrics;
 mod mistakes;
+#[cfg(feature = "operations")]
+mod operations;
 mod origins;
 mod probe;
 mod process;
+mod recent;
 mod recorder;
 mod reports;
 mod worker;
@@ -137,5 +145,7 @@ pub use endpoint::{
 };
 pub use levels::LimitScope;
 pub use metrics::{Metrics, MetricsBuilder, MetricsError};
+#[cfg(feature = "operations")]
+pub use operations::Operations;
 pub use recorder::Recorder;
 pub use reports::ReportsEndpoint;

@@ -7,7 +7,7 @@
 //! rejections that operators see.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -16,7 +16,7 @@ use actix_web_sse::observe::{RefusalMode, RefusalReason};
 
 use prometheus::IntCounter;
 
-use crate::{clients::Client, distinct::Distinct, log::escape};
+use crate::{clients::Client, distinct::Distinct, log::escape, recent::Recent};
 
 /// The most candidates for a label.
 const CANDIDATES: usize = 256;
@@ -24,8 +24,6 @@ const CANDIDATES: usize = 256;
 const MAX_LENGTH: usize = 100;
 /// The number of rejections that the operators' endpoint shows.
 const LATEST: usize = 50;
-/// The most of them that can be from one client.
-const LATEST_OF_ONE: usize = LATEST / 5;
 
 /// A rejection as operators see it.
 #[derive(Debug, Clone)]
@@ -35,7 +33,6 @@ pub(crate) struct Rejection {
     pub(crate) origin: String,
     pub(crate) reason: RefusalReason,
     pub(crate) mode: RefusalMode,
-    client: Client,
 }
 
 #[derive(Debug)]
@@ -46,7 +43,7 @@ pub(crate) struct RejectedOrigins {
     overflow: IntCounter,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     labelled: HashMap<Box<str>, PerRoute>,
     /// How many labels each client's rejections have earned; no more entries than labels.
@@ -54,7 +51,20 @@ struct State {
     other: PerRoute,
     candidates: HashMap<Box<str>, u32>,
     distinct: Distinct,
-    latest: VecDeque<Rejection>,
+    latest: Recent<Rejection>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            labelled: HashMap::new(),
+            earned: HashMap::new(),
+            other: PerRoute::new(),
+            candidates: HashMap::new(),
+            distinct: Distinct::default(),
+            latest: Recent::new(LATEST),
+        }
+    }
 }
 
 /// Rejections by the label of the route.
@@ -92,11 +102,9 @@ impl RejectedOrigins {
             origin: escape::client_value(raw),
             reason,
             mode,
-            client,
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.make_room_for(client);
-        state.latest.push_back(rejection);
+        state.latest.push(client, rejection);
         // In report-only mode nothing is rejected.
         if mode != RefusalMode::ReportOnly {
             // The whole of a header of 100 KB would be hashed under the lock: its start and its
@@ -134,7 +142,7 @@ impl RejectedOrigins {
     /// The latest rejections, the latest first.
     pub(crate) fn latest(&self) -> Vec<Rejection> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.latest.iter().rev().cloned().collect()
+        state.latest.iter().cloned().collect()
     }
 
     /// How many labels there can be besides `other`.
@@ -144,25 +152,6 @@ impl RejectedOrigins {
 }
 
 impl State {
-    /// Removes a rejection if there are as many as may be, of this client or of all.
-    fn make_room_for(&mut self, client: Client) {
-        let (mut own, mut oldest) = (0, 0);
-        for (at, rejection) in self.latest.iter().enumerate().rev() {
-            if rejection.client == client {
-                (own, oldest) = (own + 1, at);
-            }
-        }
-        match own {
-            LATEST_OF_ONE.. => {
-                self.latest.remove(oldest);
-            }
-            _ if self.latest.len() >= LATEST => {
-                self.latest.pop_front();
-            }
-            _ => {}
-        }
-    }
-
     fn count(&mut self, origin: &str, route: &Arc<str>, client: Client, bounds: &RejectedOrigins) {
         if let Some(counts) = self.labelled.get_mut(origin) {
             *counts.entry(Arc::clone(route)).or_default() += 1;
@@ -284,7 +273,7 @@ mod tests {
         assert_eq!(labelled.len(), 4, "{labelled:?}");
         let of_one = origins.latest().into_iter();
         let of_one = of_one.filter(|rejection| rejection.origin.ends_with(".attack"));
-        assert_eq!(of_one.count(), LATEST_OF_ONE);
+        assert_eq!(of_one.count(), LATEST / 5);
     }
 
     #[test]

@@ -65,6 +65,11 @@ impl Observer for Recorder {
             let rejected_cors = &self.core.counters.rejected_cors;
             rejected_cors.inc(&[&route, &origin, verdict, mode]);
         }
+        #[cfg(feature = "operations")]
+        if counted && let Some(live) = self.core.live() {
+            let client = Client::of(visitor.address, self.core.ipv6_prefix);
+            live.refused(refused, self.core.route(visitor.route), client);
+        }
         if for_origin {
             let origin = visitor
                 .request
@@ -97,6 +102,10 @@ impl Observer for Recorder {
         let streams = core.clients.open(client);
         counters.client_streams.observe(streams as f64);
 
+        #[cfg(feature = "operations")]
+        let listed = core
+            .live()
+            .and_then(|live| live.opened(opened, Arc::clone(&route), client));
         let detection = core.closes.detection(visitor.version == Version::HTTP_2);
         let now = core.clock.now();
         let local = Local::of(&threads);
@@ -111,6 +120,8 @@ impl Observer for Recorder {
             local,
             by_probe: visitor.request.is_some_and(is_probe),
             ended: false,
+            #[cfg(feature = "operations")]
+            listed,
         });
         stream.resumed(opened.resume);
         stream
@@ -170,6 +181,9 @@ struct Stream {
     detection: Detection,
     by_probe: bool,
     ended: bool,
+    /// Its entry on the operations page.
+    #[cfg(feature = "operations")]
+    listed: Option<Arc<crate::live::Listed>>,
 }
 
 impl StreamObserver for Stream {
@@ -179,9 +193,17 @@ impl StreamObserver for Stream {
 
     fn lagged(&mut self, events: u64) {
         self.local.cells.lagged(events);
+        #[cfg(feature = "operations")]
+        if let Some(listed) = &self.listed {
+            listed.skipped(events);
+        }
     }
 
     fn resumed(&mut self, resume: Resume) {
+        #[cfg(feature = "operations")]
+        if let Some(listed) = &self.listed {
+            listed.resumed(resume);
+        }
         // A probe sends an unknown ID to check the answer to it.
         if self.by_probe {
             return;
@@ -195,6 +217,10 @@ impl StreamObserver for Stream {
     fn judged(&mut self, verdict: CorsVerdict) {
         let opened = &self.core.counters.opened_cors;
         opened.inc(&[&self.route, verdict.as_str()]);
+        #[cfg(feature = "operations")]
+        if let (Some(listed), Some(live)) = (&self.listed, self.core.live()) {
+            live.judged(listed, verdict);
+        }
         if verdict == CorsVerdict::Denied {
             // The page cannot read this reply. Where a guard is missing, no HEAD is reported.
             let now = self.core.clock.now();
@@ -204,6 +230,10 @@ impl StreamObserver for Stream {
 
     fn carried(&mut self, lane: Lane) {
         self.core.counters.carried(lane);
+        #[cfg(feature = "operations")]
+        if let Some(listed) = &self.listed {
+            listed.carried(lane);
+        }
     }
 
     fn closed(mut self: Box<Self>, end: &End) {
@@ -222,6 +252,10 @@ impl Stream {
         }
         if self.by_probe {
             core.counters.probe_closes.inc(&[route]);
+        }
+        #[cfg(feature = "operations")]
+        if let (Some(listed), Some(live)) = (&self.listed, core.live()) {
+            live.closed(listed, self.client, end);
         }
         self.local.close(self.age);
         core.clients.close(self.client);

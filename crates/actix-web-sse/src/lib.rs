@@ -145,7 +145,7 @@ pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, EventParts, InvalidTopic, Retry};
 pub use hub::{
     Backplane, BackplaneError, BackplaneFuture, EventHead, Hub, HubBuilder, HubStats, IntoHubs,
-    InvalidPosition, Position, PublishError, Published, Topic,
+    InvalidPosition, Position, PublishError, Published, StreamStats, Topic,
 };
 pub use identity::{Identity, TopicPattern, TopicRights};
 pub use observe::{BackplaneStats, BackplaneWatch, HubInfo, HubWatch};

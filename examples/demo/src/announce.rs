@@ -46,6 +46,7 @@ impl fmt::Display for Places {
         writeln!(f, "metrics   {watched}/metrics")?;
         if *operators {
             writeln!(f, "operators {watched}/operators")?;
+            writeln!(f, "streams   {watched}/operations/")?;
         }
         if let Some(token) = token {
             writeln!(f, "token     {token}")?;
@@ -78,6 +79,7 @@ mod tests {
              publish   http://127.0.0.1:1/publish\n\
              metrics   http://127.0.0.1:2/metrics\n\
              operators http://127.0.0.1:2/operators\n\
+             streams   http://127.0.0.1:2/operations/\n\
              token     0123\n\
              foreign   http://127.0.0.1:3/\n\
              series    400 at most\n"

@@ -104,6 +104,7 @@ fn mount_sign_in(signer: &Signer, policy: &Policy, config: &mut ServiceConfig) {
 #[derive(Clone)]
 pub(crate) struct Watched {
     pub(crate) metrics: Metrics,
+    pub(crate) hub: Hub,
     pub(crate) operators: Option<OperatorAccess>,
 }
 
@@ -111,7 +112,12 @@ impl Watched {
     pub(crate) fn mount(&self, config: &mut ServiceConfig) {
         config.service(self.metrics.endpoint("/metrics"));
         if let Some(access) = &self.operators {
-            config.service(self.metrics.operators("/operators", access.clone()));
+            config
+                .service(self.metrics.operators("/operators", access.clone()))
+                .service(
+                    self.metrics
+                        .operations("/operations", access.clone(), &self.hub),
+                );
         }
     }
 }

@@ -76,6 +76,7 @@ pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
 
     let watched = Watched {
         metrics: metrics.clone(),
+        hub: hub.clone(),
         operators,
     };
     let mut others = Vec::new();

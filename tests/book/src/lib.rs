@@ -37,6 +37,7 @@ pages! {
     kubernetes: "../../../docs/src/kubernetes.md",
     migration: "../../../docs/src/migration.md",
     nodes: "../../../docs/src/nodes.md",
+    operations: "../../../docs/src/operations.md",
     proxies: "../../../docs/src/proxies.md",
     sse_probe: "../../../docs/src/sse-probe.md",
     threat_model: "../../../docs/src/threat-model.md",

@@ -70,7 +70,13 @@ impl OperatorAccess {
         Self(Access::Loopback)
     }
 
-    fn admits(&self, request: &HttpRequest) -> bool {
+    /// Whether a token is asked for.
+    #[cfg(feature = "operations")]
+    pub(crate) const fn asks_for_a_token(&self) -> bool {
+        matches!(self.0, Access::Bearer(_))
+    }
+
+    pub(crate) fn admits(&self, request: &HttpRequest) -> bool {
         match &self.0 {
             Access::Loopback => {
                 let local = request

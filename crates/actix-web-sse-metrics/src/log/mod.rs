@@ -59,6 +59,8 @@ pub use self::{
 };
 pub(crate) use self::{counts::LogCounts, record::timestamp};
 use self::{identity::Identity, intern::Interner, rate::Rates};
+#[cfg(feature = "operations")]
+pub(crate) use self::{identity::http_version, record::operator_action};
 use crate::{
     clients::Client,
     clock::Clock,

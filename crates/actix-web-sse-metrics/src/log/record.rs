@@ -157,6 +157,28 @@ pub(crate) fn keys_read(read: &KeysRead<'_>) {
     }
 }
 
+/// Logs what an operator did on the operations page.
+#[cfg(feature = "operations")]
+pub(crate) fn operator_action(
+    action: &'static str,
+    peer: Option<std::net::IpAddr>,
+    connection: Option<&str>,
+    user: Option<&str>,
+    ended: usize,
+) {
+    let peer = peer.map(|peer| peer.to_string());
+    event!(
+        target: TARGET, Level::INFO,
+        event = "sse_operator_action",
+        action,
+        operatorAddr = peer.as_deref(),
+        connectionId = connection,
+        userId = user,
+        ended = ended as u64,
+        timestamp = timestamp(SystemTime::now()).as_str(),
+    );
+}
+
 /// Logs how many records the rate limit suppressed.
 pub(crate) fn suppressed(suppressed: &Suppressed) {
     event!(

@@ -148,10 +148,12 @@ async fn s82_limits_and_revocations_of_a_half_moved_slot_are_right_when_it_has_m
     guards[0].sign_out("alice");
     // Each goes by its own count, after a second.
     let during = [a.opened().await, b.opened().await];
-    drop(before);
     moving.end();
     guards[1].until_refused(&known).await;
     until(|| counting.iter().all(|node| node.backplane.stats().connected)).await;
+    // All three: with the first one gone already, what was counted before the move would look like what is to be.
+    until(|| crate::limits::counted(to) == [1, 2]).await;
+    drop(before);
     until(|| crate::limits::counted(to) == [1, 1]).await;
     let third = b.opened().await;
     assert!(a.is_full().await && b.is_full().await);

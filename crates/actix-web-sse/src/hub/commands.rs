@@ -37,6 +37,15 @@ impl State {
                     .map(|(_, stream)| Rc::clone(stream))
                     .collect()
             }
+            Command::Connections(inquiry) => {
+                let keys = self.inspect(inquiry, turn).into_iter();
+                keys.filter_map(|key| self.streams.get(key).map(Rc::clone))
+                    .collect()
+            }
+            Command::Inspect(inquiry) => {
+                self.inspect(inquiry, turn);
+                return;
+            }
             Command::All(..) => self
                 .streams
                 .iter()
@@ -46,7 +55,7 @@ impl State {
         for stream in streams {
             let mut stream = stream.borrow_mut();
             match command {
-                Command::User(_) => {
+                Command::User(_) | Command::Connections(_) => {
                     self.finish(&mut stream, CloseReason::Revoked, turn);
                 }
                 Command::Pages(_) => {
@@ -59,6 +68,7 @@ impl State {
                     stream.lost = Some(*number);
                     self.finish(&mut stream, CloseReason::SlowConsumer, turn);
                 }
+                Command::Inspect(_) => {}
                 Command::All(reason, until) => {
                     let window = until.saturating_duration_since(turn.now);
                     let after = if stream.whole {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{
     id::{Epoch, Named},
     log::{Frame, Labels, Place},
-    mailbox::{Command, Mail, Mailboxes},
+    mailbox::{Command, Mail, Mailbox, Mailboxes},
     merge::{Next, merge},
     open_streams::OpenStreams,
     position::Position,
@@ -327,10 +327,12 @@ impl Core {
         self.mailboxes.open()
     }
 
-    /// The worker's runtime is gone, and its streams with it.
-    pub(crate) fn remove_worker(&mut self, worker: u64) {
-        self.mailboxes.close(worker);
+    /// The worker's runtime is gone, and its streams with it. What was in its mailbox is to be
+    /// dropped when the lock is released.
+    #[must_use]
+    pub(crate) fn remove_worker(&mut self, worker: u64) -> Option<Mailbox> {
         self.topics.abandon(worker);
+        self.mailboxes.close(worker)
     }
 
     /// Empties a worker's mailbox, or leaves its waker there. `since` says up to which ordinal
@@ -400,6 +402,11 @@ impl Core {
     /// How many streams follow a topic.
     pub(crate) fn subscribers(&self, topic: &str) -> usize {
         self.topics.named(topic).map_or(0, Topic::streams)
+    }
+
+    /// The name of the topic with this index.
+    pub(crate) fn topic_name(&self, index: usize) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.topics.get(index)?.name))
     }
 
     pub(crate) fn topics(&self) -> usize {

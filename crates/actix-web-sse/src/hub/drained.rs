@@ -14,6 +14,21 @@ pub trait IntoHubs: sealed::Sealed {
     /// The hubs. The same hub twice counts once.
     #[doc(hidden)]
     fn into_hubs(self) -> Vec<Hub>;
+
+    /// Each of them once.
+    #[doc(hidden)]
+    fn distinct(self) -> Vec<Hub>
+    where
+        Self: Sized,
+    {
+        let mut distinct = Vec::<Hub>::new();
+        for hub in self.into_hubs() {
+            if !distinct.iter().any(|known| known.is(&hub.shared)) {
+                distinct.push(hub);
+            }
+        }
+        distinct
+    }
 }
 
 mod sealed {
@@ -62,13 +77,7 @@ impl fmt::Debug for DrainedHubs {
 
 impl DrainedHubs {
     pub(crate) fn new(hubs: impl IntoHubs) -> Self {
-        let mut distinct = Vec::<Hub>::new();
-        for hub in hubs.into_hubs() {
-            if !distinct.iter().any(|known| known.is(&hub.shared)) {
-                distinct.push(hub);
-            }
-        }
-        Self(distinct.into())
+        Self(hubs.distinct().into())
     }
 
     /// The mark that the server left on the connection of this request.

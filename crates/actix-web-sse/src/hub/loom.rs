@@ -105,7 +105,7 @@ impl Worker {
         assert_eq!(placed.resume, expected);
         let now = Instant::now();
         let report = Report::default();
-        let account = Account::new(Box::new(report.clone()), None, now);
+        let account = Account::new(1.into(), Box::new(report.clone()), None, now);
         let config = Arc::clone(&hub.shared.stream);
         let mut stream = Stream::new(account, Some(slot), config, Some("alice".into()), now);
         let (cursors, ends) = placed.places.take();

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use tokio::time::Instant;
 
+use super::inspect::Inquiry;
 use crate::{identity::PagesOf, observe::CloseReason, stream::Wakes};
 
 /// Which of its streams a worker is to end.
@@ -21,6 +22,10 @@ pub(crate) enum Command {
     Lost(usize, u64, u64),
     /// All, spread until this instant.
     All(CloseReason, Instant),
+    /// Those that are asked for.
+    Connections(Inquiry),
+    /// None: only to say what is known of some.
+    Inspect(Inquiry),
 }
 
 /// What a worker finds when it looks.
@@ -32,7 +37,7 @@ pub(super) struct Mail {
 }
 
 #[derive(Debug, Default)]
-struct Mailbox {
+pub(crate) struct Mailbox {
     mail: Mail,
     signalled: bool,
     waker: Option<Waker>,
@@ -63,8 +68,9 @@ impl Mailboxes {
         worker
     }
 
-    pub(super) fn close(&mut self, worker: u64) {
-        self.boxes.remove(&worker);
+    /// Closes one. What was in it is to be dropped when the lock is released.
+    pub(super) fn close(&mut self, worker: u64) -> Option<Mailbox> {
+        self.boxes.remove(&worker)
     }
 
     /// Lets a worker know that a topic has new frames; says whether there is such a worker.

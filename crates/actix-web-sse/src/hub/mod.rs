@@ -87,6 +87,12 @@
 //!     goes on after its position (`next`), with `live_from` at the end of the worker's view, and from there
 //!     on rule 7 applies. If the logs have dropped something by then, the stream ends. Its client gets an
 //!     ID only behind the snapshot, so that it cannot come back as one that has it.
+//!
+//! # Questions
+//!
+//! 15. A question about single streams, or the order to end one, is a command of which every worker has a
+//!     copy ([`inspect`]). It answers with what its streams keep anyhow. The copy is dropped with the
+//!     effects, since that may wake whoever asks, and the answer is whole when no copy is left.
 
 mod backplane;
 mod builder;
@@ -97,6 +103,7 @@ mod drained;
 pub(crate) mod effects;
 mod filter;
 pub(crate) mod id;
+mod inspect;
 mod lag;
 pub(crate) mod log;
 #[cfg(all(test, sse_loom))]
@@ -139,6 +146,7 @@ pub use self::backplane::{Backplane, BackplaneError, BackplaneFuture, History, R
 pub use self::builder::HubBuilder;
 pub use self::drained::IntoHubs;
 pub use self::filter::EventHead;
+pub use self::inspect::StreamStats;
 pub use self::position::{InvalidPosition, Position};
 pub use self::publication::{PublishError, Published};
 pub use self::typed::Topic;

@@ -161,6 +161,7 @@ impl State {
         // Commands first: nothing that was published after a revocation reaches its streams.
         for command in batch.commands {
             self.apply(&command, turn);
+            turn.effects.carried_out(command);
         }
         for (topic, frame) in batch.frames {
             let Some(view) = self.views.get_mut(&topic) else {

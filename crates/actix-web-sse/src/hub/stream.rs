@@ -168,6 +168,12 @@ impl Stream {
         });
     }
 
+    /// Whether its snapshot is being made, or is on its way.
+    pub(super) fn awaits_snapshot(&self) -> bool {
+        let following = self.subscription.as_ref();
+        following.is_some_and(|following| following.waiting == Waiting::Snapshot)
+    }
+
     /// Its places in its topics.
     pub(super) fn cursors(&self) -> &[Cursor] {
         let following = self.subscription.as_ref();

@@ -406,7 +406,9 @@ impl Drop for Driver {
             }
             wakes.wake();
         }
-        self.local.hub.core().remove_worker(self.local.worker);
+        let left = self.local.hub.core().remove_worker(self.local.worker);
+        // Commands in it may wake somebody.
+        drop(left);
         let _ = LOCALS.try_with(|locals| {
             if let Ok(mut locals) = locals.try_borrow_mut() {
                 locals.retain(|local| !std::ptr::eq(local.as_ptr(), Rc::as_ptr(&self.local)));

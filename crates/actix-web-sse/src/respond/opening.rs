@@ -194,7 +194,7 @@ impl<'a> Opening<'a> {
         let permit = self.subscriber.admission.permit.clone();
         let identity = &self.subscriber.admission.identity;
         let is_known = verdict.is_none();
-        let mut account = Account::new(observer, verdict, self.since);
+        let mut account = Account::new(connection, observer, verdict, self.since);
         if is_known {
             account.judged(cors);
         }

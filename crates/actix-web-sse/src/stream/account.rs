@@ -10,12 +10,13 @@ use tokio::time::Instant;
 
 use super::Moment;
 use crate::observe::{
-    CloseReason, CorsVerdict, End, Lane, Meter, PendingVerdict, READ_OF_BLOCKED, Resume, Sent,
-    SentKind, SnapshotOutcome, StreamObserver,
+    CloseReason, ConnectionId, CorsVerdict, End, Lane, Meter, PendingVerdict, READ_OF_BLOCKED,
+    Resume, Sent, SentKind, SnapshotOutcome, StreamObserver,
 };
 
 /// An open stream, from the head of its response to its end, which is reported exactly once.
 pub(crate) struct Account {
+    connection: ConnectionId,
     open: Option<Open>,
     /// It gets bytes after the end too: the closing lines of a stream that the hub ended.
     meter: Option<Rc<dyn Meter>>,
@@ -29,7 +30,8 @@ struct Open {
     /// Its lane was reported.
     carried: bool,
     events: u64,
-    heartbeats: u64,
+    /// One a second is 136 years.
+    heartbeats: u32,
     bytes: u64,
     first_event: Option<Moment>,
     /// The latest first.
@@ -47,12 +49,14 @@ impl std::fmt::Debug for Account {
 
 impl Account {
     pub(crate) fn new(
+        connection: ConnectionId,
         observer: Box<dyn StreamObserver>,
         verdict: Option<PendingVerdict>,
         since: Instant,
     ) -> Self {
         let since = since.into();
         Self {
+            connection,
             meter: observer.meter(),
             open: Some(Open {
                 observer,
@@ -128,6 +132,21 @@ impl Account {
         }
     }
 
+    /// What is counted so far; `None` when the end was reported.
+    pub(crate) fn counted(&self, now: Instant) -> Option<Counted> {
+        let open = self.open.as_ref()?;
+        let (now, since) = (Moment::from(now), open.since);
+        let [latest, ..] = open.writes;
+        Some(Counted {
+            connection: self.connection,
+            age: now.since(since),
+            events: open.events,
+            heartbeats: open.heartbeats.into(),
+            bytes: open.bytes,
+            last_write: (open.bytes > 0).then(|| now.since(latest)),
+        })
+    }
+
     /// Ends the account. Only the first call counts: what it returns is to be reported when nothing
     /// is borrowed.
     pub(crate) fn end(&mut self, reason: CloseReason) -> Option<Ended> {
@@ -145,6 +164,19 @@ impl Account {
             ended.report();
         }
     }
+}
+
+/// What an account has at some moment.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) connection: ConnectionId,
+    /// Since the request.
+    pub(crate) age: Duration,
+    pub(crate) events: u64,
+    pub(crate) heartbeats: u64,
+    pub(crate) bytes: u64,
+    /// Since the latest write, if there was one.
+    pub(crate) last_write: Option<Duration>,
 }
 
 /// The end of a stream, to be reported: the observer is the application's and may do anything.
@@ -181,7 +213,7 @@ impl Ended {
             reason: self.reason,
             duration: self.duration,
             events: open.events,
-            heartbeats: open.heartbeats,
+            heartbeats: open.heartbeats.into(),
             bytes: open.bytes,
             time_to_first_event: open.first_event.map(age),
             latest_writes: open.writes.map(age),
@@ -215,7 +247,7 @@ impl Open {
         // Something has left, after the head.
         self.report_verdict();
         match kind {
-            SentKind::Heartbeat => self.heartbeats += u64::from(events),
+            SentKind::Heartbeat => self.heartbeats = self.heartbeats.saturating_add(events),
             SentKind::Event | SentKind::Replay => {
                 self.events += u64::from(events);
                 if self.first_event.is_none() {
@@ -268,7 +300,7 @@ mod tests {
         let filled_after = |writes: &[(u64, usize)]| {
             let ends = Rc::default();
             let since = Instant::now();
-            let mut account = Account::new(Box::new(Ends(Rc::clone(&ends))), None, since);
+            let mut account = Account::new(1.into(), Box::new(Ends(Rc::clone(&ends))), None, since);
             for (second, bytes) in writes {
                 let now = since + Duration::from_secs(*second);
                 account.sent(SentKind::Event, 1, *bytes, None, now);

@@ -151,6 +151,15 @@ pub fn board() -> Board {
                 "Preflights and HEAD requests reach the guards and are neither.",
             ),
             lines(
+                "Actions of operators",
+                "cps",
+                &[(
+                    "{{action}}",
+                    "sum by (action) (rate(sse_operator_actions_total{%}[~]))",
+                )],
+                "Streams, and all streams of a user, that operators ended on the operations page. The log says from where.",
+            ),
+            lines(
                 "Mounted wrongly",
                 "short",
                 &[("{{cause}}", "sum by (cause) (sse_misconfigured{%})")],

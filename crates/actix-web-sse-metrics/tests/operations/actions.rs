@@ -1,0 +1,89 @@
+//! What the page does.
+
+use std::time::{Duration, Instant};
+
+use actix_web::{
+    http::{StatusCode, header},
+    rt,
+    test::TestRequest,
+};
+use actix_web_sse::test::read_events;
+use serde_json::{Value, json};
+
+use crate::{Sink, Site, TOKEN};
+
+#[actix_web::test]
+async fn a_stream_is_ended_logged_and_counted() {
+    let (site, sink) = (Site::new(), Sink::default());
+    let _log = sink.install();
+    site.get("overview").await;
+    let ended = site.open(Some("ada"), None).await;
+    let _other = site.open(Some("ada"), None).await;
+    let id = site.streams("sort=oldest").await[0]["connection"].clone();
+    let path = format!("streams/{}/end", id.as_str().unwrap());
+    let (status, body) = site.post(&path, json!({})).await;
+    assert_eq!((status, body), (StatusCode::OK, json!({ "ended": 1 })));
+    let read = read_events(ended, 1, Duration::from_secs(10)).await;
+    assert!(read.ended && read.events.is_empty(), "{read:?}");
+    assert_eq!(site.hub.stats().streams, 1);
+    let (_, body) = site.post(&path, json!({})).await;
+    assert_eq!(body, json!({ "ended": 0 }), "it is gone");
+    let (status, _) = site.post("streams/nonsense/end", json!({})).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let line = |ended| {
+        json!({
+            "event": "sse_operator_action",
+            "action": "end_stream",
+            "operatorAddr": "198.51.100.7",
+            "connectionId": id,
+            "userId": "ada",
+            "ended": ended,
+            "timestamp": null,
+        })
+    };
+    assert_eq!(sink.actions(), [line(1), line(0)]);
+    let text = site.metrics.text();
+    assert!(text.contains("sse_operator_actions_total{action=\"end_stream\"} 2"));
+    assert!(text.contains("sse_operator_actions_total{action=\"end_user\"} 0"));
+}
+
+#[actix_web::test]
+async fn all_streams_of_a_user_are_ended_whatever_the_name_is() {
+    let (site, sink) = (Site::new(), Sink::default());
+    let _log = sink.install();
+    site.get("overview").await;
+    let _streams = [
+        site.open(Some("hostile"), None).await,
+        site.open(Some("hostile"), None).await,
+        site.open(Some("ada"), None).await,
+    ];
+    let shown = "<script>alert(1)</script>\\u{202e}\\u{a}";
+    let rows = site.streams("sort=oldest").await;
+    assert_eq!(rows[0]["user"], shown, "what acts on readers is escaped");
+    let (status, body) = site.post("users/end", json!({ "user": shown })).await;
+    assert_eq!((status, body), (StatusCode::OK, json!({ "ended": 2 })));
+    let began = Instant::now();
+    while site.hub.stats().streams > 1 {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        rt::task::yield_now().await;
+    }
+    assert_eq!(site.streams("").await[0]["user"], "ada");
+    let action = &sink.actions()[0];
+    assert_eq!(
+        (&action["userId"], &action["ended"]),
+        (&json!(shown), &json!(2))
+    );
+    assert_eq!(action["connectionId"], Value::Null);
+    for wrong in [
+        json!({}),
+        json!({ "user": "" }),
+        json!({ "user": "ada", "x": 1 }),
+    ] {
+        let uri = "/admin/operations/api/users/end";
+        let request = TestRequest::post().uri(uri).set_json(&wrong);
+        let request = request.insert_header((header::AUTHORIZATION, format!("Bearer {TOKEN}")));
+        let status = site.call(request).await.status();
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert_eq!(site.hub.stats().streams, 1);
+}
