@@ -161,9 +161,15 @@ async fn ticket(
     id: &TicketId,
     (ttl, ended): Ended,
 ) -> Result<(), RedisError> {
+    let count = state.leased.tickets.lock().count(id);
+    if count == 0 && ttl.is_zero() {
+        // It was to be sent again, and its last stream has ended since: that is marked by itself, with the
+        // time that the ticket has left.
+        return Ok(());
+    }
     let mut call = SYNC_TICKET.key(state.keys.ticket(id));
     call.arg(&*state.leased.node())
-        .arg(state.leased.tickets.lock().count(id))
+        .arg(count)
         .arg(millis(COUNTS_TTL))
         .arg(millis(ttl))
         .arg(millis(ended.elapsed()));

@@ -11,6 +11,8 @@ use actix_web_sse::{
     protect::{TicketClaim, TicketFuture, TicketStore, TicketStoreUnavailable},
 };
 
+use tokio::task::JoinHandle;
+
 use crate::{
     config::millis,
     handle::Handle,
@@ -63,6 +65,15 @@ impl Drop for Counted {
     }
 }
 
+/// A task that is given up when nobody waits for it any more: a ticket that it used afterwards would be lost.
+struct Awaited<T>(JoinHandle<T>);
+
+impl<T> Drop for Awaited<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Claims a single-use ticket; `None` without an answer.
 async fn use_once(state: Arc<State>, id: TicketId, remember: Duration) -> Option<bool> {
     let mut call = USE_ONCE.key(state.keys.ticket(&id));
@@ -108,7 +119,11 @@ impl TicketStore for RedisTickets {
         let state = Arc::clone(&self.0.state);
         if ticket.mode == TicketMode::SingleUse {
             let asked = self.0.spawn(use_once(state, ticket.id, ticket.ttl + SKEW));
-            return Box::pin(async { asked.await.ok().flatten().ok_or(TicketStoreUnavailable) });
+            let mut asked = Awaited(asked);
+            return Box::pin(async move {
+                let used = (&mut asked.0).await;
+                used.ok().flatten().ok_or(TicketStoreUnavailable)
+            });
         }
         let asked = self.0.spawn(claim(state, ticket.clone()));
         Box::pin(async {

@@ -8,7 +8,9 @@
 
 use std::{
     collections::BTreeSet,
+    future::{Future as _, poll_fn},
     sync::{Arc, Mutex},
+    task::Poll,
     thread,
     time::{Duration, Instant},
 };
@@ -194,4 +196,32 @@ fn a_worker_that_something_blocks_is_left_out() {
     // Its question went with it.
     let found = rt::System::new().block_on(hub.streams(seen.opened()));
     assert_eq!(found, []);
+}
+
+#[actix_web::test]
+async fn a_stream_is_named_as_none_of_another_process_is() {
+    let seen = Seen::default();
+    let hub = seen.hub();
+    let _streams = [open(&hub, "/topics").await, open(&hub, "/own").await];
+    let [first, second] = [0, 1].map(|at| seen.opened()[at].to_string());
+    assert_ne!(first, second);
+    // Counted from 1, it would be a small number after every start.
+    let number = u64::from_str_radix(&first, 16).unwrap();
+    assert!(number > 1 << 16, "{first}");
+}
+
+#[actix_web::test]
+async fn a_question_that_was_given_up_ends_no_stream() {
+    let seen = Seen::default();
+    let hub = seen.hub();
+    let stream = open(&hub, "/topics").await;
+    let connection = seen.opened()[0];
+    for _ in 0..3 {
+        let mut ending = Box::pin(hub.disconnect_stream(connection));
+        let asked = poll_fn(|cx| Poll::Ready(ending.as_mut().poll(cx).is_pending()));
+        assert!(asked.await, "the worker has not answered yet");
+    }
+    publish(&hub, "a");
+    let read = read_events(stream, 1, Duration::from_secs(10)).await;
+    assert!(!read.ended && read.events.len() == 1, "{read:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use actix_web::{Error, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerError, rt, web};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,14 +30,20 @@ pub(super) async fn end_stream(
         let body = json!({ "error": "not_found", "hint": "name a stream of the list" });
         return Ok(reply(HttpResponse::NotFound(), &body));
     };
-    let listed = desk.live.stream(connection);
-    let mut ended = 0;
-    for hub in desk.hubs.iter() {
-        ended += usize::from(hub.disconnect_stream(connection).await);
-    }
-    let user = listed.and_then(|listed| listed.shown_user());
-    let stream = connection.to_string();
-    desk.log(&request, END_STREAM, Some(&stream), user.as_deref(), ended);
+    let peer = peer(&request);
+    // In a task of its own: whoever closes the connection meanwhile has ended the stream, and has to be in the log.
+    let acted = rt::spawn(async move {
+        let listed = desk.live.stream(connection);
+        let mut ended = 0;
+        for hub in desk.hubs.iter() {
+            ended += usize::from(hub.disconnect_stream(connection).await);
+        }
+        let user = listed.and_then(|listed| listed.shown_user());
+        let stream = connection.to_string();
+        desk.log(peer, END_STREAM, Some(&stream), user.as_deref(), ended);
+        ended
+    });
+    let ended = acted.await.map_err(ErrorInternalServerError)?;
     Ok(reply(HttpResponse::Ok(), &json!({ "ended": ended })))
 }
 
@@ -61,6 +67,12 @@ pub(super) async fn end_user(
     // As the authenticator writes them; the page has them escaped. One that is not listed can be
     // named too.
     let mut users: BTreeSet<_> = theirs.iter().filter_map(|s| s.user.as_deref()).collect();
+    if users.len() > 1 {
+        // Of a long name the page has the beginning.
+        let hint = "several users are shown by this name; end their streams one by one";
+        let body = json!({ "error": "ambiguous", "hint": hint });
+        return Ok(reply(HttpResponse::Conflict(), &body));
+    }
     let shown = match users.is_empty() {
         true => client_value(named.as_bytes()),
         false => named.clone(),
@@ -72,8 +84,12 @@ pub(super) async fn end_user(
         users.iter().for_each(|user| hub.disconnect(user));
     }
     let ended = theirs.len();
-    desk.log(&request, END_USER, None, Some(&shown), ended);
+    desk.log(peer(&request), END_USER, None, Some(&shown), ended);
     Ok(reply(HttpResponse::Ok(), &json!({ "ended": ended })))
+}
+
+fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|peer| peer.ip())
 }
 
 /// Without a token a page of another site could send these requests.
@@ -91,14 +107,13 @@ fn acting(operator: Operator) -> Result<Arc<Desk>, Error> {
 impl Desk {
     fn log(
         &self,
-        request: &HttpRequest,
+        peer: Option<IpAddr>,
         action: &'static str,
         connection: Option<&str>,
         user: Option<&str>,
         ended: usize,
     ) {
         self.core.counters.operator_actions.inc(&[action]);
-        let peer: Option<IpAddr> = request.peer_addr().map(|peer| peer.ip());
         operator_action(action, peer, connection, user, ended);
     }
 }

@@ -1,6 +1,10 @@
 //! What the page does.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::{Future as _, poll_fn},
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     http::{StatusCode, header},
@@ -45,6 +49,43 @@ async fn a_stream_is_ended_logged_and_counted() {
     let text = site.metrics.text();
     assert!(text.contains("sse_operator_actions_total{action=\"end_stream\"} 2"));
     assert!(text.contains("sse_operator_actions_total{action=\"end_user\"} 0"));
+}
+
+/// As where the connection is closed while the workers are asked.
+#[actix_web::test]
+async fn an_operator_who_does_not_wait_for_the_answer_is_logged_as_well() {
+    let (site, sink) = (Site::new(), Sink::default());
+    let _log = sink.install();
+    site.get("overview").await;
+    let _stream = site.open(Some("ada"), None).await;
+    let id = site.streams("").await[0]["connection"].clone();
+    let path = format!("streams/{}/end", id.as_str().unwrap());
+    let mut asking = Box::pin(site.post(&path, json!({})));
+    let asked = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx).is_pending()));
+    assert!(asked.await, "the workers have not answered yet");
+    drop(asking);
+    let began = Instant::now();
+    while sink.actions().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        rt::task::yield_now().await;
+    }
+    assert_eq!(sink.actions()[0]["ended"], 1);
+    assert_eq!(site.hub.stats().streams, 0);
+}
+
+#[actix_web::test]
+async fn users_whose_names_are_shown_alike_are_not_ended_together() {
+    let site = Site::new();
+    site.get("overview").await;
+    let long = "u".repeat(300);
+    let _streams = [
+        site.open(Some(&format!("{long}1")), None).await,
+        site.open(Some(&format!("{long}2")), None).await,
+    ];
+    let shown = site.streams("").await[0]["user"].clone();
+    let (status, body) = site.post("users/end", json!({ "user": shown })).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{body}");
+    assert_eq!(site.hub.stats().streams, 2);
 }
 
 #[actix_web::test]

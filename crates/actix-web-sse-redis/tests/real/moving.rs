@@ -133,6 +133,33 @@ async fn s82_tickets_that_are_shown_while_a_slot_is_half_moved_open_their_stream
     }
 }
 
+/// As where the time of authentication is over.
+#[actix_web::test]
+async fn s82_a_ticket_whose_client_was_sent_away_while_a_slot_moved_is_not_used() {
+    let servers = cluster().await;
+    let [from, to] = owner_first(&servers);
+    let node = Ticketed::start(config(from), Duration::from_secs(60), TicketMode::SingleUse);
+    let ticket = node.ticket("alice").await;
+    let moving = Moving::begin(from, to);
+    let away = turned_away(from, "evalsha");
+    let opening = spawn({
+        let (node, ticket) = (node.clone(), ticket.clone());
+        async move { node.answer(&ticket).await }
+    });
+    until(|| turned_away(from, "evalsha") > away + 3).await;
+    opening.abort();
+    assert!(opening.await.is_err(), "it was waiting");
+    moving.end();
+    // What it had still asked would have been answered before a node that starts now is there.
+    drop(Node::start(config(to)));
+    until(|| node.backplane.stats().connected).await;
+    let mut answer = node.answer(&ticket).await;
+    while answer == StatusCode::SERVICE_UNAVAILABLE {
+        answer = node.answer(&ticket).await;
+    }
+    assert_eq!(answer, StatusCode::OK);
+}
+
 #[actix_web::test]
 async fn s82_limits_and_revocations_of_a_half_moved_slot_are_right_when_it_has_moved() {
     let servers = cluster().await;

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use super::{mailbox::Command, state::State, stream::Stream, turn::Turn};
+use super::{inspect::Inquiry, mailbox::Command, state::State, stream::Stream, turn::Turn};
 use crate::{
     observe::CloseReason,
     stream::{Moment, between},
@@ -11,6 +11,9 @@ use crate::{
 impl State {
     /// Does what a command says.
     pub(super) fn apply(&mut self, command: &Command, turn: &mut Turn<'_>) {
+        if command.inquiry().is_some_and(Inquiry::is_abandoned) {
+            return;
+        }
         let streams = match command {
             Command::Topic(topic, serial, _) | Command::Lost(topic, serial, _) => self
                 .views

@@ -50,10 +50,15 @@ pub(crate) struct Inquiry {
     connections: Arc<HashSet<ConnectionId>>,
     found: Arc<Mutex<Vec<StreamStats>>>,
     /// Nothing is sent: whoever asks waits until the last copy is dropped.
-    _copy: mpsc::Sender<()>,
+    copy: mpsc::Sender<()>,
 }
 
 impl Inquiry {
+    /// Nobody waits for the answer any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.copy.is_closed()
+    }
+
     /// Whether it is about this stream, and what is then known of it.
     fn asks_for(&self, stream: &Stream, now: Instant) -> Option<StreamStats> {
         let counted = stream.account.counted(now)?;
@@ -136,7 +141,8 @@ impl Hub {
             .await
     }
 
-    /// Ends one stream of this process; whether there was such a stream. Its client may come back:
+    /// Ends one stream of this process; whether that was done. A stream whose worker does not answer within a second
+    /// goes on. Its client may come back:
     /// [`Policy::revoke`](crate::Policy::revoke) takes credentials back.
     ///
     /// The stream ends with [`CloseReason::Revoked`], as by [`disconnect`](Self::disconnect).
@@ -157,7 +163,7 @@ impl Hub {
         self.shared.command(&command(Inquiry {
             connections: Arc::new(connections),
             found: Arc::clone(&found),
-            _copy: copy,
+            copy,
         }));
         // `None`, when no copy is left.
         let _ = timeout(PATIENCE, copies.recv()).await;

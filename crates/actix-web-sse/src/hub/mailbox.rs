@@ -28,6 +28,16 @@ pub(crate) enum Command {
     Inspect(Inquiry),
 }
 
+impl Command {
+    /// The question that it is.
+    pub(super) const fn inquiry(&self) -> Option<&Inquiry> {
+        match self {
+            Self::Connections(inquiry) | Self::Inspect(inquiry) => Some(inquiry),
+            _ => None,
+        }
+    }
+}
+
 /// What a worker finds when it looks.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
@@ -94,6 +104,12 @@ impl Mailboxes {
                 (Some(Command::Pages(known)), Command::Pages(policy)) => known.is(policy),
                 _ => false,
             };
+            // A worker that something blocks does not collect the questions of all who have given up. Nobody is woken
+            // by their end.
+            if command.inquiry().is_some() {
+                let commands = &mut mailbox.mail.commands;
+                commands.retain(|known| known.inquiry().is_none_or(|asked| !asked.is_abandoned()));
+            }
             if !same {
                 mailbox.mail.commands.push(command.clone());
             }

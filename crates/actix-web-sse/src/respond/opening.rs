@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     rc::Rc,
     sync::{
-        Arc, Weak,
+        Arc, LazyLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -40,7 +40,8 @@ use crate::{
     stream::{Account, Carrier, between, retry},
 };
 
-static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
+/// Begins anywhere: whoever names a stream from the log of before a restart, or of another node, names none of this process.
+static NEXT_CONNECTION: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(fastrand::u64(..)));
 
 /// Where a stream's events come from.
 pub(crate) enum Source {

@@ -4,9 +4,9 @@ use std::{num::NonZeroU64, sync::LazyLock, time::Duration};
 
 use tokio::time::Instant;
 
-/// What moments are counted from. Earlier than any that is asked for, even by a clock that a test has stopped.
+/// What moments are counted from: by the system's clock, since one of tokio's may be ahead in a test.
 static START: LazyLock<Instant> = LazyLock::new(|| {
-    let now = Instant::now();
+    let now = Instant::from_std(std::time::Instant::now());
     now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
 });
 

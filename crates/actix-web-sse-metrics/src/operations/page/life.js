@@ -11,26 +11,34 @@ export const shownStream = () => shown;
 
 /** Opens the dialog for this stream. */
 export async function openLife(connection) {
+  clear();
   shown = { connection };
-  say(byId("life-title"), "Stream");
-  byId("life-figures").replaceChildren();
-  byId("life-facts").replaceChildren();
   await refreshLife();
-  if (shown !== null) byId("life").showModal();
+  if (shown?.connection === connection && !byId("life").open) byId("life").showModal();
 }
 
 export function closeLife() {
-  shown = null;
   byId("life").close();
+  clear();
+}
+
+function clear() {
+  shown = null;
+  say(byId("life-title"), "Stream");
+  for (const id of ["life-figures", "life-facts"]) byId(id).replaceChildren();
+  for (const id of ["life-end", "life-end-user"]) byId(id).hidden = true;
 }
 
 /** Reads and shows it again, if one is shown. */
 export async function refreshLife(canEnd = !document.body.classList.contains("read-only")) {
   if (shown === null) return;
-  const life = await get(`streams/${shown.connection}`);
-  if (shown === null) return;
+  const { connection } = shown;
+  const life = await get(`streams/${connection}`);
+  // Another one may have been chosen meanwhile.
+  if (shown?.connection !== connection) return;
   if (life.error !== undefined) {
     say(byId("life-state"), "gone");
+    for (const id of ["life-end", "life-end-user"]) byId(id).hidden = true;
     return;
   }
   shown = life;

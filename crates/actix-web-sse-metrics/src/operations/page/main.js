@@ -71,14 +71,16 @@ function fail(error) {
 function askForToken(why) {
   useToken(null);
   clearTimeout(timer);
-  if (shownStream() !== null) closeLife();
+  closeLife();
   byId("confirm").close();
   for (const id of ["content", "state", "pause", "sign-out"]) byId(id).hidden = true;
   byId("sign-in").hidden = false;
   document.title = "Event streams: operations";
   say(byId("node-line"), "Operations");
   // What was shown is not for whoever sits here next.
-  for (const id of ["rows", "refusals", "reasons", "origins", "ended", "by-route", "by-origin", "by-user"]) byId(id).replaceChildren();
+  for (const id of ["rows", "refusals", "reasons", "origins", "ended", "by-route", "by-origin", "by-user", "filters"]) byId(id).replaceChildren();
+  for (const id of ["said", "confirm-text", "banner", "shown"]) say(byId(id), "");
+  filters.clear();
   say(byId("sign-in-error"), why);
   byId("token").focus();
 }

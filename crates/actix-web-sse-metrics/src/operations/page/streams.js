@@ -13,7 +13,7 @@ export function query() {
 
 /** Shows the answer. `act` has what the buttons do. */
 export function showStreams({ matching, streams }, overview, act) {
-  keyed(byId("rows"), streams, (stream) => stream.connection, (stream) => row(stream, act), update);
+  keyed(byId("rows"), streams, (stream) => stream.connection, () => row(act), update);
   document.body.classList.toggle("read-only", !overview.canEnd);
   const none = byId("no-rows");
   none.hidden = streams.length > 0;
@@ -25,13 +25,13 @@ export function showStreams({ matching, streams }, overview, act) {
   say(byId("shown"), (more + beyond).trim());
 }
 
-function row(stream, act) {
+function row(act) {
   const who = element("b");
   const open = element("button", { type: "button", class: "link" }, who, element("small"));
-  open.addEventListener("click", () => act.open(stream.connection));
+  open.addEventListener("click", () => act.open(node.stream.connection));
   const end = element("button", { type: "button", class: "small" }, "End");
-  end.addEventListener("click", () => act.end(stream));
-  return element(
+  end.addEventListener("click", () => act.end(node.stream));
+  const node = element(
     "tr",
     { role: "row" },
     cell("Stream", { class: "who" }, open),
@@ -43,9 +43,11 @@ function row(stream, act) {
     cell("Last write", { class: "number" }),
     cell("", { class: "act" }, end),
   );
+  return node;
 }
 
 function update(node, stream) {
+  node.stream = stream;
   const [who, route, origin, age, events, behind, last, act] = node.children;
   const name = stream.user ?? "anonymous";
   const [open] = who.children;
