@@ -5,7 +5,7 @@ use actix_web::{
     web::{self, Data, PayloadConfig, ServiceConfig},
 };
 use actix_web_sse::{Hub, Policy};
-use actix_web_sse_metrics::{Metrics, OperatorAccess};
+use actix_web_sse_metrics::{Metrics, Operations, OperatorAccess};
 
 pub(crate) use crate::routes::topic;
 use crate::{
@@ -103,21 +103,29 @@ fn mount_sign_in(signer: &Signer, policy: &Policy, config: &mut ServiceConfig) {
 /// What Prometheus and operators look at.
 #[derive(Clone)]
 pub(crate) struct Watched {
-    pub(crate) metrics: Metrics,
-    pub(crate) hub: Hub,
-    pub(crate) operators: Option<OperatorAccess>,
+    metrics: Metrics,
+    operators: Option<(OperatorAccess, Operations)>,
 }
 
 impl Watched {
+    /// Streams that open from here on are on the operations page.
+    pub(crate) fn new(metrics: &Metrics, hub: &Hub, operators: Option<OperatorAccess>) -> Self {
+        let operators = operators.map(|access| {
+            let operations = metrics.operations("/operations", access.clone(), hub);
+            (access, operations)
+        });
+        Self {
+            metrics: metrics.clone(),
+            operators,
+        }
+    }
+
     pub(crate) fn mount(&self, config: &mut ServiceConfig) {
         config.service(self.metrics.endpoint("/metrics"));
-        if let Some(access) = &self.operators {
+        if let Some((access, operations)) = &self.operators {
             config
                 .service(self.metrics.operators("/operators", access.clone()))
-                .service(
-                    self.metrics
-                        .operations("/operations", access.clone(), &self.hub),
-                );
+                .service(operations.clone());
         }
     }
 }

@@ -74,11 +74,7 @@ pub(crate) async fn serve(demo: Demo, cli: Cli) -> io::Result<()> {
     let tours = tour.as_ref().map(|tour| tour.policy().clone());
     reload::on_hangup(cli, policy.clone(), tours, page.clone())?;
 
-    let watched = Watched {
-        metrics: metrics.clone(),
-        hub: hub.clone(),
-        operators,
-    };
+    let watched = Watched::new(&metrics, &hub, operators);
     let mut others = Vec::new();
     if let Some(listener) = listeners.foreign {
         let site = ForeignSite {
