@@ -376,7 +376,14 @@ fn slot_of_a_slow_reader(front: Front) {
 
 /// Four streams, of which one ends; how long until there is room for another.
 fn room_after(app: &App, end: impl FnOnce(Connection)) -> Duration {
-    let mut open: Vec<_> = (0..STREAMS).map(|_| limited().open(app.address)).collect();
+    // Those of before may be on their way out yet.
+    let slot = || {
+        until("a slot is free", LIMIT, || {
+            let response = limited().send(app.address);
+            (response.status() == 200).then(|| response.events())
+        })
+    };
+    let mut open: Vec<_> = (0..STREAMS).map(|_| slot()).collect();
     for stream in &mut open {
         stream.next_comment();
     }
