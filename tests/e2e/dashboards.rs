@@ -56,8 +56,10 @@ pub(crate) fn queries(dashboard: &Value) -> Vec<(String, String)> {
 #[test]
 fn no_panel_is_empty_under_mixed_traffic() {
     let redis = Redis::start();
+    let with_settings = toml::toml! { match = "*" };
     let settings = Settings::reference()
         .set("policy.limits.connects_per_second", 10_000)
+        .set("hub.topics", vec![with_settings])
         .set("backplane.redis", format!("redis://{}", redis.address()));
     let demo = Demo::start(DEMO, &settings);
     let prometheus = Prometheus::scraping(&[("sse", demo.metrics)], &[]);
