@@ -4,7 +4,7 @@
 use std::{thread, time::Duration};
 
 use actix_web::http::StatusCode;
-use actix_web::rt::spawn;
+use actix_web::rt::{spawn, task::JoinHandle};
 use actix_web_sse::config::TicketMode;
 use actix_web_sse_redis::{RedisBackplane, UserLimits};
 
@@ -106,6 +106,17 @@ async fn s82_a_slot_that_stays_half_moved_fails_publications_in_time_and_loses_n
     }
 }
 
+/// Shows a ticket to a node whose server has turned its question away several times by now.
+async fn shown_in_vain(node: &Ticketed, ticket: &str, server: &Server) -> JoinHandle<StatusCode> {
+    let away = turned_away(server, "evalsha");
+    let opening = spawn({
+        let (node, ticket) = (node.clone(), ticket.to_owned());
+        async move { node.answer(&ticket).await }
+    });
+    until(|| turned_away(server, "evalsha") > away + 3).await;
+    opening
+}
+
 #[actix_web::test]
 async fn s82_tickets_that_are_shown_while_a_slot_is_half_moved_open_their_streams_and_once() {
     let servers = cluster().await;
@@ -115,12 +126,7 @@ async fn s82_tickets_that_are_shown_while_a_slot_is_half_moved_open_their_stream
         let node = Ticketed::start(config(from), long, mode);
         let ticket = node.ticket("alice").await;
         let moving = Moving::begin(from, to);
-        let away = turned_away(from, "evalsha");
-        let opening = spawn({
-            let (node, ticket) = (node.clone(), ticket.clone());
-            async move { node.answer(&ticket).await }
-        });
-        until(|| turned_away(from, "evalsha") > away + 3).await;
+        let opening = shown_in_vain(&node, &ticket, from).await;
         moving.end();
         assert_eq!(opening.await.unwrap(), StatusCode::OK);
         let again = match mode {
@@ -141,12 +147,7 @@ async fn s82_a_ticket_whose_client_was_sent_away_while_a_slot_moved_is_not_used(
     let node = Ticketed::start(config(from), Duration::from_secs(60), TicketMode::SingleUse);
     let ticket = node.ticket("alice").await;
     let moving = Moving::begin(from, to);
-    let away = turned_away(from, "evalsha");
-    let opening = spawn({
-        let (node, ticket) = (node.clone(), ticket.clone());
-        async move { node.answer(&ticket).await }
-    });
-    until(|| turned_away(from, "evalsha") > away + 3).await;
+    let opening = shown_in_vain(&node, &ticket, from).await;
     opening.abort();
     assert!(opening.await.is_err(), "it was waiting");
     moving.end();

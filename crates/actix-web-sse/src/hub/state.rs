@@ -204,11 +204,10 @@ impl State {
 
     /// Ends the waiting of topics whose frames have waited for others long enough.
     pub(super) fn linger(&mut self, turn: &Turn<'_>) {
-        while let Some((until, topic)) = self.lingering.pop_first() {
-            if until > turn.now {
-                self.lingering.insert((until, topic));
-                return;
-            }
+        let is_over = |(until, _): &(Instant, usize)| *until <= turn.now;
+        while self.lingering.first().is_some_and(is_over)
+            && let Some((until, topic)) = self.lingering.pop_first()
+        {
             // An index is used again.
             if let Some(view) = self.views.get_mut(&topic)
                 && view

@@ -198,9 +198,7 @@ impl Stream {
         if self.ending.is_none()
             && let Due::End(reason) = self.schedule.due(now)
         {
-            self.ending = Some(reason);
-            self.finish_by
-                .get_or_insert((now + self.config.stall).into());
+            self.closing(reason, now);
         }
         self.ending
     }
@@ -218,7 +216,8 @@ impl Stream {
         }
     }
 
-    /// All that it has to say is said; the last bytes are not with the kernel yet.
+    /// It comes to its end, and has `stall` for that: its last lines are to be said, or its last bytes are not with the
+    /// kernel yet. Only the first call counts.
     pub(crate) fn closing(&mut self, reason: CloseReason, now: Instant) {
         self.ending.get_or_insert(reason);
         self.finish_by
@@ -249,9 +248,7 @@ impl Stream {
     }
 
     pub(super) fn end(&mut self, reason: CloseReason, now: Instant, wakes: &mut Wakes) {
-        self.ending.get_or_insert(reason);
-        self.finish_by
-            .get_or_insert((now + self.config.stall).into());
+        self.closing(reason, now);
         self.wake(now, wakes);
     }
 

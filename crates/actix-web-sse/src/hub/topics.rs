@@ -33,7 +33,7 @@ pub(crate) struct TopicSettings {
 }
 
 /// The settings of some topics.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Class {
     /// The pattern as it is configured; `None` for all that no pattern matches.
     pub(crate) name: Option<Box<str>>,
