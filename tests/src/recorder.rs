@@ -79,7 +79,7 @@ impl StreamObserver for Recorder {
 }
 
 impl Meter for Recorder {
-    fn sent(&self, sent: &Sent) {
+    fn sent(&self, sent: &Sent<'_>) {
         let mut recorded = self.0.lock().unwrap();
         recorded.bytes += sent.bytes;
         recorded.heartbeats += usize::from(sent.kind == SentKind::Heartbeat);

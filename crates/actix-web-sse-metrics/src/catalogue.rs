@@ -209,6 +209,9 @@ catalogue! {
         "For how long each worker thread that has streams has not run its timers, which it does every five seconds.";
     DELIVERY_LAG: "sse_delivery_lag_seconds", Kind::Histogram(LAG), [ROUTE],
         "From the publication of an event to handing it to the socket; of several in one write, the oldest.";
+    TOPICS_LAG: "sse_topic_delivery_lag_seconds", Kind::Histogram(LAG),
+        [label("topics", Values::TopicSettings)],
+        "As `sse_delivery_lag_seconds`, of topics with settings of their own, by the `match` of the entry.";
     EVENTS_SENT: "sse_events_sent_total", Kind::Counter,
         [ROUTE, label("kind", Values::Closed(3))],
         "Events, replayed events and heartbeats handed to sockets.";

@@ -1,7 +1,11 @@
 //! Collects the families of a scrape. The cost grows with routes, origins and threads, not with
 //! streams.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use actix_web_sse::observe::Misconfiguration;
 use prometheus::{
@@ -11,6 +15,7 @@ use prometheus::{
 
 use crate::{
     catalogue::{self as c, CATALOGUE, Metric},
+    cells::Snapshot,
     core::Core,
     families::Families,
     labels::OTHER,
@@ -122,6 +127,20 @@ impl RecorderCollector {
                 family.histogram(&[name], &totals.lag);
             }
         });
+        let mut of_topics = BTreeMap::<&str, Snapshot>::new();
+        let each = routes.iter().flat_map(|(_, totals)| &totals.lag_of_topics);
+        for (topics, lag) in each {
+            let all = of_topics.entry(topics);
+            all.and_modify(|all| all.merge(lag))
+                .or_insert_with(|| lag.clone());
+        }
+        if !of_topics.is_empty() {
+            families.family(&c::TOPICS_LAG, |family| {
+                for (topics, lag) in &of_topics {
+                    family.histogram(&[topics], lag);
+                }
+            });
+        }
         families.family(&c::TIME_TO_FIRST_EVENT, |family| {
             for (name, totals) in &routes {
                 family.histogram(&[name], &totals.first_event);

@@ -2,8 +2,9 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -11,12 +12,15 @@ use actix_web_sse::observe::{Meter, Sent, SentKind};
 
 use crate::{
     ages::Ages,
-    catalogue::{DELIVERY_LAG, Kind, Metric, TIME_TO_FIRST_EVENT},
+    catalogue::{DELIVERY_LAG, Kind, Metric, TIME_TO_FIRST_EVENT, TOPICS_LAG},
     cells::{Cell, CellHistogram, Snapshot, micros},
 };
 
 /// Stands for "no stream is open" in `Cells::oldest`.
 const NONE_OPEN: u64 = u64::MAX;
+
+/// The delays of the topics that a pattern of the configuration matches.
+type OfTopics = (Box<str>, Arc<CellHistogram>);
 
 /// The counters of one thread and one route. Written by that thread only.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct Cells {
     dropped: Cell,
     lag: CellHistogram,
     first_event: CellHistogram,
+    /// The delays of topics with settings of their own.
+    lag_of_topics: Mutex<Vec<OfTopics>>,
     /// When the oldest open stream opened, in milliseconds of the recorder's clock.
     oldest: Cell,
 }
@@ -42,6 +48,7 @@ pub(crate) struct Totals {
     pub(crate) dropped: u64,
     pub(crate) lag: Snapshot,
     pub(crate) first_event: Snapshot,
+    pub(crate) lag_of_topics: BTreeMap<Box<str>, Snapshot>,
     pub(crate) oldest: Option<Duration>,
 }
 
@@ -65,11 +72,12 @@ impl Cells {
             dropped: Cell::default(),
             lag: CellHistogram::new(bounds(&DELIVERY_LAG)),
             first_event: CellHistogram::new(bounds(&TIME_TO_FIRST_EVENT)),
+            lag_of_topics: Mutex::default(),
             oldest,
         }
     }
 
-    pub(crate) fn sent(&self, sent: &Sent) {
+    pub(crate) fn sent(&self, sent: &Sent<'_>) {
         let events = u64::from(sent.events);
         match sent.kind {
             SentKind::Event => self.event.add(events),
@@ -87,6 +95,17 @@ impl Cells {
         }
     }
 
+    /// The delays of the topics that this pattern matches, made at the first call.
+    fn lag_of(&self, topics: &str) -> Arc<CellHistogram> {
+        let mut all = lock(&self.lag_of_topics);
+        if let Some((_, lag)) = all.iter().find(|(of, _)| **of == *topics) {
+            return Arc::clone(lag);
+        }
+        let lag = Arc::new(CellHistogram::new(bounds(&TOPICS_LAG)));
+        all.push((topics.into(), Arc::clone(&lag)));
+        lag
+    }
+
     pub(crate) fn lagged(&self, events: u64) {
         self.dropped.add(events);
     }
@@ -102,6 +121,7 @@ impl Totals {
             dropped: 0,
             lag: Snapshot::empty(bounds(&DELIVERY_LAG)),
             first_event: Snapshot::empty(bounds(&TIME_TO_FIRST_EVENT)),
+            lag_of_topics: BTreeMap::new(),
             oldest: None,
         }
     }
@@ -114,12 +134,21 @@ impl Totals {
         self.dropped += cells.dropped.get();
         self.lag.merge(&cells.lag.snapshot());
         self.first_event.merge(&cells.first_event.snapshot());
+        for (topics, lag) in lock(&cells.lag_of_topics).iter() {
+            let all = self.lag_of_topics.entry(topics.clone());
+            all.or_insert_with(|| Snapshot::empty(bounds(&TOPICS_LAG)))
+                .merge(&lag.snapshot());
+        }
         let oldest = cells.oldest.get();
         if oldest != NONE_OPEN {
             let oldest = Duration::from_millis(oldest);
             self.oldest = Some(self.oldest.map_or(oldest, |other| other.min(oldest)));
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// All threads' cells of one route.
@@ -144,7 +173,7 @@ impl Default for Threads {
 
 impl Threads {
     pub(crate) fn totals(&self) -> Totals {
-        let mut shards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shards = lock(&self.0);
         let Shards { live, ended } = &mut *shards;
         live.retain_mut(|cells| {
             // There is no other reference to these cells: their thread and its streams have ended.
@@ -165,6 +194,8 @@ impl Threads {
 #[derive(Debug)]
 pub(crate) struct Local {
     pub(crate) cells: Arc<Cells>,
+    /// Those of the cells that this thread has used: it need not lock them again.
+    lag_of_topics: RefCell<Vec<OfTopics>>,
     ages: RefCell<Ages>,
 }
 
@@ -173,12 +204,25 @@ thread_local! {
 }
 
 impl Meter for Local {
-    fn sent(&self, sent: &Sent) {
+    fn sent(&self, sent: &Sent<'_>) {
         self.cells.sent(sent);
+        if let (Some(topics), Some(lag)) = (sent.topics, sent.lag) {
+            self.lag_of(topics, micros(lag));
+        }
     }
 }
 
 impl Local {
+    fn lag_of(&self, topics: &str, micros: u64) {
+        let mut all = self.lag_of_topics.borrow_mut();
+        if let Some((_, lag)) = all.iter().find(|(of, _)| **of == *topics) {
+            return lag.observe(micros);
+        }
+        let lag = self.cells.lag_of(topics);
+        lag.observe(micros);
+        all.push((topics.into(), lag));
+    }
+
     /// This thread's cells of a route, made at the first call.
     pub(crate) fn of(threads: &Arc<Threads>) -> Rc<Self> {
         LOCALS
@@ -202,10 +246,11 @@ impl Local {
 
     fn register(threads: &Threads) -> Self {
         let cells = Arc::new(Cells::new());
-        let mut shards = threads.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shards = lock(&threads.0);
         shards.live.push(Arc::clone(&cells));
         Self {
             cells,
+            lag_of_topics: RefCell::default(),
             ages: RefCell::default(),
         }
     }

@@ -80,6 +80,40 @@ fn m04_publications_are_counted_by_the_settings_of_their_topics_and_never_by_top
 }
 
 #[test]
+fn delivery_lag_is_counted_by_the_settings_of_topics() {
+    let metrics = Metrics::new().unwrap();
+    // Of two threads, and of one that has ended.
+    for _ in 0..2 {
+        let observer = metrics.observer();
+        let deliver = move || {
+            let stream = open(&observer);
+            let meter = stream.meter().unwrap();
+            for (topics, millis) in [(Some("prices/*"), 2), (Some("news"), 80), (None, 1)] {
+                let mut sent = Sent::new(SentKind::Event, 1, 10);
+                sent.lag = Some(Duration::from_millis(millis));
+                sent.topics = topics;
+                meter.sent(&sent);
+                sent.lag = None;
+                meter.sent(&sent);
+            }
+        };
+        thread::spawn(deliver).join().unwrap();
+    }
+    let text = metrics.text();
+    let count = |topics| {
+        let lag = "sse_topic_delivery_lag_seconds_count{topics=";
+        sum(&text, &format!("{lag}{topics}"))
+    };
+    assert_eq!(
+        (count("\"prices/*\""), count("\"news\""), count("")),
+        (2.0, 2.0, 4.0)
+    );
+    assert_eq!(sum(&text, "sse_delivery_lag_seconds_count{"), 6.0);
+    let sum = sum(&text, "sse_topic_delivery_lag_seconds_sum{topics=\"news\"}");
+    assert!((sum - 0.16).abs() < 1e-9, "{sum}");
+}
+
+#[test]
 fn m07_open_is_always_opened_minus_closed() {
     const STREAMS: u32 = 2_000;
     let metrics = Metrics::builder().route("/events").build().unwrap();

@@ -6,13 +6,14 @@
 //! it: a fuzzer that starts at the first rejection may never see what lies behind.
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::LazyLock,
     time::{Duration, UNIX_EPOCH},
 };
 
 use crate::{
     config::{ForwardedHeader, LimitsConfig, TicketConfig},
     hub::id::{Epoch, Named},
+    identity::TopicPattern,
     origin::{OriginHeader, OriginList, OriginPattern, is_own},
     protect::{
         accept::{Demand, accepts},
@@ -303,7 +304,7 @@ pub fn last_event_id(data: &[u8]) -> bool {
     let Some(epoch) = &*EPOCH else {
         return false;
     };
-    let topics = [Arc::from("t")];
+    let topics = [TopicPattern::topic("t")];
     let mut named = false;
     for id in [text.to_string(), format!("00000000-{text}")] {
         if let Some(position) = epoch.position(&id) {

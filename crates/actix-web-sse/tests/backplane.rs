@@ -19,8 +19,9 @@ use actix_web::{
 };
 use actix_web_sse::{
     Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, Event, Hub,
-    PublishError, Snapshot, Subscriber,
+    PublishError, Snapshot, Subscriber, TopicPattern,
     backplane::{History, Revocation, Sink},
+    config::TopicConfig,
     observe::{Observer, Opened, StreamObserver},
     test::{Reading, read_events},
 };
@@ -114,7 +115,11 @@ fn nodes() -> (Arc<Engine>, Hub, Hub) {
     let engine = Arc::new(Engine::default());
     let hub = |node| {
         let plane = Node(Arc::clone(&engine), node);
-        Hub::builder().backplane(plane).build().unwrap()
+        Hub::builder()
+            .with(|hub, _| hub.topics = vec![TopicConfig::of("local/*").shared(false)])
+            .backplane(plane)
+            .build()
+            .unwrap()
     };
     let (a, b) = (hub(0), hub(1));
     (engine, a, b)
@@ -124,7 +129,8 @@ async fn open(hub: &Hub, last_event_id: Option<&str>) -> ServiceResponse {
     open_at(hub, "/", last_event_id).await
 }
 
-/// Opens a stream; at `/state` one that begins with the state, which stands at the position of the
+/// Opens a stream; at `/below` one of all topics below `t`, at `/local` one of `t` and what is not shared, at
+/// `/state` one that begins with the state, which stands at the position of the
 /// query, or where it is asked for.
 async fn open_at(hub: &Hub, uri: &str, last_event_id: Option<&str>) -> ServiceResponse {
     async fn topic(hub: Hub, subscriber: Subscriber) -> impl Responder {
@@ -136,9 +142,17 @@ async fn open_at(hub: &Hub, uri: &str, last_event_id: Option<&str>) -> ServiceRe
             Snapshot::of(Event::data("state")).at(position)
         })
     }
+    async fn below(hub: Hub, subscriber: Subscriber) -> impl Responder {
+        hub.subscribe(TopicPattern::from("t/*"), subscriber)
+    }
+    async fn local(hub: Hub, subscriber: Subscriber) -> impl Responder {
+        hub.subscribe(["t", "local/1"], subscriber)
+    }
     let app = App::new()
         .app_data(hub.clone())
         .route("/", web::get().to(topic))
+        .route("/below", web::get().to(below))
+        .route("/local", web::get().to(local))
         .route("/state", web::get().to(state));
     let app = init_service(app).await;
     let mut request = TestRequest::get().uri(uri);
@@ -186,6 +200,65 @@ async fn a_last_event_id_holds_on_a_node_that_never_followed_the_topic() {
     let response = open(&b, Some(&first)).await;
     publish(&a, "4").await;
     assert_eq!(data(&read(response, 3).await), ["2", "3", "4"]);
+}
+
+#[actix_web::test]
+async fn a_pattern_is_followed_on_every_node() {
+    let (engine, a, b) = nodes();
+    let publish = async |hub: &Hub, topic: &str, data| {
+        let published = hub.publish_shared(topic, Event::data(data)).await.unwrap();
+        published.id.unwrap()
+    };
+    let on_b = open_at(&b, "/below", None).await;
+    publish(&a, "t/1", "1").await;
+    publish(&a, "other", "no").await;
+    let seen = publish(&b, "t/2/3", "2").await;
+    let reading = read(on_b, 2).await;
+    assert_eq!(data(&reading), ["1", "2"]);
+    assert_eq!(reading.events[1].last_event_id, seen);
+    publish(&a, "t/1", "3").await;
+    let back = open_at(&b, "/below", Some(&seen)).await;
+    publish(&a, "t/4", "4").await;
+    assert_eq!(data(&read(back, 2).await), ["3", "4"]);
+    // The other node has not kept them, and the engine keeps topics.
+    let elsewhere = open_at(&a, "/below", Some(&seen)).await;
+    publish(&a, "t/4", "5").await;
+    let reading = read(elsewhere, 2).await;
+    assert_eq!(reading.events[0].event, "reset");
+    assert_eq!(reading.events[1].data, "5");
+    // What is lost of a topic is lost to its patterns.
+    let stream = open_at(&b, "/below", None).await;
+    engine.0.lock().unwrap().nodes[1].lost(Some("t/7"), 100);
+    assert!(read(stream, 2).await.ended);
+}
+
+#[actix_web::test]
+async fn what_is_not_shared_stays_on_its_node_and_is_not_replayed() {
+    let (_, a, b) = nodes();
+    let publish = |hub: &Hub, data| hub.publish("local/1", Event::data(data)).unwrap();
+    let [on_a, on_b] = [&a, &b].map(|hub| open_at(hub, "/local", None));
+    let (on_a, on_b) = (on_a.await, on_b.await);
+    assert_eq!(publish(&a, "only on a").id, None);
+    assert_eq!(a.publish("t", Event::data("x")), Err(PublishError::Shared));
+    let shared = a
+        .publish_shared("local/1", Event::data("this one too"))
+        .await;
+    assert_eq!(shared.unwrap().id, None);
+    let id = a
+        .publish_shared("t", Event::data("on both"))
+        .await
+        .unwrap()
+        .id
+        .unwrap();
+    publish(&b, "only on b");
+    let reading = read(on_a, 3).await;
+    assert_eq!(data(&reading), ["only on a", "this one too", "on both"]);
+    assert_eq!(data(&read(on_b, 2).await), ["on both", "only on b"]);
+    publish(&a, "while nobody reads");
+    a.publish_shared("t", Event::data("missed")).await.unwrap();
+    let back = open_at(&a, "/local", Some(&id)).await;
+    publish(&a, "live");
+    assert_eq!(data(&read(back, 2).await), ["missed", "live"]);
 }
 
 #[actix_web::test]

@@ -29,4 +29,4 @@ pub use overload::Overload;
 pub use policy::{CandidateConfig, Enforcement, HstsConfig, Methods, OriginsConfig, PolicyConfig};
 pub use secret::Secret;
 pub use stream::StreamConfig;
-pub use topic::TopicConfig;
+pub use topic::{TopicAccess, TopicConfig};

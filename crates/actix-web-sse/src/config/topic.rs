@@ -4,6 +4,27 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Faults;
 
+/// Who may do something with a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TopicAccess {
+    /// Whose credentials give the right to it.
+    #[default]
+    Rights,
+    /// Whoever passes the guards, whatever the credentials say.
+    Anyone,
+    /// No client. The application itself still may.
+    Nobody,
+}
+
+impl TopicAccess {
+    /// Whether it is left to the credentials.
+    const fn is_by_rights(&self) -> bool {
+        matches!(self, Self::Rights)
+    }
+}
+
 /// Settings of the topics that a pattern matches. An entry of `[[hub.topics]]`.
 ///
 /// ```
@@ -46,6 +67,26 @@ pub struct TopicConfig {
         skip_serializing_if = "Option::is_none"
     )]
     pub linger: Option<Duration>,
+    /// How many of these topics there may be at a time. An event for one more is refused
+    /// ([`PublishError::TooManyTopicsOf`](crate::PublishError::TooManyTopicsOf)), and a stream as for want of capacity.
+    /// Default: as many as [`HubConfig::max_topics`](super::HubConfig::max_topics) leaves room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_topics: Option<usize>,
+    /// How many streams may follow one of these topics at a time, on this node; those that follow a pattern are not
+    /// counted. One more is refused as for want of capacity. Default: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_streams: Option<usize>,
+    /// Who may follow these topics. Default: by rights. What nobody may follow no pattern brings either.
+    #[serde(default, skip_serializing_if = "TopicAccess::is_by_rights")]
+    pub read: TopicAccess,
+    /// For whom [`Hub::publish_as`](crate::Hub::publish_as) publishes. Default: by rights.
+    #[serde(default, skip_serializing_if = "TopicAccess::is_by_rights")]
+    pub publish: TopicAccess,
+    /// Whether all nodes of a hub with a [`Backplane`](crate::backplane::Backplane) share these topics. If false, an
+    /// event reaches the streams of the node on which it is published, at once, and is never replayed: for what is of
+    /// this node, or not worth a way through the engine. Without a backplane it says nothing. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<bool>,
 }
 
 /// The longest that [`TopicConfig::linger`] may be.
@@ -62,6 +103,11 @@ impl TopicConfig {
             replay_age: None,
             replay_bytes: None,
             linger: None,
+            max_topics: None,
+            max_streams: None,
+            read: TopicAccess::Rights,
+            publish: TopicAccess::Rights,
+            shared: None,
         }
     }
 
@@ -100,6 +146,41 @@ impl TopicConfig {
         self
     }
 
+    /// How many of these topics there may be at a time.
+    #[must_use]
+    pub fn max_topics(mut self, topics: usize) -> Self {
+        self.max_topics = Some(topics);
+        self
+    }
+
+    /// How many streams may follow one of these topics.
+    #[must_use]
+    pub fn max_streams(mut self, streams: usize) -> Self {
+        self.max_streams = Some(streams);
+        self
+    }
+
+    /// Who may follow these topics.
+    #[must_use]
+    pub fn read(mut self, readers: TopicAccess) -> Self {
+        self.read = readers;
+        self
+    }
+
+    /// For whom [`Hub::publish_as`](crate::Hub::publish_as) publishes to these topics.
+    #[must_use]
+    pub fn publish(mut self, publishers: TopicAccess) -> Self {
+        self.publish = publishers;
+        self
+    }
+
+    /// Whether all nodes share these topics.
+    #[must_use]
+    pub fn shared(mut self, shared: bool) -> Self {
+        self.shared = Some(shared);
+        self
+    }
+
     pub(super) fn check(&self, faults: &mut Faults) {
         if let Some(linger) = self.linger.filter(|linger| *linger > MAX_LINGER) {
             faults.add(
@@ -107,6 +188,19 @@ impl TopicConfig {
                 linger,
                 "must be at most 100ms: that much later may each event be",
             );
+        }
+        let at_least_one = [
+            ("hub.topics.max_topics", self.max_topics),
+            ("hub.topics.max_streams", self.max_streams),
+        ];
+        for (key, value) in at_least_one {
+            if value == Some(0) {
+                faults.add(
+                    key,
+                    0,
+                    "must be at least 1; to keep clients out, set read = \"nobody\"",
+                );
+            }
         }
         if self.pattern.is_empty() {
             faults.add(

@@ -1,7 +1,6 @@
-//! What a topic may be called, and how many of them a stream may follow. Checked before the
-//! core's lock is taken: names come from clients.
+//! What a topic may be called.
 
-use std::{collections::HashSet, error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt};
 
 /// Why a name cannot be a topic's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,26 +33,6 @@ impl fmt::Display for InvalidTopic {
 
 impl Error for InvalidTopic {}
 
-/// Why a stream cannot follow these topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unfollowable {
-    Invalid(InvalidTopic),
-    TooMany { count: usize, max: usize },
-}
-
-impl fmt::Display for Unfollowable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(invalid) => invalid.fmt(f),
-            Self::TooMany { count, max } => write!(
-                f,
-                "the stream asks for {count} topics; max_topics_per_stream is {max}: open more \
-                 streams, or publish on fewer topics with tags"
-            ),
-        }
-    }
-}
-
 /// Whether a topic may have this name.
 ///
 /// # Errors
@@ -71,32 +50,8 @@ pub(crate) fn check(name: &str, max: usize) -> Result<(), InvalidTopic> {
     Ok(())
 }
 
-/// The topics of one stream, each once, in the order in which they were named.
-pub(crate) fn followable(
-    mut topics: Vec<Arc<str>>,
-    max_topics: usize,
-    max_bytes: usize,
-) -> Result<Vec<Arc<str>>, Unfollowable> {
-    for topic in &topics {
-        check(topic, max_bytes).map_err(Unfollowable::Invalid)?;
-    }
-    if topics.len() > 1 {
-        let mut seen = HashSet::with_capacity(topics.len().min(max_topics));
-        topics.retain(|topic| seen.insert(Arc::clone(topic)));
-    }
-    if topics.len() > max_topics {
-        return Err(Unfollowable::TooMany {
-            count: topics.len(),
-            max: max_topics,
-        });
-    }
-    Ok(topics)
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -113,35 +68,6 @@ mod tests {
                 Err(InvalidTopic::ControlCharacter),
                 "{control:?}"
             );
-        }
-    }
-
-    #[test]
-    fn h07_the_same_topic_twice_counts_once() {
-        let many = vec![Arc::<str>::from("a"); 20_000];
-        assert_eq!(followable(many, 1, 256).unwrap().len(), 1);
-        let many = (0..20_000).map(|n| n.to_string().into()).collect();
-        assert_eq!(
-            followable(many, 100, 256),
-            Err(Unfollowable::TooMany {
-                count: 20_000,
-                max: 100
-            })
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn the_order_stays_and_nothing_is_lost(names in prop::collection::vec("[a-e]{1,2}", 0..40)) {
-            let topics: Vec<Arc<str>> = names.iter().map(|name| name.as_str().into()).collect();
-            let kept = followable(topics.clone(), 100, 256).unwrap();
-            let mut expected: Vec<Arc<str>> = Vec::new();
-            for topic in topics {
-                if !expected.contains(&topic) {
-                    expected.push(topic);
-                }
-            }
-            prop_assert_eq!(kept, expected);
         }
     }
 }

@@ -6,11 +6,8 @@ use std::{
 };
 
 use super::{
-    Backplane, Hub, KnowsTopic, Shared, Sink,
-    core::Core,
-    sync::Mutex,
-    ticks::Ticks,
-    topics::{Limits, TopicSettings},
+    Backplane, Hub, KnowsTopic, Shared, Sink, core::Core, settings::TopicSettings, sync::Mutex,
+    ticks::Ticks, topics::Limits,
 };
 use crate::{
     config::{ConfigError, Faults, HubConfig, StreamConfig},

@@ -3,20 +3,20 @@
 
 use std::{sync::Arc, task::Waker, time::Duration};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
     id::{Epoch, Named},
-    log::{Frame, Labels, Place},
+    log::{Entry, Frame, Labels, Place},
     mailbox::{Command, Mail, Mailbox, Mailboxes},
     merge::{Next, merge},
     open_streams::OpenStreams,
     position::Position,
-    topics::{Limits, TooManyTopics, Topic, Topics},
+    topics::{Limits, NoRoom, Topic, Topics},
 };
 use crate::{
     event::encode::Unnumbered,
+    identity::TopicPattern,
     observe::{CloseReason, Resume},
     stream::Wakes,
 };
@@ -109,16 +109,38 @@ impl Core {
         labels: Option<Arc<Labels>>,
         transient: bool,
         now: Instant,
-    ) -> Result<Accepted, TooManyTopics> {
-        let index = self.topics.index_or_make(topic, self.position, now)?;
-        self.position += 1;
+    ) -> Result<Accepted, NoRoom> {
+        let index = match self.topics.index(topic) {
+            Some(index) => index,
+            None => {
+                let topic = TopicPattern::topic(topic);
+                self.topics.index_or_make(&topic, self.position, now)?
+            }
+        };
+        // An engine counts what all nodes share, and nothing else.
+        let own = self.topics.is_shared();
+        let transient = transient || own;
+        self.position += u64::from(!own);
         let id = (!transient).then(|| self.epoch.id(self.position));
         let bytes = match &id {
             Some(id) => encoded.number(id),
             None => encoded.transient(),
         };
         let len = bytes.len();
-        let wakes = self.append(index, self.position, bytes, labels, transient, now);
+        let entry = Entry {
+            position: self.position,
+            bytes,
+            replayable: !transient,
+            class: self.topics.class_number(index),
+            labels,
+        };
+        let mut wakes = Wakes::new();
+        if self.topics.has_patterns() {
+            for index in self.topics.matching(topic).collect::<Vec<_>>() {
+                wakes.append(self.append(index, entry.clone(), now));
+            }
+        }
+        wakes.append(self.append(index, entry, now));
         Ok(Accepted {
             id,
             bytes: len,
@@ -128,7 +150,8 @@ impl Core {
 
     /// Whether a topic is followed; if not, its event with this number has passed.
     pub(crate) fn wants(&mut self, topic: &str, number: u64) -> bool {
-        let followed = self.topics.index(topic).is_some();
+        let followed =
+            self.topics.index(topic).is_some() || self.topics.matching(topic).next().is_some();
         if !followed {
             self.position = self.position.max(number);
         }
@@ -146,38 +169,37 @@ impl Core {
         now: Instant,
     ) -> Wakes {
         self.position = self.position.max(number);
-        let Some(index) = self.topics.index(topic) else {
-            return Wakes::new();
-        };
-        let newest = self
-            .topics
-            .get(index)
-            .and_then(|topic| topic.log.last_position());
-        if newest.is_some_and(|newest| newest >= number) {
-            return Wakes::new();
-        }
         let bytes = if transient {
             encoded.transient()
         } else {
             encoded.number(&self.epoch.id(number))
         };
-        self.append(index, number, bytes, labels, transient, now)
+        let entry = Entry {
+            position: number,
+            bytes,
+            replayable: !transient,
+            class: self.topics.limits.settings.class(topic).number,
+            labels,
+        };
+        let mut wakes = Wakes::new();
+        for index in self.topics.indexes(Some(topic)) {
+            let newest = self
+                .topics
+                .get(index)
+                .and_then(|topic| topic.log.last_position());
+            if newest.is_none_or(|newest| newest < number) {
+                wakes.append(self.append(index, entry.clone(), now));
+            }
+        }
+        wakes
     }
 
     /// Appends a frame, and says who is to be woken.
-    fn append(
-        &mut self,
-        index: usize,
-        position: u64,
-        bytes: Bytes,
-        labels: Option<Arc<Labels>>,
-        transient: bool,
-        now: Instant,
-    ) -> Wakes {
+    fn append(&mut self, index: usize, entry: Entry, now: Instant) -> Wakes {
         let Some(topic) = self.topics.get_mut(index) else {
             return Wakes::new();
         };
-        topic.log.push(position, bytes, !transient, labels, now);
+        topic.log.push(entry, now);
         topic.trim(now);
 
         let mut wakes = Wakes::new();
@@ -192,10 +214,10 @@ impl Core {
     pub(crate) fn attach(
         &mut self,
         worker: u64,
-        topics: &[Arc<str>],
+        topics: &[TopicPattern],
         last_event_id: Option<&str>,
         now: Instant,
-    ) -> Result<Attached, TooManyTopics> {
+    ) -> Result<Attached, NoRoom> {
         let indexes = self.topics.follow(topics, worker, self.position, now)?;
         for index in &indexes {
             if let Some(topic) = self.topics.get_mut(*index) {
@@ -272,8 +294,8 @@ impl Core {
     }
 
     /// A worker's stream no longer follows a topic.
-    pub(crate) fn detach(&mut self, worker: u64, index: usize) {
-        self.topics.unfollow(index, worker);
+    pub(crate) fn detach(&mut self, worker: u64, index: usize, now: Instant) {
+        self.topics.unfollow(index, worker, now);
     }
 
     /// The next frames of a stream that catches up, in the order of their positions, up to about
@@ -330,8 +352,8 @@ impl Core {
     /// The worker's runtime is gone, and its streams with it. What was in its mailbox is to be
     /// dropped when the lock is released.
     #[must_use]
-    pub(crate) fn remove_worker(&mut self, worker: u64) -> Option<Mailbox> {
-        self.topics.abandon(worker);
+    pub(crate) fn remove_worker(&mut self, worker: u64, now: Instant) -> Option<Mailbox> {
+        self.topics.abandon(worker, now);
         self.mailboxes.close(worker)
     }
 
@@ -373,15 +395,15 @@ impl Core {
         Some(batch)
     }
 
-    /// Has all streams that follow a topic ended.
+    /// Has all streams that follow a topic ended, by its name or by a pattern.
     pub(crate) fn end_topic(&mut self, topic: &str, reason: CloseReason) -> Wakes {
-        let topic = self
-            .topics
-            .index(topic)
-            .and_then(|index| Some((index, self.topics.get(index)?.serial)));
-        topic.map_or_else(Wakes::new, |(index, serial)| {
-            self.command(&Command::Topic(index, serial, reason))
-        })
+        let mut wakes = Wakes::new();
+        for index in self.topics.indexes(Some(topic)) {
+            if let Some(serial) = self.topics.get(index).map(|topic| topic.serial) {
+                wakes.append(self.command(&Command::Topic(index, serial, reason)));
+            }
+        }
+        wakes
     }
 
     /// Puts a command into every worker's mailbox.
@@ -395,13 +417,17 @@ impl Core {
     }
 
     /// Whether a stream could follow these topics; none is made.
-    pub(crate) fn has_room(&mut self, topics: &[Arc<str>], now: Instant) -> bool {
+    pub(crate) fn has_room(&mut self, topics: &[TopicPattern], now: Instant) -> bool {
         self.topics.has_room(topics, now)
     }
 
-    /// How many streams follow a topic.
+    /// How many streams follow a topic, by its name or by a pattern.
     pub(crate) fn subscribers(&self, topic: &str) -> usize {
-        self.topics.named(topic).map_or(0, Topic::streams)
+        let followed = self.topics.indexes(Some(topic)).into_iter();
+        followed
+            .filter_map(|index| self.topics.get(index))
+            .map(Topic::streams)
+            .sum()
     }
 
     /// The name of the topic with this index.

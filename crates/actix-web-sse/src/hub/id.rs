@@ -7,9 +7,10 @@
 
 use std::{
     fmt::Write as _,
-    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
+
+use crate::identity::TopicPattern;
 
 /// What a last event ID names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +68,13 @@ impl Epoch {
 
     /// The ID of a client that has missed nothing of these topics up to a position, and has no
     /// event of them.
-    pub(crate) fn start(&self, position: u64, topics: &[Arc<str>]) -> String {
+    pub(crate) fn start(&self, position: u64, topics: &[TopicPattern]) -> String {
         format!("{}.{position}.{}", self.0, fingerprint(topics))
     }
 
     /// What an ID names; `None` for every text that neither [`id`](Self::id) nor, for these topics,
     /// [`start`](Self::start) has written.
-    pub(crate) fn read(&self, id: &str, topics: &[Arc<str>]) -> Option<Named> {
+    pub(crate) fn read(&self, id: &str, topics: &[TopicPattern]) -> Option<Named> {
         if let Some(position) = self.position(id) {
             return Some(Named::Event(position));
         }
@@ -112,9 +113,15 @@ fn base36(mut number: u64, digits: usize) -> String {
 
 /// Tells sets of topics apart, the same on every node (FNV-1a). No secret: whoever makes one up gets
 /// what it may read anyway.
-fn fingerprint(topics: &[Arc<str>]) -> String {
-    let of_one = |topic: &Arc<str>| {
-        topic.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+fn fingerprint(topics: &[TopicPattern]) -> String {
+    let of_one = |topic: &TopicPattern| {
+        // A name has no control character: no topic is taken for a pattern.
+        let (text, end) = match (topic.name(), topic.prefix()) {
+            (Some(name), _) => (&**name, None),
+            (None, prefix) => (prefix.unwrap_or_default(), Some(0)),
+        };
+        let bytes = text.bytes().chain(end);
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         })
     };
@@ -153,8 +160,8 @@ mod tests {
         }
     }
 
-    fn topics(names: &[&str]) -> Vec<Arc<str>> {
-        names.iter().map(|name| Arc::from(*name)).collect()
+    fn topics(names: &[&str]) -> Vec<TopicPattern> {
+        names.iter().map(|name| TopicPattern::from(*name)).collect()
     }
 
     #[test]
@@ -173,6 +180,8 @@ mod tests {
                 &["ab"],
                 &["a", "c"],
                 &["a", "b", "c"],
+                &["a/*", "b"],
+                &["*"],
             ] {
                 assert_eq!(epoch.read(&id, &topics(other)), None, "{other:?}");
             }

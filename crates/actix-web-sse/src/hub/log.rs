@@ -32,7 +32,19 @@ pub(crate) struct Frame {
     pub(crate) end: u64,
     pub(crate) published: Instant,
     pub(crate) replayable: bool,
+    /// Whose settings its topic has: the number of the class.
+    pub(crate) class: u16,
     pub(crate) bytes: Bytes,
+    pub(crate) labels: Option<Arc<Labels>>,
+}
+
+/// An event on its way into a log, or into several.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) position: u64,
+    pub(crate) bytes: Bytes,
+    pub(crate) replayable: bool,
+    pub(crate) class: u16,
     pub(crate) labels: Option<Arc<Labels>>,
 }
 
@@ -188,23 +200,17 @@ impl Log {
         &self.window
     }
 
-    pub(crate) fn push(
-        &mut self,
-        position: u64,
-        bytes: Bytes,
-        replayable: bool,
-        labels: Option<Arc<Labels>>,
-        now: Instant,
-    ) {
-        self.newest = Some(position);
+    pub(crate) fn push(&mut self, entry: Entry, now: Instant) {
+        self.newest = Some(entry.position);
         self.window.push(Frame {
-            position,
+            position: entry.position,
             ordinal: self.window.next,
-            end: self.window.end + bytes.len() as u64,
+            end: self.window.end + entry.bytes.len() as u64,
             published: now,
-            replayable,
-            bytes,
-            labels,
+            replayable: entry.replayable,
+            class: entry.class,
+            bytes: entry.bytes,
+            labels: entry.labels,
         });
     }
 
@@ -334,10 +340,20 @@ mod tests {
         burst_bytes: 10_000,
     };
 
+    fn entry(position: u64, bytes: impl Into<Bytes>) -> Entry {
+        Entry {
+            position,
+            bytes: bytes.into(),
+            replayable: true,
+            class: 0,
+            labels: None,
+        }
+    }
+
     fn log(positions: impl IntoIterator<Item = u64>, now: Instant) -> Log {
         let mut log = Log::new(0, false);
         for position in positions {
-            log.push(position, Bytes::from_static(b"0123456789"), true, None, now);
+            log.push(entry(position, "0123456789"), now);
             log.trim(&KEEP, false, now);
         }
         log
@@ -385,7 +401,7 @@ mod tests {
         for (last_value, start) in [(true, 1), (false, 2)] {
             let mut log = Log::new(0, last_value);
             for position in [10, 20] {
-                log.push(position, Bytes::from_static(b"x"), true, None, then);
+                log.push(entry(position, "x"), then);
             }
             log.trim(&KEEP, false, then + Duration::from_secs(3600));
             assert_eq!(log.start(), start);
@@ -398,7 +414,7 @@ mod tests {
         let now = Instant::now();
         let mut log = Log::new(0, false);
         for position in 1..=3 {
-            log.push(position, Bytes::from(vec![0; 400]), true, None, now);
+            log.push(entry(position, vec![0; 400]), now);
             log.trim(&KEEP, false, now);
         }
         assert_eq!(log.window().first(), 1);
@@ -408,8 +424,7 @@ mod tests {
     fn the_newest_frames_within_a_bound_are_found_by_count_and_by_bytes() {
         let mut log = Log::new(0, false);
         for position in 1..=10 {
-            let bytes = Bytes::from(vec![0; 100]);
-            log.push(position, bytes, true, None, Instant::now());
+            log.push(entry(position, vec![0; 100]), Instant::now());
         }
         let window = log.window();
         for (events, bytes, from) in [
@@ -434,7 +449,7 @@ mod tests {
         let now = Instant::now();
         let mut log = Log::new(0, false);
         for position in 1..=20 {
-            log.push(position, Bytes::from_static(b"x"), true, None, now);
+            log.push(entry(position, "x"), now);
             log.trim(&KEEP, true, now);
         }
         assert_eq!(
@@ -450,7 +465,7 @@ mod tests {
     #[test]
     fn a_topic_that_was_made_anew_does_not_know_its_past() {
         let mut log = Log::new(100, false);
-        log.push(101, Bytes::from_static(b"x"), true, None, Instant::now());
+        log.push(entry(101, "x"), Instant::now());
         assert_eq!(log.place(90), Place::Unknown);
         assert_eq!(log.place_after(90), Place::Forgotten);
         assert_eq!(log.place_after(100), Place::Before(0));

@@ -93,6 +93,12 @@
 //! 15. A question about single streams, or the order to end one, is a command of which every worker has a
 //!     copy ([`inspect`]). It answers with what its streams keep anyhow. The copy is dropped with the
 //!     effects, since that may wake whoever asks, and the answer is whole when no copy is left.
+//!
+//! # Patterns
+//!
+//! 16. The log of a pattern has a copy of each frame of the topics that match ([`topics`]): who follows a pattern is a
+//!     cursor in one log, and rules 4 to 14 hold for it as they stand. It is made by the first stream that follows the
+//!     pattern, complete from the position of that moment on, and kept for a while after the last.
 
 mod backplane;
 mod builder;
@@ -115,6 +121,7 @@ mod position;
 mod publication;
 #[cfg(all(test, not(sse_loom)))]
 mod reentrant_tests;
+mod settings;
 pub(crate) mod state;
 pub(crate) mod stream;
 mod sync;
@@ -152,20 +159,18 @@ pub use self::publication::{PublishError, Published};
 pub use self::typed::Topic;
 use self::{
     core::Core,
-    log::labels,
     mailbox::Command,
+    settings::TopicSettings,
     sync::{Mutex, MutexGuard},
     ticks::Ticks,
-    topics::TopicSettings,
 };
 pub(crate) use self::{drained::DrainedHubs, filter::Filter};
 use crate::{
     config::{HubConfig, StreamConfig},
-    event::{Event, encode::Unnumbered, topic},
     identity::{AllowedPage, Identity, Pages, PagesOf, PolicyStreams},
     observe::{
         BackplaneLevels, BackplaneStats, CloseReason, HubInfo, HubLevels, Misconfiguration,
-        Observer, Publication, RefusalReason, Reported,
+        Observer, RefusalReason, Reported,
     },
 };
 
@@ -178,7 +183,7 @@ pub(crate) struct Shared {
     pub(crate) stream: Arc<StreamConfig>,
     pub(crate) observer: Box<dyn Observer>,
     knows: Option<KnowsTopic>,
-    topics: Arc<TopicSettings>,
+    pub(crate) topics: Arc<TopicSettings>,
     ticks: Ticks,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
     /// Sockets that streams of this hub have taken over.
@@ -362,83 +367,6 @@ impl Hub {
         Arc::ptr_eq(&self.shared, shared)
     }
 
-    /// Publishes an event to everybody who follows the topic. From any thread; never waits for a
-    /// subscriber.
-    ///
-    /// # Errors
-    /// [`PublishError`]; nothing was sent then.
-    pub fn publish(&self, topic: &str, event: Event) -> Result<Published, PublishError> {
-        if self.shared.backplane.is_some() {
-            return Err(PublishError::Shared);
-        }
-        self.check(topic, &event)?;
-        // The bytes are written before the lock is taken, and under it only the number.
-        let encoded = Unnumbered::new(&event);
-        let (labels, transient) = labels(event);
-        let accepted = self
-            .shared
-            .core()
-            .publish(topic, encoded, labels, transient, Instant::now())
-            .map_err(|_| PublishError::TooManyTopics(self.shared.config.max_topics))?;
-        accepted.wakes.wake();
-        self.report(topic, accepted.bytes);
-        Ok(Published { id: accepted.id })
-    }
-
-    /// Publishes to every node of a hub with a [`Backplane`]; without one it is
-    /// [`publish`](Self::publish) and ready at once.
-    ///
-    /// # Errors
-    /// As `publish`, and [`PublishError::Backplane`] when the engine did not take the event: then
-    /// nobody can count on it, although the engine may have it.
-    pub async fn publish_shared(
-        &self,
-        topic: &str,
-        event: Event,
-    ) -> Result<Published, PublishError> {
-        let Some(backplane) = &self.shared.backplane else {
-            return self.publish(topic, event);
-        };
-        self.check(topic, &event)?;
-        let (bytes, transient) = (event.weight(), event.transient);
-        let number = backplane
-            .publish(topic, event)
-            .await
-            .map_err(PublishError::Backplane)?;
-        self.report(topic, bytes);
-        let id = (!transient).then(|| self.shared.core().id(number));
-        Ok(Published { id })
-    }
-
-    fn report(&self, topic: &str, bytes: usize) {
-        let class = self.shared.topics.class(topic).name.as_deref();
-        self.shared.observer.published(&Publication {
-            topic,
-            class,
-            bytes,
-        });
-    }
-
-    fn check(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
-        let max = self.shared.config.max_event_bytes;
-        let len = event.weight();
-        if len > max {
-            return Err(PublishError::TooLarge { len, max });
-        }
-        if event.id.is_some() {
-            return Err(PublishError::HasId);
-        }
-        if event.data.is_none() {
-            return Err(PublishError::NoData);
-        }
-        topic::check(topic, self.shared.config.max_topic_bytes)
-            .map_err(PublishError::InvalidTopic)?;
-        if !self.knows(topic) {
-            return Err(PublishError::UnknownTopic(topic.to_owned()));
-        }
-        Ok(())
-    }
-
     /// The position of the newest event of all topics: what is published after this call comes after it.
     /// With a [`Backplane`] it is that of the newest event that has come to this node.
     #[must_use]
@@ -446,7 +374,7 @@ impl Hub {
         self.shared.core().here()
     }
 
-    /// How many streams follow a topic, on all workers of this process.
+    /// How many streams follow a topic, by its name or by a pattern, on all workers of this process.
     #[must_use]
     pub fn subscribers(&self, topic: &str) -> usize {
         self.shared.core().subscribers(topic)
@@ -459,7 +387,7 @@ impl Hub {
         self.revoke(Revocation::User(user.into()));
     }
 
-    /// Ends all streams that follow a topic, at once.
+    /// Ends all streams that follow a topic, by its name or by a pattern, at once.
     pub fn disconnect_topic(&self, topic: &str) {
         self.revoke(Revocation::Topic(topic.into()));
     }

@@ -3,9 +3,15 @@
 use std::{error::Error, fmt};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use tokio::time::Instant;
 
-use super::BackplaneError;
-use crate::event::{EventError, InvalidTopic, error_body};
+use super::{BackplaneError, Hub, log::labels, topics::NoRoom};
+use crate::{
+    config::TopicAccess,
+    event::{Event, EventError, InvalidTopic, encode::Unnumbered, error_body, topic},
+    identity::Identity,
+    observe::Publication,
+};
 
 /// An event that the hub has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,16 @@ pub enum PublishError {
     UnknownTopic(String),
     /// There are `max_topics` topics, and all are in use.
     TooManyTopics(usize),
+    /// There are as many topics as the settings of these allow
+    /// ([`TopicConfig::max_topics`](crate::config::TopicConfig::max_topics)).
+    TooManyTopicsOf {
+        /// The pattern of the settings.
+        pattern: String,
+        /// How many topics may match it.
+        max: usize,
+    },
+    /// The client may not publish there ([`Hub::publish_as`](super::Hub::publish_as)).
+    Forbidden,
     /// The hub has a backplane: only [`Hub::publish_shared`](super::Hub::publish_shared) reaches all nodes.
     Shared,
     /// The backplane's engine did not take it.
@@ -60,6 +76,14 @@ impl fmt::Display for PublishError {
             Self::UnknownTopic(topic) => write!(f, "{topic:?} is not a topic of this hub"),
             Self::Shared => f.write_str("the hub has a backplane; call publish_shared"),
             Self::Backplane(error) => write!(f, "the backplane did not take the event: {error}"),
+            Self::TooManyTopicsOf { pattern, max } => write!(
+                f,
+                "there are {max} topics that match {pattern:?}, and all are in use: raise max_topics of this entry \
+                 of hub.topics, or use fewer"
+            ),
+            Self::Forbidden => f.write_str(
+                "the credentials give no right to publish to this topic, or have ended: see TopicConfig::publish",
+            ),
             Self::TooManyTopics(max) => write!(
                 f,
                 "there are {max} topics, and all are in use: raise max_topics, or use fewer"
@@ -77,7 +101,10 @@ impl ResponseError for PublishError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::InvalidTopic(_) => StatusCode::BAD_REQUEST,
             Self::UnknownTopic(_) => StatusCode::NOT_FOUND,
-            Self::TooManyTopics(_) | Self::Backplane(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::TooManyTopics(_) | Self::TooManyTopicsOf { .. } | Self::Backplane(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::HasId | Self::NoData | Self::Event(_) | Self::Shared => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -92,10 +119,142 @@ impl ResponseError for PublishError {
                 return error_body::response(self.status_code(), "invalid_request", Some(&message));
             }
             Self::UnknownTopic(_) => "not_found",
-            Self::TooManyTopics(_) => "capacity",
+            Self::Forbidden => "insufficient_scope",
+            Self::TooManyTopics(_) | Self::TooManyTopicsOf { .. } => "capacity",
             Self::Backplane(_) => "backplane_unavailable",
             Self::HasId | Self::NoData | Self::Event(_) | Self::Shared => "internal",
         };
         error_body::response(self.status_code(), code, None)
+    }
+}
+
+impl Hub {
+    /// Publishes an event to everybody who follows the topic. From any thread; never waits for a
+    /// subscriber.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing was sent then.
+    pub fn publish(&self, topic: &str, event: Event) -> Result<Published, PublishError> {
+        if self.is_shared(topic) {
+            return Err(PublishError::Shared);
+        }
+        self.check(topic, &event)?;
+        // The bytes are written before the lock is taken, and under it only the number.
+        let encoded = Unnumbered::new(&event);
+        let (labels, transient) = labels(event);
+        let accepted = self
+            .shared
+            .core()
+            .publish(topic, encoded, labels, transient, Instant::now())
+            .map_err(|full| match full {
+                NoRoom::Class(class) => PublishError::TooManyTopicsOf {
+                    pattern: class.name.as_deref().unwrap_or_default().to_owned(),
+                    max: class.max_topics,
+                },
+                NoRoom::Hub | NoRoom::Streams => {
+                    PublishError::TooManyTopics(self.shared.config.max_topics)
+                }
+            })?;
+        accepted.wakes.wake();
+        self.report(topic, accepted.bytes);
+        Ok(Published { id: accepted.id })
+    }
+
+    /// Publishes to every node of a hub with a [`Backplane`]; without one it is
+    /// [`publish`](Self::publish) and ready at once.
+    ///
+    /// # Errors
+    /// As `publish`, and [`PublishError::Backplane`] when the engine did not take the event: then
+    /// nobody can count on it, although the engine may have it.
+    pub async fn publish_shared(
+        &self,
+        topic: &str,
+        event: Event,
+    ) -> Result<Published, PublishError> {
+        let shared = self.is_shared(topic);
+        let Some(backplane) = self.shared.backplane.as_ref().filter(|_| shared) else {
+            return self.publish(topic, event);
+        };
+        self.check(topic, &event)?;
+        let (bytes, transient) = (event.weight(), event.transient);
+        let number = backplane
+            .publish(topic, event)
+            .await
+            .map_err(PublishError::Backplane)?;
+        self.report(topic, bytes);
+        let id = (!transient).then(|| self.shared.core().id(number));
+        Ok(Published { id })
+    }
+
+    /// Publishes for a client, as [`publish_shared`](Self::publish_shared) does for the application: if its
+    /// credentials still hold, and give the right to. That is [`Identity::publish`] and the right to the topic,
+    /// unless the topic's settings say otherwise ([`TopicConfig::publish`](crate::config::TopicConfig::publish)).
+    ///
+    /// A handler that has waited for the body of its request need not ask
+    /// [`still_holds`](Identity::still_holds):
+    ///
+    /// ```
+    /// use actix_web::{HttpResponse, Result, post, web::Path};
+    /// use actix_web_sse::{Event, Hub, Identity};
+    ///
+    /// #[post("/rooms/{room}")]
+    /// async fn say(hub: Hub, who: Identity, room: Path<String>, text: String) -> Result<HttpResponse> {
+    ///     hub.publish_as(&who, &format!("rooms/{room}"), Event::data(text)).await?;
+    ///     Ok(HttpResponse::NoContent().finish())
+    /// }
+    /// # let _ = say;
+    /// ```
+    ///
+    /// # Errors
+    /// [`PublishError::Forbidden`], and as `publish_shared`.
+    pub async fn publish_as(
+        &self,
+        who: &Identity,
+        topic: &str,
+        event: Event,
+    ) -> Result<Published, PublishError> {
+        let allowed = match self.shared.topics.class(topic).publish {
+            TopicAccess::Rights => who.publish && who.topics.allow(topic),
+            TopicAccess::Anyone => true,
+            TopicAccess::Nobody => false,
+        };
+        if !allowed || !who.still_holds() {
+            return Err(PublishError::Forbidden);
+        }
+        self.publish_shared(topic, event).await
+    }
+
+    /// Whether the events of a topic go through an engine.
+    fn is_shared(&self, topic: &str) -> bool {
+        self.shared.backplane.is_some() && self.shared.topics.class(topic).shared
+    }
+
+    fn report(&self, topic: &str, bytes: usize) {
+        let class = self.shared.topics.class(topic).name.as_deref();
+        self.shared.observer.published(&Publication {
+            topic,
+            class,
+            bytes,
+        });
+    }
+
+    fn check(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
+        let max = self.shared.config.max_event_bytes;
+        let len = event.weight();
+        if len > max {
+            return Err(PublishError::TooLarge { len, max });
+        }
+        if event.id.is_some() {
+            return Err(PublishError::HasId);
+        }
+        if event.data.is_none() {
+            return Err(PublishError::NoData);
+        }
+        topic::check(topic, self.shared.config.max_topic_bytes)
+            .map_err(PublishError::InvalidTopic)?;
+        if !self.knows(topic) {
+            return Err(PublishError::UnknownTopic(topic.to_owned()));
+        }
+        Ok(())
     }
 }

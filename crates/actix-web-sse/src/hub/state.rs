@@ -119,7 +119,7 @@ impl State {
         }
         let mut core = turn.hub.core();
         for cursor in &following.cursors {
-            core.detach(turn.worker, cursor.topic);
+            core.detach(turn.worker, cursor.topic, turn.now);
         }
     }
 

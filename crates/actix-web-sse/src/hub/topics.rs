@@ -1,19 +1,26 @@
 //! The topics of a hub: made on first use, bounded in number, gone when nobody needs them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::log::{BURST, Keep, Log};
-use crate::{
-    config::{HubConfig, TopicConfig},
-    identity::TopicPattern,
+use super::{
+    log::Log,
+    settings::{Class, TopicSettings},
 };
+use crate::{config::TopicAccess, identity::TopicPattern};
 
-/// There are as many topics as there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooManyTopics;
+/// There is no room.
+#[derive(Debug)]
+pub(crate) enum NoRoom {
+    /// There are as many topics as the hub may have.
+    Hub,
+    /// There are as many topics with these settings as there may be.
+    Class(Arc<Class>),
+    /// As many streams follow one of the topics as may.
+    Streams,
+}
 
 /// The bounds of a hub.
 #[derive(Debug)]
@@ -24,84 +31,28 @@ pub(crate) struct Limits {
     pub(crate) settings: Arc<TopicSettings>,
 }
 
-/// How topics are kept and read, by name.
-#[derive(Debug)]
-pub(crate) struct TopicSettings {
-    /// Those of the topics that a pattern matches; the first that does counts.
-    classes: Vec<(TopicPattern, Arc<Class>)>,
-    others: Arc<Class>,
-}
-
-/// The settings of some topics.
-#[derive(Debug)]
-pub(crate) struct Class {
-    /// The pattern as it is configured; `None` for all that no pattern matches.
-    pub(crate) name: Option<Box<str>>,
-    pub(crate) keep: Keep,
-    /// Whether the newest event of a topic stays and is where a new subscriber starts.
-    pub(crate) last_value: bool,
-    /// How long an event waits for others.
-    pub(crate) linger: Duration,
-}
-
-impl TopicSettings {
-    pub(crate) fn new(config: &HubConfig) -> Self {
-        let kept = |limit: usize| if config.resume { limit } else { 0 };
-        let others = Class {
-            name: None,
-            keep: Keep {
-                events: kept(config.replay_events),
-                bytes: kept(config.replay_bytes),
-                age: match config.resume {
-                    true => config.replay_age,
-                    false => Duration::ZERO,
-                },
-                burst_events: config.subscriber_events.saturating_mul(BURST),
-                burst_bytes: config.subscriber_bytes.saturating_mul(BURST),
-            },
-            last_value: config.last_value,
-            linger: Duration::ZERO,
-        };
-        let class = |topics: &TopicConfig| Class {
-            name: Some(topics.pattern.as_str().into()),
-            keep: Keep {
-                events: topics.replay_events.map_or(others.keep.events, kept),
-                bytes: topics.replay_bytes.map_or(others.keep.bytes, kept),
-                age: match topics.replay_age {
-                    Some(age) if config.resume => age,
-                    _ => others.keep.age,
-                },
-                ..others.keep
-            },
-            last_value: topics.last_value.unwrap_or(others.last_value),
-            linger: topics.linger.unwrap_or(others.linger),
-        };
-        let classes = config.topics.iter().map(|topics| {
-            let pattern = TopicPattern::from(topics.pattern.as_str());
-            (pattern, Arc::new(class(topics)))
-        });
-        Self {
-            classes: classes.collect(),
-            others: Arc::new(others),
-        }
-    }
-
-    /// The settings of the topic of this name.
-    pub(crate) fn class(&self, topic: &str) -> &Arc<Class> {
-        let mut classes = self.classes.iter();
-        let class = classes.find(|(pattern, _)| pattern.matches(topic));
-        class.map_or(&self.others, |(_, class)| class)
-    }
-}
-
+/// A topic, or all topics that a pattern matches: the log of these has a copy of each of their frames, so that who
+/// follows a pattern is a cursor in one log like any other.
 #[derive(Debug)]
 pub(super) struct Topic {
     pub(super) name: Arc<str>,
+    /// It is that of a pattern.
+    matching: Option<Matching>,
     /// Counts the topics of the hub: unlike its index, no other topic ever has it.
     pub(super) serial: u64,
     pub(super) log: Log,
     pub(super) class: Arc<Class>,
     pub(super) followers: Vec<Follower>,
+}
+
+/// What the log of a pattern has beside that of a topic.
+#[derive(Debug)]
+struct Matching {
+    /// What the names of its topics begin with.
+    prefix: Arc<str>,
+    /// When the last stream left it. It stays for those who come back, even if nothing was published meanwhile: made
+    /// anew, it would know of nothing before.
+    left: Option<Instant>,
 }
 
 /// A worker with streams of a topic.
@@ -137,8 +88,30 @@ impl Topic {
         }
     }
 
+    /// Whether another stream may follow it. Those of patterns are not limited.
+    fn takes_another(&self) -> bool {
+        self.matching.is_some() || self.streams() < self.class.max_streams
+    }
+
+    /// Whether nobody could ask for anything of it.
+    fn is_spent(&self, now: Instant) -> bool {
+        let waits = self
+            .matching
+            .as_ref()
+            .and_then(|matching| matching.left)
+            .is_some_and(|left| now.saturating_duration_since(left) <= self.class.keep.age);
+        self.followers.is_empty() && self.log.is_spent() && !waits
+    }
+
+    /// Notes when the last stream has left.
+    fn note_if_left(&mut self, now: Instant) {
+        if let Some(matching) = &mut self.matching {
+            matching.left = self.followers.is_empty().then_some(now);
+        }
+    }
+
     /// One stream of this worker's fewer.
-    fn unfollow(&mut self, worker: u64) {
+    fn unfollow(&mut self, worker: u64, now: Instant) {
         if let Some(at) = self.followers.iter().position(|f| f.worker == worker)
             && let Some(follower) = self.followers.get_mut(at)
         {
@@ -147,6 +120,7 @@ impl Topic {
                 self.followers.swap_remove(at);
             }
         }
+        self.note_if_left(now);
     }
 }
 
@@ -155,6 +129,10 @@ pub(super) struct Topics {
     pub(super) limits: Limits,
     slab: Slab<Topic>,
     by_name: HashMap<Arc<str>, usize>,
+    /// The logs of patterns, by what the names of their topics begin with.
+    by_prefix: HashMap<Arc<str>, usize>,
+    /// How many topics there are with the settings of each number.
+    of_class: Vec<usize>,
     /// The newest position that a removed topic took with it.
     removed: u64,
     /// Where the sweep goes on.
@@ -167,9 +145,11 @@ pub(super) struct Topics {
 impl Topics {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
+            of_class: vec![0; limits.settings.len() + 1],
             limits,
             slab: Slab::new(),
             by_name: HashMap::new(),
+            by_prefix: HashMap::new(),
             removed: 0,
             swept: 0,
             made: 0,
@@ -193,85 +173,162 @@ impl Topics {
         self.by_name.get(name).copied()
     }
 
-    pub(super) fn named(&self, name: &str) -> Option<&Topic> {
-        self.get(self.index(name)?)
-    }
-
-    /// The index of the topic of this name, or those of all topics.
+    /// The indexes of all that an event of this topic goes to, or of everything.
     pub(super) fn indexes(&self, name: Option<&str>) -> Vec<usize> {
         match name {
-            Some(name) => self.index(name).into_iter().collect(),
-            None => self.by_name.values().copied().collect(),
+            Some(name) => self
+                .index(name)
+                .into_iter()
+                .chain(self.matching(name))
+                .collect(),
+            None => self
+                .by_name
+                .values()
+                .chain(self.by_prefix.values())
+                .copied()
+                .collect(),
         }
     }
 
-    /// The index of the topic of this name, which is made if need be when everything up to this
-    /// position has passed.
+    /// The number of the settings of a topic.
+    pub(super) fn class_number(&self, index: usize) -> u16 {
+        self.get(index).map_or(0, |topic| topic.class.number)
+    }
+
+    /// Whether somebody follows a pattern, or did a while ago.
+    pub(super) fn has_patterns(&self) -> bool {
+        !self.by_prefix.is_empty()
+    }
+
+    /// The logs of the patterns that match a topic. Costs as much as its name has slashes, however many patterns
+    /// there are.
+    pub(super) fn matching(&self, name: &str) -> impl Iterator<Item = usize> {
+        let readable =
+            self.has_patterns() && self.limits.settings.class(name).read != TopicAccess::Nobody;
+        let ends = name.match_indices('/').map(|(at, _)| at + 1);
+        let ends = std::iter::once(0)
+            .chain(ends)
+            .filter(move |end| readable && *end < name.len());
+        ends.filter_map(move |end| self.by_prefix.get(name.get(..end)?).copied())
+    }
+
+    fn index_of(&self, followed: &TopicPattern) -> Option<usize> {
+        match followed.prefix() {
+            Some(prefix) => self.by_prefix.get(prefix).copied(),
+            None => self.index(followed.name()?),
+        }
+    }
+
+    /// Whether there may be so many topics more, so many of them with these settings.
+    fn has_room_for(&self, topics: usize, of_class: usize, class: &Class) -> bool {
+        let count = self.of_class.get(usize::from(class.number));
+        let count = count.copied().unwrap_or_default();
+        self.len() + topics <= self.limits.max_topics && count + of_class <= class.max_topics
+    }
+
+    /// The index of this topic or pattern, which is made if need be when everything up to this position has passed.
     pub(super) fn index_or_make(
         &mut self,
-        name: &str,
+        followed: &TopicPattern,
         position: u64,
         now: Instant,
-    ) -> Result<usize, TooManyTopics> {
-        if let Some(index) = self.index(name) {
+    ) -> Result<usize, NoRoom> {
+        if let Some(index) = self.index_of(followed) {
             return Ok(index);
         }
+        let class = Arc::clone(self.limits.settings.class_of(followed));
+        let matching = followed.prefix().map(|prefix| Matching {
+            prefix: prefix.into(),
+            left: None,
+        });
+        let counted = usize::from(matching.is_none());
         // Whoever makes topics looks after old ones: there need not be a worker that does.
-        let full = self.len() >= self.limits.max_topics;
+        let full = !self.has_room_for(1, counted, &class);
         self.sweep(if full { 64 } else { 4 }, now);
         if self.len() >= self.limits.max_topics {
-            return Err(TooManyTopics);
+            return Err(NoRoom::Hub);
         }
-        let name: Arc<str> = name.into();
-        // Behind a backplane a log says nothing of what has passed.
-        let created_at = if self.shared { position } else { self.removed };
+        if !self.has_room_for(1, counted, &class) {
+            return Err(NoRoom::Class(class));
+        }
+        // Behind a backplane a log says nothing of what has passed, and that of a pattern never does.
+        let created_at = match self.shared || matching.is_some() {
+            true => position,
+            false => self.removed,
+        };
         self.made += 1;
-        let class = Arc::clone(self.limits.settings.class(&name));
+        let name: Arc<str> = match followed.name() {
+            Some(name) => Arc::clone(name),
+            None => followed.to_string().into(),
+        };
+        let prefix = matching
+            .as_ref()
+            .map(|matching| Arc::clone(&matching.prefix));
+        if let Some(count) = self.of_class.get_mut(usize::from(class.number)) {
+            *count += counted;
+        }
         let index = self.slab.insert(Topic {
             name: Arc::clone(&name),
             serial: self.made,
-            log: Log::new(created_at, class.last_value),
+            log: Log::new(created_at, class.last_value && matching.is_none()),
+            matching,
             class,
             followers: Vec::new(),
         });
-        self.by_name.insert(name, index);
+        match prefix {
+            Some(prefix) => self.by_prefix.insert(prefix, index),
+            None => self.by_name.insert(name, index),
+        };
         Ok(index)
     }
 
-    /// Whether all of these names are there or could be made. No name comes twice.
-    pub(super) fn has_room(&mut self, names: &[Arc<str>], now: Instant) -> bool {
-        let new = names
-            .iter()
-            .filter(|name| self.index(name).is_none())
-            .count();
-        let full = |topics: &Self| topics.len() + new > topics.limits.max_topics;
-        if new > 0 && full(self) {
+    /// Whether a stream could follow all of these. None comes twice.
+    pub(super) fn has_room(&mut self, followed: &[TopicPattern], now: Instant) -> bool {
+        let fits = |topics: &Self| {
+            let (mut new, mut of_class) = (0, HashMap::new());
+            followed
+                .iter()
+                .all(|followed| match topics.index_of(followed) {
+                    Some(index) => topics.get(index).is_some_and(Topic::takes_another),
+                    None => {
+                        let class = topics.limits.settings.class_of(followed);
+                        let of_class: &mut usize = of_class.entry(class.number).or_default();
+                        new += 1;
+                        *of_class += usize::from(followed.name().is_some());
+                        topics.has_room_for(new, *of_class, class)
+                    }
+                })
+        };
+        fits(self) || {
             self.sweep(64, now);
+            fits(self)
         }
-        new == 0 || !full(self)
     }
 
-    /// A worker has one stream more that follows each of these topics, or none of it is so. No
-    /// name comes twice.
+    /// A worker has one stream more that follows each of these, or none of it is so. None comes twice.
     pub(super) fn follow(
         &mut self,
-        names: &[Arc<str>],
+        followed: &[TopicPattern],
         worker: u64,
         position: u64,
         now: Instant,
-    ) -> Result<Vec<usize>, TooManyTopics> {
-        let mut indexes = Vec::with_capacity(names.len());
-        for name in names {
-            match self.index_or_make(name, position, now) {
-                Ok(index) => {
-                    if let Some(topic) = self.get_mut(index) {
-                        topic.follow(worker);
+    ) -> Result<Vec<usize>, NoRoom> {
+        let mut indexes = Vec::with_capacity(followed.len());
+        for followed in followed {
+            let index = self
+                .index_or_make(followed, position, now)
+                .and_then(|index| {
+                    match self.get_mut(index).filter(|topic| topic.takes_another()) {
+                        Some(topic) => topic.follow(worker),
+                        None => return Err(NoRoom::Streams),
                     }
-                    indexes.push(index);
-                }
+                    Ok(index)
+                });
+            match index {
+                Ok(index) => indexes.push(index),
                 Err(error) => {
                     for index in indexes {
-                        self.unfollow(index, worker);
+                        self.unfollow(index, worker, now);
                     }
                     return Err(error);
                 }
@@ -280,17 +337,18 @@ impl Topics {
         Ok(indexes)
     }
 
-    pub(super) fn unfollow(&mut self, index: usize, worker: u64) {
+    pub(super) fn unfollow(&mut self, index: usize, worker: u64, now: Instant) {
         if let Some(topic) = self.get_mut(index) {
-            topic.unfollow(worker);
-            self.remove_if_spent(index);
+            topic.unfollow(worker, now);
+            self.remove_if_spent(index, now);
         }
     }
 
     /// A worker is gone, and its streams with it.
-    pub(super) fn abandon(&mut self, worker: u64) {
+    pub(super) fn abandon(&mut self, worker: u64, now: Instant) {
         for (_, topic) in &mut self.slab {
             topic.followers.retain(|follower| follower.worker != worker);
+            topic.note_if_left(now);
         }
     }
 
@@ -300,19 +358,27 @@ impl Topics {
             self.swept = (self.swept + 1) % self.slab.capacity();
             if let Some(topic) = self.slab.get_mut(self.swept) {
                 topic.trim(now);
-                self.remove_if_spent(self.swept);
+                self.remove_if_spent(self.swept, now);
             }
         }
     }
 
-    fn remove_if_spent(&mut self, index: usize) {
-        let spent = self
-            .get(index)
-            .is_some_and(|topic| topic.followers.is_empty() && topic.log.is_spent());
-        if spent {
-            let topic = self.slab.remove(index);
-            self.by_name.remove(&topic.name);
-            self.removed = self.removed.max(topic.log.last_position().unwrap_or(0));
+    fn remove_if_spent(&mut self, index: usize, now: Instant) {
+        if !self.get(index).is_some_and(|topic| topic.is_spent(now)) {
+            return;
+        }
+        let topic = self.slab.remove(index);
+        match topic.matching {
+            Some(matching) => {
+                self.by_prefix.remove(&matching.prefix);
+            }
+            None => {
+                if let Some(count) = self.of_class.get_mut(usize::from(topic.class.number)) {
+                    *count = count.saturating_sub(1);
+                }
+                self.by_name.remove(&topic.name);
+                self.removed = self.removed.max(topic.log.last_position().unwrap_or(0));
+            }
         }
     }
 

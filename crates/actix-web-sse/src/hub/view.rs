@@ -4,7 +4,6 @@ use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +18,10 @@ use super::{
     state::State,
     stream::{Stream, Waiting},
 };
-use crate::{config::SlowConsumer, event::EventName, observe::CloseReason, stream::chunked};
+use crate::{
+    config::SlowConsumer, event::EventName, identity::TopicPattern, observe::CloseReason,
+    stream::chunked,
+};
 
 /// How much one read hands over: what actix puts into one write at the most.
 const CHUNK: usize = 32 * 1024;
@@ -53,6 +55,8 @@ pub(crate) struct Chunk {
     /// An event in it has an ID.
     pub(crate) named: bool,
     pub(crate) oldest: Instant,
+    /// Whose settings the topic of the oldest event has.
+    pub(crate) class: u16,
 }
 
 /// The frames of a topic that streams of this worker follow.
@@ -200,6 +204,7 @@ pub(super) fn pack<'a>(
         replay,
         named: wanted.iter().any(|frame| frame.replayable),
         oldest: first.published,
+        class: first.class,
     })
 }
 
@@ -238,7 +243,7 @@ impl State {
         &self,
         stream: &mut Stream,
         after: &Position,
-        topics: &[Arc<str>],
+        topics: &[TopicPattern],
         hub: &Shared,
     ) -> Option<String> {
         let following = stream.subscription.as_mut()?;

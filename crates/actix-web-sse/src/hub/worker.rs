@@ -21,11 +21,12 @@ use super::{
     state::State,
     stream::Stream,
     ticks::{PERIOD, Tick},
-    topics::TooManyTopics,
+    topics::NoRoom,
     turn::Turn,
     view::{Found, Read, pack},
 };
 use crate::{
+    identity::TopicPattern,
     observe::{CloseReason, Resume},
     stream::Wakes,
 };
@@ -117,9 +118,9 @@ impl Local {
     /// Takes a place in each topic, under the core's lock.
     pub(crate) fn attach(
         self: &Rc<Self>,
-        topics: &[Arc<str>],
+        topics: &[TopicPattern],
         last_event_id: Option<&str>,
-    ) -> Result<Placed, TooManyTopics> {
+    ) -> Result<Placed, NoRoom> {
         let attached = self
             .hub
             .core()
@@ -167,7 +168,7 @@ impl Local {
         &self,
         stream: &mut Stream,
         after: &Position,
-        topics: &[Arc<str>],
+        topics: &[TopicPattern],
     ) -> Option<String> {
         let state = self.state.borrow();
         state.goes_on(stream, after, topics, &self.hub)
@@ -268,9 +269,10 @@ impl Drop for Places {
             return;
         }
         let local = &self.local;
+        let now = Instant::now();
         let mut core = local.hub.core();
         for (cursor, _) in &self.cursors {
-            core.detach(local.worker, cursor.topic);
+            core.detach(local.worker, cursor.topic, now);
         }
     }
 }
@@ -406,7 +408,8 @@ impl Drop for Driver {
             }
             wakes.wake();
         }
-        let left = self.local.hub.core().remove_worker(self.local.worker);
+        let now = Instant::now();
+        let left = self.local.hub.core().remove_worker(self.local.worker, now);
         // Commands in it may wake somebody.
         drop(left);
         let _ = LOCALS.try_with(|locals| {

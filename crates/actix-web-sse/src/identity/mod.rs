@@ -153,7 +153,7 @@ impl Identity {
     /// ```
     #[must_use]
     pub fn still_holds(&self) -> bool {
-        self.check().is_ok()
+        !self.is_expired() && self.check().is_ok()
     }
 
     /// Checks again what the guards found before somebody was waited for.

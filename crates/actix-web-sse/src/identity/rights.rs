@@ -1,6 +1,6 @@
 //! Which topics may be read.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// Which topics an identity may read.
 ///
@@ -32,16 +32,29 @@ pub enum TopicRights {
     Matching(Vec<TopicPattern>),
 }
 
-/// One right of the grammar at [`TopicRights`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One right of the grammar at [`TopicRights`]: every topic, those below a prefix, or one.
+///
+/// A stream may follow what one matches: see [`Hub::subscribe`](crate::Hub::subscribe).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TopicPattern(Shape);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Shape {
     Any,
     /// With its slash.
     Below(Arc<str>),
     Topic(Arc<str>),
+}
+
+impl fmt::Display for TopicPattern {
+    /// As it is read, but for a topic whose name looks like a pattern.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Shape::Any => f.write_str("*"),
+            Shape::Below(prefix) => write!(f, "{prefix}*"),
+            Shape::Topic(name) => f.write_str(name),
+        }
+    }
 }
 
 impl From<&str> for TopicPattern {
@@ -58,6 +71,28 @@ impl From<&str> for TopicPattern {
 }
 
 impl TopicPattern {
+    /// The topic of this name and no other, whatever stars the name has.
+    pub fn topic(name: impl Into<Arc<str>>) -> Self {
+        Self(Shape::Topic(name.into()))
+    }
+
+    /// The name, if it matches one topic only.
+    pub(crate) const fn name(&self) -> Option<&Arc<str>> {
+        match &self.0 {
+            Shape::Topic(name) => Some(name),
+            Shape::Any | Shape::Below(_) => None,
+        }
+    }
+
+    /// What the names of its topics begin with, if it may match several.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        match &self.0 {
+            Shape::Any => Some(""),
+            Shape::Below(prefix) => Some(prefix),
+            Shape::Topic(_) => None,
+        }
+    }
+
     /// Whether it allows this topic.
     #[must_use]
     pub fn matches(&self, topic: &str) -> bool {
@@ -70,17 +105,13 @@ impl TopicPattern {
 
     /// Whether it allows whatever the other one does. Of two patterns one covers the other, or no
     /// topic matches both.
-    fn covers(&self, other: &Self) -> bool {
+    pub(crate) fn covers(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Shape::Any, _) => true,
             (Shape::Below(prefix), Shape::Below(other)) => other.starts_with(&**prefix),
             (_, Shape::Topic(topic)) => self.matches(topic),
             _ => false,
         }
-    }
-
-    const fn is_topic(&self) -> bool {
-        matches!(self.0, Shape::Topic(_))
     }
 }
 
@@ -98,6 +129,19 @@ impl TopicRights {
             Self::All => true,
             Self::Only(topics) => topics.iter().any(|allowed| **allowed == *topic),
             Self::Matching(patterns) => patterns.iter().any(|pattern| pattern.matches(topic)),
+        }
+    }
+
+    /// Whether whatever this matches may be read.
+    #[must_use]
+    pub fn allow_all(&self, topics: &TopicPattern) -> bool {
+        match (self, topics.name()) {
+            (Self::All, _) => true,
+            (_, Some(name)) => self.allow(name),
+            (Self::Only(_), None) => false,
+            (Self::Matching(patterns), None) => {
+                patterns.iter().any(|pattern| pattern.covers(topics))
+            }
         }
     }
 
@@ -127,23 +171,17 @@ impl TopicRights {
         if patterns.contains(&TopicPattern(Shape::Any)) {
             return Self::All;
         }
-        if !patterns.iter().all(TopicPattern::is_topic) {
-            return Self::Matching(patterns);
+        let names = patterns.iter().map(|pattern| pattern.name().cloned());
+        match names.collect() {
+            Some(names) => Self::Only(names),
+            None => Self::Matching(patterns),
         }
-        let names = patterns.into_iter().filter_map(|pattern| match pattern.0 {
-            Shape::Topic(name) => Some(name),
-            Shape::Any | Shape::Below(_) => None,
-        });
-        Self::Only(names.collect())
     }
 
     fn patterns(&self) -> Vec<TopicPattern> {
         match self {
             Self::All => vec![TopicPattern(Shape::Any)],
-            Self::Only(names) => {
-                let topic = |name: &Arc<str>| TopicPattern(Shape::Topic(Arc::clone(name)));
-                names.iter().map(topic).collect()
-            }
+            Self::Only(names) => names.iter().cloned().map(TopicPattern::topic).collect(),
             Self::Matching(patterns) => patterns.clone(),
         }
     }

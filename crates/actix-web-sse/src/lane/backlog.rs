@@ -81,6 +81,7 @@ impl Backlog {
                 end: 0,
                 published: now,
                 replayable: true,
+                class: 0,
                 bytes,
                 labels,
             }

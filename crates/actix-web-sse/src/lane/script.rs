@@ -25,7 +25,7 @@ use crate::{
         view::{Chunk, Read},
         worker::Local,
     },
-    observe::{CloseReason, Lane, Resume, SentKind},
+    observe::{CloseReason, Lane, Resume, Sent, SentKind},
     stream::{chunked, retry},
 };
 
@@ -202,7 +202,7 @@ impl Script {
         stream.schedule.wrote(now);
         stream
             .account
-            .sent(SentKind::Control, 0, bytes.len(), None, now);
+            .sent(Sent::new(SentKind::Control, 0, bytes.len()), now);
         self.piece(bytes)
     }
 
@@ -227,7 +227,12 @@ impl Script {
                 Some(now.saturating_duration_since(chunk.oldest)),
             )
         };
-        stream.account.sent(kind, chunk.events, chunk.len, lag, now);
+        let sent = Sent {
+            lag,
+            topics: self.local.hub().topics.pattern(chunk.class),
+            ..Sent::new(kind, chunk.events, chunk.len)
+        };
+        stream.account.sent(sent, now);
         match chunk.coded {
             true => chunk.bytes,
             false => self.piece(chunk.bytes),
@@ -245,7 +250,7 @@ impl Script {
             Some(extras) => extras.heartbeat.clone()?,
         };
         let kind = SentKind::Heartbeat;
-        stream.account.sent(kind, 1, beat.len(), None, now);
+        stream.account.sent(Sent::new(kind, 1, beat.len()), now);
         Some(match (&self.extras, self.coded) {
             (None, true) => Bytes::from_static(CODED_HEARTBEAT),
             _ => self.piece(beat),
@@ -423,6 +428,7 @@ fn read_source(source: &mut EventSource, cx: &mut Context<'_>, now: Instant) -> 
                 replay: false,
                 named: false,
                 oldest: now,
+                class: 0,
             })
         }
     }

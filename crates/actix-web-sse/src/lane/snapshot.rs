@@ -6,7 +6,6 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     vec,
 };
@@ -24,6 +23,7 @@ use crate::{
         view::{Chunk, Read},
         worker::Local,
     },
+    identity::TopicPattern,
     observe::{CloseReason, SnapshotOutcome},
 };
 
@@ -90,7 +90,7 @@ enum Stage {
 /// A snapshot on its way to a client.
 pub(crate) struct Taking {
     make: Make,
-    topics: Vec<Arc<str>>,
+    topics: Vec<TopicPattern>,
     stage: Stage,
     attempts: u8,
     /// How many events and bytes it may still have.
@@ -105,7 +105,7 @@ pub(crate) struct Taking {
 }
 
 impl Taking {
-    pub(crate) const fn new(make: Make, topics: Vec<Arc<str>>, config: &HubConfig) -> Self {
+    pub(crate) const fn new(make: Make, topics: Vec<TopicPattern>, config: &HubConfig) -> Self {
         Self {
             make,
             topics,
@@ -278,6 +278,7 @@ impl Taking {
             replay: true,
             named: false,
             oldest: now,
+            class: 0,
         })))
     }
 

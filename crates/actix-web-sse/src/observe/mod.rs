@@ -120,7 +120,7 @@ pub trait Observer: Send + Sync + 'static {
 /// stream before, which with thousands of streams is most of what a report costs.
 pub trait Meter {
     /// Bytes were handed to the connection.
-    fn sent(&self, sent: &Sent);
+    fn sent(&self, sent: &Sent<'_>);
 }
 
 /// Gets reports of what one stream does. Lives on the worker that serves the stream.
@@ -244,7 +244,7 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 }
 
 impl Meter for (Rc<dyn Meter>, Rc<dyn Meter>) {
-    fn sent(&self, sent: &Sent) {
+    fn sent(&self, sent: &Sent<'_>) {
         self.0.sent(sent);
         self.1.sent(sent);
     }

@@ -150,7 +150,7 @@ impl<'a> Opened<'a> {
 /// One write of a stream: what was handed to the connection in one piece.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct Sent {
+pub struct Sent<'a> {
     /// What the bytes are.
     pub kind: SentKind,
     /// How many events (or heartbeats) they hold.
@@ -159,11 +159,14 @@ pub struct Sent {
     pub bytes: usize,
     /// Since the publication of the oldest event among them; live events only.
     pub lag: Option<Duration>,
+    /// The pattern of the settings that the topic of the oldest event has, if it has some of its own
+    /// ([`HubConfig::topics`](crate::config::HubConfig::topics)); live events only.
+    pub topics: Option<&'a str>,
     /// Since the request, at the stream's first event; `None` on every later write.
     pub first_event_after: Option<Duration>,
 }
 
-impl Sent {
+impl Sent<'_> {
     /// A write of so many events and bytes, without times.
     #[must_use]
     pub const fn new(kind: SentKind, events: u32, bytes: usize) -> Self {
@@ -172,6 +175,7 @@ impl Sent {
             events,
             bytes,
             lag: None,
+            topics: None,
             first_event_after: None,
         }
     }

@@ -10,6 +10,7 @@ mod snapshot;
 mod sse;
 mod subscriber;
 mod subscription;
+mod topics;
 pub(crate) mod vary;
 
 pub use self::{
@@ -17,5 +18,6 @@ pub use self::{
     snapshot::{IntoSnapshot, Snapshot},
     sse::{Heartbeats, IntoEvent, Sse},
     subscriber::Subscriber,
-    subscription::{IntoTopics, Subscription},
+    subscription::Subscription,
+    topics::IntoTopics,
 };

@@ -9,54 +9,39 @@ use super::{
     Subscriber,
     opening::{Opening, Source},
     refusal::Refusal,
+    topics::{IntoTopics, followable},
 };
 use crate::{
-    event::topic::followable,
     hub::{EventHead, Filter, Hub, Topic},
+    identity::TopicPattern,
     lane::{Ahead, Backlog, Make, Taking},
     observe::{RefusalReason, Resume},
 };
-
-/// One topic or several: `"prices"`, `["prices", "news"]`, a `Vec<String>`.
-pub trait IntoTopics {
-    /// The names; the same name twice counts once.
-    fn into_topics(self) -> Vec<Arc<str>>;
-}
-
-macro_rules! one_topic {
-    ($($text:ty),+) => {$(
-        impl IntoTopics for $text {
-            fn into_topics(self) -> Vec<Arc<str>> {
-                vec![Arc::from(self)]
-            }
-        }
-    )+};
-}
-one_topic!(&str, String, Arc<str>);
-
-impl IntoTopics for &String {
-    fn into_topics(self) -> Vec<Arc<str>> {
-        vec![Arc::from(self.as_str())]
-    }
-}
-
-impl<T: Into<Arc<str>>, const N: usize> IntoTopics for [T; N] {
-    fn into_topics(self) -> Vec<Arc<str>> {
-        self.into_iter().map(Into::into).collect()
-    }
-}
-
-impl<T: Into<Arc<str>>> IntoTopics for Vec<T> {
-    fn into_topics(self) -> Vec<Arc<str>> {
-        self.into_iter().map(Into::into).collect()
-    }
-}
 
 impl Hub {
     /// The response that follows one topic or several: what was missed, then live events.
     ///
     /// One `Last-Event-ID` places the client in all of them: the hub numbers all its events in
     /// one sequence.
+    ///
+    /// With a [`TopicPattern`] it follows every topic that there is or will be below a prefix:
+    ///
+    /// ```
+    /// # use actix_web::{Responder, get};
+    /// # use actix_web_sse::{Hub, Subscriber, TopicPattern};
+    /// #[get("/orders")]
+    /// async fn orders(hub: Hub, subscriber: Subscriber) -> impl Responder {
+    ///     hub.subscribe(TopicPattern::from("orders/*"), subscriber)
+    /// }
+    /// # let _ = orders;
+    /// ```
+    ///
+    /// The events of all of them together are kept as those of one topic, by the settings of the first entry of
+    /// [`topics`](crate::config::HubConfig::topics) that matches all of them, from the first stream that follows the
+    /// pattern until [`replay_age`](crate::config::HubConfig::replay_age) after the last. A client that comes back
+    /// gets what it missed, or an `event: reset` if some of that is gone; behind a
+    /// [`Backplane`](crate::backplane::Backplane) it gets a reset if this node has not kept it. No pattern brings a last
+    /// value, since those are of a topic; a [snapshot](Subscription::snapshot) says where all of them stand.
     pub fn subscribe(&self, topics: impl IntoTopics, subscriber: Subscriber) -> Subscription {
         Subscription {
             hub: self.clone(),
@@ -89,7 +74,7 @@ impl<T: ?Sized> Topic<T> {
 #[must_use = "a subscription does nothing until it is returned from a handler"]
 pub struct Subscription {
     hub: Hub,
-    topics: Vec<Arc<str>>,
+    topics: Vec<TopicPattern>,
     subscriber: Subscriber,
     filter: Option<Filter>,
     /// Makes a snapshot.
@@ -139,7 +124,11 @@ impl Responder for Subscription {
             }
         };
         let rights = &opening.subscriber.admission.identity.topics;
-        let readable = |topic: &Arc<str>| rights.allow(topic) && self.hub.knows(topic);
+        let settings = &self.hub.shared.topics;
+        let readable = |topic: &TopicPattern| {
+            let known = topic.name().is_none_or(|name| self.hub.knows(name));
+            known && settings.may_follow(rights, topic)
+        };
         if topics.is_empty() || !topics.iter().all(readable) {
             return opening.refuse(RefusalReason::InsufficientScope);
         }
@@ -155,8 +144,12 @@ impl Responder for Subscription {
             return opening.overloaded(RefusalReason::Capacity);
         };
         let backplane = self.hub.shared.backplane.as_ref();
-        let backlog = backplane.zip(placed.elsewhere).map(|(backplane, after)| {
-            Backlog::new(after, backplane.history(topics.clone(), after))
+        // An engine knows topics, and not which of them a pattern matches.
+        let names = topics.iter().map(|topic| topic.name().cloned());
+        let names: Option<Vec<_>> = names.collect();
+        let backlog = backplane.zip(placed.elsewhere).zip(names);
+        let backlog = backlog.map(|((backplane, after), names)| {
+            Backlog::new(after, backplane.history(names, after))
         });
         let resume = match last_event_id {
             Some(_) if !resumable => Resume::Gap,

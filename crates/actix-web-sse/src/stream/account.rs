@@ -74,26 +74,12 @@ impl Account {
     }
 
     /// Bytes go to the connection.
-    pub(crate) fn sent(
-        &mut self,
-        kind: SentKind,
-        events: u32,
-        bytes: usize,
-        lag: Option<Duration>,
-        now: Instant,
-    ) {
-        let mut first_event_after = None;
+    pub(crate) fn sent(&mut self, mut sent: Sent<'_>, now: Instant) {
         if let Some(open) = &mut self.open {
-            first_event_after = open.sent(kind, events, bytes, now);
+            sent.first_event_after = open.sent(sent.kind, sent.events, sent.bytes, now);
         }
         if let Some(meter) = &self.meter {
-            meter.sent(&Sent {
-                kind,
-                events,
-                bytes,
-                lag,
-                first_event_after,
-            });
+            meter.sent(&sent);
         }
     }
 
@@ -303,7 +289,7 @@ mod tests {
             let mut account = Account::new(1.into(), Box::new(Ends(Rc::clone(&ends))), None, since);
             for (second, bytes) in writes {
                 let now = since + Duration::from_secs(*second);
-                account.sent(SentKind::Event, 1, *bytes, None, now);
+                account.sent(Sent::new(SentKind::Event, 1, *bytes), now);
             }
             account.close(CloseReason::ClientGone);
             ends.take().and_then(|end| end.filled_after)

@@ -91,13 +91,19 @@ pub fn board() -> Board {
                 "From the publication of an event to handing it to the socket; of several in one write, the oldest.",
             ),
             lines(
-                "Delivery lag by route, 99 %",
+                "Delivery lag by route and topics, 99 %",
                 "s",
-                &[(
-                    "{{route}}",
-                    "histogram_quantile(0.99, sum by (le, route) (rate(sse_delivery_lag_seconds_bucket{%}[~])))",
-                )],
-                "A route that lags alone has slow consumers; all at once, the process is short of CPU.",
+                &[
+                    (
+                        "{{route}}",
+                        "histogram_quantile(0.99, sum by (le, route) (rate(sse_delivery_lag_seconds_bucket{%}[~])))",
+                    ),
+                    (
+                        "{{topics}}",
+                        "histogram_quantile(0.99, sum by (le, topics) (rate(sse_topic_delivery_lag_seconds_bucket{%}[~])))",
+                    ),
+                ],
+                "A route that lags alone has slow consumers; all at once, the process is short of CPU. Below the routes, topics with settings of their own: linger is part of their lag.",
             ),
             lines(
                 "Events sent",
