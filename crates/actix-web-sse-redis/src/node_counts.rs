@@ -9,8 +9,6 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::link::MOVING;
-
 /// A count for each key, with the keys whose count must be sent. `N` is sent with the count.
 #[derive(Debug)]
 pub(crate) struct NodeCounts<K, N> {
@@ -165,17 +163,16 @@ impl Leased {
         *self.name.lock().unwrap_or_else(PoisonError::into_inner) = to.into();
     }
 
-    /// Has a count sent again if it has changed since it was sent, when the answer took so long that another
-    /// one may have been sent before it: what waits for a slot to move is sent again and again.
+    /// Has a count sent again if it has changed since it was sent: another one may have come before it, since what
+    /// waits for a slot to move, or for the server to which it has moved, is sent again and again.
     pub(crate) fn overtaken<K: Eq + Hash + Clone, N: Clone>(
         &self,
         counts: &Counts<K, N>,
-        asked: Instant,
         (key, sent): (K, u32),
         note: N,
     ) {
         let mut counts = counts.lock();
-        if asked.elapsed() >= MOVING && counts.count(&key) != sent {
+        if counts.count(&key) != sent {
             counts.mark_dirty(key, note);
             self.dirty.notify_one();
         }

@@ -47,7 +47,7 @@ impl Questions {
         self: &Arc<Self>,
         topics: &Topics,
         after: u64,
-        start: impl FnOnce() -> AbortHandle,
+        start: impl Fn() -> AbortHandle,
     ) -> Waiter {
         let (sender, answer) = oneshot::channel();
         let mut open = self.open();
@@ -60,6 +60,10 @@ impl Questions {
                 clients: HashMap::new(),
                 task: start(),
             });
+        if waiting.task.is_finished() {
+            // It has panicked: one that comes to its end takes the question away.
+            waiting.task = start();
+        }
         waiting.clients.insert(id, (after, sender));
         drop(open);
         Waiter {

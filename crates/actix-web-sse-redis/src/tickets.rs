@@ -86,7 +86,6 @@ async fn use_once(state: Arc<State>, id: TicketId, remember: Duration) -> Option
 /// here, on the way to whoever asked, or there.
 async fn claim(state: Arc<State>, claim: TicketClaim) -> Option<Option<Counted>> {
     state.link()?;
-    let asked = Instant::now();
     let (count, is_open) = state.leased.tickets.lock().claim(claim.id);
     let counted = Counted {
         state: Arc::clone(&state),
@@ -108,9 +107,7 @@ async fn claim(state: Arc<State>, claim: TicketClaim) -> Option<Option<Counted>>
     state.leased.resend_unless(was_alive);
     let ended = (claim.ttl, Instant::now());
     let tickets = &state.leased.tickets;
-    state
-        .leased
-        .overtaken(tickets, asked, (claim.id, count), ended);
+    state.leased.overtaken(tickets, (claim.id, count), ended);
     Some(may.then_some(counted))
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_web_sse::protect::{NoUserSlot, UserLimitFuture, UserLimitStore, UserSlot};
@@ -64,7 +64,6 @@ impl Drop for Counted {
 /// is returned counts until it is dropped, wherever that is.
 async fn ask(state: Arc<State>, user: Arc<str>, limit: u32) -> Option<Option<Counted>> {
     state.link()?;
-    let asked = Instant::now();
     let (counted, count) = Counted::new(&state, &user);
     let mut call = ACQUIRE.key(state.keys.user(&user));
     call.key(state.keys.nodes())
@@ -77,7 +76,7 @@ async fn ask(state: Arc<State>, user: Arc<str>, limit: u32) -> Option<Option<Cou
     let (free, was_alive) = answer.0;
     state.leased.resend_unless(was_alive);
     let users = &state.leased.users;
-    state.leased.overtaken(users, asked, (user, count), ());
+    state.leased.overtaken(users, (user, count), ());
     Some(free.then_some(counted))
 }
 
