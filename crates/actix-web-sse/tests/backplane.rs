@@ -130,7 +130,7 @@ async fn open(hub: &Hub, last_event_id: Option<&str>) -> ServiceResponse {
 }
 
 /// Opens a stream; at `/below` one of all topics below `t`, at `/local` one of `t` and what is not shared, at
-/// `/state` one that begins with the state, which stands at the position of the
+/// `/alone` one of that alone, at `/state` one that begins with the state, which stands at the position of the
 /// query, or where it is asked for.
 async fn open_at(hub: &Hub, uri: &str, last_event_id: Option<&str>) -> ServiceResponse {
     async fn topic(hub: Hub, subscriber: Subscriber) -> impl Responder {
@@ -145,6 +145,9 @@ async fn open_at(hub: &Hub, uri: &str, last_event_id: Option<&str>) -> ServiceRe
     async fn below(hub: Hub, subscriber: Subscriber) -> impl Responder {
         hub.subscribe(TopicPattern::from("t/*"), subscriber)
     }
+    async fn alone(hub: Hub, subscriber: Subscriber) -> impl Responder {
+        hub.subscribe("local/1", subscriber)
+    }
     async fn local(hub: Hub, subscriber: Subscriber) -> impl Responder {
         hub.subscribe(["t", "local/1"], subscriber)
     }
@@ -153,6 +156,7 @@ async fn open_at(hub: &Hub, uri: &str, last_event_id: Option<&str>) -> ServiceRe
         .route("/", web::get().to(topic))
         .route("/below", web::get().to(below))
         .route("/local", web::get().to(local))
+        .route("/alone", web::get().to(alone))
         .route("/state", web::get().to(state));
     let app = init_service(app).await;
     let mut request = TestRequest::get().uri(uri);
@@ -251,14 +255,61 @@ async fn what_is_not_shared_stays_on_its_node_and_is_not_replayed() {
         .id
         .unwrap();
     publish(&b, "only on b");
+    // What is shared has an order of its own, and what is not as well.
     let reading = read(on_a, 3).await;
-    assert_eq!(data(&reading), ["only on a", "this one too", "on both"]);
+    let own = |text: &&str| *text != "on both";
+    let on_a = data(&reading);
+    assert_eq!(
+        on_a.iter().copied().filter(own).collect::<Vec<_>>(),
+        ["only on a", "this one too"]
+    );
+    assert!(on_a.contains(&"on both"));
     assert_eq!(data(&read(on_b, 2).await), ["on both", "only on b"]);
     publish(&a, "while nobody reads");
     a.publish_shared("t", Event::data("missed")).await.unwrap();
     let back = open_at(&a, "/local", Some(&id)).await;
     publish(&a, "live");
     assert_eq!(data(&read(back, 2).await), ["missed", "live"]);
+}
+
+#[actix_web::test]
+async fn what_is_not_shared_needs_no_engine() {
+    let (engine, a, b) = nodes();
+    let id = publish(&a, "1").await;
+    // The engine says that nothing is missing, and has no more to say for a while.
+    let stream = open_at(&b, "/local", Some(&id)).await;
+    b.publish("local/1", Event::data("here")).unwrap();
+    assert_eq!(data(&read(stream, 1).await), ["here"]);
+    // Whoever comes back to it alone waits for nobody, and is told of no loss.
+    let alone = read_events(
+        open_at(&b, "/alone", None).await,
+        1,
+        Duration::from_millis(100),
+    )
+    .await;
+    publish(&a, "2").await;
+    engine.0.lock().unwrap().trimmed = 2;
+    let stream = open_at(&b, "/alone", alone.anchor.as_deref()).await;
+    engine.0.lock().unwrap().nodes[1].lost(None, 7);
+    b.publish("local/1", Event::data("still here")).unwrap();
+    assert_eq!(data(&read(stream, 1).await), ["still here"]);
+}
+
+#[actix_web::test]
+async fn who_has_more_than_its_node_gets_none_of_that_again() {
+    let (engine, a, b) = nodes();
+    let stay = open(&b, None).await;
+    engine.0.lock().unwrap().held = Some(0);
+    publish(&a, "1").await;
+    publish(&a, "2").await;
+    let reading = read_events(open(&a, None).await, 1, Duration::from_millis(100)).await;
+    // As if the other node had got further.
+    let anchor = reading.anchor.unwrap().replace(".0.", ".2.");
+    let stream = open(&b, Some(&anchor)).await;
+    engine.release();
+    publish(&a, "3").await;
+    assert_eq!(data(&read(stay, 3).await), ["1", "2", "3"]);
+    assert_eq!(data(&read(stream, 1).await), ["3"]);
 }
 
 #[actix_web::test]

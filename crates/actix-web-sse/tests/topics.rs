@@ -188,6 +188,40 @@ async fn a_pattern_has_snapshots() {
 }
 
 #[actix_web::test]
+async fn a_snapshot_of_a_pattern_may_stand_before_the_first_stream_that_follows_it() {
+    let hub = hub(|_| ());
+    publish(&hub, "a/1", "before");
+    let stream = open(&hub, "a/*?state", None);
+    publish(&hub, "other", "between");
+    publish(&hub, "a/2", "after");
+    assert_eq!(data(&read(stream.await, 2).await), ["state", "after"]);
+}
+
+#[actix_web::test]
+async fn what_is_never_replayed_is_nobodys_last_value() {
+    let hub = hub(|hub| hub.last_value = true);
+    hub.publish("t", Event::data("typing").transient()).unwrap();
+    let fresh = open(&hub, "t", None).await;
+    publish(&hub, "t", "1");
+    let reading = read(fresh, 1).await;
+    assert_eq!(data(&reading), ["1"]);
+    assert!(reading.anchor.is_some(), "it has an ID to come back with");
+    hub.publish("t", Event::data("typing").transient()).unwrap();
+    assert_eq!(data(&read(open(&hub, "t", None).await, 1).await), ["1"]);
+}
+
+#[actix_web::test]
+async fn no_name_is_long_enough_to_hold_the_hub_up() {
+    let hub = hub(|_| ());
+    let stream = open(&hub, "a/*", None).await;
+    let long = "a/".repeat(100_000);
+    assert_eq!(hub.subscribers(&long), 0);
+    hub.disconnect_topic(&long);
+    publish(&hub, "a/b", "1");
+    assert_eq!(data(&read(stream, 1).await), ["1"]);
+}
+
+#[actix_web::test]
 async fn ending_a_topic_ends_who_follows_it_by_a_pattern() {
     let hub = hub(|_| ());
     let [one, all, other] = ["a/1", "a/*", "b/*"].map(|pattern| open(&hub, pattern, None));
@@ -243,6 +277,7 @@ async fn who_may_read_is_a_setting_of_each_topic() {
             TopicConfig::of("news/paid/*"),
             TopicConfig::of("news/*").read(TopicAccess::Anyone),
             TopicConfig::of("audit").read(TopicAccess::Nobody),
+            TopicConfig::of("typing/*").shared(false),
         ];
     });
     for (patterns, rights, status) in [
@@ -263,7 +298,13 @@ async fn who_may_read_is_a_setting_of_each_topic() {
         assert_eq!(response.status().as_u16(), status, "{patterns} {rights:?}");
     }
     let all = open(&hub, "*", None).await;
-    for topic in ["audit", "news/drafts/1", "news/paid/1", "news/1"] {
+    for topic in [
+        "audit",
+        "typing/1",
+        "news/drafts/1",
+        "news/paid/1",
+        "news/1",
+    ] {
         publish(&hub, topic, topic);
     }
     assert_eq!(data(&read(all, 2).await), ["news/paid/1", "news/1"]);

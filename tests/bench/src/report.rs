@@ -209,9 +209,9 @@ impl Report {
         let plan = &self.plan;
         writeln!(
             f,
-            "| under strain | private KiB per stream of 1000 | of {} | ms to the last of {} while clients come and go | ms \
+            "| under strain | private KiB per stream of 1000 | of {} | ms to the last of {} while clients come and go | ms, 99 %, while one of twenty is not read | ms \
              until a close is noticed | CPU µs per client that comes back with {MISSED} events missed | s until all {} have \
-             them |\n|---|---|---|---|---|---|---|",
+             them |\n|---|---|---|---|---|---|---|---|",
             plan.crowd, plan.streams, plan.crowd
         )?;
         for (contestant, _) in &self.turns {
@@ -222,11 +222,12 @@ impl Report {
             };
             writeln!(
                 f,
-                "| {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} |",
                 contestant.name(),
                 value(|s| s.few, 2),
                 value(|s| s.many, 2),
                 value(|s| s.last, 0),
+                value(|s| s.stalled, 0),
                 value(|s| s.close, 2),
                 value(|s| s.back, 0),
                 value(|s| s.all_back, 2),

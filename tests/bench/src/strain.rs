@@ -2,6 +2,7 @@
 //! and all of them coming back at once.
 
 use std::{
+    collections::VecDeque,
     error::Error,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{
     contestant::{Contestant, Server},
@@ -22,7 +23,7 @@ use crate::{
     load::Crowd,
     plan::Plan,
     round::{deliver, per},
-    statistics::median,
+    statistics::{median, percentile},
 };
 
 /// One contestant's figures of one round.
@@ -34,6 +35,9 @@ pub(crate) struct Strained {
     pub(crate) many: Option<f64>,
     /// Milliseconds to the last stream while clients come and go.
     pub(crate) last: Option<f64>,
+    /// Milliseconds to the last stream, the hundredth part of the events being later, while one stream of twenty is
+    /// not read.
+    pub(crate) stalled: Option<f64>,
     /// Milliseconds until a client that closed is no longer counted.
     pub(crate) close: Option<f64>,
     /// CPU per client that comes back with missed events, in microseconds.
@@ -46,6 +50,10 @@ pub(crate) struct Strained {
 pub(crate) const MISSED: usize = 10;
 
 const FEW: usize = 1000;
+
+/// Events while some streams are not read, and before that, so that these have no room left.
+const BESIDE_STALLED: usize = 100;
+const FILLING: usize = 200;
 
 /// How many clients close, one after the other.
 const CLOSES: usize = 50;
@@ -84,6 +92,12 @@ pub(crate) fn turn(
     })?;
     strained.last = median(latencies);
 
+    let stalled = Stalled::open(server.address, plan.streams / 20)?;
+    deliver(contestant, &mut control, &mut crowd, 1, FILLING)?;
+    let latencies =
+        stalled.meanwhile(|| deliver(contestant, &mut control, &mut crowd, BESIDE_STALLED, 1))?;
+    strained.stalled = percentile(latencies, 99);
+
     if contestant.says_streams() {
         strained.close = Some(close(&mut control, &mut crowd)?);
         let (back, all_back) = come_back(plan, &server, contestant, &mut control, &mut crowd)?;
@@ -120,6 +134,59 @@ fn visit(server: SocketAddr) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.read_exact(&mut [0; 12])?;
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))
+}
+
+/// Streams that nobody reads.
+struct Stalled {
+    server: SocketAddr,
+    streams: VecDeque<TcpStream>,
+}
+
+impl Stalled {
+    fn open(server: SocketAddr, count: usize) -> std::io::Result<Self> {
+        let streams = (0..count)
+            .map(|_| unread(server))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { server, streams })
+    }
+
+    /// Keeps up their number while this is done: a server may end those that take nothing.
+    fn meanwhile<T>(
+        mut self,
+        work: impl FnOnce() -> Result<T, Box<dyn Error>>,
+    ) -> Result<T, Box<dyn Error>> {
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let keeper = scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    for _ in 0..self.streams.len() / 20 {
+                        self.streams.pop_front();
+                        self.streams.push_back(unread(self.server)?);
+                    }
+                    thread::sleep(Duration::from_millis(100));
+                }
+                Ok::<_, std::io::Error>(())
+            });
+            let done = work();
+            over.store(true, Ordering::Relaxed);
+            keeper
+                .join()
+                .map_err(|_| "the keeper of streams panicked")??;
+            done
+        })
+    }
+}
+
+/// Opens a stream and reads nothing, with as little room as the kernel allows.
+fn unread(server: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(1)?;
+    socket.connect(&server.into())?;
+    let mut stream = TcpStream::from(socket);
+    let request =
+        format!("GET /events HTTP/1.1\r\nHost: {server}\r\nAccept: text/event-stream\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    Ok(stream)
 }
 
 /// How long it takes until a client that has closed is no longer counted; that includes a request that asks.

@@ -76,7 +76,8 @@ pub struct TopicConfig {
     /// counted. One more is refused as for want of capacity. Default: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_streams: Option<usize>,
-    /// Who may follow these topics. Default: by rights. What nobody may follow no pattern brings either.
+    /// Who may follow these topics. Default: by rights. What nobody may follow no pattern brings either. A ticket is for
+    /// a topic that the credentials give a right to, whatever this says.
     #[serde(default, skip_serializing_if = "TopicAccess::is_by_rights")]
     pub read: TopicAccess,
     /// For whom [`Hub::publish_as`](crate::Hub::publish_as) publishes. Default: by rights.
@@ -84,7 +85,7 @@ pub struct TopicConfig {
     pub publish: TopicAccess,
     /// Whether all nodes of a hub with a [`Backplane`](crate::backplane::Backplane) share these topics. If false, an
     /// event reaches the streams of the node on which it is published, at once, and is never replayed: for what is of
-    /// this node, or not worth a way through the engine. Without a backplane it says nothing. Default true.
+    /// this node, or not worth a way through the engine. No pattern brings it. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<bool>,
 }

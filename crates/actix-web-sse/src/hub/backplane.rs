@@ -21,9 +21,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Shared, log::labels, mailbox::Command};
+use super::{Shared, core::Outgoing, mailbox::Command};
 use crate::{
-    event::{Event, encode::Unnumbered},
+    event::Event,
     observe::{BackplaneStats, CloseReason, Relayed},
 };
 
@@ -139,7 +139,7 @@ impl Sink {
     #[must_use]
     pub fn wants(&self, topic: &str, number: u64) -> bool {
         let hub = self.hub.upgrade();
-        hub.is_some_and(|hub| hub.core().wants(topic, number))
+        hub.is_some_and(|hub| hub.core().wants(topic, hub.topics.class(topic), number))
     }
 
     /// Delivers an event to this node's streams; whether the topic is followed. Events of all topics
@@ -149,14 +149,12 @@ impl Sink {
         let Some(hub) = self.hub.upgrade() else {
             return false;
         };
-        if !hub.core().wants(topic, number) {
+        let class = hub.topics.class(topic);
+        if !hub.core().wants(topic, class, number) {
             return false;
         }
-        let encoded = Unnumbered::new(&event);
-        let (labels, transient) = labels(event);
-        let wakes = hub
-            .core()
-            .deliver(topic, number, encoded, labels, transient, Instant::now());
+        let event = Outgoing::new(topic, class, event);
+        let wakes = hub.core().deliver(event, number, Instant::now());
         wakes.wake();
         true
     }
@@ -177,6 +175,7 @@ impl Sink {
         let Some(hub) = self.hub.upgrade() else {
             return;
         };
+        let topic = topic.map(|topic| (topic, &**hub.topics.class(topic)));
         let wakes = hub.core().lost(topic, number);
         wakes.wake();
     }
@@ -201,8 +200,12 @@ impl Shared {
         match revocation {
             Revocation::User(user) => self.command(&Command::User(Arc::clone(user))),
             Revocation::Topic(topic) => {
-                let wakes = self.core().end_topic(topic, CloseReason::Revoked);
-                wakes.wake();
+                let class = self.topics.class(topic);
+                // No topic has a longer name: nobody looks at it under the lock.
+                if topic.len() <= self.config.max_topic_bytes {
+                    let wakes = self.core().end_topic(topic, class, CloseReason::Revoked);
+                    wakes.wake();
+                }
             }
         }
     }

@@ -7,15 +7,16 @@ use tokio::time::Instant;
 
 use super::{
     id::{Epoch, Named},
-    log::{Entry, Frame, Labels, Place},
+    log::{Entry, Frame, Labels, Place, labels},
     mailbox::{Command, Mail, Mailbox, Mailboxes},
     merge::{Next, merge},
     open_streams::OpenStreams,
     position::Position,
+    settings::Class,
     topics::{Limits, NoRoom, Topic, Topics},
 };
 use crate::{
-    event::encode::Unnumbered,
+    event::{Event, encode::Unnumbered},
     identity::TopicPattern,
     observe::{CloseReason, Resume},
     stream::Wakes,
@@ -54,11 +55,37 @@ pub(crate) struct Attached {
     /// The number in the last event ID, if it is one of this epoch's that the logs here do not
     /// know: an engine may.
     pub(crate) elsewhere: Option<u64>,
+    /// Up to where the client has everything, if that is ahead of what has come here from an engine.
+    pub(crate) ahead: Option<u64>,
     /// Names the newest event of these topics, for a client with a gap: with it, a
     /// second disconnect before the next event is no second gap. It is never another topic's.
     pub(crate) anchor: Option<String>,
     /// For a client without an ID: the one of its start, unless events come first.
     pub(crate) start: Option<String>,
+}
+
+/// An event for the streams that follow its topic.
+pub(crate) struct Outgoing<'a> {
+    topic: &'a str,
+    class: &'a Class,
+    encoded: Unnumbered,
+    labels: Option<Arc<Labels>>,
+    transient: bool,
+}
+
+impl<'a> Outgoing<'a> {
+    /// Encodes it: before the lock is taken, under which it only gets its number.
+    pub(crate) fn new(topic: &'a str, class: &'a Class, event: Event) -> Self {
+        let encoded = Unnumbered::new(&event);
+        let (labels, transient) = labels(event);
+        Self {
+            topic,
+            class,
+            encoded,
+            labels,
+            transient,
+        }
+    }
 }
 
 /// What became of a published event.
@@ -104,12 +131,16 @@ impl Core {
 
     pub(crate) fn publish(
         &mut self,
-        topic: &str,
-        encoded: Unnumbered,
-        labels: Option<Arc<Labels>>,
-        transient: bool,
+        event: Outgoing<'_>,
         now: Instant,
     ) -> Result<Accepted, NoRoom> {
+        let Outgoing {
+            topic,
+            class,
+            encoded,
+            labels,
+            transient,
+        } = event;
         let index = match self.topics.index(topic) {
             Some(index) => index,
             None => {
@@ -117,26 +148,27 @@ impl Core {
                 self.topics.index_or_make(&topic, self.position, now)?
             }
         };
-        // An engine counts what all nodes share, and nothing else.
+        // An engine counts what all nodes share, and nothing else: what is of this node comes after all of that.
         let own = self.topics.is_shared();
         let transient = transient || own;
         self.position += u64::from(!own);
-        let id = (!transient).then(|| self.epoch.id(self.position));
+        let position = if own { u64::MAX } else { self.position };
+        let id = (!transient).then(|| self.epoch.id(position));
         let bytes = match &id {
             Some(id) => encoded.number(id),
             None => encoded.transient(),
         };
         let len = bytes.len();
         let entry = Entry {
-            position: self.position,
+            position,
             bytes,
             replayable: !transient,
-            class: self.topics.class_number(index),
+            class: class.number,
             labels,
         };
         let mut wakes = Wakes::new();
         if self.topics.has_patterns() {
-            for index in self.topics.matching(topic).collect::<Vec<_>>() {
+            for index in self.topics.matching(topic, class).collect::<Vec<_>>() {
                 wakes.append(self.append(index, entry.clone(), now));
             }
         }
@@ -149,9 +181,8 @@ impl Core {
     }
 
     /// Whether a topic is followed; if not, its event with this number has passed.
-    pub(crate) fn wants(&mut self, topic: &str, number: u64) -> bool {
-        let followed =
-            self.topics.index(topic).is_some() || self.topics.matching(topic).next().is_some();
+    pub(crate) fn wants(&mut self, topic: &str, class: &Class, number: u64) -> bool {
+        let followed = self.topics.indexes(topic, class).next().is_some();
         if !followed {
             self.position = self.position.max(number);
         }
@@ -159,15 +190,14 @@ impl Core {
     }
 
     /// Takes an event that an engine has numbered, for a topic that is followed.
-    pub(crate) fn deliver(
-        &mut self,
-        topic: &str,
-        number: u64,
-        encoded: Unnumbered,
-        labels: Option<Arc<Labels>>,
-        transient: bool,
-        now: Instant,
-    ) -> Wakes {
+    pub(crate) fn deliver(&mut self, event: Outgoing<'_>, number: u64, now: Instant) -> Wakes {
+        let Outgoing {
+            topic,
+            class,
+            encoded,
+            labels,
+            transient,
+        } = event;
         self.position = self.position.max(number);
         let bytes = if transient {
             encoded.transient()
@@ -178,11 +208,11 @@ impl Core {
             position: number,
             bytes,
             replayable: !transient,
-            class: self.topics.limits.settings.class(topic).number,
+            class: class.number,
             labels,
         };
         let mut wakes = Wakes::new();
-        for index in self.topics.indexes(Some(topic)) {
+        for index in self.topics.indexes(topic, class).collect::<Vec<_>>() {
             let newest = self
                 .topics
                 .get(index)
@@ -267,6 +297,7 @@ impl Core {
             cursors,
             resume,
             elsewhere,
+            ahead: position.filter(|position| self.is_ahead(*position)),
             anchor,
             start,
         })
@@ -396,9 +427,9 @@ impl Core {
     }
 
     /// Has all streams that follow a topic ended, by its name or by a pattern.
-    pub(crate) fn end_topic(&mut self, topic: &str, reason: CloseReason) -> Wakes {
+    pub(crate) fn end_topic(&mut self, topic: &str, class: &Class, reason: CloseReason) -> Wakes {
         let mut wakes = Wakes::new();
-        for index in self.topics.indexes(Some(topic)) {
+        for index in self.topics.indexes(topic, class).collect::<Vec<_>>() {
             if let Some(serial) = self.topics.get(index).map(|topic| topic.serial) {
                 wakes.append(self.command(&Command::Topic(index, serial, reason)));
             }
@@ -422,8 +453,8 @@ impl Core {
     }
 
     /// How many streams follow a topic, by its name or by a pattern.
-    pub(crate) fn subscribers(&self, topic: &str) -> usize {
-        let followed = self.topics.indexes(Some(topic)).into_iter();
+    pub(crate) fn subscribers(&self, topic: &str, class: &Class) -> usize {
+        let followed = self.topics.indexes(topic, class);
         followed
             .filter_map(|index| self.topics.get(index))
             .map(Topic::streams)
@@ -469,13 +500,18 @@ impl Core {
 
     /// Forgets what a topic, or every topic, has up to this position, and ends its streams: what comes
     /// next does not follow on.
-    pub(crate) fn lost(&mut self, name: Option<&str>, position: u64) -> Wakes {
+    pub(crate) fn lost(&mut self, topic: Option<(&str, &Class)>, position: u64) -> Wakes {
         self.position = self.position.max(position);
         let mut wakes = Wakes::new();
-        for index in self.topics.indexes(name) {
+        let indexes = match topic {
+            Some((name, class)) => self.topics.indexes(name, class).collect(),
+            None => self.topics.shared_indexes(),
+        };
+        for index in indexes {
             if let Some(topic) = self.topics.get_mut(index) {
                 topic.log.forget();
-                topic.log.complete_after(position);
+                // What came after that is forgotten as well, of whichever topic of a pattern it is.
+                topic.log.complete_after(self.position);
                 let command = Command::Lost(index, topic.serial, position);
                 wakes.append(self.command(&command));
             }

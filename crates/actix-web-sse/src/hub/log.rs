@@ -24,7 +24,7 @@ pub(crate) struct Labels {
 /// A published event: one allocation that every subscriber shares.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
-    /// Counts the events of the hub; the ID names it.
+    /// Counts the events of the hub; the ID names it. [`u64::MAX`] for what a node has for itself beside an engine's.
     pub(crate) position: u64,
     /// Counts the frames of the topic.
     pub(crate) ordinal: u64,
@@ -308,11 +308,14 @@ impl Log {
 
     /// Where a new subscriber starts: at the next event, or at the last one.
     pub(crate) fn start(&self) -> u64 {
-        if self.last_value && self.replay_from < self.window.next {
-            self.window.next - 1
-        } else {
-            self.window.next
-        }
+        // What is never replayed is nobody's last value.
+        let replayable = |ordinal: &u64| {
+            let frame = self.window.get(*ordinal);
+            frame.is_some_and(|frame| frame.replayable)
+        };
+        let mut newest = (self.replay_from..self.window.next).rev();
+        let newest = newest.find(replayable).filter(|_| self.last_value);
+        newest.unwrap_or(self.window.next)
     }
 }
 

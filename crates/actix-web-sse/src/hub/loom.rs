@@ -109,7 +109,7 @@ impl Worker {
         let config = Arc::clone(&hub.shared.stream);
         let mut stream = Stream::new(account, Some(slot), config, Some("alice".into()), now);
         let (cursors, ends) = placed.places.take();
-        stream.follow(cursors, None);
+        stream.follow(cursors, None, None);
         let stream = Rc::new(RefCell::new(stream));
         local.insert(&stream, &ends);
         let first = encode::first_block(Retry::clamped(Duration::from_secs(3)), None);

@@ -96,7 +96,7 @@
 //!
 //! # Patterns
 //!
-//! 16. The log of a pattern has a copy of each frame of the topics that match ([`topics`]): who follows a pattern is a
+//! 16. The log of a pattern has a copy of each frame of the topics that match ([`patterns`]): who follows a pattern is a
 //!     cursor in one log, and rules 4 to 14 hold for it as they stand. It is made by the first stream that follows the
 //!     pattern, complete from the position of that moment on, and kept for a while after the last.
 
@@ -117,6 +117,7 @@ mod loom;
 mod mailbox;
 mod merge;
 mod open_streams;
+mod patterns;
 mod position;
 mod publication;
 #[cfg(all(test, not(sse_loom)))]
@@ -327,7 +328,7 @@ impl fmt::Debug for Hub {
 pub struct HubStats {
     /// Open streams.
     pub streams: usize,
-    /// Topics with subscribers or with events to replay.
+    /// Topics with subscribers or with events to replay, and patterns with subscribers or left a while ago.
     pub topics: usize,
     /// The hub drains.
     pub draining: bool,
@@ -377,7 +378,13 @@ impl Hub {
     /// How many streams follow a topic, by its name or by a pattern, on all workers of this process.
     #[must_use]
     pub fn subscribers(&self, topic: &str) -> usize {
-        self.shared.core().subscribers(topic)
+        let possible = topic.len() <= self.shared.config.max_topic_bytes;
+        let class = self.shared.topics.class(topic);
+        if possible {
+            self.shared.core().subscribers(topic, class)
+        } else {
+            0
+        }
     }
 
     /// Ends all streams of a user, at once: nothing published after this call reaches them.

@@ -5,10 +5,10 @@ use std::{error::Error, fmt};
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use tokio::time::Instant;
 
-use super::{BackplaneError, Hub, log::labels, topics::NoRoom};
+use super::{BackplaneError, Hub, core::Outgoing, topics::NoRoom};
 use crate::{
     config::TopicAccess,
-    event::{Event, EventError, InvalidTopic, encode::Unnumbered, error_body, topic},
+    event::{Event, EventError, InvalidTopic, error_body, topic},
     identity::Identity,
     observe::Publication,
 };
@@ -135,26 +135,25 @@ impl Hub {
     /// # Errors
     /// [`PublishError`]; nothing was sent then.
     pub fn publish(&self, topic: &str, event: Event) -> Result<Published, PublishError> {
-        if self.is_shared(topic) {
+        let class = self.shared.topics.class(topic);
+        if self.shared.backplane.is_some() && class.shared {
             return Err(PublishError::Shared);
         }
         self.check(topic, &event)?;
-        // The bytes are written before the lock is taken, and under it only the number.
-        let encoded = Unnumbered::new(&event);
-        let (labels, transient) = labels(event);
-        let accepted = self
-            .shared
-            .core()
-            .publish(topic, encoded, labels, transient, Instant::now())
-            .map_err(|full| match full {
-                NoRoom::Class(class) => PublishError::TooManyTopicsOf {
-                    pattern: class.name.as_deref().unwrap_or_default().to_owned(),
-                    max: class.max_topics,
-                },
-                NoRoom::Hub | NoRoom::Streams => {
-                    PublishError::TooManyTopics(self.shared.config.max_topics)
-                }
-            })?;
+        let event = Outgoing::new(topic, class, event);
+        let accepted =
+            self.shared
+                .core()
+                .publish(event, Instant::now())
+                .map_err(|full| match full {
+                    NoRoom::Class(class) => PublishError::TooManyTopicsOf {
+                        pattern: class.name.as_deref().unwrap_or_default().to_owned(),
+                        max: class.max_topics,
+                    },
+                    NoRoom::Hub | NoRoom::Streams => {
+                        PublishError::TooManyTopics(self.shared.config.max_topics)
+                    }
+                })?;
         accepted.wakes.wake();
         self.report(topic, accepted.bytes);
         Ok(Published { id: accepted.id })
@@ -171,7 +170,7 @@ impl Hub {
         topic: &str,
         event: Event,
     ) -> Result<Published, PublishError> {
-        let shared = self.is_shared(topic);
+        let shared = self.shared.topics.class(topic).shared;
         let Some(backplane) = self.shared.backplane.as_ref().filter(|_| shared) else {
             return self.publish(topic, event);
         };
@@ -222,11 +221,6 @@ impl Hub {
             return Err(PublishError::Forbidden);
         }
         self.publish_shared(topic, event).await
-    }
-
-    /// Whether the events of a topic go through an engine.
-    fn is_shared(&self, topic: &str) -> bool {
-        self.shared.backplane.is_some() && self.shared.topics.class(topic).shared
     }
 
     fn report(&self, topic: &str, bytes: usize) {

@@ -38,6 +38,14 @@ pub(crate) struct Class {
     pub(crate) shared: bool,
 }
 
+impl Class {
+    /// Whether patterns bring the events of these topics: not what no client may read, and not what each node has for
+    /// itself, which has no place among the numbers of an engine.
+    pub(super) fn in_patterns(&self) -> bool {
+        self.shared && self.read != TopicAccess::Nobody
+    }
+}
+
 impl TopicSettings {
     pub(crate) fn new(config: &HubConfig) -> Self {
         let kept = |limit: usize| if config.resume { limit } else { 0 };

@@ -156,14 +156,19 @@ impl Stream {
         })
     }
 
-    /// Makes it read topics.
-    pub(crate) fn follow(&mut self, cursors: Vec<Cursor>, filter: Option<Filter>) {
+    /// Makes it read topics. It may have everything up to a position that is ahead of what has come here.
+    pub(crate) fn follow(
+        &mut self,
+        cursors: Vec<Cursor>,
+        filter: Option<Filter>,
+        has: Option<u64>,
+    ) {
         self.subscription = Some(Following {
             catching_up: cursors.iter().any(|cursor| cursor.next < cursor.live_from),
             cursors: cursors.into_boxed_slice(),
             filter,
             waiting: Waiting::No,
-            has: None,
+            has,
             behind_since: None,
         });
     }

@@ -7,9 +7,13 @@ use tokio::time::Instant;
 
 use super::{
     log::Log,
+    patterns::Patterns,
     settings::{Class, TopicSettings},
 };
-use crate::{config::TopicAccess, identity::TopicPattern};
+use crate::identity::TopicPattern;
+
+/// How many topics are looked at, at most, to find out what came before a pattern was followed.
+const LOOKED_AT: usize = 1000;
 
 /// There is no room.
 #[derive(Debug)]
@@ -50,8 +54,8 @@ pub(super) struct Topic {
 struct Matching {
     /// What the names of its topics begin with.
     prefix: Arc<str>,
-    /// When the last stream left it. It stays for those who come back, even if nothing was published meanwhile: made
-    /// anew, it would know of nothing before.
+    /// When the last stream left it. It stays for those who come back, whether or not something is published
+    /// meanwhile: made anew, it would know little of what came before.
     left: Option<Instant>,
 }
 
@@ -95,32 +99,36 @@ impl Topic {
 
     /// Whether nobody could ask for anything of it.
     fn is_spent(&self, now: Instant) -> bool {
-        let waits = self
-            .matching
-            .as_ref()
-            .and_then(|matching| matching.left)
-            .is_some_and(|left| now.saturating_duration_since(left) <= self.class.keep.age);
-        self.followers.is_empty() && self.log.is_spent() && !waits
-    }
-
-    /// Notes when the last stream has left.
-    fn note_if_left(&mut self, now: Instant) {
-        if let Some(matching) = &mut self.matching {
-            matching.left = self.followers.is_empty().then_some(now);
-        }
+        let over = match &self.matching {
+            None => self.log.is_spent(),
+            Some(Matching { left, .. }) => {
+                left.is_none_or(|left| now.saturating_duration_since(left) > self.class.keep.age)
+            }
+        };
+        self.followers.is_empty() && over
     }
 
     /// One stream of this worker's fewer.
     fn unfollow(&mut self, worker: u64, now: Instant) {
-        if let Some(at) = self.followers.iter().position(|f| f.worker == worker)
-            && let Some(follower) = self.followers.get_mut(at)
-        {
+        let follower = self.followers.iter_mut().find(|f| f.worker == worker);
+        if let Some(follower) = follower {
             follower.streams = follower.streams.saturating_sub(1);
             if follower.streams == 0 {
-                self.followers.swap_remove(at);
+                self.abandon(worker, now);
             }
         }
-        self.note_if_left(now);
+    }
+
+    /// No stream of this worker's follows it.
+    fn abandon(&mut self, worker: u64, now: Instant) {
+        let before = self.followers.len();
+        self.followers.retain(|follower| follower.worker != worker);
+        if let Some(matching) = &mut self.matching
+            && self.followers.is_empty()
+            && before > 0
+        {
+            matching.left = Some(now);
+        }
     }
 }
 
@@ -129,8 +137,7 @@ pub(super) struct Topics {
     pub(super) limits: Limits,
     slab: Slab<Topic>,
     by_name: HashMap<Arc<str>, usize>,
-    /// The logs of patterns, by what the names of their topics begin with.
-    by_prefix: HashMap<Arc<str>, usize>,
+    patterns: Patterns,
     /// How many topics there are with the settings of each number.
     of_class: Vec<usize>,
     /// The newest position that a removed topic took with it.
@@ -149,7 +156,7 @@ impl Topics {
             limits,
             slab: Slab::new(),
             by_name: HashMap::new(),
-            by_prefix: HashMap::new(),
+            patterns: Patterns::default(),
             removed: 0,
             swept: 0,
             made: 0,
@@ -173,48 +180,38 @@ impl Topics {
         self.by_name.get(name).copied()
     }
 
-    /// The indexes of all that an event of this topic goes to, or of everything.
-    pub(super) fn indexes(&self, name: Option<&str>) -> Vec<usize> {
-        match name {
-            Some(name) => self
-                .index(name)
-                .into_iter()
-                .chain(self.matching(name))
-                .collect(),
-            None => self
-                .by_name
-                .values()
-                .chain(self.by_prefix.values())
-                .copied()
-                .collect(),
-        }
+    /// The indexes of all that an event of this topic goes to.
+    pub(super) fn indexes(&self, name: &str, class: &Class) -> impl Iterator<Item = usize> {
+        self.index(name)
+            .into_iter()
+            .chain(self.matching(name, class))
     }
 
-    /// The number of the settings of a topic.
-    pub(super) fn class_number(&self, index: usize) -> u16 {
-        self.get(index).map_or(0, |topic| topic.class.number)
+    /// The indexes of all that has a past with an engine.
+    pub(super) fn shared_indexes(&self) -> Vec<usize> {
+        let topics = self.by_name.values().copied();
+        topics
+            .filter(|index| self.get(*index).is_some_and(|topic| topic.class.shared))
+            .chain(self.patterns.all())
+            .collect()
     }
 
     /// Whether somebody follows a pattern, or did a while ago.
     pub(super) fn has_patterns(&self) -> bool {
-        !self.by_prefix.is_empty()
+        !self.patterns.is_empty()
     }
 
-    /// The logs of the patterns that match a topic. Costs as much as its name has slashes, however many patterns
-    /// there are.
-    pub(super) fn matching(&self, name: &str) -> impl Iterator<Item = usize> {
-        let readable =
-            self.has_patterns() && self.limits.settings.class(name).read != TopicAccess::Nobody;
-        let ends = name.match_indices('/').map(|(at, _)| at + 1);
-        let ends = std::iter::once(0)
-            .chain(ends)
-            .filter(move |end| readable && *end < name.len());
-        ends.filter_map(move |end| self.by_prefix.get(name.get(..end)?).copied())
+    /// The logs of the patterns that match a topic with these settings.
+    pub(super) fn matching(&self, name: &str, class: &Class) -> impl Iterator<Item = usize> {
+        let patterns = class.in_patterns().then_some(&self.patterns);
+        patterns
+            .into_iter()
+            .flat_map(move |patterns| patterns.matching(name))
     }
 
     fn index_of(&self, followed: &TopicPattern) -> Option<usize> {
         match followed.prefix() {
-            Some(prefix) => self.by_prefix.get(prefix).copied(),
+            Some(prefix) => self.patterns.get(prefix),
             None => self.index(followed.name()?),
         }
     }
@@ -246,15 +243,21 @@ impl Topics {
         let full = !self.has_room_for(1, counted, &class);
         self.sweep(if full { 64 } else { 4 }, now);
         if self.len() >= self.limits.max_topics {
+            self.drop_left_patterns();
+        }
+        if self.len() >= self.limits.max_topics {
             return Err(NoRoom::Hub);
         }
         if !self.has_room_for(1, counted, &class) {
             return Err(NoRoom::Class(class));
         }
-        // Behind a backplane a log says nothing of what has passed, and that of a pattern never does.
-        let created_at = match self.shared || matching.is_some() {
-            true => position,
-            false => self.removed,
+        let created_at = match (&matching, self.shared) {
+            // What is of this node alone is never missing anywhere.
+            (_, true) if !class.shared => 0,
+            // Behind a backplane a log says nothing of what has passed.
+            (_, true) => position,
+            (None, false) => self.removed,
+            (Some(_), false) => self.newest_of(followed).unwrap_or(position),
         };
         self.made += 1;
         let name: Arc<str> = match followed.name() {
@@ -276,10 +279,34 @@ impl Topics {
             followers: Vec::new(),
         });
         match prefix {
-            Some(prefix) => self.by_prefix.insert(prefix, index),
-            None => self.by_name.insert(name, index),
-        };
+            Some(prefix) => self.patterns.insert(prefix, index),
+            None => {
+                self.by_name.insert(name, index);
+            }
+        }
         Ok(index)
+    }
+
+    /// The position after which nothing came in the topics that this matches; `None`: there are too many to look at.
+    fn newest_of(&self, pattern: &TopicPattern) -> Option<u64> {
+        if self.by_name.len() > LOOKED_AT {
+            return None;
+        }
+        let topics = self.by_name.iter();
+        let matching = topics.filter(|(name, _)| pattern.matches(name));
+        let newest = matching.filter_map(|(_, index)| self.get(*index)?.log.last_position());
+        Some(newest.fold(self.removed, u64::max))
+    }
+
+    /// Makes room where patterns are kept for who may come back.
+    fn drop_left_patterns(&mut self) {
+        let left = self.patterns.all().filter(|index| {
+            let topic = self.get(*index);
+            topic.is_some_and(|topic| topic.followers.is_empty())
+        });
+        for index in left.collect::<Vec<_>>() {
+            self.remove(index);
+        }
     }
 
     /// Whether a stream could follow all of these. None comes twice.
@@ -314,6 +341,7 @@ impl Topics {
         now: Instant,
     ) -> Result<Vec<usize>, NoRoom> {
         let mut indexes = Vec::with_capacity(followed.len());
+        let made_before = self.made;
         for followed in followed {
             let index = self
                 .index_or_make(followed, position, now)
@@ -329,6 +357,11 @@ impl Topics {
                 Err(error) => {
                     for index in indexes {
                         self.unfollow(index, worker, now);
+                        // Nobody has followed it.
+                        let made = |topic: &Topic| topic.serial > made_before;
+                        if self.get(index).is_some_and(made) {
+                            self.remove(index);
+                        }
                     }
                     return Err(error);
                 }
@@ -347,8 +380,7 @@ impl Topics {
     /// A worker is gone, and its streams with it.
     pub(super) fn abandon(&mut self, worker: u64, now: Instant) {
         for (_, topic) in &mut self.slab {
-            topic.followers.retain(|follower| follower.worker != worker);
-            topic.note_if_left(now);
+            topic.abandon(worker, now);
         }
     }
 
@@ -364,14 +396,17 @@ impl Topics {
     }
 
     fn remove_if_spent(&mut self, index: usize, now: Instant) {
-        if !self.get(index).is_some_and(|topic| topic.is_spent(now)) {
-            return;
+        if self.get(index).is_some_and(|topic| topic.is_spent(now)) {
+            self.remove(index);
         }
-        let topic = self.slab.remove(index);
+    }
+
+    fn remove(&mut self, index: usize) {
+        let Some(topic) = self.slab.try_remove(index) else {
+            return;
+        };
         match topic.matching {
-            Some(matching) => {
-                self.by_prefix.remove(&matching.prefix);
-            }
+            Some(matching) => self.patterns.remove(&matching.prefix),
             None => {
                 if let Some(count) = self.of_class.get_mut(usize::from(topic.class.number)) {
                     *count = count.saturating_sub(1);
@@ -389,5 +424,81 @@ impl Topics {
 
     pub(super) const fn is_shared(&self) -> bool {
         self.shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{config::HubConfig, hub::log::Entry};
+
+    const WORKER: u64 = 1;
+
+    fn topics(change: impl FnOnce(&mut HubConfig)) -> Topics {
+        let mut config = HubConfig::default();
+        change(&mut config);
+        Topics::new(Limits {
+            max_topics: config.max_topics,
+            resume: true,
+            settings: Arc::new(TopicSettings::new(&config)),
+        })
+    }
+
+    fn patterns(texts: &[&str]) -> Vec<TopicPattern> {
+        texts.iter().map(|text| TopicPattern::from(*text)).collect()
+    }
+
+    #[test]
+    fn a_pattern_is_kept_for_a_while_and_no_longer_whatever_is_published() {
+        let now = Instant::now();
+        let age = HubConfig::default().replay_age;
+        let mut topics = topics(|_| ());
+        let followed = topics.follow(&patterns(&["a/*"]), WORKER, 0, now).unwrap();
+        topics.unfollow(followed[0], WORKER, now);
+        for seconds in 0..=age.as_secs() + 1 {
+            let now = now + Duration::from_secs(seconds);
+            if let Some(topic) = topics.get_mut(followed[0]) {
+                let entry = Entry {
+                    position: seconds + 1,
+                    bytes: "x".into(),
+                    replayable: true,
+                    class: 0,
+                    labels: None,
+                };
+                topic.log.push(entry, now);
+            }
+            // A worker that never followed it ends.
+            topics.abandon(WORKER + 1, now);
+            topics.sweep(64, now);
+            assert_eq!(
+                topics.len(),
+                usize::from(seconds <= age.as_secs()),
+                "{seconds}"
+            );
+        }
+        assert!(!topics.has_patterns());
+    }
+
+    #[test]
+    fn patterns_that_were_left_make_room_for_what_is_used() {
+        let now = Instant::now();
+        let mut topics = topics(|hub| {
+            hub.max_topics = 3;
+            hub.topics = vec![crate::config::TopicConfig::of("one").max_streams(1)];
+        });
+        let follow =
+            |topics: &mut Topics, texts: &[&str]| topics.follow(&patterns(texts), WORKER, 0, now);
+        follow(&mut topics, &["one"]).unwrap();
+        // What this could not follow is not kept.
+        assert!(follow(&mut topics, &["a/*", "b/*", "one"]).is_err());
+        assert_eq!((topics.len(), topics.has_patterns()), (1, false));
+        for index in follow(&mut topics, &["a/*", "b/*"]).unwrap() {
+            topics.unfollow(index, WORKER, now);
+        }
+        assert_eq!(topics.len(), 3);
+        follow(&mut topics, &["two"]).unwrap();
+        assert_eq!((topics.len(), topics.has_patterns()), (2, false));
     }
 }

@@ -130,6 +130,7 @@ impl Local {
                 cursors,
                 resume,
                 elsewhere,
+                ahead,
                 anchor,
                 start,
             } = attached;
@@ -140,6 +141,7 @@ impl Local {
                 },
                 resume,
                 elsewhere,
+                ahead,
                 anchor,
                 start,
             }
@@ -243,6 +245,7 @@ pub(crate) struct Placed {
     pub(crate) places: Places,
     pub(crate) resume: Resume,
     pub(crate) elsewhere: Option<u64>,
+    pub(crate) ahead: Option<u64>,
     pub(crate) anchor: Option<String>,
     pub(crate) start: Option<String>,
 }

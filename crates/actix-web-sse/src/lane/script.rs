@@ -229,7 +229,7 @@ impl Script {
         };
         let sent = Sent {
             lag,
-            topics: self.local.hub().topics.pattern(chunk.class),
+            topics: lag.and_then(|_| self.local.hub().topics.pattern(chunk.class)),
             ..Sent::new(kind, chunk.events, chunk.len)
         };
         stream.account.sent(sent, now);

@@ -48,6 +48,8 @@ pub(crate) enum Source {
     Topics {
         places: Places,
         filter: Option<Filter>,
+        /// Up to where the client has everything, if that is ahead of what has come to this node.
+        has: Option<u64>,
         /// What goes before its live events.
         ahead: Option<Box<Ahead>>,
         /// The ID of the topics' newest event, for a client with a gap.
@@ -225,13 +227,14 @@ impl<'a> Opening<'a> {
             Source::Topics {
                 places,
                 filter,
+                has,
                 ahead: before,
                 anchor,
                 start,
             } => {
                 let (cursors, bytes) = places.take();
                 ends = bytes;
-                stream.follow(cursors, filter);
+                stream.follow(cursors, filter, has);
                 if let Some(before) = &before {
                     stream.wait(before.waiting());
                 }

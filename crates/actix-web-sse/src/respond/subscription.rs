@@ -144,9 +144,10 @@ impl Responder for Subscription {
             return opening.overloaded(RefusalReason::Capacity);
         };
         let backplane = self.hub.shared.backplane.as_ref();
-        // An engine knows topics, and not which of them a pattern matches.
-        let names = topics.iter().map(|topic| topic.name().cloned());
-        let names: Option<Vec<_>> = names.collect();
+        // An engine knows topics, and not which of them a pattern matches; of what is not shared it knows nothing.
+        let names = topics.iter().map(TopicPattern::name);
+        let asked = names.filter(|name| name.is_none_or(|name| settings.class(name).shared));
+        let names: Option<Vec<_>> = asked.map(Option::<&_>::cloned).collect();
         let backlog = backplane.zip(placed.elsewhere).zip(names);
         let backlog = backlog.map(|((backplane, after), names)| {
             Backlog::new(after, backplane.history(names, after))
@@ -165,6 +166,7 @@ impl Responder for Subscription {
             Source::Topics {
                 places: placed.places,
                 filter: self.filter,
+                has: placed.ahead,
                 ahead: Ahead::new(backlog, snapshot),
                 anchor: placed.anchor.filter(|_| named),
                 start: placed.start.filter(|_| named),
