@@ -16,7 +16,7 @@ use actix_web::{
     web,
 };
 use actix_web_sse::{
-    Event, Hub, Identity, Policy, PublishError, Snapshot, Subscriber, TopicPattern,
+    Event, Hub, Identity, Policy, Position, PublishError, Snapshot, Subscriber, TopicPattern,
     config::{HubConfig, TopicAccess, TopicConfig},
     protect::{Attempt, AuthFuture, Authenticator},
     test::{Reading, assert_event_stream, read_events},
@@ -56,10 +56,11 @@ async fn open_with(
         let subscription = hub.subscribe(patterns, subscriber);
         match request.query_string() {
             "" => subscription,
-            state => {
-                let (state, here) = (state.to_owned(), hub.position());
+            // Where the state stands.
+            position => {
+                let position = position.parse::<Position>().unwrap();
                 subscription.snapshot(async move |_| {
-                    Snapshot::of(Event::data(state.clone())).at(here.clone())
+                    Snapshot::of(Event::data("state")).at(position.clone())
                 })
             }
         }
@@ -182,7 +183,8 @@ async fn a_quiet_pattern_is_kept_for_who_comes_back() {
 async fn a_pattern_has_snapshots() {
     let hub = hub(|_| ());
     publish(&hub, "a/1", "before");
-    let stream = open(&hub, "a/*?state", None).await;
+    let state = format!("a/*?{}", hub.position());
+    let stream = open(&hub, &state, None).await;
     publish(&hub, "a/2", "after");
     assert_eq!(data(&read(stream, 2).await), ["state", "after"]);
 }
@@ -191,10 +193,11 @@ async fn a_pattern_has_snapshots() {
 async fn a_snapshot_of_a_pattern_may_stand_before_the_first_stream_that_follows_it() {
     let hub = hub(|_| ());
     publish(&hub, "a/1", "before");
-    let stream = open(&hub, "a/*?state", None);
+    let state = format!("a/*?{}", hub.position());
     publish(&hub, "other", "between");
+    let stream = open(&hub, &state, None).await;
     publish(&hub, "a/2", "after");
-    assert_eq!(data(&read(stream.await, 2).await), ["state", "after"]);
+    assert_eq!(data(&read(stream, 2).await), ["state", "after"]);
 }
 
 #[actix_web::test]
