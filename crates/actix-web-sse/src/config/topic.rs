@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Faults;
+use super::{error::Faults, presence::PresenceMode};
 
 /// Settings of the topics that a pattern matches. An entry of `[[hub.topics]]`.
 ///
@@ -46,6 +46,10 @@ pub struct TopicConfig {
         skip_serializing_if = "Option::is_none"
     )]
     pub linger: Option<Duration>,
+    /// Whether it is known who follows these topics. It costs each of their streams about 150 bytes, and its opening and
+    /// its end a lock more. Names that begin with `presence/` are never listed. Default: it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence: Option<PresenceMode>,
 }
 
 /// The longest that [`TopicConfig::linger`] may be.
@@ -62,6 +66,7 @@ impl TopicConfig {
             replay_age: None,
             replay_bytes: None,
             linger: None,
+            presence: None,
         }
     }
 
@@ -97,6 +102,13 @@ impl TopicConfig {
     #[must_use]
     pub fn linger(mut self, linger: Duration) -> Self {
         self.linger = Some(linger);
+        self
+    }
+
+    /// Keeps who follows these topics ([`PresenceConfig`](super::PresenceConfig)).
+    #[must_use]
+    pub const fn presence(mut self, presence: PresenceMode) -> Self {
+        self.presence = Some(presence);
         self
     }
 

@@ -8,12 +8,13 @@ use std::{
 use super::{
     Backplane, Hub, KnowsTopic, Shared, Sink,
     core::Core,
+    presence::Readers,
     sync::Mutex,
     ticks::Ticks,
     topics::{Limits, TopicSettings},
 };
 use crate::{
-    config::{ConfigError, Faults, HubConfig, StreamConfig},
+    config::{ConfigError, Faults, HubConfig, PresenceMode, StreamConfig, TopicConfig},
     observe::{BackplaneWatch, HubWatch, Observer, Reported},
 };
 
@@ -102,6 +103,17 @@ impl HubBuilder {
         let mut faults = Faults::default();
         self.hub.check(&mut faults);
         self.stream.check(&mut faults);
+        let has_events = |topics: &TopicConfig| topics.presence == Some(PresenceMode::Events);
+        let backplane = self.backplane.as_ref();
+        if backplane.is_some_and(|backplane| !backplane.shares_presence())
+            && self.hub.topics.iter().any(has_events)
+        {
+            faults.add(
+                "hub.topics.presence",
+                "events",
+                "needs a backplane that counts who follows topics; this one does not: use list",
+            );
+        }
         faults.into_result(())?;
         Ok(self.make())
     }
@@ -118,7 +130,10 @@ impl HubBuilder {
         if self.backplane.is_some() {
             core.share();
         }
+        let backplane = self.backplane.as_ref();
+        let is_shared = backplane.is_some_and(|backplane| backplane.shares_presence());
         let shared = Arc::new(Shared {
+            presence: Readers::new(&config.presence, &topics, is_shared),
             core: Mutex::new(core),
             config,
             stream: Arc::new(self.stream),

@@ -13,9 +13,11 @@ use super::{
     merge::{Next, merge},
     open_streams::OpenStreams,
     position::Position,
+    presence::is_exempt,
     topics::{Limits, TooManyTopics, Topic, Topics},
 };
 use crate::{
+    config::PresenceMode,
     event::encode::Unnumbered,
     observe::{CloseReason, Resume},
     stream::Wakes,
@@ -402,6 +404,16 @@ impl Core {
     /// How many streams follow a topic.
     pub(crate) fn subscribers(&self, topic: &str) -> usize {
         self.topics.named(topic).map_or(0, Topic::streams)
+    }
+
+    /// Those of the topics for which it is to be known who follows them.
+    pub(crate) fn with_presence(&self, cursors: &[Cursor]) -> Vec<(Arc<str>, PresenceMode)> {
+        let with_presence = |cursor: &Cursor| {
+            let topic = self.topics.get(cursor.topic)?;
+            let mode = topic.class.presence?;
+            (!is_exempt(&topic.name)).then(|| (Arc::clone(&topic.name), mode))
+        };
+        cursors.iter().filter_map(with_presence).collect()
     }
 
     /// The name of the topic with this index.

@@ -93,6 +93,14 @@
 //! 15. A question about single streams, or the order to end one, is a command of which every worker has a
 //!     copy ([`inspect`]). It answers with what its streams keep anyhow. The copy is dropped with the
 //!     effects, since that may wake whoever asks, and the answer is whole when no copy is left.
+//!
+//! # Presence
+//!
+//! 16. A stream of a topic with presence has an [`Attendance`](presence::Attendance) beside it in its worker's state, which goes
+//!     with it, whatever ends it. They count under a lock of their own ([`presence`]), within which no other is taken.
+//!     What others are to know of it is put into a queue there, and published when nothing is borrowed, by one
+//!     thread at a time: joins and leaves are published in the order in which they happened. Users whose grace is over
+//!     leave in the turn of any worker. One without streams goes on while somebody is about to leave.
 
 mod backplane;
 mod builder;
@@ -112,6 +120,7 @@ mod mailbox;
 mod merge;
 mod open_streams;
 mod position;
+mod presence;
 mod publication;
 #[cfg(all(test, not(sse_loom)))]
 mod reentrant_tests;
@@ -148,6 +157,7 @@ pub use self::drained::IntoHubs;
 pub use self::filter::EventHead;
 pub use self::inspect::StreamStats;
 pub use self::position::{InvalidPosition, Position};
+pub use self::presence::{Presence, PresentUser, Reader, ReaderCount};
 pub use self::publication::{PublishError, Published};
 pub use self::typed::Topic;
 use self::{
@@ -180,6 +190,8 @@ pub(crate) struct Shared {
     knows: Option<KnowsTopic>,
     topics: Arc<TopicSettings>,
     ticks: Ticks,
+    /// Who follows the topics for which that is to be known, if there are some.
+    presence: Option<Arc<presence::Readers>>,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
     /// Sockets that streams of this hub have taken over.
     pub(crate) sockets: AtomicUsize,
@@ -372,6 +384,11 @@ impl Hub {
             return Err(PublishError::Shared);
         }
         self.check(topic, &event)?;
+        self.put(topic, event)
+    }
+
+    /// Publishes an event of this hub's own numbering that has been checked.
+    fn put(&self, topic: &str, event: Event) -> Result<Published, PublishError> {
         // The bytes are written before the lock is taken, and under it only the number.
         let encoded = Unnumbered::new(&event);
         let (labels, transient) = labels(event);
@@ -435,6 +452,9 @@ impl Hub {
             .map_err(PublishError::InvalidTopic)?;
         if !self.knows(topic) {
             return Err(PublishError::UnknownTopic(topic.to_owned()));
+        }
+        if self.announced(topic).is_some() {
+            return Err(PublishError::Reserved(topic.to_owned()));
         }
         Ok(())
     }
@@ -528,7 +548,14 @@ impl Hub {
     }
 
     pub(crate) fn knows(&self, topic: &str) -> bool {
-        !topic.is_empty() && self.shared.knows.as_ref().is_none_or(|knows| knows(topic))
+        let is_known = |topic: &str| self.shared.knows.as_ref().is_none_or(|knows| knows(topic));
+        !topic.is_empty() && (is_known(topic) || self.announced(topic).is_some_and(is_known))
+    }
+
+    /// The topic whose joins and leaves this one has.
+    fn announced<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        self.shared.presence.as_ref()?;
+        presence::announced(&self.shared.topics, topic)
     }
 }
 

@@ -36,6 +36,8 @@ pub enum PublishError {
     InvalidTopic(InvalidTopic),
     /// Not a topic of this hub ([`HubBuilder::topics`](super::HubBuilder::topics)).
     UnknownTopic(String),
+    /// The joins and leaves of a topic with [presence](crate::config::PresenceMode::Events): only the hub publishes there.
+    Reserved(String),
     /// There are `max_topics` topics, and all are in use.
     TooManyTopics(usize),
     /// The hub has a backplane: only [`Hub::publish_shared`](super::Hub::publish_shared) reaches all nodes.
@@ -58,6 +60,10 @@ impl fmt::Display for PublishError {
             Self::Event(error) => write!(f, "the value has no form as an event: {error}"),
             Self::InvalidTopic(invalid) => invalid.fmt(f),
             Self::UnknownTopic(topic) => write!(f, "{topic:?} is not a topic of this hub"),
+            Self::Reserved(topic) => write!(
+                f,
+                "{topic:?} has the joins and leaves of a topic, and only the hub publishes there"
+            ),
             Self::Shared => f.write_str("the hub has a backplane; call publish_shared"),
             Self::Backplane(error) => write!(f, "the backplane did not take the event: {error}"),
             Self::TooManyTopics(max) => write!(
@@ -76,6 +82,7 @@ impl ResponseError for PublishError {
         match self {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::InvalidTopic(_) => StatusCode::BAD_REQUEST,
+            Self::Reserved(_) => StatusCode::FORBIDDEN,
             Self::UnknownTopic(_) => StatusCode::NOT_FOUND,
             Self::TooManyTopics(_) | Self::Backplane(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::HasId | Self::NoData | Self::Event(_) | Self::Shared => {
@@ -92,6 +99,7 @@ impl ResponseError for PublishError {
                 return error_body::response(self.status_code(), "invalid_request", Some(&message));
             }
             Self::UnknownTopic(_) => "not_found",
+            Self::Reserved(_) => "reserved_topic",
             Self::TooManyTopics(_) => "capacity",
             Self::Backplane(_) => "backplane_unavailable",
             Self::HasId | Self::NoData | Self::Event(_) | Self::Shared => "internal",

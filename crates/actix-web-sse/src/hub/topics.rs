@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::log::{BURST, Keep, Log};
 use crate::{
-    config::{HubConfig, TopicConfig},
+    config::{HubConfig, PresenceMode, TopicConfig},
     identity::TopicPattern,
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct Class {
     pub(crate) last_value: bool,
     /// How long an event waits for others.
     pub(crate) linger: Duration,
+    /// Whether it is known who follows a topic.
+    pub(crate) presence: Option<PresenceMode>,
 }
 
 impl TopicSettings {
@@ -61,6 +63,7 @@ impl TopicSettings {
             },
             last_value: config.last_value,
             linger: Duration::ZERO,
+            presence: None,
         };
         let class = |topics: &TopicConfig| Class {
             name: Some(topics.pattern.as_str().into()),
@@ -75,6 +78,7 @@ impl TopicSettings {
             },
             last_value: topics.last_value.unwrap_or(others.last_value),
             linger: topics.linger.unwrap_or(others.linger),
+            presence: topics.presence,
         };
         let classes = config.topics.iter().map(|topics| {
             let pattern = TopicPattern::from(topics.pattern.as_str());
@@ -84,6 +88,12 @@ impl TopicSettings {
             classes: classes.collect(),
             others: Arc::new(others),
         }
+    }
+
+    /// Whether it is known of any topic who follows it.
+    pub(crate) fn has_presence(&self) -> bool {
+        let mut classes = self.classes.iter();
+        classes.any(|(_, class)| class.presence.is_some())
     }
 
     /// The settings of the topic of this name.
