@@ -18,6 +18,7 @@ mod fresh;
 mod limits;
 mod moving;
 mod node;
+mod presence;
 mod program;
 mod relay;
 mod revocation;
