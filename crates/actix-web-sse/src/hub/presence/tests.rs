@@ -594,3 +594,16 @@ fn at_most_a_thousand_streams_of_a_user_are_described() {
         assert_eq!(hub.streams_of("alice").await.len(), 1000);
     });
 }
+
+#[test]
+fn bounds_without_sense_are_refused() {
+    let faults = Hub::builder().with(|hub, _| {
+        hub.presence.grace = Duration::from_secs(601);
+        hub.presence.users = 0;
+        hub.presence.users_per_topic = 0;
+    });
+    let text = faults.build().unwrap_err().to_string();
+    for key in ["grace", "users", "users_per_topic"] {
+        assert!(text.contains(&format!("hub.presence.{key}")), "{text}");
+    }
+}
