@@ -110,6 +110,41 @@ fn snapshot() {
 }
 
 #[test]
+fn presence() {
+    let program = program!("presence");
+    let stream = |target, user: &str| Request::stream(target).bearer(&format!("token-of-{user}"));
+    let _alice = program.open(&stream("/room/7", "alice"));
+    let mut who = program.open(&stream("/room/7/who", "host"));
+    let list = who.next_event();
+    assert_eq!(
+        (list.event(), list.data()),
+        (
+            Some("present"),
+            Some(r#"{"users":[{"user":"alice","streams":1}],"anonymous":0,"whole":true}"#)
+        )
+    );
+    let bob = program.open(&stream("/room/7", "bob"));
+    let mut next = || loop {
+        let event = who.next_event();
+        if matches!(event.event(), Some("join" | "leave")) {
+            return (
+                event.event().unwrap().to_owned(),
+                event.data().unwrap().to_owned(),
+            );
+        }
+    };
+    let bob_is = |kind: &str, users: u32| {
+        let data = format!(r#"{{"user":"bob","users":{users}}}"#);
+        (kind.to_owned(), data)
+    };
+    assert_eq!(next(), bob_is("join", 2));
+    drop(bob);
+    assert_eq!(next(), bob_is("leave", 1));
+    let hidden = stream("/room/7/who", "alice").send(program.address);
+    assert_eq!(hidden.status(), 403);
+}
+
+#[test]
 fn tickets() {
     let program = program!("tickets");
     let nobody = Request::stream("/events").send(program.address);
