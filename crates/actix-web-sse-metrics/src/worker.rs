@@ -13,6 +13,7 @@ use crate::{
     ages::Ages,
     catalogue::{DELIVERY_LAG, Kind, Metric, TIME_TO_FIRST_EVENT},
     cells::{Cell, CellHistogram, Snapshot, micros},
+    trace::TraceContext,
 };
 
 /// Stands for "no stream is open" in `Cells::oldest`.
@@ -84,6 +85,16 @@ impl Cells {
         }
         if let Some(after) = sent.first_event_after {
             self.first_event.observe(micros(after));
+        }
+    }
+
+    /// Keeps the times of a write that was counted as those of a trace.
+    fn exemplify(&self, sent: &Sent, trace: TraceContext) {
+        if let Some(lag) = sent.lag {
+            self.lag.exemplify(micros(lag), trace);
+        }
+        if let Some(after) = sent.first_event_after {
+            self.first_event.exemplify(micros(after), trace);
         }
     }
 
@@ -175,6 +186,22 @@ thread_local! {
 impl Meter for Local {
     fn sent(&self, sent: &Sent) {
         self.cells.sent(sent);
+    }
+}
+
+/// Counts the writes of a stream that belongs to a sampled trace. All other streams of a route share
+/// their thread's [`Local`].
+#[derive(Debug)]
+pub(crate) struct Traced {
+    pub(crate) local: Rc<Local>,
+    pub(crate) trace: TraceContext,
+}
+
+impl Meter for Traced {
+    fn sent(&self, sent: &Sent) {
+        let cells = &self.local.cells;
+        cells.sent(sent);
+        cells.exemplify(sent, self.trace);
     }
 }
 
