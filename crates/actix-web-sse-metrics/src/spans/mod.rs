@@ -23,7 +23,7 @@
 //! | `sse.publish` | `DEBUG` | when the hub has taken an event; within the publisher's span | `messaging.system` (`sse`), `messaging.operation.name`, `messaging.operation.type`, `messaging.destination.template`, `messaging.message.body.size` |
 //!
 //! No span lasts as long as a stream: it would be exported when the stream ends, and be lost with the
-//! process. `sse.close` is there only with [`TraceSource::opentelemetry`], since `tracing` alone has no
+//! process. `sse.close` is there only with `TraceSource::opentelemetry`, since `tracing` alone has no
 //! way to name a parent that has ended; [`log`](crate::log) has a line for each end in any case.
 //!
 //! The name of a topic is in no span: topics are not bounded and may hold users' names.
@@ -80,7 +80,7 @@ static SUBSCRIBER: u8 = 0;
 
 impl Spans {
     /// Spans whose traces this source finds. Only
-    /// [`TraceSource::opentelemetry`] can put the end of a stream into the trace of its open.
+    /// `TraceSource::opentelemetry` can put the end of a stream into the trace of its open.
     #[must_use]
     pub fn new(traces: TraceSource) -> Self {
         Self {

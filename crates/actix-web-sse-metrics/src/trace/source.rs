@@ -32,7 +32,7 @@ impl TraceSource {
     }
 
     /// The application says it: for another tracing system, or another version of OpenTelemetry's crates
-    /// than the one of [`opentelemetry`](Self::opentelemetry). Called on the worker's thread, within the
+    /// than the feature `opentelemetry` has. Called on the worker's thread, within the
     /// request's span where there is one; it must not block and must not panic.
     #[must_use]
     pub fn from_fn(
@@ -56,10 +56,11 @@ impl TraceSource {
 
     /// Whether [`adopt`](Self::adopt) does anything.
     pub(crate) const fn can_adopt(&self) -> bool {
-        #[cfg(feature = "opentelemetry")]
-        return matches!(self.0, Source::CurrentSpan);
-        #[cfg(not(feature = "opentelemetry"))]
-        false
+        match self.0 {
+            #[cfg(feature = "opentelemetry")]
+            Source::CurrentSpan => true,
+            _ => false,
+        }
     }
 
     /// Makes this span, which was not yet entered, a child of `parent`, which may have ended.
