@@ -119,7 +119,8 @@ def wait_for(url, process, block):
 
 def environment(scratch):
     env = dict(os.environ)
-    env["PATH"] = os.path.join(ROOT, "target/debug") + os.pathsep + env["PATH"]
+    ours = [os.path.join(ROOT, "target/debug"), os.path.join(ROOT, "tests/collector/site-packages/rotel")]
+    env["PATH"] = os.pathsep.join([*ours, env["PATH"]])
     env["CARGO_NET_OFFLINE"] = "true"
     env["CARGO_TARGET_DIR"] = os.path.join(ROOT, "target")
     env["CARGO_PROFILE_DEV_DEBUG"] = "line-tables-only"

@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::Value;
@@ -70,6 +70,7 @@ impl Prometheus {
                     folder.path().join("data").display()
                 ))
                 .arg(format!("--web.listen-address={address}"))
+                .arg("--enable-feature=exemplar-storage")
                 .current_dir(folder.path()),
         );
         process.wait_for_line("word that it is ready", LIMIT, |line| {
@@ -108,6 +109,28 @@ impl Prometheus {
             .as_array()
             .unwrap_or_else(|| panic!("no vector: {answer}"));
         samples.iter().map(sample).collect()
+    }
+
+    /// The exemplars of the last hour of all series of an expression.
+    ///
+    /// # Panics
+    /// If Prometheus refuses the expression.
+    #[must_use]
+    #[track_caller]
+    pub fn exemplars(&self, expression: &str) -> Vec<Value> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| now.as_secs());
+        let answer = self.api(&format!(
+            "query_exemplars?query={}&start={}&end={}",
+            percent_encoded(expression),
+            now.saturating_sub(3600),
+            now + 60,
+        ));
+        let series = answer["data"].as_array().into_iter().flatten();
+        series
+            .flat_map(|series| series["exemplars"].as_array().into_iter().flatten())
+            .cloned()
+            .collect()
     }
 
     /// Waits until the sum of an expression's values is this.

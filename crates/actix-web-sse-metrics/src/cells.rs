@@ -2,7 +2,12 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    exemplars::{Exemplar, Exemplars, merge},
+    trace::TraceContext,
 };
 
 /// A counter that one thread raises and others read: a plain load and store instead of a locked
@@ -31,6 +36,8 @@ pub(crate) struct Snapshot {
     pub(crate) counts: Vec<u64>,
     /// In millionths of the unit.
     pub(crate) sum: u64,
+    /// By bucket; fewer than buckets, or none.
+    pub(crate) exemplars: Vec<Option<Exemplar>>,
 }
 
 impl Snapshot {
@@ -38,6 +45,7 @@ impl Snapshot {
         Self {
             counts: vec![0; bounds.len() + 1],
             sum: 0,
+            exemplars: Vec::new(),
         }
     }
 
@@ -46,6 +54,7 @@ impl Snapshot {
             *count += more;
         }
         self.sum = self.sum.wrapping_add(other.sum);
+        merge(&mut self.exemplars, &other.exemplars);
     }
 }
 
@@ -69,6 +78,7 @@ pub(crate) struct CellHistogram {
     bounds: Box<[u64]>,
     counts: Box<[Cell]>,
     sum: Cell,
+    exemplars: Exemplars,
 }
 
 impl CellHistogram {
@@ -77,22 +87,34 @@ impl CellHistogram {
             bounds: micro_bounds(bounds),
             counts: (0..=bounds.len()).map(|_| Cell::default()).collect(),
             sum: Cell::default(),
+            exemplars: Exemplars::default(),
         }
     }
 
     /// Counts a value given in millionths of the unit.
     pub(crate) fn observe(&self, micros: u64) {
-        let bucket = self.bounds.partition_point(|bound| *bound < micros);
-        if let Some(count) = self.counts.get(bucket) {
+        if let Some(count) = self.counts.get(self.bucket(micros)) {
             count.add(1);
         }
         self.sum.add(micros);
+    }
+
+    /// Keeps a value that was counted as the latest of its bucket that belongs to a trace.
+    pub(crate) fn exemplify(&self, micros: u64, trace: TraceContext) {
+        let at = SystemTime::now();
+        let exemplar = Exemplar { trace, micros, at };
+        self.exemplars.note(self.bucket(micros), exemplar);
+    }
+
+    fn bucket(&self, micros: u64) -> usize {
+        self.bounds.partition_point(|bound| *bound < micros)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             counts: self.counts.iter().map(Cell::get).collect(),
             sum: self.sum.get(),
+            exemplars: self.exemplars.all(),
         }
     }
 }

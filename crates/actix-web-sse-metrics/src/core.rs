@@ -19,6 +19,7 @@ use crate::{
     closes::CloseThresholds,
     counters::Counters,
     diagnosis::{Diagnosis, ReportLimit, SHARES},
+    exemplars::Shown,
     head_requests::RecentHeadRequests,
     hubs::Hubs,
     labels::{LabelSet, OTHER},
@@ -26,6 +27,7 @@ use crate::{
     log::LogCounts,
     mistakes::Mistakes,
     origins::RejectedOrigins,
+    trace::TraceSource,
     worker::Threads,
 };
 
@@ -35,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) closes: CloseThresholds,
     pub(crate) ipv6_prefix: u8,
+    pub(crate) traces: TraceSource,
     pub(crate) counters: Counters,
     routes: LabelSet,
     origins: LabelSet,
@@ -73,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) rejected_threshold: u32,
     pub(crate) ipv6_prefix: u8,
     pub(crate) closes: CloseThresholds,
+    pub(crate) traces: TraceSource,
 }
 
 impl Core {
@@ -87,6 +91,7 @@ impl Core {
             clock,
             closes: settings.closes,
             ipv6_prefix: settings.ipv6_prefix,
+            traces: settings.traces,
             routes: LabelSet::new(routes, settings.more_routes, overflow(&c::ATTEMPTS)?),
             origins: LabelSet::new(origins, settings.more_origins, overflow(&c::OPENED)?),
             streaming: DashMap::new(),
@@ -197,6 +202,24 @@ impl Core {
         routes
             .map(|route| (Arc::clone(route.key()), Arc::clone(route.value())))
             .collect()
+    }
+
+    /// The exemplars of all routes; none without a source of traces.
+    pub(crate) fn exemplars(&self) -> Shown {
+        let mut shown = Shown::default();
+        if self.traces.is_nowhere() {
+            return shown;
+        }
+        for (route, threads) in self.streaming() {
+            let totals = threads.totals();
+            shown.add(c::DELIVERY_LAG.name, &route, totals.lag.exemplars);
+            shown.add(
+                c::TIME_TO_FIRST_EVENT.name,
+                &route,
+                totals.first_event.exemplars,
+            );
+        }
+        shown
     }
 
     /// Counts a report of a browser.

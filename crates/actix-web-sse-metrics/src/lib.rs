@@ -34,7 +34,7 @@
 //! endpoint, reports                                      `/metrics`, what operators see, what browsers report
 //! metrics                                                the handle that everything hangs on, and its builder
 //! process                                                the metrics of the process
-//! recorder, collector                                    the observer that counts, and what a scrape gets
+//! recorder, collector, spans                             the observer that counts, what a scrape gets, the observer that traces
 //! core                                                   all counts of one process
 //! origins, live                                          rejected origins, by name up to a bound; what the operations page shows
 //! backplane, log                                         levels of a backplane; lines for streams and refusals
@@ -42,8 +42,10 @@
 //! families                                               samples in the form of the `prometheus` crate
 //! levels, worker                                         limits and their levels; what each thread counts alone
 //! catalogue, head_requests, recent                       every metric with its labels and bound; who asked for a reason; latest entries
-//! diagnosis, exposition, clients, closes                 reports and their rate; formats; addresses; ends that show a blocked stream
-//! ages, cells, clock, distinct, labels, mistakes, probe  small parts
+//! diagnosis, exposition, clients, closes, cells          reports and their rate; formats; addresses; ends that show a blocked stream; counters of one thread
+//! exemplars                                              the latest traced observations
+//! trace                                                  which trace a request belongs to
+//! ages, clock, distinct, labels, mistakes, probe  small parts
 //! ```
 //!
 //! # What is recorded
@@ -57,6 +59,10 @@
 //! the backplane are exported.
 //!
 //! [`log::Log`] writes a line when a stream opens, when it ends, and when a request is refused.
+//!
+//! With a [`trace::TraceSource`] the latency histograms have exemplars, and lines of the log the trace of their
+//! request. [`spans::Spans`] makes spans of opens, ends and publications. The feature `opentelemetry` reads the
+//! context of the application's own spans.
 //!
 //! [`Metrics::reports`] receives what no server can see: why a browser's `EventSource` gave up.
 //! [`Metrics::operators`] lists the addresses and origins that must not become labels. With the
@@ -115,6 +121,7 @@ mod counters;
 mod diagnosis;
 mod distinct;
 mod endpoint;
+mod exemplars;
 mod exposition;
 mod families;
 mod head_requests;
@@ -134,6 +141,8 @@ mod process;
 mod recent;
 mod recorder;
 mod reports;
+pub mod spans;
+pub mod trace;
 mod worker;
 
 pub use catalogue::{CATALOGUE, Kind, Label, Metric, PROCESS_CATALOGUE, Values};

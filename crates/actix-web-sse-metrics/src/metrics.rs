@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use prometheus::{Registry, proto::MetricFamily};
+use prometheus::Registry;
 
 use crate::{
     catalogue::{CATALOGUE, PROCESS_CATALOGUE},
@@ -10,11 +10,13 @@ use crate::{
     closes::CloseThresholds,
     collector::RecorderCollector,
     core::{Core, Settings},
+    exemplars::Shown,
     exposition::{Format, render},
     levels::LimitScope,
     log::{JsonLayer, Log, LogBuilder, LogGuard, json_layer_to},
     process::ProcessCollector,
     recorder::Recorder,
+    trace::TraceSource,
 };
 
 /// The metrics of one process: hands out observers, and shows what they counted.
@@ -79,6 +81,7 @@ impl Metrics {
         Log::builder()
             .counts(Arc::clone(&self.core.logs))
             .closes(self.core.closes.clone())
+            .traces(self.core.traces.clone())
     }
 
     /// [`log::json_layer_to`](crate::log::json_layer_to), with what it drops exported as
@@ -107,7 +110,16 @@ impl Metrics {
     /// The metrics in Prometheus's text format 0.0.4.
     #[must_use]
     pub fn text(&self) -> String {
-        render(&self.gather(), Format::Text)
+        self.render(Format::Text)
+    }
+
+    pub(crate) fn render(&self, format: Format) -> String {
+        let exemplars = match format {
+            Format::Text => Shown::default(),
+            // Before the counts, so that each stands in a bucket that has counted it.
+            Format::OpenMetrics => self.core.exemplars(),
+        };
+        render(&self.registry.gather(), format, &exemplars)
     }
 
     /// The most series that these metrics can ever have, whatever clients send; those of other
@@ -120,10 +132,6 @@ impl Metrics {
             .chain(PROCESS_CATALOGUE)
             .map(|row| row.series(&bounds))
             .sum()
-    }
-
-    pub(crate) fn gather(&self) -> Vec<MetricFamily> {
-        self.registry.gather()
     }
 }
 
@@ -157,6 +165,7 @@ impl Default for MetricsBuilder {
                 rejected_threshold: 3,
                 ipv6_prefix: 64,
                 closes: CloseThresholds::default(),
+                traces: TraceSource::default(),
             },
             registry: None,
             clock: Clock::start(),
@@ -220,6 +229,16 @@ impl MetricsBuilder {
     /// What counts as an immediate close.
     pub fn closes(mut self, thresholds: CloseThresholds) -> Self {
         self.settings.closes = thresholds;
+        self
+    }
+
+    /// Where the trace of a request is found, for exemplars and for the lines of
+    /// [`Metrics::log`]. Default: nowhere.
+    ///
+    /// A write of a stream that belongs to a sampled trace costs a clock's reading and a lock that only
+    /// scrapes contend for; all other writes cost what they cost without.
+    pub fn traces(mut self, source: TraceSource) -> Self {
+        self.settings.traces = source;
         self
     }
 

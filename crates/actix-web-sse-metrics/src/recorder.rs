@@ -18,7 +18,8 @@ use crate::{
     core::Core,
     counters::RESUMES,
     probe::is_probe,
-    worker::Local,
+    trace::TraceContext,
+    worker::{Local, Traced},
 };
 
 /// The observer of the metrics, made by [`Metrics::observer`](crate::Metrics::observer). Cheap to
@@ -109,6 +110,11 @@ impl Observer for Recorder {
         let detection = core.closes.detection(visitor.version == Version::HTTP_2);
         let now = core.clock.now();
         let local = Local::of(&threads);
+        let trace = core.traces.of(visitor.request);
+        let traced = trace.filter(TraceContext::is_sampled).map(|trace| {
+            let local = Rc::clone(&local);
+            Rc::new(Traced { local, trace })
+        });
         let mut stream = Box::new(Stream {
             age: local.open(now),
             opened_millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
@@ -118,6 +124,7 @@ impl Observer for Recorder {
             client,
             route,
             local,
+            traced,
             by_probe: visitor.request.is_some_and(is_probe),
             ended: false,
             #[cfg(feature = "operations")]
@@ -174,6 +181,8 @@ struct Stream {
     core: Arc<Core>,
     route: Arc<str>,
     local: Rc<Local>,
+    /// Counts its writes, if it belongs to a sampled trace.
+    traced: Option<Rc<Traced>>,
     client: Client,
     origin: Arc<str>,
     age: u64,
@@ -188,7 +197,10 @@ struct Stream {
 
 impl StreamObserver for Stream {
     fn meter(&self) -> Option<Rc<dyn Meter>> {
-        Some(Rc::clone(&self.local) as Rc<dyn Meter>)
+        Some(match &self.traced {
+            Some(traced) => Rc::clone(traced) as Rc<dyn Meter>,
+            None => Rc::clone(&self.local) as Rc<dyn Meter>,
+        })
     }
 
     fn lagged(&mut self, events: u64) {

@@ -14,6 +14,7 @@ use crate::{
     ages::Ages,
     catalogue::{DELIVERY_LAG, Kind, Metric, TIME_TO_FIRST_EVENT, TOPICS_LAG},
     cells::{Cell, CellHistogram, Snapshot, micros},
+    trace::TraceContext,
 };
 
 /// Stands for "no stream is open" in `Cells::oldest`.
@@ -104,6 +105,16 @@ impl Cells {
         let lag = Arc::new(CellHistogram::new(bounds(&TOPICS_LAG)));
         all.push((topics.into(), Arc::clone(&lag)));
         lag
+    }
+
+    /// Keeps the times of a write that was counted as those of a trace.
+    fn exemplify(&self, sent: &Sent<'_>, trace: TraceContext) {
+        if let Some(lag) = sent.lag {
+            self.lag.exemplify(micros(lag), trace);
+        }
+        if let Some(after) = sent.first_event_after {
+            self.first_event.exemplify(micros(after), trace);
+        }
     }
 
     pub(crate) fn lagged(&self, events: u64) {
@@ -209,6 +220,21 @@ impl Meter for Local {
         if let (Some(topics), Some(lag)) = (sent.topics, sent.lag) {
             self.lag_of(topics, micros(lag));
         }
+    }
+}
+
+/// Counts the writes of a stream that belongs to a sampled trace. All other streams of a route share
+/// their thread's [`Local`].
+#[derive(Debug)]
+pub(crate) struct Traced {
+    pub(crate) local: Rc<Local>,
+    pub(crate) trace: TraceContext,
+}
+
+impl Meter for Traced {
+    fn sent(&self, sent: &Sent<'_>) {
+        self.local.sent(sent);
+        self.local.cells.exemplify(sent, self.trace);
     }
 }
 

@@ -9,9 +9,10 @@ use std::{
 };
 
 use actix_web_sse::{
-    Event,
+    Event, Presence,
     backplane::{
-        Backplane, BackplaneError, BackplaneFuture, BackplaneStats, History, Revocation, Sink,
+        Backplane, BackplaneError, BackplaneFuture, BackplaneStats, History, ReaderCount,
+        Revocation, Sink,
     },
 };
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ use crate::{
     handle::Handle,
     history::history,
     metrics::Pending,
+    presence::readers,
     publish::publish,
     revocations::RedisRevocations,
     state::State,
@@ -160,6 +162,26 @@ impl Backplane for RedisBackplane {
 
     fn revoke(&self, revocation: Revocation) {
         self.0.state.end_elsewhere(revocation);
+    }
+
+    fn shares_presence(&self) -> bool {
+        true
+    }
+
+    fn counted(&self, count: &ReaderCount<'_>) {
+        let leased = &self.0.state.leased;
+        leased.attendance().counted(count);
+        leased.dirty.notify_one();
+    }
+
+    fn presence(&self, topic: &str) -> BackplaneFuture<Presence> {
+        let asked = readers(Arc::clone(&self.0.state), topic.to_owned());
+        let asked = self.0.spawn(asked);
+        Box::pin(async {
+            let broken = |_| "the backplane has ended".to_owned();
+            let answer = asked.await.map_err(broken).flatten();
+            answer.map_err(BackplaneError::new)
+        })
     }
 
     fn stats(&self) -> BackplaneStats {

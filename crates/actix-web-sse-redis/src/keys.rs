@@ -64,6 +64,26 @@ impl Keys {
         self.key(&format!("user:{user}"))
     }
 
+    /// A hash: the number of streams of a topic that each reader has on each node.
+    pub(crate) fn readers(&self, topic: &str) -> String {
+        self.key(&format!("readers:{topic}"))
+    }
+
+    /// A set: the users of a topic who have joined and not left.
+    pub(crate) fn announced(&self, topic: &str) -> String {
+        self.key(&format!("announced:{topic}"))
+    }
+
+    /// A set: the readers that a node has.
+    pub(crate) fn attendance(&self, node: &str) -> String {
+        self.key(&format!("attendance:{node}"))
+    }
+
+    /// A set: the nodes that have readers.
+    pub(crate) fn attending(&self) -> String {
+        self.key("attending")
+    }
+
     /// A used ticket.
     pub(crate) fn ticket(&self, id: &[u8; 16]) -> String {
         self.key(&format!("ticket:{:032x}", u128::from_be_bytes(*id)))
@@ -88,6 +108,10 @@ mod tests {
             keys.nodes(),
             keys.user("a}b"),
             keys.ticket(&[0; 16]),
+            keys.readers("a}b"),
+            keys.announced("a}b"),
+            keys.attendance("n"),
+            keys.attending(),
         ] {
             assert!(key.starts_with("{shop}:"), "{key}");
         }

@@ -1,5 +1,5 @@
-//! The node's lease at Redis, and the counts that depend on it: streams of resumable tickets and
-//! streams of users.
+//! The node's lease at Redis, and the counts that depend on it: streams of resumable tickets, streams of
+//! users, and who follows topics.
 //!
 //! Redis executes the commands of one connection in the order in which they are sent. Each command is
 //! sent by a task of the backplane's thread, which reads the count right before, with no wait between: the
@@ -17,13 +17,11 @@ use tokio::{select, time::sleep};
 use crate::{
     config::millis,
     link::{Link, MOVING, ends_session, is_moving},
-    node_counts::{Counts, Ended, TicketId, new_name},
+    node_counts::{COUNTS_TTL, Counts, Ended, TicketId, new_name},
+    presence,
     scripts::{RENEW_LEASE, SYNC_TICKET},
     state::State,
 };
-
-/// How long Redis keeps the counts of a node. Longer than the interval at which all are sent again.
-pub(crate) const COUNTS_TTL: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// The interval at which all counts are sent again.
 const RESEND_EVERY: Duration = Duration::from_secs(12 * 3600);
@@ -75,7 +73,10 @@ pub(crate) async fn keep(state: &State, link: &Link) -> RedisError {
             () = state.leased.dirty.notified() => false,
         };
         let done = match due {
-            true => renew(state, link, None).await,
+            true => match renew(state, link, None).await {
+                Ok(()) => presence::sweep(state, link).await,
+                error => error,
+            },
             false => send(state, link).await,
         };
         match done {
@@ -152,7 +153,7 @@ pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
         sent.into_iter().collect::<Result<(), _>>()?;
         tickets.dirty.truncate(from);
     }
-    Ok(())
+    presence::send(state, link).await
 }
 
 async fn ticket(

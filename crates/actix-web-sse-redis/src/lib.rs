@@ -10,16 +10,19 @@
 //! control                                            streams that other nodes are to end
 //! revocations                                        the store of revocations, and what Redis has of them
 //! history, publish, reader, tickets, user_limits     what is asked of Redis, and what comes from it
-//! handle, handshake, lease                           the way to the thread; the numbering; what a node counts
+//! handle, lease                                      the way to the thread; what a node counts
+//! presence                                           who follows topics on all nodes
+//! handshake                                          the numbering
 //! state                                              the state of a node
 //! connect, known, metrics                            addresses; revocations of a node; gauges
 //! node_counts, questions, sentinels                  what a node counts; who waits; who knows the primary
-//! cursor, tls                                        where a node stands in the log; certificates
+//! attendance, cursor, tls                            readers of a node; where it stands in the log; certificates
 //! config                                             settings
 //! backoff, entry, error, keys, link, scripts         small parts
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod attendance;
 mod backoff;
 mod backplane;
 mod config;
@@ -37,6 +40,7 @@ mod lease;
 mod link;
 mod metrics;
 mod node_counts;
+mod presence;
 mod publish;
 mod questions;
 mod reader;

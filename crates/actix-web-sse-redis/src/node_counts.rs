@@ -9,6 +9,11 @@ use std::{
 
 use tokio::sync::Notify;
 
+use crate::attendance::Attendance;
+
+/// How long Redis keeps the counts of a node. Longer than the interval at which all are sent again.
+pub(crate) const COUNTS_TTL: Duration = Duration::from_secs(2 * 24 * 3600);
+
 /// A count for each key, with the keys whose count must be sent. `N` is sent with the count.
 #[derive(Debug)]
 pub(crate) struct NodeCounts<K, N> {
@@ -138,6 +143,7 @@ pub(crate) struct Leased {
     name: Mutex<Arc<str>>,
     pub(crate) tickets: Counts<TicketId, Ended>,
     pub(crate) users: Counts<Arc<str>, ()>,
+    attendance: Mutex<Attendance>,
     /// Notified when a count must be sent.
     pub(crate) dirty: Notify,
 }
@@ -148,8 +154,16 @@ impl Leased {
             name: Mutex::new(new_name().into()),
             tickets: Counts::new(lease),
             users: Counts::new(lease),
+            attendance: Mutex::default(),
             dirty: Notify::new(),
         }
+    }
+
+    /// Who follows topics.
+    pub(crate) fn attendance(&self) -> MutexGuard<'_, Attendance> {
+        self.attendance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The name of the lease.
@@ -185,6 +199,7 @@ impl Leased {
             let now = Instant::now();
             self.tickets.lock().mark_all_dirty(&(Duration::ZERO, now));
             self.users.lock().mark_all_dirty(&());
+            self.attendance().doubt();
             self.dirty.notify_one();
         }
     }

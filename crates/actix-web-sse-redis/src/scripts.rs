@@ -54,47 +54,58 @@ fn script(body: &str) -> Script {
     Script::new(&format!("{COMMON}{body}"))
 }
 
-/// Numbers an event, adds it to its topic, and announces it in the log.
+/// What the scripts that publish have before them. Their keys begin with head, log, topics, the topic. Their
+/// arguments begin with an epoch in case there is none, how many entries to keep of the log and of a topic, for how
+/// many milliseconds, the topic. `publish` numbers an event, adds it to its topic and announces it in the log; it
+/// takes whether the event is transient, its size if it is too large for the log, and its fields. It returns the
+/// epoch, its base and the number; or no epoch, and the error.
+const PUBLISHING: &str = r"
+local function publish(transient, size, ...)
+    local log, topics, topic = KEYS[2], KEYS[3], KEYS[4]
+    local epoch, base, seq, floor = numbering()
+    if not epoch then epoch, base, seq, floor = begin(ARGV[1], 0) end
+    local number = math.max(tonumber(seq) + 1, now)
+    local id = text(number) .. '-0'
+    if not transient then
+        local before = redis.call('ZSCORE', topics, ARGV[5]) or floor
+        local refused = append(topic, 'MAXLEN', '~', ARGV[3], id,
+            'e', epoch, 'p', text(tonumber(before)), ...)
+        if refused then return nil, refused end
+    end
+    local refused
+    if size == '' then
+        refused = append(log, 'MAXLEN', '~', ARGV[2], id,
+            'e', epoch, 'q', seq, 't', ARGV[5], ...)
+    else
+        refused = append(log, 'MAXLEN', '~', ARGV[2], id,
+            'e', epoch, 'q', seq, 't', ARGV[5], 's', size)
+    end
+    if refused then
+        if not transient then redis.call('XDEL', topic, id) end
+        return nil, refused
+    end
+    redis.call('HSET', KEYS[1], 'seq', text(number))
+    redis.call('PEXPIRE', log, ARGV[4])
+    if not transient then
+        redis.call('ZADD', topics, text(number), ARGV[5])
+        redis.call('PEXPIRE', topic, ARGV[4])
+    end
+    return epoch, base, text(number)
+end
+";
+
+/// Publishes an event.
 ///
-/// Keys: head, log, topics, the topic. Arguments: an epoch in case there is none, how many entries to
-/// keep of the log and of a topic, for how many milliseconds, the topic, whether the event is transient,
-/// its size if it is too large for the log, then its fields. Returns the epoch, its base and the number.
+/// Keys and arguments: see [`PUBLISHING`]; then whether the event is transient, its size if it is too large for the
+/// log, and its fields. Returns the epoch, its base and the number.
 pub(crate) static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
-    script(
-        r"
-local log, topics, topic = KEYS[2], KEYS[3], KEYS[4]
-local epoch, base, seq, floor = numbering()
-if not epoch then epoch, base, seq, floor = begin(ARGV[1], 0) end
-local number = math.max(tonumber(seq) + 1, now)
-local id = text(number) .. '-0'
-local transient = ARGV[6] == '1'
-if not transient then
-    local before = redis.call('ZSCORE', topics, ARGV[5]) or floor
-    local refused = append(topic, 'MAXLEN', '~', ARGV[3], id,
-        'e', epoch, 'p', text(tonumber(before)), unpack(ARGV, 8))
-    if refused then return refused end
-end
-local refused
-if ARGV[7] == '' then
-    refused = append(log, 'MAXLEN', '~', ARGV[2], id,
-        'e', epoch, 'q', seq, 't', ARGV[5], unpack(ARGV, 8))
-else
-    refused = append(log, 'MAXLEN', '~', ARGV[2], id,
-        'e', epoch, 'q', seq, 't', ARGV[5], 's', ARGV[7])
-end
-if refused then
-    if not transient then redis.call('XDEL', topic, id) end
-    return refused
-end
-redis.call('HSET', KEYS[1], 'seq', text(number))
-redis.call('PEXPIRE', log, ARGV[4])
-if not transient then
-    redis.call('ZADD', topics, text(number), ARGV[5])
-    redis.call('PEXPIRE', topic, ARGV[4])
-end
-return {epoch, base, text(number)}
-",
-    )
+    script(&format!(
+        "{PUBLISHING}
+local epoch, base, number = publish(ARGV[6] == '1', unpack(ARGV, 7))
+if not epoch then return base end
+return {{epoch, base, number}}
+"
+    ))
 });
 
 /// Asks all nodes to end streams.
@@ -398,9 +409,114 @@ return {free and 1 or 0, was_alive}
     )
 });
 
+/// Sets how many streams of a topic a reader has on a node. If a user is there now and had not joined, or has
+/// joined and is on no node any more, publishes that. A node whose lease is over has nothing, and any other says so.
+///
+/// Keys: see [`PUBLISHING`]; then the nodes, the readers of the topic, the users who have joined, the readers of the
+/// node, the nodes that have some. Arguments: see there, with no topic if nothing is to be published; then the node,
+/// the lifetime of its lease if it says so itself, the reader, the count if it is there, what stands for it among the
+/// readers of the node, how many milliseconds the counts are kept. Returns whether the lease was still valid, and the
+/// epoch, its base and the number of what was published.
+pub(crate) static COUNT_READER: LazyLock<Script> = LazyLock::new(|| {
+    about_nodes(&format!(
+        "{PUBLISHING}{}",
+        r#"
+local nodes, readers, joined, attendance, attending = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local node, lease, who, count = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local was_alive = 1
+if lease ~= '' then
+    was_alive = renew(nodes, node, lease)
+elseif alive_until(nodes, node) >= millis then
+    return {1, '', 0, 0}
+end
+local epoch, base, number = '', '0', '0'
+if ARGV[5] ~= '' and string.sub(who, 1, 1) == 'u' then
+    local user = string.sub(who, 2)
+    local here = count ~= ''
+    if not here then
+        for _, other in ipairs(redis.call('ZRANGEBYSCORE', nodes, text(millis), '+inf')) do
+            if other ~= node and redis.call('HEXISTS', readers, other .. who) == 1 then
+                here = true
+                break
+            end
+        end
+    end
+    if here ~= (redis.call('SISMEMBER', joined, user) == 1) then
+        local users = redis.call('SCARD', joined) + (here and 1 or -1)
+        local data = '{"user":' .. cjson.encode(user) .. ',"users":' .. text(users) .. '}'
+        epoch, base, number = publish(false, '', 'd', data, 'n', here and 'join' or 'leave')
+        if not epoch then return base end
+        redis.call(here and 'SADD' or 'SREM', joined, user)
+    end
+    redis.call('PEXPIRE', joined, ARGV[11])
+end
+if count ~= '' then
+    redis.call('HSET', readers, node .. who, count)
+    redis.call('SADD', attendance, ARGV[10])
+    redis.call('SADD', attending, node)
+    for _, key in ipairs({readers, attendance, attending}) do redis.call('PEXPIRE', key, ARGV[11]) end
+else
+    redis.call('HDEL', readers, node .. who)
+    redis.call('SREM', attendance, ARGV[10])
+end
+return {was_alive, epoch, base, number}
+"#
+    ))
+});
+
+/// The nodes that have readers and whose lease is over.
+///
+/// Keys: the nodes, the nodes that have readers.
+pub(crate) static DEAD_NODES: LazyLock<Script> = LazyLock::new(|| {
+    about_nodes(
+        r"
+local dead = {}
+for _, node in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+    if alive_until(KEYS[1], node) < millis then dead[#dead + 1] = node end
+end
+return dead
+",
+    )
+});
+
+/// Notes that a node whose lease is over has no readers any more, if it is so.
+///
+/// Keys: the nodes, the readers of the node, the nodes that have readers. Argument: the node.
+pub(crate) static FORGET_NODE: LazyLock<Script> = LazyLock::new(|| {
+    about_nodes(
+        r"
+if alive_until(KEYS[1], ARGV[1]) < millis and redis.call('EXISTS', KEYS[2]) == 0 then
+    redis.call('SREM', KEYS[3], ARGV[1])
+end
+return 1
+",
+    )
+});
+
+/// The readers of a topic with their streams, by node, of the nodes whose lease is valid.
+///
+/// Keys: the nodes, the readers of the topic.
+pub(crate) static READERS: LazyLock<Script> = LazyLock::new(|| {
+    about_nodes(
+        r"
+local alive, found = {}, {}
+local all = redis.call('HGETALL', KEYS[2])
+for i = 1, #all, 2 do
+    local node = string.sub(all[i], 1, 16)
+    if alive[node] == nil then alive[node] = alive_until(KEYS[1], node) >= millis end
+    if alive[node] then
+        found[#found + 1] = string.sub(all[i], 17)
+        found[#found + 1] = all[i + 1]
+    end
+end
+return found
+",
+    )
+});
+
 /// All of them: a script that Redis does not know is sent twice, which would break the order of
 /// commands.
-pub(crate) fn all() -> [&'static Script; 10] {
+pub(crate) fn all() -> [&'static Script; 14] {
     [
         &PUBLISH,
         &END,
@@ -412,5 +528,9 @@ pub(crate) fn all() -> [&'static Script; 10] {
         &CLAIM_RESUMABLE,
         &SYNC_TICKET,
         &ACQUIRE,
+        &COUNT_READER,
+        &DEAD_NODES,
+        &FORGET_NODE,
+        &READERS,
     ]
 }

@@ -16,9 +16,8 @@ use tokio::task::JoinHandle;
 use crate::{
     config::millis,
     handle::Handle,
-    lease::COUNTS_TTL,
     link::Link,
-    node_counts::TicketId,
+    node_counts::{COUNTS_TTL, TicketId},
     scripts::{CLAIM_RESUMABLE, USE_ONCE},
     state::State,
 };

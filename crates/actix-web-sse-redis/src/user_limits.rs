@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use crate::{
     config::{UserLimits, millis},
     handle::Handle,
-    lease::COUNTS_TTL,
     link::Link,
+    node_counts::COUNTS_TTL,
     scripts::ACQUIRE,
     state::State,
 };

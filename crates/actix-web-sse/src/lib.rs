@@ -136,7 +136,10 @@ pub mod test;
 /// ([`HubBuilder::backplane`](crate::HubBuilder::backplane)).
 pub mod backplane {
     pub use crate::{
-        hub::{Backplane, BackplaneError, BackplaneFuture, History, Revocation, Sink},
+        hub::{
+            Backplane, BackplaneError, BackplaneFuture, History, Reader, ReaderCount, Revocation,
+            Sink,
+        },
         observe::{BackplaneStats, BackplaneWatch},
     };
 }
@@ -145,7 +148,7 @@ pub use config::ConfigError;
 pub use event::{Event, EventError, EventId, EventName, EventParts, InvalidTopic, Retry};
 pub use hub::{
     Backplane, BackplaneError, BackplaneFuture, EventHead, Hub, HubBuilder, HubStats, IntoHubs,
-    InvalidPosition, Position, PublishError, Published, StreamStats, Topic,
+    InvalidPosition, Position, Presence, PresentUser, PublishError, Published, StreamStats, Topic,
 };
 pub use identity::{Identity, TopicPattern, TopicRights};
 pub use observe::{BackplaneStats, BackplaneWatch, HubInfo, HubWatch};

@@ -21,7 +21,7 @@ use actix_web_sse::{
     Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, Event, Hub,
     PublishError, Snapshot, Subscriber, TopicPattern,
     backplane::{History, Revocation, Sink},
-    config::TopicConfig,
+    config::{PresenceMode, TopicConfig},
     observe::{Observer, Opened, StreamObserver},
     test::{Reading, read_events},
 };
@@ -542,4 +542,23 @@ fn a_hub_of_one_process_has_no_backplane_to_ask_about() {
         .unwrap();
     assert_eq!(hub.backplane_stats(), None);
     assert!(keeper.0.lock().unwrap().is_none());
+}
+
+#[actix_web::test]
+async fn a_backplane_that_does_not_count_readers_leaves_each_node_its_own_list_and_no_joins() {
+    let with = |mode| {
+        let node = Node(Arc::default(), 0);
+        let builder = Hub::builder().backplane(node).with(|hub, _| {
+            hub.topics = vec![TopicConfig::of("t").presence(mode)];
+        });
+        builder.build()
+    };
+    let refused = with(PresenceMode::Events).unwrap_err().to_string();
+    assert!(refused.contains("hub.topics.presence"), "{refused}");
+    let hub = with(PresenceMode::List).unwrap();
+    let _stream = open(&hub, None).await;
+    let here = hub.presence("t").unwrap();
+    assert_eq!((here.anonymous, here.whole), (1, true));
+    assert_eq!(hub.presence_shared("t").await, Ok(Some(here)));
+    assert_eq!(hub.presence_shared("u").await, Ok(None));
 }

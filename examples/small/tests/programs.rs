@@ -110,6 +110,41 @@ fn snapshot() {
 }
 
 #[test]
+fn presence() {
+    let program = program!("presence");
+    let stream = |target, user: &str| Request::stream(target).bearer(&format!("token-of-{user}"));
+    let _alice = program.open(&stream("/room/7", "alice"));
+    let mut who = program.open(&stream("/room/7/who", "host"));
+    let list = who.next_event();
+    assert_eq!(
+        (list.event(), list.data()),
+        (
+            Some("present"),
+            Some(r#"{"users":[{"user":"alice","streams":1}],"anonymous":0,"whole":true}"#)
+        )
+    );
+    let bob = program.open(&stream("/room/7", "bob"));
+    let mut next = || loop {
+        let event = who.next_event();
+        if matches!(event.event(), Some("join" | "leave")) {
+            return (
+                event.event().unwrap().to_owned(),
+                event.data().unwrap().to_owned(),
+            );
+        }
+    };
+    let bob_is = |kind: &str, users: u32| {
+        let data = format!(r#"{{"user":"bob","users":{users}}}"#);
+        (kind.to_owned(), data)
+    };
+    assert_eq!(next(), bob_is("join", 2));
+    drop(bob);
+    assert_eq!(next(), bob_is("leave", 1));
+    let hidden = stream("/room/7/who", "alice").send(program.address);
+    assert_eq!(hidden.status(), 403);
+}
+
+#[test]
 fn tickets() {
     let program = program!("tickets");
     let nobody = Request::stream("/events").send(program.address);
@@ -166,6 +201,31 @@ fn tenants() {
 }
 
 #[test]
+fn cookie_session() {
+    let program = program!("cookie_session");
+    let post = |target: &str, cookie: &str, body: &str| {
+        let request = Request::new("POST", target).header("Cookie", cookie);
+        let answer = request.body("text/plain", body).send(program.address);
+        assert_eq!(answer.status(), 204, "{target}");
+        let cookie = answer.header("set-cookie").unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    };
+    let cookie = post("/session/sign-in", "", "alice");
+    assert!(!cookie.contains("alice"), "it is encrypted: {cookie}");
+    let with = |target, cookie: &str| Request::stream(target).header("Cookie", cookie);
+    let mut stream = program.open(&with("/events/alice", &cookie));
+    let status = |request: Request| request.send(program.address).status();
+    assert_eq!(status(with("/events/bob", &cookie)), 403);
+    assert_eq!(status(with("/events/alice", "id=forged")), 401);
+    let cookie = post("/session/sign-out", &cookie, "");
+    stream.until_end(LIMIT);
+    assert_eq!(status(with("/events/alice", &cookie)), 401);
+    let elsewhere = Request::new("POST", "/session/sign-in").body("text/plain", "alice");
+    let elsewhere = elsewhere.header("Origin", "https://evil.example");
+    assert_eq!(status(elsewhere), 403);
+}
+
+#[test]
 fn behind_nginx() {
     let program = program!("behind_nginx");
     let from = |address| {
@@ -201,6 +261,40 @@ fn openapi() {
         }
     }
     assert_eq!(data.as_object().unwrap().len(), 2);
+}
+
+/// In a browser: through a proxy that cuts the connection once.
+#[cfg(feature = "e2e")]
+#[test]
+fn htmx() {
+    use actix_web_sse_tests::{Browser, BrowserKind, Relay};
+
+    const SCRIPTS: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/clients/node_modules/htmx.org/dist"
+    );
+    let program = program!("htmx", ("HTMX", SCRIPTS));
+    let relay = Relay::to(program.address);
+    let browser = Browser::launch(BrowserKind::Chromium);
+    let page = browser.open(&format!("http://{}/", relay.address()));
+    let sign = |text: &str| {
+        page.evaluate(&format!("document.querySelector('input').value = '{text}'"));
+        page.evaluate("document.querySelector('form').requestSubmit()");
+    };
+    let shown = |count: usize| {
+        page.wait(&format!(
+            "document.querySelectorAll('li').length === {count}"
+        ));
+        page.evaluate("[...document.querySelectorAll('li')].map((li) => li.textContent).join()")
+    };
+    page.wait("document.querySelector('ul')._htmx?.sse?.reader");
+    sign("<img src=x>");
+    assert_eq!(shown(1), "<img src=x>");
+    relay.cut();
+    let missed = Request::new("POST", "/sign");
+    let missed = missed.body("application/x-www-form-urlencoded", "text=missed");
+    assert_eq!(missed.send(program.address).status(), 204);
+    assert_eq!(shown(2), "<img src=x>,missed");
 }
 
 #[cfg(feature = "e2e")]

@@ -9,9 +9,13 @@ use actix_web_sse as _;
 use actix_web_sse_metrics as _;
 use actix_web_sse_redis as _;
 use futures_util as _;
+use opentelemetry as _;
+use opentelemetry_sdk as _;
 use serde as _;
 use serde_json as _;
 use tokio as _;
+use tracing_actix_web as _;
+use tracing_opentelemetry as _;
 use tracing_subscriber as _;
 
 macro_rules! pages {
@@ -37,6 +41,8 @@ pages! {
     kubernetes: "../../../docs/src/kubernetes.md",
     migration: "../../../docs/src/migration.md",
     nodes: "../../../docs/src/nodes.md",
+    // A module of the crate's name would hide the crate.
+    traces: "../../../docs/src/opentelemetry.md",
     operations: "../../../docs/src/operations.md",
     proxies: "../../../docs/src/proxies.md",
     sse_probe: "../../../docs/src/sse-probe.md",

@@ -15,10 +15,7 @@ use actix_web::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-use crate::{
-    exposition::{negotiate, render},
-    metrics::Metrics,
-};
+use crate::{exposition::negotiate, metrics::Metrics};
 
 /// The metrics at a path of an application. Made by [`Metrics::endpoint`].
 #[derive(Debug, Clone)]
@@ -66,7 +63,7 @@ async fn answer(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpRespon
     response
         .insert_header((header::CONTENT_TYPE, format.content_type()))
         .insert_header((header::VARY, "Accept, Accept-Encoding"));
-    let body = render(&metrics.gather(), format);
+    let body = metrics.render(format);
     let wanted = negotiate::gzip(header(header::ACCEPT_ENCODING));
     // actix leaves out the body of an answer to HEAD and keeps its length.
     match wanted

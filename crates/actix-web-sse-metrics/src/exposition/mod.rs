@@ -6,6 +6,8 @@ mod text;
 
 use prometheus::proto::MetricFamily;
 
+use crate::exemplars::Shown;
+
 /// An exposition format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -24,10 +26,10 @@ impl Format {
     }
 }
 
-/// These families in this format.
-pub(crate) fn render(families: &[MetricFamily], format: Format) -> String {
+/// These families in this format, with these exemplars where the format has a place for them.
+pub(crate) fn render(families: &[MetricFamily], format: Format, exemplars: &Shown) -> String {
     match format {
         Format::Text => text::encode(families),
-        Format::OpenMetrics => openmetrics::encode(families),
+        Format::OpenMetrics => openmetrics::encode(families, exemplars),
     }
 }

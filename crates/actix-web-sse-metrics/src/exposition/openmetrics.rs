@@ -1,20 +1,25 @@
 //! OpenMetrics 1.0 from gathered families: the `prometheus` crate has no encoder of its own.
 
-use std::fmt::{self, Display, Write};
+use std::{
+    fmt::{self, Display, Write},
+    time::UNIX_EPOCH,
+};
 
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
-pub(crate) fn encode(families: &[MetricFamily]) -> String {
+use crate::exemplars::{Exemplar, Shown};
+
+pub(crate) fn encode(families: &[MetricFamily], exemplars: &Shown) -> String {
     let mut text = String::new();
     for family in families {
         // Writing to a string cannot fail.
-        let _ = write_family(&mut text, family);
+        let _ = write_family(&mut text, family, exemplars);
     }
     text.push_str("# EOF\n");
     text
 }
 
-fn write_family(out: &mut String, family: &MetricFamily) -> fmt::Result {
+fn write_family(out: &mut String, family: &MetricFamily, exemplars: &Shown) -> fmt::Result {
     let kind = family.get_field_type();
     // A counter's family is named without the suffix of its samples. A counter whose name has no such
     // suffix (of another crate, in a shared registry) cannot be written as a counter.
@@ -30,12 +35,17 @@ fn write_family(out: &mut String, family: &MetricFamily) -> fmt::Result {
         writeln!(out, "# HELP {name} {}", Escaped(family.help()))?;
     }
     for metric in family.get_metric() {
-        write_metric(out, family, metric)?;
+        write_metric(out, family, metric, exemplars)?;
     }
     Ok(())
 }
 
-fn write_metric(out: &mut String, family: &MetricFamily, metric: &Metric) -> fmt::Result {
+fn write_metric(
+    out: &mut String,
+    family: &MetricFamily,
+    metric: &Metric,
+    exemplars: &Shown,
+) -> fmt::Result {
     let name = family.name();
     let labels = metric.get_label();
     match family.get_field_type() {
@@ -49,27 +59,7 @@ fn write_metric(out: &mut String, family: &MetricFamily, metric: &Metric) -> fmt
         ),
         MetricType::GAUGE => sample(out, name, "", labels, None, metric.get_gauge().get_value()),
         MetricType::UNTYPED => Ok(()),
-        MetricType::HISTOGRAM => {
-            let histogram = metric.get_histogram();
-            let total = histogram.get_sample_count();
-            for bucket in histogram.get_bucket() {
-                if bucket.upper_bound().is_finite() {
-                    let bound = format!("{:?}", bucket.upper_bound());
-                    let count = bucket.cumulative_count() as f64;
-                    sample(out, name, "_bucket", labels, Some(("le", &bound)), count)?;
-                }
-            }
-            sample(
-                out,
-                name,
-                "_bucket",
-                labels,
-                Some(("le", "+Inf")),
-                total as f64,
-            )?;
-            sample(out, name, "_sum", labels, None, histogram.get_sample_sum())?;
-            sample(out, name, "_count", labels, None, total as f64)
-        }
+        MetricType::HISTOGRAM => write_histogram(out, name, metric, exemplars),
         MetricType::SUMMARY => {
             let summary = metric.get_summary();
             for quantile in summary.get_quantile() {
@@ -96,7 +86,50 @@ fn write_metric(out: &mut String, family: &MetricFamily, metric: &Metric) -> fmt
     }
 }
 
+fn write_histogram(
+    out: &mut String,
+    name: &str,
+    metric: &Metric,
+    exemplars: &Shown,
+) -> fmt::Result {
+    let (histogram, labels) = (metric.get_histogram(), metric.get_label());
+    let total = histogram.get_sample_count();
+    let route = labels.iter().find(|label| label.name() == "route");
+    let exemplars = exemplars.of(name, route.map_or("", LabelPair::value));
+    let mut exemplars = exemplars.iter();
+    let mut bucket = |bound: &str, count: u64| {
+        let le = Some(("le", bound));
+        write_sample(out, name, "_bucket", labels, le, count as f64)?;
+        if let Some(Some(exemplar)) = exemplars.next() {
+            write_exemplar(out, exemplar)?;
+        }
+        out.write_char('\n')
+    };
+    for counted in histogram.get_bucket() {
+        if counted.upper_bound().is_finite() {
+            let bound = format!("{:?}", counted.upper_bound());
+            bucket(&bound, counted.cumulative_count())?;
+        }
+    }
+    bucket("+Inf", total)?;
+    sample(out, name, "_sum", labels, None, histogram.get_sample_sum())?;
+    sample(out, name, "_count", labels, None, total as f64)
+}
+
 fn sample(
+    out: &mut String,
+    name: &str,
+    suffix: &str,
+    labels: &[LabelPair],
+    extra: Option<(&str, &str)>,
+    value: f64,
+) -> fmt::Result {
+    write_sample(out, name, suffix, labels, extra, value)?;
+    out.write_char('\n')
+}
+
+/// A sample up to the end of its line.
+fn write_sample(
     out: &mut String,
     name: &str,
     suffix: &str,
@@ -117,7 +150,24 @@ fn sample(
     if separator == ',' {
         out.push('}');
     }
-    writeln!(out, " {}", Number(value))
+    write!(out, " {}", Number(value))
+}
+
+/// Writes an exemplar behind a sample. Its labels have 63 characters of the 128 that the specification
+/// allows.
+fn write_exemplar(out: &mut String, exemplar: &Exemplar) -> fmt::Result {
+    let Exemplar { trace, micros, at } = exemplar;
+    let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
+    let value = Number(*micros as f64 / 1e6);
+    write!(
+        out,
+        " # {{trace_id=\"{trace_id}\",span_id=\"{span_id}\"}} {value}"
+    )?;
+    match at.duration_since(UNIX_EPOCH) {
+        Ok(at) => write!(out, " {}.{:03}", at.as_secs(), at.subsec_millis()),
+        // The clock is before 1970. The time is optional.
+        Err(_) => Ok(()),
+    }
 }
 
 /// Text in the format's own escaping.
@@ -197,6 +247,6 @@ c_seconds_count 1
 foreign_counts 1
 # EOF
 "#;
-        assert_eq!(encode(&registered().gather()), expected);
+        assert_eq!(encode(&registered().gather(), &Shown::default()), expected);
     }
 }

@@ -10,6 +10,7 @@ use actix_web_sse::observe::{AuthMethod, ConnectionId, CorsVerdict, Visitor};
 use tracing_actix_web::RequestId;
 
 use super::{escape::client_value, intern::Interner};
+use crate::trace::{TraceContext, TraceSource};
 
 /// The fields that all records of a stream have in common.
 #[derive(Debug)]
@@ -24,13 +25,15 @@ pub(crate) struct Identity {
     pub(crate) user_agent: Option<Arc<str>>,
     pub(crate) connection: Option<ConnectionId>,
     pub(crate) request: Option<RequestId>,
+    /// Boxed: most streams have none.
+    pub(crate) trace: Option<Box<TraceContext>>,
     pub(crate) route: Arc<str>,
     pub(crate) http_version: &'static str,
     pub(crate) last_event_id: bool,
 }
 
 impl Identity {
-    pub(crate) fn of(visitor: &Visitor<'_>, interner: &Interner) -> Self {
+    pub(crate) fn of(visitor: &Visitor<'_>, interner: &Interner, traces: &TraceSource) -> Self {
         let request = visitor.request;
         let header = |name: &str| request?.headers().get(name);
         let escaped = |name: header::HeaderName| {
@@ -50,6 +53,7 @@ impl Identity {
             user_agent: escaped(header::USER_AGENT),
             connection: None,
             request: request.and_then(|request| request.extensions().get::<RequestId>().copied()),
+            trace: traces.of(request).map(Box::new),
             route: interner.get(visitor.route),
             http_version: http_version(visitor.version),
             last_event_id: visitor.names_last_event_id(),

@@ -16,11 +16,11 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 
 use super::{
     queue::{LINES, LogGuard, LogQueue, queue},
-    record::{TARGET, timestamp},
+    record::{OPTIONAL, TARGET, timestamp},
 };
 
 /// Writes each event as one line: a record of ours as exactly its fields, those without a value
-/// as `null`; any other event with `timestamp`, `level`, `target`, `requestId` (that of the
+/// as `null`, but for those of a trace, which are then left out; any other event with `timestamp`, `level`, `target`, `requestId` (that of the
 /// request it happened in) and its own fields. Made by [`json_layer`].
 #[derive(Debug, Clone)]
 pub struct JsonLayer<W = LogQueue> {
@@ -155,7 +155,9 @@ impl Fields<'_> {
     fn skip_to(&mut self, index: usize) {
         let passed = self.nulls.into_iter().flatten().take(index);
         for field in passed.skip(self.next) {
-            self.line.push(field.name(), ());
+            if !OPTIONAL.contains(&field.name()) {
+                self.line.push(field.name(), ());
+            }
         }
     }
 

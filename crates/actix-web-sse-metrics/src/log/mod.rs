@@ -22,6 +22,10 @@
 //! few lines a second for each reason; the number of suppressed ones is logged in an `sse_suppressed`
 //! record and counted in `sse_log_records_suppressed_total`.
 //!
+//! With a [`TraceSource`], a line of a request that belongs to a trace carries `traceId` and `spanId` (with
+//! [`FieldNames::OpenTelemetry`] `trace_id` and `span_id`, as OpenTelemetry's log formats call them); any
+//! other line does not have these keys.
+//!
 //! At level `DEBUG` an `sse_lane` record says of each stream, by its `connectionId`, how its bytes
 //! reach the connection.
 //!
@@ -48,6 +52,11 @@ use actix_web_sse::observe::{
 };
 use tracing::Level;
 
+pub(crate) use self::identity::http_version;
+#[cfg(feature = "operations")]
+pub(crate) use self::record::operator_action;
+#[cfg(feature = "opentelemetry")]
+pub(crate) use self::span::method;
 pub use self::{
     address::AddressMode,
     counts::LogEvent,
@@ -59,13 +68,12 @@ pub use self::{
 };
 pub(crate) use self::{counts::LogCounts, record::timestamp};
 use self::{identity::Identity, intern::Interner, rate::Rates};
-#[cfg(feature = "operations")]
-pub(crate) use self::{identity::http_version, record::operator_action};
 use crate::{
     clients::Client,
     clock::Clock,
     closes::{CloseThresholds, Departure, Detection, ImmediateClose},
     probe::is_probe,
+    trace::TraceSource,
 };
 
 /// The observer that logs. Cheap to clone.
@@ -79,6 +87,7 @@ struct Shared {
     addresses: AddressMode,
     names: FieldNames,
     closes: CloseThresholds,
+    traces: TraceSource,
     counts: Arc<LogCounts>,
     rates: Rates,
     clock: Clock,
@@ -92,6 +101,7 @@ pub struct LogBuilder {
     addresses: AddressMode,
     names: FieldNames,
     closes: CloseThresholds,
+    traces: TraceSource,
     counts: Arc<LogCounts>,
     clock: Clock,
 }
@@ -115,6 +125,13 @@ impl LogBuilder {
         self
     }
 
+    /// Where the trace of a request is found: then its lines carry `traceId` and `spanId`. Default:
+    /// nowhere, or what the metrics were built with.
+    pub fn traces(mut self, source: TraceSource) -> Self {
+        self.traces = source;
+        self
+    }
+
     pub(crate) fn counts(mut self, counts: Arc<LogCounts>) -> Self {
         self.counts = counts;
         self
@@ -128,6 +145,7 @@ impl LogBuilder {
                 addresses: self.addresses,
                 names: self.names,
                 closes: self.closes,
+                traces: self.traces,
                 counts: self.counts,
                 rates: Rates::default(),
                 clock: self.clock,
@@ -151,6 +169,7 @@ impl Log {
             addresses: AddressMode::Full,
             names: FieldNames::Camel,
             closes: CloseThresholds::default(),
+            traces: TraceSource::default(),
             counts: Arc::default(),
             clock: Clock::start(),
         }
@@ -165,7 +184,7 @@ impl Default for Log {
 
 impl Shared {
     fn identity(&self, visitor: &Visitor<'_>) -> Identity {
-        Identity::of(visitor, &self.interner)
+        Identity::of(visitor, &self.interner, &self.traces)
     }
 
     fn enabled() -> bool {

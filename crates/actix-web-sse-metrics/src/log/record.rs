@@ -6,7 +6,7 @@ use actix_web_sse::observe::{End, KeysRead, Lane, Misconfiguration, Refused};
 use tracing::{Level, event};
 
 use super::{address::AddressMode, identity::Identity, rate::Suppressed};
-use crate::closes::ImmediateClose;
+use crate::{closes::ImmediateClose, trace::TraceContext};
 
 /// The target of every record.
 pub const TARGET: &str = "sse";
@@ -19,10 +19,13 @@ pub enum FieldNames {
     #[default]
     Camel,
     /// `user.id`, `client.address`, `user_agent.original`, `http.route` and
-    /// `network.protocol.version`, as OpenTelemetry's semantic conventions call them; what they
-    /// have no name for keeps ours.
+    /// `network.protocol.version`, as OpenTelemetry's semantic conventions call them, and `trace_id` and
+    /// `span_id`; what they have no name for keeps ours.
     OpenTelemetry,
 }
+
+/// Fields that a line has only where there is a value.
+pub(super) const OPTIONAL: [&str; 4] = ["traceId", "spanId", "trace_id", "span_id"];
 
 /// Emits a record: the common fields, and those of its kind. The names are part of a `tracing`
 /// callsite and must be literals, hence a macro, and hence one callsite for each set of names.
@@ -36,6 +39,8 @@ macro_rules! record {
         let timestamp = timestamp(SystemTime::now());
         let connection = id.connection.map(|connection| connection.to_string());
         let request = id.request.map(|request| request.to_string());
+        let trace = id.trace.as_deref().map(TraceContext::trace_id);
+        let span = id.trace.as_deref().map(TraceContext::span_id);
         match $names {
             FieldNames::Camel => event!(
                 target: TARGET, Level::INFO,
@@ -53,6 +58,8 @@ macro_rules! record {
                 route = &*id.route,
                 httpVersion = id.http_version,
                 lastEventId = id.last_event_id,
+                traceId = trace.as_deref(),
+                spanId = span.as_deref(),
                 $($extra)*
             ),
             FieldNames::OpenTelemetry => event!(
@@ -71,6 +78,8 @@ macro_rules! record {
                 "http.route" = &*id.route,
                 "network.protocol.version" = id.http_version,
                 lastEventId = id.last_event_id,
+                trace_id = trace.as_deref(),
+                span_id = span.as_deref(),
                 $($extra)*
             ),
         }

@@ -54,7 +54,7 @@ impl RootSpanBuilder for RedactedRootSpan {
 }
 
 /// The name of a standard HTTP method; `other` for any other.
-fn method(method: &Method) -> &'static str {
+pub(crate) fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -19,6 +19,7 @@ mod limits;
 mod moving;
 mod node;
 mod patterns;
+mod presence;
 mod program;
 mod relay;
 mod revocation;

@@ -85,11 +85,27 @@ impl Server {
 
     /// The data of all events of a topic that it has, in their order.
     pub(crate) fn data_of(&self, topic: &str) -> Vec<String> {
+        let entries = self.entries_of(topic).into_iter();
+        entries
+            .map(|mut fields| fields.remove("d").unwrap())
+            .collect()
+    }
+
+    /// The names and data of all events of a topic that it has, in their order.
+    pub(crate) fn events_of(&self, topic: &str) -> Vec<(String, String)> {
+        let entries = self.entries_of(topic).into_iter();
+        let event = |mut fields: HashMap<String, String>| {
+            let name = fields.remove("n").unwrap();
+            (name, fields.remove("d").unwrap())
+        };
+        entries.map(event).collect()
+    }
+
+    fn entries_of(&self, topic: &str) -> Vec<HashMap<String, String>> {
         let key = format!("{{sse}}:topic:{topic}");
         let entries: Vec<(String, HashMap<String, String>)> =
             self.answer(&["XRANGE", &key, "-", "+"]);
-        let data = |(_, mut fields): (_, HashMap<String, String>)| fields.remove("d").unwrap();
-        entries.into_iter().map(data).collect()
+        entries.into_iter().map(|(_, fields)| fields).collect()
     }
 
     /// Writes something, and waits until a replica has got it.

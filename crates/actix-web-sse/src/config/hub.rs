@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{error::Faults, topic::TopicConfig};
+use super::{error::Faults, presence::PresenceConfig, topic::TopicConfig};
 
 /// The most bytes that [`HubConfig::max_topic_bytes`] may allow.
 pub(crate) const MAX_TOPIC_BYTES: usize = 1024;
@@ -66,6 +66,8 @@ pub struct HubConfig {
     /// How long the name of a topic may be, in bytes; at most 1024. Control characters are never
     /// allowed. Default 256.
     pub max_topic_bytes: usize,
+    /// How it is kept who follows a topic, for the topics that ask for it.
+    pub presence: PresenceConfig,
     /// Settings of some topics, at most 100 entries: each is compared with each new topic, and is a label of metrics.
     /// Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -90,6 +92,7 @@ impl Default for HubConfig {
             max_topics: 100_000,
             max_topics_per_stream: 100,
             max_topic_bytes: 256,
+            presence: PresenceConfig::default(),
             topics: Vec::new(),
         }
     }
@@ -122,6 +125,7 @@ impl HubConfig {
         for topics in &self.topics {
             topics.check(faults);
         }
+        self.presence.check(faults);
         if self.snapshot_time.is_zero() || self.snapshot_time > Duration::from_secs(3600) {
             faults.add(
                 "hub.snapshot_time",

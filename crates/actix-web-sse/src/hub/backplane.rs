@@ -21,7 +21,12 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Shared, core::Outgoing, mailbox::Command};
+use super::{
+    Shared,
+    core::Outgoing,
+    mailbox::Command,
+    presence::{Presence, ReaderCount},
+};
 use crate::{
     event::Event,
     observe::{BackplaneStats, CloseReason, Relayed},
@@ -86,6 +91,26 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// Asks every node, this one excepted, to end streams ([`Sink::revoke`]).
     fn revoke(&self, revocation: Revocation);
+
+    /// Whether it counts who follows topics over all nodes: [`counted`](Self::counted) and [`presence`](Self::presence).
+    /// Default false: each node knows its own streams only, and a hub whose joins and leaves are to be published
+    /// cannot be built with it.
+    fn shares_presence(&self) -> bool {
+        false
+    }
+
+    /// How many streams of a topic with presence a reader has on this node, whenever that changes. Each count is the
+    /// current one, and the changes of a node come in their order. A user who is on no other node joins with its first
+    /// count, and leaves with `None`. Must not block.
+    fn counted(&self, count: &ReaderCount<'_>) {
+        let _ = count;
+    }
+
+    /// Who follows a topic on all nodes.
+    fn presence(&self, topic: &str) -> BackplaneFuture<Presence> {
+        let _ = topic;
+        Box::pin(async { Err(BackplaneError::new("this backplane does not count readers")) })
+    }
 
     /// How it is, now. Asked at every scrape: must not block.
     fn stats(&self) -> BackplaneStats;
@@ -178,6 +203,13 @@ impl Sink {
         let topic = topic.map(|topic| (topic, &**hub.topics.class(topic)));
         let wakes = hub.core().lost(topic, number);
         wakes.wake();
+    }
+
+    /// Whether the hub is to know who follows some of its topics.
+    #[must_use]
+    pub fn has_presence(&self) -> bool {
+        let hub = self.hub.upgrade();
+        hub.is_some_and(|hub| hub.presence.is_some())
     }
 
     /// How many topics this node has.

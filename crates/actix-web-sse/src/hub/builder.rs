@@ -6,11 +6,11 @@ use std::{
 };
 
 use super::{
-    Backplane, Hub, KnowsTopic, Shared, Sink, core::Core, settings::TopicSettings, sync::Mutex,
-    ticks::Ticks, topics::Limits,
+    Backplane, Hub, KnowsTopic, Shared, Sink, core::Core, presence::Readers,
+    settings::TopicSettings, sync::Mutex, ticks::Ticks, topics::Limits,
 };
 use crate::{
-    config::{ConfigError, Faults, HubConfig, StreamConfig},
+    config::{ConfigError, Faults, HubConfig, PresenceMode, StreamConfig, TopicConfig},
     observe::{BackplaneWatch, HubWatch, Observer, Reported},
 };
 
@@ -99,6 +99,17 @@ impl HubBuilder {
         let mut faults = Faults::default();
         self.hub.check(&mut faults);
         self.stream.check(&mut faults);
+        let has_events = |topics: &TopicConfig| topics.presence == Some(PresenceMode::Events);
+        let backplane = self.backplane.as_ref();
+        if backplane.is_some_and(|backplane| !backplane.shares_presence())
+            && self.hub.topics.iter().any(has_events)
+        {
+            faults.add(
+                "hub.topics.presence",
+                "events",
+                "needs a backplane that counts who follows topics; this one does not: use list",
+            );
+        }
         faults.into_result(())?;
         Ok(self.make())
     }
@@ -115,7 +126,10 @@ impl HubBuilder {
         if self.backplane.is_some() {
             core.share();
         }
+        let backplane = self.backplane.as_ref();
+        let is_shared = backplane.is_some_and(|backplane| backplane.shares_presence());
         let shared = Arc::new(Shared {
+            presence: Readers::new(&config.presence, &topics, is_shared),
             core: Mutex::new(core),
             config,
             stream: Arc::new(self.stream),

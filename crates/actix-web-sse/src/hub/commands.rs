@@ -1,6 +1,6 @@
 //! Commands to end streams, as a worker carries them out (rules 11 and 12 of the [hub](super)).
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc};
 
 use super::{inspect::Inquiry, mailbox::Command, state::State, stream::Stream, turn::Turn};
 use crate::{
@@ -24,9 +24,8 @@ impl State {
                 .filter_map(|(_, key)| self.streams.get(*key).map(Rc::clone))
                 .collect::<Vec<_>>(),
             Command::User(user) => self
-                .by_user
-                .range((Arc::clone(user), 0)..=(Arc::clone(user), usize::MAX))
-                .filter_map(|(_, key)| self.streams.get(*key).map(Rc::clone))
+                .keys_of(user)
+                .filter_map(|key| self.streams.get(key).map(Rc::clone))
                 .collect(),
             Command::Pages(policy) => {
                 let page_is_removed = |stream: &RefCell<Stream>| {

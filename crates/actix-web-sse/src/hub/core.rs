@@ -12,10 +12,12 @@ use super::{
     merge::{Next, merge},
     open_streams::OpenStreams,
     position::Position,
+    presence::is_exempt,
     settings::Class,
     topics::{Limits, NoRoom, Topic, Topics},
 };
 use crate::{
+    config::PresenceMode,
     event::{Event, encode::Unnumbered},
     identity::TopicPattern,
     observe::{CloseReason, Resume},
@@ -459,6 +461,17 @@ impl Core {
             .filter_map(|index| self.topics.get(index))
             .map(Topic::streams)
             .sum()
+    }
+
+    /// Those of the topics for which it is to be known who follows them.
+    pub(crate) fn with_presence(&self, cursors: &[Cursor]) -> Vec<(Arc<str>, PresenceMode)> {
+        let with_presence = |cursor: &Cursor| {
+            let topic = self.topics.get(cursor.topic)?;
+            let mode = topic.class.presence?;
+            // Who follows a pattern is present in none of its topics.
+            (!topic.is_of_pattern() && !is_exempt(&topic.name)).then(|| (Arc::clone(&topic.name), mode))
+        };
+        cursors.iter().filter_map(with_presence).collect()
     }
 
     /// The name of the topic with this index.

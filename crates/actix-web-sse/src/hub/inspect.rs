@@ -43,11 +43,21 @@ pub struct StreamStats {
     pub ending: Option<CloseReason>,
 }
 
+/// The most streams of a user that are described.
+const MOST: usize = 1000;
+
+/// Which streams a question is about.
+#[derive(Debug)]
+enum Asked {
+    Connections(HashSet<ConnectionId>),
+    User(Arc<str>),
+}
+
 /// A question about some streams, of which every worker gets a copy. It is answered when all copies
 /// are gone.
 #[derive(Debug, Clone)]
 pub(crate) struct Inquiry {
-    connections: Arc<HashSet<ConnectionId>>,
+    asked: Arc<Asked>,
     found: Arc<Mutex<Vec<StreamStats>>>,
     /// Nothing is sent: whoever asks waits until the last copy is dropped.
     copy: mpsc::Sender<()>,
@@ -59,12 +69,15 @@ impl Inquiry {
         self.copy.is_closed()
     }
 
-    /// Whether it is about this stream, and what is then known of it.
+    /// Whether it is about this stream, and what is then known of it. Those of a user are looked up by its name.
     fn asks_for(&self, stream: &Stream, now: Instant) -> Option<StreamStats> {
         let counted = stream.account.counted(now)?;
-        let connection = counted.connection;
-        self.connections.contains(&connection).then(|| StreamStats {
-            connection,
+        let is_asked = match &*self.asked {
+            Asked::Connections(connections) => connections.contains(&counted.connection),
+            Asked::User(_) => true,
+        };
+        is_asked.then(|| StreamStats {
+            connection: counted.connection,
             topics: Vec::new(),
             age: counted.age,
             events: counted.events,
@@ -88,8 +101,14 @@ impl State {
     /// Answers with what is known of the streams that are asked for; their keys.
     pub(super) fn inspect(&self, inquiry: &Inquiry, turn: &Turn<'_>) -> Vec<usize> {
         let (mut keys, mut found) = (Vec::new(), Vec::new());
-        for (key, stream) in &self.streams {
-            let stream = stream.borrow();
+        let streams: &mut dyn Iterator<Item = usize> = match &*inquiry.asked {
+            Asked::Connections(_) => &mut self.streams.iter().map(|(key, _)| key),
+            Asked::User(user) => &mut self.keys_of(user).take(MOST),
+        };
+        for key in streams {
+            let Some(stream) = self.streams.get(key).map(|stream| stream.borrow()) else {
+                continue;
+            };
             if let Some(mut stats) = inquiry.asks_for(&stream, turn.now) {
                 self.add_lag(&mut stats, &stream, turn);
                 keys.push(key);
@@ -137,8 +156,19 @@ impl Hub {
         &self,
         connections: impl IntoIterator<Item = ConnectionId>,
     ) -> Vec<StreamStats> {
-        self.inquire(connections.into_iter().collect(), Command::Inspect)
+        let connections = connections.into_iter().collect();
+        self.inquire(Asked::Connections(connections), Command::Inspect)
             .await
+    }
+
+    /// The same of the open streams of a user, those that [`disconnect`](Self::disconnect) would end: at most 1000 of them. A
+    /// worker finds them by the name and looks at no others.
+    pub async fn streams_of(&self, user: &str) -> Vec<StreamStats> {
+        let mut streams = self
+            .inquire(Asked::User(user.into()), Command::Inspect)
+            .await;
+        streams.truncate(MOST);
+        streams
     }
 
     /// Ends one stream of this process; whether that was done. A stream whose worker does not answer within a second
@@ -148,20 +178,23 @@ impl Hub {
     /// The stream ends with [`CloseReason::Revoked`], as by [`disconnect`](Self::disconnect).
     pub async fn disconnect_stream(&self, connection: ConnectionId) -> bool {
         let found = self
-            .inquire(HashSet::from([connection]), Command::Connections)
+            .inquire(
+                Asked::Connections(HashSet::from([connection])),
+                Command::Connections,
+            )
             .await;
         !found.is_empty()
     }
 
     async fn inquire(
         &self,
-        connections: HashSet<ConnectionId>,
+        asked: Asked,
         command: impl FnOnce(Inquiry) -> Command,
     ) -> Vec<StreamStats> {
         let found = Arc::<Mutex<Vec<_>>>::default();
         let (copy, mut copies) = mpsc::channel(1);
         self.shared.command(&command(Inquiry {
-            connections: Arc::new(connections),
+            asked: Arc::new(asked),
             found: Arc::clone(&found),
             copy,
         }));

@@ -99,6 +99,14 @@
 //! 16. The log of a pattern has a copy of each frame of the topics that match ([`patterns`]): who follows a pattern is a
 //!     cursor in one log, and rules 4 to 14 hold for it as they stand. It is made by the first stream that follows the
 //!     pattern, complete from the position of that moment on, and kept for a while after the last.
+//!
+//! # Presence
+//!
+//! 17. A stream of a topic with presence has an [`Attendance`](presence::Attendance) beside it in its worker's state, which goes
+//!     with it, whatever ends it. They count under a lock of their own ([`presence`]), within which no other is taken.
+//!     What others are to know of it is put into a queue there, and published when nothing is borrowed, by one
+//!     thread at a time: joins and leaves are published in the order in which they happened. Users whose grace is over
+//!     leave in the turn of any worker. One without streams goes on while somebody is about to leave.
 
 mod backplane;
 mod builder;
@@ -119,6 +127,7 @@ mod merge;
 mod open_streams;
 mod patterns;
 mod position;
+mod presence;
 mod publication;
 #[cfg(all(test, not(sse_loom)))]
 mod reentrant_tests;
@@ -156,6 +165,7 @@ pub use self::drained::IntoHubs;
 pub use self::filter::EventHead;
 pub use self::inspect::StreamStats;
 pub use self::position::{InvalidPosition, Position};
+pub use self::presence::{Presence, PresentUser, Reader, ReaderCount};
 pub use self::publication::{PublishError, Published};
 pub use self::typed::Topic;
 use self::{
@@ -186,6 +196,8 @@ pub(crate) struct Shared {
     knows: Option<KnowsTopic>,
     pub(crate) topics: Arc<TopicSettings>,
     ticks: Ticks,
+    /// Who follows the topics for which that is to be known, if there are some.
+    presence: Option<Arc<presence::Readers>>,
     pub(crate) backplane: Option<Box<dyn Backplane>>,
     /// Sockets that streams of this hub have taken over.
     pub(crate) sockets: AtomicUsize,
@@ -463,7 +475,14 @@ impl Hub {
     }
 
     pub(crate) fn knows(&self, topic: &str) -> bool {
-        !topic.is_empty() && self.shared.knows.as_ref().is_none_or(|knows| knows(topic))
+        let is_known = |topic: &str| self.shared.knows.as_ref().is_none_or(|knows| knows(topic));
+        !topic.is_empty() && (is_known(topic) || self.announced(topic).is_some_and(is_known))
+    }
+
+    /// The topic whose joins and leaves this one has.
+    fn announced<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        self.shared.presence.as_ref()?;
+        presence::announced(&self.shared.topics, topic)
     }
 }
 

@@ -42,6 +42,8 @@ pub enum PublishError {
     InvalidTopic(InvalidTopic),
     /// Not a topic of this hub ([`HubBuilder::topics`](super::HubBuilder::topics)).
     UnknownTopic(String),
+    /// The joins and leaves of a topic with [presence](crate::config::PresenceMode::Events): only the hub publishes there.
+    Reserved(String),
     /// There are `max_topics` topics, and all are in use.
     TooManyTopics(usize),
     /// There are as many topics as the settings of these allow
@@ -74,6 +76,10 @@ impl fmt::Display for PublishError {
             Self::Event(error) => write!(f, "the value has no form as an event: {error}"),
             Self::InvalidTopic(invalid) => invalid.fmt(f),
             Self::UnknownTopic(topic) => write!(f, "{topic:?} is not a topic of this hub"),
+            Self::Reserved(topic) => write!(
+                f,
+                "{topic:?} has the joins and leaves of a topic, and only the hub publishes there"
+            ),
             Self::Shared => f.write_str("the hub has a backplane; call publish_shared"),
             Self::Backplane(error) => write!(f, "the backplane did not take the event: {error}"),
             Self::TooManyTopicsOf { pattern, max } => write!(
@@ -100,6 +106,7 @@ impl ResponseError for PublishError {
         match self {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::InvalidTopic(_) => StatusCode::BAD_REQUEST,
+            Self::Reserved(_) => StatusCode::FORBIDDEN,
             Self::UnknownTopic(_) => StatusCode::NOT_FOUND,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::TooManyTopics(_) | Self::TooManyTopicsOf { .. } | Self::Backplane(_) => {
@@ -120,6 +127,7 @@ impl ResponseError for PublishError {
             }
             Self::UnknownTopic(_) => "not_found",
             Self::Forbidden => "insufficient_scope",
+            Self::Reserved(_) => "reserved_topic",
             Self::TooManyTopics(_) | Self::TooManyTopicsOf { .. } => "capacity",
             Self::Backplane(_) => "backplane_unavailable",
             Self::HasId | Self::NoData | Self::Event(_) | Self::Shared => "internal",
@@ -140,7 +148,12 @@ impl Hub {
             return Err(PublishError::Shared);
         }
         self.check(topic, &event)?;
-        let event = Outgoing::new(topic, class, event);
+        self.put(topic, event)
+    }
+
+    /// Publishes an event of this hub's own numbering that has been checked.
+    pub(super) fn put(&self, topic: &str, event: Event) -> Result<Published, PublishError> {
+        let event = Outgoing::new(topic, self.shared.topics.class(topic), event);
         let accepted =
             self.shared
                 .core()
@@ -248,6 +261,9 @@ impl Hub {
             .map_err(PublishError::InvalidTopic)?;
         if !self.knows(topic) {
             return Err(PublishError::UnknownTopic(topic.to_owned()));
+        }
+        if self.announced(topic).is_some() {
+            return Err(PublishError::Reserved(topic.to_owned()));
         }
         Ok(())
     }

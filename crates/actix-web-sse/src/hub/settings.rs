@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::log::{BURST, Keep};
 use crate::{
-    config::{HubConfig, TopicAccess, TopicConfig},
+    config::{HubConfig, PresenceMode, TopicAccess, TopicConfig},
     identity::{TopicPattern, TopicRights},
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct Class {
     pub(crate) publish: TopicAccess,
     /// All nodes have the same events.
     pub(crate) shared: bool,
+    /// Whether it is known who follows a topic.
+    pub(crate) presence: Option<PresenceMode>,
 }
 
 impl Class {
@@ -69,6 +71,7 @@ impl TopicSettings {
             read: TopicAccess::Rights,
             publish: TopicAccess::Rights,
             shared: true,
+            presence: None,
         };
         let class = |number: u16, topics: &TopicConfig| Class {
             number,
@@ -89,6 +92,7 @@ impl TopicSettings {
             read: topics.read,
             publish: topics.publish,
             shared: topics.shared.unwrap_or(others.shared),
+            presence: topics.presence,
         };
         let classes = (1..).zip(&config.topics).map(|(number, topics)| {
             let pattern = TopicPattern::from(topics.pattern.as_str());
@@ -98,6 +102,12 @@ impl TopicSettings {
             classes: classes.collect(),
             others: Arc::new(others),
         }
+    }
+
+    /// Whether it is known of any topic who follows it.
+    pub(crate) fn has_presence(&self) -> bool {
+        let mut classes = self.classes.iter();
+        classes.any(|(_, class)| class.presence.is_some())
     }
 
     /// How many entries there are.

@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{
     core::Batch,
     log::{BURST, Window},
+    presence::Attendance,
     stream::{Lifecycle, Stream},
     turn::Turn,
     view::{IndexMap, View},
@@ -37,6 +38,8 @@ pub(crate) struct State {
     /// The keys of the streams that have a user, so that a revocation finds them without looking
     /// at all others.
     pub(super) by_user: BTreeSet<(Arc<str>, usize)>,
+    /// Those of the streams that have one, by key.
+    pub(super) attending: HashMap<usize, Attendance>,
     pub(super) views: IndexMap<View>,
     /// The topics of which streams are still to be woken.
     rounds: VecDeque<usize>,
@@ -52,6 +55,7 @@ impl State {
         Self {
             streams: Slab::new(),
             by_user: BTreeSet::new(),
+            attending: HashMap::new(),
             views: IndexMap::default(),
             rounds: VecDeque::new(),
             lingering: BTreeSet::new(),
@@ -103,6 +107,9 @@ impl State {
         if let Some(user) = &stream.user {
             self.by_user.remove(&(Arc::clone(user), key));
         }
+        if !self.attending.is_empty() {
+            self.attending.remove(&key);
+        }
         if self.streams.is_empty() {
             self.empty_since = Some(turn.now);
         }
@@ -121,6 +128,12 @@ impl State {
         for cursor in &following.cursors {
             core.detach(turn.worker, cursor.topic, turn.now);
         }
+    }
+
+    /// The keys of a user's streams.
+    pub(super) fn keys_of(&self, user: &Arc<str>) -> impl Iterator<Item = usize> {
+        let all = (Arc::clone(user), 0)..=(Arc::clone(user), usize::MAX);
+        self.by_user.range(all).map(|(_, key)| *key)
     }
 
     /// Ends a stream whether or not its body is polled.

@@ -63,7 +63,12 @@ fn hub(ends: &Ends) -> Hub {
 pub(super) struct Client(pub(super) Pin<Box<BoxBody>>);
 
 impl Client {
-    fn open(hub: &Hub, topic: &str, user: Option<&str>, deadline: Option<Instant>) -> Self {
+    pub(super) fn open(
+        hub: &Hub,
+        topic: &str,
+        user: Option<&str>,
+        deadline: Option<Instant>,
+    ) -> Self {
         let request = TestRequest::get().to_http_request();
         let subscriber = subscriber(&request, user, deadline);
         let response = hub.subscribe(topic, subscriber).respond_to(&request);
@@ -84,6 +89,15 @@ impl Client {
         let piece = poll_fn(|cx| self.0.as_mut().poll_next(cx));
         let piece = timeout(Duration::from_secs(100), piece).await;
         piece.expect("the stream is not silent").map(Result::unwrap)
+    }
+
+    /// Takes what there is.
+    pub(super) async fn read_on(&mut self) {
+        let rest = poll_fn(|cx| {
+            while let std::task::Poll::Ready(Some(_)) = self.0.as_mut().poll_next(cx) {}
+            std::task::Poll::Ready(())
+        });
+        rest.await;
     }
 
     pub(super) async fn is_pending(&mut self) {

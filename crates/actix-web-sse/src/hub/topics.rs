@@ -75,6 +75,11 @@ impl Topic {
         self.log.trim(&self.class.keep, followed, now);
     }
 
+    /// Whether it is the log of a pattern.
+    pub(super) const fn is_of_pattern(&self) -> bool {
+        self.matching.is_some()
+    }
+
     /// How many streams follow it.
     pub(super) fn streams(&self) -> usize {
         self.followers.iter().map(|follower| follower.streams).sum()

@@ -182,12 +182,28 @@ impl Local {
         let mut state = self.state.borrow_mut();
         let before = state.next_due();
         state.insert(stream, ends, Instant::now());
+        if let Some(presence) = &self.hub.presence {
+            let stream = stream.borrow();
+            let attendance = presence.enter(&stream, &self.hub);
+            state.attending.extend(stream.key.zip(attendance));
+        }
         let sooner = state.next_due() < before || before.is_none();
         drop(state);
         if sooner {
-            // A waker may run anything, a turn of the driver too.
-            let driver = self.driver.borrow().clone();
-            driver.into_iter().for_each(Waker::wake);
+            self.wake_driver();
+        }
+    }
+
+    fn wake_driver(&self) {
+        // A waker may run anything, a turn of the driver too.
+        let driver = self.driver.borrow().clone();
+        driver.into_iter().for_each(Waker::wake);
+    }
+
+    /// Publishes who has joined and left. Nothing may be borrowed.
+    pub(crate) fn announce(&self) {
+        if let Some(presence) = &self.hub.presence {
+            presence.announce(&self.hub);
         }
     }
 
@@ -228,7 +244,11 @@ impl Local {
             now: Instant::now(),
             effects: &mut effects,
         };
-        self.state.borrow_mut().remove(&mut ending, &mut turn);
+        let mut state = self.state.borrow_mut();
+        let attending = state.attending.len();
+        state.remove(&mut ending, &mut turn);
+        let attended = state.attending.len() < attending;
+        drop(state);
         let ended = ending.depart(reason);
         drop(ending);
         // Not among the effects, which would allocate for it.
@@ -236,6 +256,11 @@ impl Local {
             ended.report();
         }
         effects.run();
+        if attended {
+            self.announce();
+            // It has to know when the user leaves.
+            self.wake_driver();
+        }
     }
 }
 
@@ -335,13 +360,17 @@ impl Driver {
         state.linger(&turn);
         state.tick(&mut turn);
         state.wake_readers(&mut turn);
+        if let Some(presence) = &local.hub.presence {
+            presence.settle(now);
+        }
         if now.duration_since(self.swept) >= SWEEP.0 {
             self.swept = now;
             local.hub.core().sweep(SWEEP.1, now);
         }
         let unneeded = state
             .empty_since
-            .is_some_and(|since| now.duration_since(since) >= LINGER);
+            .is_some_and(|since| now.duration_since(since) >= LINGER)
+            && self.next_leave().is_none();
         match had_batch || effects.wakes_anybody() {
             true => Outcome::Again,
             false if unneeded => Outcome::Over,
@@ -351,9 +380,15 @@ impl Driver {
 
     fn next_due(&self) -> Option<Instant> {
         let state = self.local.state.borrow();
-        state
-            .next_due()
-            .or_else(|| state.empty_since.map(|since| since + LINGER))
+        let leave = self.next_leave();
+        let over = || state.empty_since.map(|since| since + LINGER).max(leave);
+        let own = state.next_due().or_else(over);
+        [own, leave].into_iter().flatten().min()
+    }
+
+    /// When the next user leaves a topic with presence, if one is about to.
+    fn next_leave(&self) -> Option<Instant> {
+        self.local.hub.presence.as_ref()?.next_due()
     }
 }
 
@@ -369,6 +404,7 @@ impl Future for Driver {
             let turn = self.turn(cx.waker(), &mut effects);
             // Nothing is borrowed here: a waker or an observer may run or drop anything.
             effects.run();
+            self.local.announce();
             self.turning = false;
             match turn {
                 Outcome::Over => return Poll::Ready(()),
@@ -410,6 +446,10 @@ impl Drop for Driver {
                 state.abandon(&mut wakes);
             }
             wakes.wake();
+        }
+        if let Ok(mut state) = self.local.state.try_borrow_mut() {
+            // Nobody follows a topic any more from here.
+            state.attending.clear();
         }
         let now = Instant::now();
         let left = self.local.hub.core().remove_worker(self.local.worker, now);

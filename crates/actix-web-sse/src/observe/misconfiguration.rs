@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU8, Ordering},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use super::Observer;
@@ -31,6 +31,8 @@ pub enum Misconfiguration {
     NoHosts,
     /// A stream was to be opened outside of actix's runtime; the request was answered with 500.
     OutsideRuntime,
+    /// More users follow a topic than may be listed ([`PresenceConfig`](crate::config::PresenceConfig)).
+    PresenceFull,
 }
 
 impl Misconfiguration {
@@ -43,6 +45,7 @@ impl Misconfiguration {
         Self::DifferentObservers,
         Self::NoHosts,
         Self::OutsideRuntime,
+        Self::PresenceFull,
     ];
 
     /// The value as it stands in labels and log fields.
@@ -56,6 +59,7 @@ impl Misconfiguration {
             Self::DifferentObservers => "different_observers",
             Self::NoHosts => "no_hosts",
             Self::OutsideRuntime => "outside_runtime",
+            Self::PresenceFull => "presence_full",
         }
     }
 
@@ -96,6 +100,11 @@ impl Misconfiguration {
                  was answered with 500; serve it with an HttpServer, or run the code under \
                  `#[actix_web::main]` or `#[actix_web::test]`"
             }
+            Self::PresenceFull => {
+                "more users follow topics with presence than may be listed: some are not, and their \
+                 joins and leaves are not published; set `hub.presence.users_per_topic` or \
+                 `hub.presence.users` higher, or leave out `presence` for such topics"
+            }
         }
     }
 }
@@ -108,11 +117,11 @@ impl fmt::Display for Misconfiguration {
 
 /// Which mistakes have been reported, so that each is reported once.
 #[derive(Debug, Default)]
-pub(crate) struct Reported(AtomicU8);
+pub(crate) struct Reported(AtomicU16);
 
 impl Reported {
     pub(crate) const fn new() -> Self {
-        Self(AtomicU8::new(0))
+        Self(AtomicU16::new(0))
     }
 
     /// Reports a mistake, unless it has been.
@@ -124,7 +133,7 @@ impl Reported {
 
     /// Whether the mistake has not been reported yet; from now on it has.
     pub(crate) fn first(&self, mistake: Misconfiguration) -> bool {
-        let bit = 1 << (mistake as u8);
+        let bit = 1 << (mistake as u16);
         self.0.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 }

@@ -264,6 +264,7 @@ impl<'a> Opening<'a> {
             Some(_) if events.is_some() => Lane::OwnEvents,
             Some(connection) => connection.lane(self.request.version()),
         };
+        let local = Rc::clone(&self.local);
         let stream = Rc::new(RefCell::new(stream));
         self.local.insert(&stream, &ends);
         let first = self.first_block(resume, newest.as_deref(), begin.as_deref());
@@ -275,7 +276,10 @@ impl<'a> Opening<'a> {
         if self.request.version() < Version::HTTP_2 {
             body = body.over_http1();
         }
-        self.head(BoxBody::new(body))
+        let response = self.head(BoxBody::new(body));
+        // Observers run: if one panics, the body goes, and the stream with it.
+        local.announce();
+        response
     }
 
     fn first_block(&self, resume: Resume, newest: Option<&str>, start: Option<&str>) -> Bytes {
