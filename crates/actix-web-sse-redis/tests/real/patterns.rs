@@ -68,12 +68,10 @@ async fn s82_what_came_while_a_node_was_cut_off_comes_later_or_ends_the_stream()
     let server = Server::start();
     let relay = Relay::to(server.port);
     let a = Node::start(config(&server));
-    let cut_off = RedisConfig::at(relay.url());
+    let mut cut_off = RedisConfig::at(relay.url());
+    cut_off.backoff_most = config(&server).backoff_most;
     for trimmed in [false, true] {
-        let b = Node::start(RedisConfig {
-            backoff_most: config(&server).backoff_most,
-            ..cut_off.clone()
-        });
+        let b = Node::start(cut_off.clone());
         until(|| a.backplane.stats().connected && b.backplane.stats().connected).await;
         let stream = open(&b, "t/*", None).await;
         let first = a.publish("t/1", "before").await;

@@ -469,7 +469,8 @@ impl Core {
             let topic = self.topics.get(cursor.topic)?;
             let mode = topic.class.presence?;
             // Who follows a pattern is present in none of its topics.
-            (!topic.is_of_pattern() && !is_exempt(&topic.name)).then(|| (Arc::clone(&topic.name), mode))
+            (!topic.is_of_pattern() && !is_exempt(&topic.name))
+                .then(|| (Arc::clone(&topic.name), mode))
         };
         cursors.iter().filter_map(with_presence).collect()
     }
