@@ -172,7 +172,7 @@ impl Hub {
         Ok(Published { id: accepted.id })
     }
 
-    /// Publishes to every node of a hub with a [`Backplane`]; without one it is
+    /// Publishes to every node of a hub with a [`Backplane`](super::Backplane); without one it is
     /// [`publish`](Self::publish) and ready at once.
     ///
     /// # Errors
