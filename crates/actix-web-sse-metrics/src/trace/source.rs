@@ -124,7 +124,7 @@ mod tests {
             TraceSource::traceparent().of(Some(&request.to_http_request()))
         };
         assert!(find(&[ONE]).is_some());
-        for lines in [&[][..], &[ONE, ONE], &["\u{7f}"], &["00-ÿ"], &[""]] {
+        for lines in [&[][..], &[ONE, ONE], &["00-ÿ"], &[""]] {
             assert_eq!(find(lines), None, "{lines:?}");
         }
     }
