@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod bounds;
 mod cluster;
 mod cut;
 mod engine;
@@ -20,6 +21,7 @@ mod moving;
 mod node;
 mod program;
 mod relay;
+mod replicas;
 mod revocation;
 mod sentinel;
 mod sentinels;
