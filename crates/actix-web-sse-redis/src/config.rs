@@ -99,7 +99,8 @@ pub struct RedisConfig {
     pub max_pending_bytes: usize,
     /// How many replicas must have an event or a revocation before it counts as stored (`WAIT`). A
     /// publication that has not reached them within `answer_timeout` is an error. The price: each
-    /// publication takes a round trip to the replicas longer, and fails when they are away. Default 0.
+    /// publication takes a round trip to the replicas longer, and fails when they are away; nothing but
+    /// publications and control messages waits then. Two more connections are made for it. Default 0.
     pub wait_replicas: u32,
     /// The most control messages (revocations and ended streams) that wait for Redis. Further ones
     /// do not reach the other nodes and are counted as lost. Default 100 000.
