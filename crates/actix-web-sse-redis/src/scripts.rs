@@ -124,9 +124,9 @@ return 1
 ///
 /// Keys: head, log, topics, revocations, and the topic of the newest event that the caller knows of, if
 /// any. Arguments: an epoch in case one is needed, the epoch known to the caller, the highest number
-/// the caller has seen of it, `lost` if it knows that something is lost or `connects` if it has no session yet, for how many milliseconds a
-/// topic is kept, the ID of the last revocation that the caller has read, the number of that newest
-/// event.
+/// the caller has seen of it, `lost` if it knows that something is lost or `connects` if it has no session
+/// yet, for how many milliseconds a topic is kept, the ID of the last revocation that the caller has read,
+/// the number of that newest event.
 ///
 /// Returns the epoch, its base, the newest number, the time, whether there is a log, whether that
 /// revocation is still there, and whether there must be revocations that are not there.

@@ -85,12 +85,12 @@ async fn s82_while_the_replica_is_gone_a_publication_is_an_error_and_counted_as_
     assert_eq!(node.backplane.stats().failures, 0);
 }
 
-/// It is connected, and takes nothing.
+/// It is connected, and takes nothing. Were there a `WAIT` for each publication, one after the other, the second
+/// would have no answer within `answer_timeout`, which is another error.
 #[actix_web::test]
-async fn s82_while_the_replica_is_behind_a_publication_is_an_error_in_time() {
+async fn s82_while_the_replica_is_behind_publications_are_errors_in_time_together() {
     let pair = Pair::start().await;
-    let limit = Duration::from_secs(1);
-    let (node, counts) = counting(careful(&pair, limit));
+    let (node, counts) = counting(careful(&pair, Duration::from_secs(2)));
     node.publish("t", "1").await;
     pair.replica.signal("-STOP");
     let all = (0..50).map(|number| {
@@ -98,15 +98,12 @@ async fn s82_while_the_replica_is_behind_a_publication_is_an_error_in_time() {
         let node = node.clone();
         async move { node.try_publish("t", &text).await }
     });
-    let start = std::time::Instant::now();
     let all = futures_util::future::join_all(all).await;
-    let took = start.elapsed();
     pair.replica.signal("-CONT");
     for answer in all {
         let refused = answer.unwrap_err().to_string();
         assert!(refused.contains("0 of 1 replicas have it"), "{refused}");
     }
-    assert!(took < limit * 3, "{took:?}");
     assert_eq!(outcomes(&node, &counts), (1, 50, 1));
     in_step(&pair.primary, &pair.replica).await;
     node.publish("t", "last").await;
@@ -198,6 +195,16 @@ async fn strict(lag: &str) -> Pair {
     }
 }
 
+/// How many handshakes it has answered: nothing else asks for the types of the four keys.
+fn handshakes(server: &Server) -> u64 {
+    let stats = server.text(&["INFO", "commandstats"]);
+    let calls = stats.lines().find_map(|line| {
+        let line = line.strip_prefix("cmdstat_type:calls=")?;
+        line.split(',').next()?.parse::<u64>().ok()
+    });
+    calls.unwrap_or_default() / 4
+}
+
 #[actix_web::test]
 async fn s82_with_min_replicas_redis_refuses_to_write_when_the_replica_is_gone() {
     let pair = strict("10").await;
@@ -221,9 +228,10 @@ async fn s82_with_min_replicas_redis_refuses_to_write_when_the_replica_is_gone()
     // Nodes go on with what there is, and do not count as cut off.
     let reading = read(b.open("t", Some(&first)).await, 1).await;
     assert_eq!(data(&reading), ["2"]);
-    actix_web::rt::time::sleep(Duration::from_millis(3500)).await;
+    let before = handshakes(&pair.primary);
+    until(|| handshakes(&pair.primary) >= before + 6).await;
     let stats = b.backplane.stats();
-    assert!(stats.silent < Duration::from_secs(2), "{stats:?}");
+    assert!(stats.connected && stats.failures == 0, "{stats:?}");
     assert_eq!(stats.last_error, None);
     // It may have a successor: none connects to it.
     let refused = RedisBackplane::connect(pair.config()).unwrap_err();
