@@ -109,7 +109,7 @@ async fn s82_while_the_replica_is_behind_publications_are_errors_in_time_togethe
     node.publish("t", "last").await;
 }
 
-/// Users' limits, tickets and leases need no replica.
+/// Users' limits, what clients have missed and streams that are to end need no replica.
 #[actix_web::test]
 async fn s82_nothing_but_publications_waits_for_a_replica_that_is_gone() {
     let pair = Pair::start().await;
@@ -119,7 +119,9 @@ async fn s82_nothing_but_publications_waits_for_a_replica_that_is_gone() {
         hub: hub.build().unwrap(),
         backplane: limits.backplane.clone(),
     };
-    node.publish("t", "1").await;
+    let first = node.publish("t", "1").await;
+    let other = Node::start(pair.config());
+    let stream = other.follow("u", 1).await;
     pair.wire.sever();
     let publishing: Vec<_> = (0..5)
         .map(|_| {
@@ -132,6 +134,10 @@ async fn s82_nothing_but_publications_waits_for_a_replica_that_is_gone() {
     assert_eq!(counted(&pair.primary), [1]);
     drop(slot);
     until(|| counted(&pair.primary) == [0_i64; 0]).await;
+    let missed = read(node.open("t", Some(&first)).await, 5).await;
+    assert_eq!(data(&missed), ["2"; 5]);
+    node.hub.disconnect_topic("u");
+    assert!(read(stream, 1).await.ended);
     let stats = node.backplane.stats();
     assert_eq!((stats.uncounted, stats.pending), (0, 5), "{stats:?}");
     // And the replica that comes back has them all at once.
