@@ -97,9 +97,12 @@ pub struct RedisConfig {
     pub max_pending: usize,
     /// The most bytes of events that wait for Redis; further publications fail. Default 64 MiB.
     pub max_pending_bytes: usize,
-    /// How many replicas must have an event or a revocation before it counts as stored (`WAIT`). A
-    /// publication that has not reached them within `answer_timeout` is an error. The price: each
-    /// publication takes a round trip to the replicas longer, and fails when they are away. Default 0.
+    /// How many replicas must have an event before it counts as published (`WAIT`). A publication that
+    /// has not reached them within `answer_timeout` is an error. The price: each publication takes a
+    /// round trip to the replicas longer, and fails when they are away. After a revocation the node
+    /// sends no further control message until they have it, or that time is over; then the stats'
+    /// `last_error` says so, and the revocation is not sent again. For nothing else replicas are waited
+    /// for. Two more connections are made for this. Default 0.
     pub wait_replicas: u32,
     /// The most control messages (revocations and ended streams) that wait for Redis. Further ones
     /// do not reach the other nodes and are counted as lost. Default 100 000.

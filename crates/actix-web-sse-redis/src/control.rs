@@ -73,7 +73,7 @@ async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
                 .arg(&state.id)
                 .arg(kind)
                 .arg(&**name);
-            let () = link.ask(&link.commands, &call).await?;
+            let () = link.ask(&link.control.connection, &call).await?;
         }
         state.ends().pop_front();
     }

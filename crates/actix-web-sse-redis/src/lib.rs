@@ -17,8 +17,9 @@
 //! connect, known, metrics                            addresses; revocations of a node; gauges
 //! node_counts, questions, sentinels                  what a node counts; who waits; who knows the primary
 //! attendance, cursor, tls                            readers of a node; where it stands in the log; certificates
+//! link                                               the connections of a session
 //! config                                             settings
-//! backoff, entry, error, keys, link, scripts         small parts
+//! backoff, entry, error, keys, replicated, scripts   small parts
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -44,6 +45,7 @@ mod presence;
 mod publish;
 mod questions;
 mod reader;
+mod replicated;
 mod revocations;
 mod scripts;
 mod sentinels;

@@ -11,11 +11,17 @@ use redis::{
 };
 use tokio::{sync::mpsc, time::sleep};
 
+use crate::{config::RedisConfig, replicated::Replicated};
+
 /// The connections of a session, for whoever has something to ask.
 #[derive(Clone)]
 pub(crate) struct Link {
-    /// For what is brief: publications, counts, revocations.
+    /// For what is brief: counts, tickets, leases.
     pub(crate) commands: MultiplexedConnection,
+    /// For publications. Waits for replicas if that is wanted: nothing else waits behind it then.
+    pub(crate) publications: Replicated,
+    /// For revocations and ended streams, in the same way.
+    pub(crate) control: Replicated,
     /// For what clients have missed.
     pub(crate) resumes: MultiplexedConnection,
     /// Ends the session.
@@ -55,6 +61,38 @@ impl Link {
             let _ = self.failed.send(error.clone());
         }
         error
+    }
+
+    /// Waits until enough replicas have what the caller has written on a connection since this moment, if that is
+    /// wanted.
+    ///
+    /// # Errors
+    /// They do not have it.
+    pub(crate) async fn replicated(
+        &self,
+        on: &Replicated,
+        config: &RedisConfig,
+        start: Instant,
+    ) -> Result<(), String> {
+        let wanted = config.wait_replicas;
+        if wanted == 0 {
+            return Ok(());
+        }
+        // Redis answers before this client gives up.
+        let most = config.answer_timeout * 3 / 4;
+        let left = || {
+            config
+                .answer_timeout
+                .saturating_sub(start.elapsed())
+                .min(most)
+        };
+        match on.wait(wanted, left).await {
+            Ok(replicas) if replicas >= wanted => Ok(()),
+            Ok(replicas) => Err(format!(
+                "stored, and {replicas} of {wanted} replicas have it (wait_replicas)"
+            )),
+            Err(error) => Err(describe(&self.judge(error))),
+        }
     }
 
     /// Whether both are of one session.

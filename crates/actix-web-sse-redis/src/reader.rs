@@ -19,8 +19,9 @@ use crate::{
     state::State,
 };
 
-/// How many entries one read brings: of the log less than a megabyte.
-const ENTRIES: usize = 1000;
+/// How many entries one read brings. A transient event stands whole in the log, so these are no more than
+/// four megabytes with the hub's default for an event.
+const ENTRIES: usize = 64;
 
 /// How many bytes of large events are read from their topics at a time, unless one has more.
 const LARGE: usize = 4 << 20;
@@ -203,7 +204,7 @@ async fn fetch(
         if !sink.wants(topic, 0) {
             continue;
         }
-        bytes += size;
+        bytes = size.saturating_add(bytes);
         if bytes > LARGE && !numbers.is_empty() {
             break;
         }

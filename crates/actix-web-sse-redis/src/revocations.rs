@@ -106,6 +106,7 @@ pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
         if page.is_empty() {
             return Ok(());
         }
+        let start = Instant::now();
         let stored = store(state, link, "new", &page, 0).await?;
         state.known.lock().unsent.drain(..page.len());
         // By Redis's time, should Redis lose it before this node has read it.
@@ -114,7 +115,8 @@ pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
                 .known
                 .apply(state, *id, &entry.user, until, entry.rest());
         }
-        if let Err(why) = crate::publish::replicated(state, link).await {
+        let replicated = link.replicated(&link.control, &state.config, start);
+        if let Err(why) = replicated.await {
             state.gauges.trouble(format!("a revocation: {why}"));
         }
     }
@@ -134,7 +136,7 @@ async fn store(
         call.arg(*id).arg(&*entry.user).arg(entry.until);
         call.arg(after + millis(entry.rest()));
     }
-    link.ask(&link.commands, &call).await
+    link.ask(&link.control.connection, &call).await
 }
 
 /// Reads the stream from its start. Returns what is in it.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web_sse::backplane::{Revocation, Sink};
-use redis::{FromRedisValue, ScriptInvocation};
+use redis::{FromRedisValue, ScriptInvocation, aio::MultiplexedConnection};
 use tokio::{
     sync::{Notify, Semaphore, watch},
     time::timeout,
@@ -91,20 +91,21 @@ impl State {
         self.link.borrow().clone()
     }
 
-    /// Runs a script on the connection for what is brief; again at the server that the keys have moved to meanwhile. The
+    /// Runs a script on one of the connections; again at the server that the keys have moved to meanwhile. The
     /// answer, and over which connections it came.
     ///
     /// # Errors
     /// Why there is none.
     pub(crate) async fn ask<T: FromRedisValue>(
         &self,
+        on: impl Fn(&Link) -> &MultiplexedConnection,
         call: &ScriptInvocation<'_>,
     ) -> Result<(T, Link), String> {
         let start = Instant::now();
         let mut links = self.link.subscribe();
         loop {
             let link = self.link().ok_or(NO_REDIS)?;
-            let error = match link.ask(&link.commands, call).await {
+            let error = match link.ask(on(&link), call).await {
                 Ok(answer) => return Ok((answer, link)),
                 Err(error) => error,
             };

@@ -24,7 +24,9 @@ use crate::{
     handshake::{self, Evidence},
     lease,
     link::{Link, MOVING, ends_session, is_moving},
-    reader, revocations, scripts,
+    reader,
+    replicated::Replicated,
+    revocations, scripts,
     state::State,
 };
 
@@ -148,6 +150,10 @@ impl Task {
         let config = connection_config(&state.config);
         let connect = || client.get_multiplexed_async_connection_with_config(&config);
         let (mut commands, resumes) = (connect().await?, connect().await?);
+        let (publications, control) = match state.config.wait_replicas {
+            0 => (commands.clone(), commands.clone()),
+            _ => (connect().await?, connect().await?),
+        };
         let blocking = state.config.answer_timeout + handshake::PERIOD;
         let blocking = config.clone().set_response_timeout(Some(blocking));
         let reading = client.get_multiplexed_async_connection_with_config(&blocking);
@@ -167,6 +173,8 @@ impl Task {
         let (sender, failed) = mpsc::unbounded_channel();
         let link = Link {
             commands,
+            publications: Replicated::new(publications),
+            control: Replicated::new(control),
             resumes,
             failed: sender,
             patience: state.config.answer_timeout,

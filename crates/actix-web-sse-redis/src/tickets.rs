@@ -77,7 +77,7 @@ impl<T> Drop for Awaited<T> {
 async fn use_once(state: Arc<State>, id: TicketId, remember: Duration) -> Option<bool> {
     let mut call = USE_ONCE.key(state.keys.ticket(&id));
     call.arg(millis(remember));
-    let (is_first, _): (bool, Link) = state.ask(&call).await.ok()?;
+    let (is_first, _): (bool, Link) = state.ask(|link| &link.commands, &call).await.ok()?;
     Some(is_first)
 }
 
@@ -101,7 +101,7 @@ async fn claim(state: Arc<State>, claim: TicketClaim) -> Option<Option<Counted>>
         .arg(millis(claim.ttl))
         .arg(u8::from(claim.fresh))
         .arg(u8::from(is_open));
-    let answer: ((bool, bool), Link) = state.ask(&call).await.ok()?;
+    let answer: ((bool, bool), Link) = state.ask(|link| &link.commands, &call).await.ok()?;
     let (may, was_alive) = answer.0;
     state.leased.resend_unless(was_alive);
     let ended = (claim.ttl, Instant::now());

@@ -72,7 +72,7 @@ async fn ask(state: Arc<State>, user: Arc<str>, limit: u32) -> Option<Option<Cou
         .arg(count)
         .arg(millis(COUNTS_TTL))
         .arg(limit);
-    let answer: ((bool, bool), Link) = state.ask(&call).await.ok()?;
+    let answer: ((bool, bool), Link) = state.ask(|link| &link.commands, &call).await.ok()?;
     let (free, was_alive) = answer.0;
     state.leased.resend_unless(was_alive);
     let users = &state.leased.users;

@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod bounds;
 mod cluster;
 mod cut;
 mod engine;
@@ -22,6 +23,7 @@ mod patterns;
 mod presence;
 mod program;
 mod relay;
+mod replicas;
 mod revocation;
 mod sentinel;
 mod sentinels;

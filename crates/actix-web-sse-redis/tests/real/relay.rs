@@ -23,6 +23,17 @@ struct Shared {
     over: AtomicBool,
     delay_millis: AtomicU64,
     wires: Mutex<Vec<TcpStream>>,
+    /// The most bytes that came back on a connection between two pieces that went there.
+    largest: AtomicU64,
+    /// What the clients have sent, while it is noted.
+    sent: Mutex<Option<Vec<u8>>>,
+}
+
+/// Which way a piece goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
 }
 
 impl Relay {
@@ -74,6 +85,26 @@ impl Relay {
     }
 }
 
+impl Relay {
+    /// The size of the largest answer since this was asked for the last time, in bytes: of one question, or of
+    /// those that were sent together.
+    pub(crate) fn largest_answer(&self) -> u64 {
+        self.shared.largest.swap(0, SeqCst)
+    }
+
+    /// Notes what clients send from now on.
+    pub(crate) fn listen(&self) {
+        *self.shared.sent.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// How often they have sent this since.
+    pub(crate) fn heard(&self, text: &str) -> usize {
+        let sent = self.shared.sent.lock().unwrap();
+        let sent = String::from_utf8_lossy(sent.as_ref().unwrap()).into_owned();
+        sent.matches(text).count()
+    }
+}
+
 impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.over.store(true, SeqCst);
@@ -85,19 +116,21 @@ impl Drop for Relay {
 
 impl Shared {
     fn join(self: &Arc<Self>, client: &TcpStream, server: &TcpStream) {
-        for (from, to) in [(client, server), (server, client)] {
+        let came = Arc::new(AtomicU64::new(0));
+        for (from, to, way) in [(client, server, Way::There), (server, client, Way::Back)] {
             let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
             to.set_nodelay(true).unwrap();
             self.wires.lock().unwrap().push(to.try_clone().unwrap());
-            let shared = Arc::clone(self);
-            thread::spawn(move || shared.pass(from, to));
+            let (shared, came) = (Arc::clone(self), Arc::clone(&came));
+            thread::spawn(move || shared.pass(from, to, way, &came));
         }
     }
 
-    fn pass(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream, way: Way, came: &AtomicU64) {
         let mut buffer = [0; 16 * 1024];
         loop {
             let read = from.read(&mut buffer).unwrap_or_default();
+            self.count(way, &buffer[..read], came);
             let delay = self.delay_millis.load(SeqCst);
             if delay > 0 {
                 thread::sleep(Duration::from_millis(delay));
@@ -106,6 +139,19 @@ impl Shared {
                 // Whatever ends one direction ends the connection.
                 let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
                 return;
+            }
+        }
+    }
+
+    fn count(&self, way: Way, piece: &[u8], came: &AtomicU64) {
+        let bytes = u64::try_from(piece.len()).unwrap();
+        if way == Way::Back {
+            let all = came.fetch_add(bytes, SeqCst) + bytes;
+            self.largest.fetch_max(all, SeqCst);
+        } else {
+            came.store(0, SeqCst);
+            if let Some(sent) = self.sent.lock().unwrap().as_mut() {
+                sent.extend_from_slice(piece);
             }
         }
     }
