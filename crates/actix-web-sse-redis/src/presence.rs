@@ -189,7 +189,7 @@ pub(crate) async fn sweep(state: &State, link: &Link) -> Result<(), RedisError> 
 pub(crate) async fn readers(state: Arc<State>, topic: String) -> Result<Presence, String> {
     let mut call = READERS.key(state.keys.nodes());
     call.key(state.keys.readers(&topic));
-    let (found, _): (Vec<(String, usize)>, Link) = state.ask(&call).await?;
+    let (found, _): (Vec<(String, usize)>, Link) = state.ask(|link| &link.commands, &call).await?;
     let mut users = BTreeMap::<Arc<str>, usize>::new();
     let mut present = Presence::default();
     for (who, streams) in found {
