@@ -89,6 +89,8 @@ impl Observer for Recorder {
 
     fn opened(&self, opened: &Opened<'_>) -> Box<dyn StreamObserver> {
         let (core, visitor) = (&self.core, opened.visitor);
+        // The application may say which it is, before anything is counted.
+        let trace = core.traces.of(visitor.request);
         let route = core.route(visitor.route);
         let origin = core.origin(visitor.origin);
         let threads = core.threads(&route);
@@ -110,7 +112,6 @@ impl Observer for Recorder {
         let detection = core.closes.detection(visitor.version == Version::HTTP_2);
         let now = core.clock.now();
         let local = Local::of(&threads);
-        let trace = core.traces.of(visitor.request);
         let traced = trace.filter(TraceContext::is_sampled).map(|trace| {
             let local = Rc::clone(&local);
             Rc::new(Traced { local, trace })

@@ -38,10 +38,10 @@ pub(crate) async fn shake(
     {
         let place = state.place();
         let name = place.cursor.epoch.as_ref().map_or("", |epoch| &epoch.name);
-        let lost = match evidence {
-            Evidence::Lost => "lost",
-            Evidence::None if state.link().is_none() => "connects",
-            Evidence::None => "",
+        let lost = if evidence == Evidence::Lost {
+            "lost"
+        } else {
+            ""
         };
         call.arg(new_epoch()).arg(name).arg(place.cursor.highest());
         call.arg(lost)

@@ -53,7 +53,7 @@ pub(crate) async fn announce(state: &State, link: &Link) -> Result<(), RedisErro
     let renewed = async {
         renew(state, link, Some(new_name())).await?;
         state.leased.resend_unless(false);
-        send(state, link).await
+        send_counts(state, link).await
     };
     match renewed.await {
         Err(error) if ends_session(&error) || is_moving(&error) || error.is_timeout() => Err(error),
@@ -73,10 +73,10 @@ pub(crate) async fn keep(state: &State, link: &Link) -> RedisError {
             () = state.leased.dirty.notified() => false,
         };
         let done = match due {
-            true => match renew(state, link, None).await {
-                Ok(()) => presence::sweep(state, link).await,
-                error => error,
-            },
+            true => {
+                link.keep_alive(state.config.wait_replicas);
+                renew(state, link, None).await
+            }
             false => send(state, link).await,
         };
         match done {
@@ -120,8 +120,14 @@ impl<K: Eq + Hash + Clone, N: Clone> Drop for Unsent<'_, K, N> {
     }
 }
 
+/// Sends what this node has of users, tickets and readers, as far as that has changed.
+async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
+    send_counts(state, link).await?;
+    presence::send(state, link).await
+}
+
 /// Sends how many streams of users and tickets this node has, of those that have changed.
-pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
+async fn send_counts(state: &State, link: &Link) -> Result<(), RedisError> {
     let node = state.leased.node();
     let mut users = Unsent::of(&state.leased.users);
     while !users.dirty.is_empty() {
@@ -153,7 +159,7 @@ pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
         sent.into_iter().collect::<Result<(), _>>()?;
         tickets.dirty.truncate(from);
     }
-    presence::send(state, link).await
+    Ok(())
 }
 
 async fn ticket(

@@ -95,6 +95,21 @@ impl Link {
         }
     }
 
+    /// Has something go over the connections that wait for replicas, if they are connections of their own: whoever
+    /// forgets an idle one on the way would be noticed by a publication that fails.
+    pub(crate) fn keep_alive(&self, wait_replicas: u32) {
+        if wait_replicas == 0 {
+            return;
+        }
+        for on in [&self.publications, &self.control] {
+            let (link, mut connection) = (self.clone(), on.connection.clone());
+            tokio::spawn(async move {
+                let answer: Result<(), _> = redis::cmd("PING").query_async(&mut connection).await;
+                answer.map_err(|error| link.judge(error))
+            });
+        }
+    }
+
     /// Whether both are of one session.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.failed.same_channel(&other.failed)

@@ -6,12 +6,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use actix_web_sse::{Presence, PresentUser, backplane::Reader};
 use futures_util::future::join_all;
 use redis::RedisError;
+use tokio::time::sleep;
 
 use crate::{
     attendance::{Attendee, reader},
     config::millis,
     handshake::new_epoch,
-    link::Link,
+    link::{Link, ends_session},
     node_counts::{COUNTS_TTL, Leased},
     scripts::{COUNT_READER, DEAD_NODES, FORGET_NODE, READERS},
     state::State,
@@ -147,8 +148,22 @@ async fn count(
     Ok(())
 }
 
-/// Says of nodes whose lease is over that nobody is there.
-pub(crate) async fn sweep(state: &State, link: &Link) -> Result<(), RedisError> {
+/// Says of nodes whose lease is over that nobody is there, as soon as that is known. Not in the first time of a session:
+/// after an outage every node's lease is over, and the others are on their way back.
+pub(crate) async fn sweep_all(state: &State, link: &Link) -> RedisError {
+    let mut pause = state.config.lease;
+    loop {
+        sleep(pause).await;
+        pause = state.config.lease / 3;
+        match sweep(state, link).await {
+            Err(error) if ends_session(&error) => return error,
+            // The next time.
+            Err(_) | Ok(()) => {}
+        }
+    }
+}
+
+async fn sweep(state: &State, link: &Link) -> Result<(), RedisError> {
     if !state.sink().is_some_and(|sink| sink.has_presence()) {
         return Ok(());
     }
@@ -188,7 +203,8 @@ pub(crate) async fn sweep(state: &State, link: &Link) -> Result<(), RedisError> 
 /// Why that is not known.
 pub(crate) async fn readers(state: Arc<State>, topic: String) -> Result<Presence, String> {
     let mut call = READERS.key(state.keys.nodes());
-    call.key(state.keys.readers(&topic));
+    call.key(state.keys.readers(&topic))
+        .key(state.keys.announced(&topic));
     let (found, _): (Vec<(String, usize)>, Link) = state.ask(|link| &link.commands, &call).await?;
     let mut users = BTreeMap::<Arc<str>, usize>::new();
     let mut present = Presence::default();

@@ -135,9 +135,9 @@ return 1
 ///
 /// Keys: head, log, topics, revocations, and the topic of the newest event that the caller knows of, if
 /// any. Arguments: an epoch in case one is needed, the epoch known to the caller, the highest number
-/// the caller has seen of it, `lost` if it knows that something is lost or `connects` if it has no session
-/// yet, for how many milliseconds a topic is kept, the ID of the last revocation that the caller has read,
-/// the number of that newest event.
+/// the caller has seen of it, `lost` if it knows that something is lost, for how many milliseconds a
+/// topic is kept, the ID of the last revocation that the caller has read, the number of that newest
+/// event.
 ///
 /// Returns the epoch, its base, the newest number, the time, whether there is a log, whether that
 /// revocation is still there, and whether there must be revocations that are not there.
@@ -145,19 +145,12 @@ pub(crate) static HANDSHAKE: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 local head, log, topics, revoked, topic = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
--- Changes nothing, but a replica refuses it: replicas can be read and not written. A primary that has too
--- few replicas for min-replicas-to-write can be read on, and is none to connect to: it may have a successor.
+-- Changes nothing, but a replica refuses it: replicas can be read and not written.
 local tried = redis.pcall('PERSIST', head)
-local writes = type(tried) ~= 'table'
-if not writes and (ARGV[4] == 'connects' or not string.find(tried.err, 'NOREPLICAS', 1, true)) then
-    return tried
-end
+if type(tried) == 'table' then return tried end
 for i, kind in ipairs({'hash', 'stream', 'zset', 'stream'}) do
     local is = redis.call('TYPE', KEYS[i]).ok
-    if is ~= 'none' and is ~= kind then
-        if not writes then return tried end
-        redis.call('DEL', KEYS[i])
-    end
+    if is ~= 'none' and is ~= kind then redis.call('DEL', KEYS[i]) end
 end
 local function has(key, id)
     local found = redis.pcall('XRANGE', key, id, id)
@@ -175,26 +168,24 @@ local function is_lost(number, seq)
 end
 local epoch, base, seq, floor = numbering()
 local highest = tonumber(ARGV[3])
-local is_over = not epoch or epoch == ARGV[2] and (ARGV[4] == 'lost' or tonumber(seq) < highest
-    or (topic and is_lost(tonumber(ARGV[7]), tonumber(seq))))
-if is_over then
-    if not writes then return tried end
+if not epoch then
     epoch, base, seq, floor = begin(ARGV[1], math.max(highest,
         tonumber(redis.call('HGET', head, 'seq') or '0')))
+elseif epoch == ARGV[2] and (ARGV[4] == 'lost' or tonumber(seq) < highest
+    or (topic and is_lost(tonumber(ARGV[7]), tonumber(seq)))) then
+    epoch, base, seq, floor = begin(ARGV[1], math.max(highest, tonumber(seq)))
 end
-if writes then
-    local keep = math.max(tonumber(redis.call('HGET', head, 'keep') or '0'), tonumber(ARGV[5]))
-    redis.call('HSET', head, 'keep', text(keep))
-    local expired = redis.call('ZRANGEBYSCORE', topics, '-inf', text(now - keep * 1000), 'WITHSCORES',
-        'LIMIT', 0, 1000)
-    for i = 1, #expired, 2 do
-        if expired[i] ~= '' then
-            redis.call('ZREM', topics, expired[i])
-            floor = math.max(floor, tonumber(expired[i + 1]))
-        end
+local keep = math.max(tonumber(redis.call('HGET', head, 'keep') or '0'), tonumber(ARGV[5]))
+redis.call('HSET', head, 'keep', text(keep))
+local expired = redis.call('ZRANGEBYSCORE', topics, '-inf', text(now - keep * 1000), 'WITHSCORES',
+    'LIMIT', 0, 1000)
+for i = 1, #expired, 2 do
+    if expired[i] ~= '' then
+        redis.call('ZREM', topics, expired[i])
+        floor = math.max(floor, tonumber(expired[i + 1]))
     end
-    redis.call('ZADD', topics, text(floor), '')
 end
+redis.call('ZADD', topics, text(floor), '')
 local there = ARGV[6] == '' or #redis.call('XRANGE', revoked, ARGV[6], ARGV[6]) > 0
 -- When the last one that is in force will be over.
 local over = tonumber(redis.call('HGET', head, 'revoked') or '0')
@@ -502,9 +493,10 @@ return 1
     )
 });
 
-/// The readers of a topic with their streams, by node, of the nodes whose lease is valid.
+/// The readers of a topic with their streams, by node, of the nodes whose lease is valid. A user of another node that
+/// has not been announced as gone is there without a stream: it may come back, and would not be announced then.
 ///
-/// Keys: the nodes, the readers of the topic.
+/// Keys: the nodes, the readers of the topic, the users that are announced.
 pub(crate) static READERS: LazyLock<Script> = LazyLock::new(|| {
     about_nodes(
         r"
@@ -513,9 +505,13 @@ local all = redis.call('HGETALL', KEYS[2])
 for i = 1, #all, 2 do
     local node = string.sub(all[i], 1, 16)
     if alive[node] == nil then alive[node] = alive_until(KEYS[1], node) >= millis end
+    local who = string.sub(all[i], 17)
     if alive[node] then
-        found[#found + 1] = string.sub(all[i], 17)
+        found[#found + 1] = who
         found[#found + 1] = all[i + 1]
+    elseif string.sub(who, 1, 1) == 'u' and redis.call('SISMEMBER', KEYS[3], string.sub(who, 2)) == 1 then
+        found[#found + 1] = who
+        found[#found + 1] = '0'
     end
 end
 return found

@@ -24,7 +24,7 @@ use crate::{
     handshake::{self, Evidence},
     lease,
     link::{Link, MOVING, ends_session, is_moving},
-    reader,
+    presence, reader,
     replicated::Replicated,
     revocations, scripts,
     state::State,
@@ -315,6 +315,7 @@ impl Session {
                 error = reader::read(&state, link, self.reading) => error,
                 error = control::send_all(&state, link) => error,
                 error = lease::keep(&state, link) => error,
+                error = presence::sweep_all(&state, link) => error,
                 error = revocations::restore(&state, link) => error,
                 Some(error) = self.failed.recv() => error,
             }

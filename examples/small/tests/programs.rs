@@ -217,9 +217,21 @@ fn cookie_session() {
     let status = |request: Request| request.send(program.address).status();
     assert_eq!(status(with("/events/bob", &cookie)), 403);
     assert_eq!(status(with("/events/alice", "id=forged")), 401);
-    let cookie = post("/session/sign-out", &cookie, "");
+    let star = post("/session/sign-in", "", "*");
+    assert_eq!(
+        status(with("/events/alice", &star)),
+        403,
+        "a name, and no pattern"
+    );
+    post("/session/sign-out", &cookie, "");
     stream.until_end(LIMIT);
-    assert_eq!(status(with("/events/alice", &cookie)), 401);
+    assert_eq!(
+        status(with("/events/alice", &cookie)),
+        401,
+        "a copy of the cookie"
+    );
+    let again = post("/session/sign-in", "", "alice");
+    drop(program.open(&with("/events/alice", &again)));
     let elsewhere = Request::new("POST", "/session/sign-in").body("text/plain", "alice");
     let elsewhere = elsewhere.header("Origin", "https://evil.example");
     assert_eq!(status(elsewhere), 403);

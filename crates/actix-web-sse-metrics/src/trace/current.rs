@@ -11,7 +11,10 @@ use super::TraceContext;
 
 /// The context of the span that is current on this thread.
 pub(super) fn current() -> Option<TraceContext> {
-    let context = Span::current().context();
+    // The handler may be in a span of its own that the layer does not see.
+    let context = Some(Span::current().context());
+    let context = context.filter(|context| context.span().span_context().is_valid());
+    let context = context.unwrap_or_else(Context::current);
     let span = context.span();
     let span = span.span_context();
     TraceContext::new(

@@ -17,8 +17,9 @@ pub enum PresenceMode {
     /// And who comes and goes is published: the events of `room/7` are in the topic `presence/room/7`,
     /// with the type `join` or `leave` and data such as `{"user":"alice","users":3}`.
     ///
-    /// A client needs the right to that topic, and has it by no right to `room/7`. Only the hub publishes to it. If the
-    /// hub knows its topics ([`HubBuilder::topics`](crate::HubBuilder::topics)), it knows this one with `room/7`. A name
+    /// A client needs the right to that topic, and has it by no right to `room/7`; `*` is one to every topic.
+    /// [`TopicAccess::Anyone`](super::TopicAccess::Anyone) counts for it in an entry for such names only. Only the hub
+    /// publishes to it. If the hub knows its topics ([`HubBuilder::topics`](crate::HubBuilder::topics)), it knows this one with `room/7`. A name
     /// that is longer than [`max_topic_bytes`](super::HubConfig::max_topic_bytes) gets no events.
     Events,
 }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::log::{BURST, Keep};
+use super::{
+    log::{BURST, Keep},
+    presence::PREFIX as PRESENCE,
+};
 use crate::{
     config::{HubConfig, PresenceMode, TopicAccess, TopicConfig},
     identity::{TopicPattern, TopicRights},
@@ -143,8 +146,10 @@ impl TopicSettings {
             if !whole && !followed.covers(pattern) {
                 continue;
             }
+            // Who is in a room is told by an entry for that, and not by one for everything.
+            let told = !followed.is_below(PRESENCE) || pattern.is_below(PRESENCE);
             match class.read {
-                TopicAccess::Anyone if whole => return true,
+                TopicAccess::Anyone if whole && told => return true,
                 TopicAccess::Nobody if whole => return false,
                 TopicAccess::Anyone | TopicAccess::Nobody => {}
                 TopicAccess::Rights => break,

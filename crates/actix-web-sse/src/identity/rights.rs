@@ -103,6 +103,12 @@ impl TopicPattern {
         }
     }
 
+    /// Whether all that it matches begins with this.
+    pub(crate) fn is_below(&self, prefix: &str) -> bool {
+        let begin = self.name().map(|name| &**name).or_else(|| self.prefix());
+        begin.is_some_and(|begin| begin.starts_with(prefix))
+    }
+
     /// Whether it allows whatever the other one does. Of two patterns one covers the other, or no
     /// topic matches both.
     pub(crate) fn covers(&self, other: &Self) -> bool {

@@ -1,32 +1,35 @@
 //! A session of `actix-session` in an encrypted cookie: whoever has signed in reads its own topic, and
-//! whoever signs out loses its streams.
+//! whoever signs out loses its streams, and what each copy of the cookie is good for.
 
 use std::error::Error;
+use std::time::{Duration, UNIX_EPOCH};
 
 use actix_session::{Session, SessionExt, SessionMiddleware, storage::CookieSessionStore};
-use actix_web::{App, HttpResponse, Responder, Result, cookie::Key, get, post, web};
-use actix_web_sse::{
-    EventServer, Hub, Identity, Policy, Subscriber,
-    protect::{Attempt, AuthError, AuthFuture, Authenticator},
-};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpResponse, Responder, Result, cookie::Key, get, post};
+use actix_web_sse::protect::{Attempt, AuthError, AuthFuture, Authenticator};
+use actix_web_sse::{EventServer, Hub, Identity, Policy, Subscriber};
 
 /// The session's middleware has decrypted the cookie when the policy asks.
 struct Sessions;
 
 impl Authenticator for Sessions {
     fn authenticate<'a>(&'a self, attempt: Attempt<'a>) -> AuthFuture<'a> {
-        let user = attempt.request.get_session().get::<String>("user");
+        let session = attempt.request.get_session().get::<(String, u64)>("user");
         Box::pin(async move {
-            let user = user.map_err(|_| AuthError::Invalid)?;
-            let user = user.ok_or(AuthError::Missing)?;
-            let topic = format!("users/{user}");
-            Ok(Identity::user(user).reading_matching([topic.as_str()]))
+            let (user, since) = session
+                .map_err(|_| AuthError::Invalid)?
+                .ok_or(AuthError::Missing)?;
+            let since = UNIX_EPOCH + Duration::from_millis(since);
+            let end = since + Duration::from_secs(12 * 3600); // revocations are known for a day
+            let topic = format!("users/{user}"); // of a user called `*` as well, and no pattern
+            let identity = Identity::user(user).reading([topic]);
+            Ok(identity.issued_at(since).expiring_at(end))
         })
     }
 
-    /// The policy knows of no token: the cookie is the session's.
     fn needs_token(&self) -> bool {
-        false
+        false // the cookie is the session's, and no token of the policy's
     }
 }
 
@@ -37,16 +40,17 @@ async fn events(hub: Hub, subscriber: Subscriber, user: web::Path<String>) -> im
 
 /// Lets anybody in under any name: `curl -d alice http://127.0.0.1:8080/sign-in`
 #[post("/sign-in")]
-async fn sign_in(session: Session, name: String) -> Result<HttpResponse> {
-    session.renew(); // what was known before is no session of this user's
-    session.insert("user", name)?;
+async fn sign_in(session: Session, policy: Data<Policy>, name: String) -> Result<HttpResponse> {
+    let since = policy.credentials_hold_from(&name);
+    let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
+    session.insert("user", (name, since.as_millis() as u64))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 #[post("/sign-out")]
-async fn sign_out(session: Session, hub: Hub) -> Result<HttpResponse> {
-    if let Some(user) = session.get::<String>("user")? {
-        hub.disconnect(&user);
+async fn sign_out(session: Session, policy: Data<Policy>) -> Result<HttpResponse> {
+    if let Some((user, _)) = session.get::<(String, u64)>("user")? {
+        policy.revoke(&user); // ends the streams, and what the cookie is good for
     }
     session.purge();
     Ok(HttpResponse::NoContent().finish())
@@ -55,22 +59,19 @@ async fn sign_out(session: Session, hub: Hub) -> Result<HttpResponse> {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let key = Key::generate(); // from a secret store, or every restart signs everybody out
-    let policy = Policy::builder()
-        .require_auth(true)
-        .authenticator(Sessions)
-        .build()?;
+    let policy = Policy::builder().require_auth(true);
+    let policy = policy.authenticator(Sessions).build()?;
     let hub = Hub::builder().build()?;
     let streams = hub.clone();
     EventServer::new(move || {
-        let store = CookieSessionStore::default();
-        let sessions = SessionMiddleware::builder(store, key.clone());
+        let sessions = SessionMiddleware::builder(CookieSessionStore::default(), key.clone());
         let forms = web::scope("/session").wrap(policy.api().without_auth());
         App::new()
             .app_data(streams.clone())
+            .app_data(Data::new(policy.clone()))
             .service(forms.service(sign_in).service(sign_out))
             .service(web::scope("").wrap(policy.clone()).service(events))
-            // The last middleware is the first to see a request.
-            .wrap(sessions.cookie_secure(false).build()) // plain HTTP, here
+            .wrap(sessions.cookie_secure(false).build()) // plain HTTP here; sees requests first
     })
     .hub(&hub)
     .bind(std::env::var("LISTEN").unwrap_or("127.0.0.1:8080".to_owned()))?

@@ -6,6 +6,7 @@ mod tests;
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// What the name of a topic's joins and leaves begins with.
-const PREFIX: &str = "presence/";
+pub(super) const PREFIX: &str = "presence/";
 
 /// Who follows a topic ([`Hub::presence`]). As JSON: `{"users":[{"user":"alice","streams":2}],"anonymous":0,"whole":true}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -243,7 +244,9 @@ impl Readers {
             begun: false,
         };
         while let Some(change) = turn.next() {
-            change.announce(hub);
+            // Whoever announces has a stream or a worker of its own to look after, perhaps while it is dropped.
+            let announced = catch_unwind(AssertUnwindSafe(|| change.announce(hub)));
+            drop(announced);
         }
     }
 }
@@ -272,7 +275,7 @@ impl Turn<'_> {
 }
 
 impl Drop for Turn<'_> {
-    /// An observer panicked; what is left is announced next time.
+    /// Something panicked; what is left is announced next time.
     fn drop(&mut self) {
         if self.begun {
             self.readers.lock().announcing = false;
