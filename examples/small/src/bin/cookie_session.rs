@@ -1,7 +1,6 @@
 //! A session of `actix-session` in an encrypted cookie: whoever has signed in reads its own topic, and
 //! whoever signs out loses its streams, and what each copy of the cookie is good for.
 
-use std::error::Error;
 use std::time::{Duration, UNIX_EPOCH};
 
 use actix_session::{Session, SessionExt, SessionMiddleware, storage::CookieSessionStore};
@@ -10,7 +9,6 @@ use actix_web::{App, HttpResponse, Responder, Result, cookie::Key, get, post};
 use actix_web_sse::protect::{Attempt, AuthError, AuthFuture, Authenticator};
 use actix_web_sse::{EventServer, Hub, Identity, Policy, Subscriber};
 
-/// The session's middleware has decrypted the cookie when the policy asks.
 struct Sessions;
 
 impl Authenticator for Sessions {
@@ -57,7 +55,7 @@ async fn sign_out(session: Session, policy: Data<Policy>) -> Result<HttpResponse
 }
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let key = Key::generate(); // from a secret store, or every restart signs everybody out
     let policy = Policy::builder().require_auth(true);
     let policy = policy.authenticator(Sessions).build()?;
