@@ -99,14 +99,13 @@ async fn s82_what_came_while_a_node_was_cut_off_comes_later_or_ends_the_stream()
 
 #[actix_web::test]
 async fn s82_a_redis_that_lost_its_data_ends_the_streams_of_patterns() {
-    let mut server = Server::start();
+    let server = Server::start();
     let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
     until(|| a.backplane.stats().connected && b.backplane.stats().connected).await;
     let stream = open(&b, "t/*", None).await;
     let id = a.publish("t/1", "1").await;
     until(|| b.hub.position().to_string() == id).await;
-    server.kill();
-    server.restart();
+    server.command(&["FLUSHALL"]);
     let reading = read(stream, 30).await;
     assert_eq!(reading.events[0].data, "1");
     assert!(reading.ended);
