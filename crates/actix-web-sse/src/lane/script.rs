@@ -25,7 +25,7 @@ use crate::{
         view::{Chunk, Read},
         worker::Local,
     },
-    observe::{CloseReason, Lane, Resume, Sent, SentKind},
+    observe::{CloseReason, Lane, Resume, SentKind},
     stream::{chunked, retry},
 };
 
@@ -202,7 +202,7 @@ impl Script {
         stream.schedule.wrote(now);
         stream
             .account
-            .sent(Sent::new(SentKind::Control, 0, bytes.len()), now);
+            .sent(SentKind::Control, 0, bytes.len(), None, || None, now);
         self.piece(bytes)
     }
 
@@ -227,12 +227,9 @@ impl Script {
                 Some(now.saturating_duration_since(chunk.oldest)),
             )
         };
-        let sent = Sent {
-            lag,
-            topics: lag.and_then(|_| self.local.hub().topics.pattern(chunk.class)),
-            ..Sent::new(kind, chunk.events, chunk.len)
-        };
-        stream.account.sent(sent, now);
+        let topics = || lag.and_then(|_| self.local.hub().topics.pattern(chunk.class));
+        let (events, len) = (chunk.events, chunk.len);
+        stream.account.sent(kind, events, len, lag, topics, now);
         match chunk.coded {
             true => chunk.bytes,
             false => self.piece(chunk.bytes),
@@ -250,7 +247,7 @@ impl Script {
             Some(extras) => extras.heartbeat.clone()?,
         };
         let kind = SentKind::Heartbeat;
-        stream.account.sent(Sent::new(kind, 1, beat.len()), now);
+        stream.account.sent(kind, 1, beat.len(), None, || None, now);
         Some(match (&self.extras, self.coded) {
             (None, true) => Bytes::from_static(CODED_HEARTBEAT),
             _ => self.piece(beat),

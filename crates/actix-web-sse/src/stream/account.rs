@@ -74,12 +74,28 @@ impl Account {
     }
 
     /// Bytes go to the connection.
-    pub(crate) fn sent(&mut self, mut sent: Sent<'_>, now: Instant) {
+    pub(crate) fn sent<'a>(
+        &mut self,
+        kind: SentKind,
+        events: u32,
+        bytes: usize,
+        lag: Option<Duration>,
+        topics: impl FnOnce() -> Option<&'a str>,
+        now: Instant,
+    ) {
+        let mut first_event_after = None;
         if let Some(open) = &mut self.open {
-            sent.first_event_after = open.sent(sent.kind, sent.events, sent.bytes, now);
+            first_event_after = open.sent(kind, events, bytes, now);
         }
         if let Some(meter) = &self.meter {
-            meter.sent(&sent);
+            meter.sent(&Sent {
+                kind,
+                events,
+                bytes,
+                lag,
+                topics: topics(),
+                first_event_after,
+            });
         }
     }
 
@@ -289,7 +305,7 @@ mod tests {
             let mut account = Account::new(1.into(), Box::new(Ends(Rc::clone(&ends))), None, since);
             for (second, bytes) in writes {
                 let now = since + Duration::from_secs(*second);
-                account.sent(Sent::new(SentKind::Event, 1, *bytes), now);
+                account.sent(SentKind::Event, 1, *bytes, None, || None, now);
             }
             account.close(CloseReason::ClientGone);
             ends.take().and_then(|end| end.filled_after)
