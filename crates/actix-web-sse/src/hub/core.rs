@@ -88,6 +88,20 @@ impl<'a> Outgoing<'a> {
             transient,
         }
     }
+
+    /// With its place; without an ID it is never replayed.
+    fn entry(self, position: u64, id: Option<&str>) -> Entry {
+        Entry {
+            position,
+            replayable: id.is_some(),
+            bytes: match id {
+                Some(id) => self.encoded.number(id),
+                None => self.encoded.transient(),
+            },
+            class: self.class.number,
+            labels: self.labels,
+        }
+    }
 }
 
 /// What became of a published event.
@@ -136,13 +150,7 @@ impl Core {
         event: Outgoing<'_>,
         now: Instant,
     ) -> Result<Accepted, NoRoom> {
-        let Outgoing {
-            topic,
-            class,
-            encoded,
-            labels,
-            transient,
-        } = event;
+        let (topic, class) = (event.topic, event.class);
         let index = match self.topics.index(topic) {
             Some(index) => index,
             None => {
@@ -152,22 +160,11 @@ impl Core {
         };
         // An engine counts what all nodes share, and nothing else: what is of this node comes after all of that.
         let own = self.topics.is_shared();
-        let transient = transient || own;
         self.position += u64::from(!own);
         let position = if own { u64::MAX } else { self.position };
-        let id = (!transient).then(|| self.epoch.id(position));
-        let bytes = match &id {
-            Some(id) => encoded.number(id),
-            None => encoded.transient(),
-        };
-        let len = bytes.len();
-        let entry = Entry {
-            position,
-            bytes,
-            replayable: !transient,
-            class: class.number,
-            labels,
-        };
+        let id = (!event.transient && !own).then(|| self.epoch.id(position));
+        let entry = event.entry(position, id.as_deref());
+        let len = entry.bytes.len();
         let mut wakes = Wakes::new();
         if self.topics.has_patterns() {
             for index in self.topics.matching(topic, class).collect::<Vec<_>>() {
@@ -193,26 +190,10 @@ impl Core {
 
     /// Takes an event that an engine has numbered, for a topic that is followed.
     pub(crate) fn deliver(&mut self, event: Outgoing<'_>, number: u64, now: Instant) -> Wakes {
-        let Outgoing {
-            topic,
-            class,
-            encoded,
-            labels,
-            transient,
-        } = event;
+        let (topic, class) = (event.topic, event.class);
         self.position = self.position.max(number);
-        let bytes = if transient {
-            encoded.transient()
-        } else {
-            encoded.number(&self.epoch.id(number))
-        };
-        let entry = Entry {
-            position: number,
-            bytes,
-            replayable: !transient,
-            class: class.number,
-            labels,
-        };
+        let id = (!event.transient).then(|| self.epoch.id(number));
+        let entry = event.entry(number, id.as_deref());
         let mut wakes = Wakes::new();
         for index in self.topics.indexes(topic, class).collect::<Vec<_>>() {
             let newest = self

@@ -245,8 +245,7 @@ impl Readers {
         };
         while let Some(change) = turn.next() {
             // Whoever announces has a stream or a worker of its own to look after, perhaps while it is dropped.
-            let announced = catch_unwind(AssertUnwindSafe(|| change.announce(hub)));
-            drop(announced);
+            let _ = catch_unwind(AssertUnwindSafe(|| change.announce(hub)));
         }
     }
 }
