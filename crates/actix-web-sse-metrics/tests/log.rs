@@ -5,11 +5,9 @@
     reason = "a test may fail loudly"
 )]
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod sink;
+
+use std::time::Duration;
 
 use actix_web::{
     App, HttpMessage, HttpRequest, HttpResponse, http::header::HeaderValue, test::TestRequest, web,
@@ -26,33 +24,9 @@ use serde_json::{Value, json};
 use tracing_actix_web::{RequestId, TracingLogger};
 use tracing_subscriber::{filter::LevelFilter, prelude::*};
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use sink::Sink;
 
 impl Sink {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        let text = self.text();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
     /// Everything that is logged on this thread goes here while the guard lives.
     fn install(&self) -> tracing::subscriber::DefaultGuard {
         let sink = self.clone();

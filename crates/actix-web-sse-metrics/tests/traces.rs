@@ -1,8 +1,9 @@
 //! Traces: exemplars, the fields of log lines, and spans.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod sink;
+
 use std::{
-    io,
     rc::Rc,
     sync::{Arc, Mutex},
     time::Duration,
@@ -27,6 +28,8 @@ use tracing_subscriber::{
     layer::Context,
     prelude::*,
 };
+
+use sink::Sink;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
@@ -170,21 +173,6 @@ async fn streams_without_a_trace_share_the_meter_of_their_thread() {
     assert!(!Rc::ptr_eq(&plain, &meter(Some(&header))));
 }
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The lines of a stream and of a refusal.
 fn logged(names: FieldNames, header: Option<&str>) -> Vec<Value> {
     let sink = Sink::default();
@@ -199,9 +187,7 @@ fn logged(names: FieldNames, header: Option<&str>) -> Vec<Value> {
     let (reason, mode) = (RefusalReason::OriginDenied, RefusalMode::Hard);
     log.refused(&Refused::new(&visitor, reason, mode, 403));
     drop(guard);
-    let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
-    lines.collect()
+    sink.lines()
 }
 
 #[test]

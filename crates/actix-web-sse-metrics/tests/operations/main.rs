@@ -11,12 +11,10 @@ mod access;
 mod actions;
 mod shown;
 
-use std::{
-    future::ready,
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+#[path = "../sink/mod.rs"]
+mod sink;
+
+use std::{future::ready, time::Duration};
 
 use actix_web::{
     App, Responder,
@@ -32,6 +30,8 @@ use actix_web_sse::{
 use actix_web_sse_metrics::{Metrics, OperatorAccess, log};
 use serde_json::Value;
 use tracing_subscriber::prelude::*;
+
+use sink::Sink;
 
 const TOKEN: &str = "a-token-of-24-bytes-long";
 /// What the authenticator calls the user with the token `hostile`.
@@ -149,21 +149,6 @@ fn header_of(response: &ServiceResponse, name: &str) -> String {
     value.to_str().unwrap().to_owned()
 }
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Sink {
     fn install(&self) -> tracing::subscriber::DefaultGuard {
         let sink = self.clone();
@@ -174,9 +159,8 @@ impl Sink {
 
     /// What operators did, without the time.
     fn actions(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
-        let actions = lines.filter(|line: &Value| line["event"] == "sse_operator_action");
+        let lines = self.lines().into_iter();
+        let actions = lines.filter(|line| line["event"] == "sse_operator_action");
         actions
             .map(|mut action| {
                 assert!(action["timestamp"].take().is_string());
