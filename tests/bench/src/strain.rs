@@ -128,9 +128,7 @@ fn beside_visitors<T>(
 
 fn visit(server: SocketAddr) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(server)?;
-    let request =
-        format!("GET /events HTTP/1.1\r\nHost: {server}\r\nAccept: text/event-stream\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
+    ask(&mut stream, server)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.read_exact(&mut [0; 12])?;
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))
@@ -183,10 +181,14 @@ fn unread(server: SocketAddr) -> std::io::Result<TcpStream> {
     socket.set_recv_buffer_size(1)?;
     socket.connect(&server.into())?;
     let mut stream = TcpStream::from(socket);
+    ask(&mut stream, server)?;
+    Ok(stream)
+}
+
+fn ask(stream: &mut TcpStream, server: SocketAddr) -> std::io::Result<()> {
     let request =
         format!("GET /events HTTP/1.1\r\nHost: {server}\r\nAccept: text/event-stream\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    Ok(stream)
+    stream.write_all(request.as_bytes())
 }
 
 /// How long it takes until a client that has closed is no longer counted; that includes a request that asks.

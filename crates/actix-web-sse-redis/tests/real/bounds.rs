@@ -28,9 +28,11 @@ fn behind(wire: &Relay, server: &Server) -> RedisConfig {
     config
 }
 
-/// A server whose log is in memory, since these tests write much.
-fn server() -> Server {
-    Server::with(&["--appendonly", "no"])
+/// A server whose log is in memory, since these tests write much, and a wire to it.
+fn wired() -> (Server, Relay) {
+    let server = Server::with(&["--appendonly", "no"]);
+    let wire = Relay::to(server.port);
+    (server, wire)
 }
 
 /// A node whose streams may be far behind: what it reads is measured, not how fast a client of a test is.
@@ -48,8 +50,7 @@ fn patient(config: RedisConfig) -> Node {
 
 /// The largest answer that a node gets which was cut off while each of many topics got large events.
 async fn catches_up(topics: usize, each: usize, event: impl Fn() -> Event) -> u64 {
-    let server = server();
-    let wire = Relay::to(server.port);
+    let (server, wire) = wired();
     let a = Node::start(config(&server));
     let b = patient(behind(&wire, &server));
     let topics: Vec<_> = (0..topics).map(|number| format!("t{number}")).collect();
@@ -101,8 +102,7 @@ async fn s82_a_node_that_catches_up_on_large_transient_events_reads_no_more_than
 #[actix_web::test]
 async fn s82_a_client_that_comes_back_gets_history_bytes_and_what_is_above_is_not_even_read() {
     const MOST: u64 = 1 << 20;
-    let server = server();
-    let wire = Relay::to(server.port);
+    let (server, wire) = wired();
     let mut few = behind(&wire, &server);
     few.history_bytes = usize::try_from(MOST).unwrap();
     let (a, b) = (Node::start(config(&server)), Node::start(few));
@@ -138,8 +138,7 @@ async fn s82_a_client_that_comes_back_gets_history_bytes_and_what_is_above_is_no
 #[actix_web::test]
 async fn s82_of_a_storm_of_clients_that_come_back_eight_are_asked_for_at_a_time() {
     const CLIENTS: usize = 100;
-    let server = server();
-    let wire = Relay::to(server.port);
+    let (server, wire) = wired();
     let (a, b) = (
         Node::start(config(&server)),
         Node::start(behind(&wire, &server)),
@@ -178,8 +177,7 @@ async fn s82_of_a_storm_of_clients_that_come_back_eight_are_asked_for_at_a_time(
 #[actix_web::test]
 async fn s82_a_storm_of_clients_of_one_topic_brings_what_they_lack_once() {
     const CLIENTS: usize = 100;
-    let server = server();
-    let wire = Relay::to(server.port);
+    let (server, wire) = wired();
     let (a, b) = (
         Node::start(config(&server)),
         Node::start(behind(&wire, &server)),
