@@ -265,7 +265,13 @@ fn publications_are_spans_only_where_debug_is_asked_for() {
 #[cfg(feature = "opentelemetry")]
 mod exported {
     use actix_web::{HttpResponse, web};
-    use actix_web_sse::{Event, Hub, Subscriber, config::TopicConfig};
+    use std::time::SystemTime;
+
+    use actix_web_sse::{
+        Event, Hub, Subscriber,
+        config::TopicConfig,
+        observe::{CorsVerdict, Lane},
+    };
     use actix_web_sse_metrics::spans::ServerSpan;
     use opentelemetry::{
         global,
@@ -430,6 +436,24 @@ mod exported {
             assert!(is_number(span, key), "{key} of {span:?}");
         }
         assert!(open.end_time <= publish.start_time && publish.end_time <= close.start_time);
+    }
+
+    #[test]
+    fn the_span_of_an_open_lasts_until_its_facts_are_known() {
+        let kept = Kept::default();
+        let guard = kept.install(Sampler::AlwaysOn);
+        let spans = Spans::new(TraceSource::opentelemetry());
+        let mut stream = open(&spans, &request(None));
+        let opened = SystemTime::now();
+        stream.judged(CorsVerdict::SameOrigin);
+        stream.carried(Lane::HttpServer);
+        drop(guard);
+        let spans = kept.spans();
+        let open = find(&spans, "sse.open");
+        assert!(
+            open.start_time <= opened && open.end_time >= opened,
+            "{open:?}"
+        );
     }
 
     #[actix_web::test]

@@ -126,10 +126,7 @@ impl Observer for Spans {
         if span.is_disabled() {
             return Box::new(());
         }
-        let trace = traces
-            .can_adopt()
-            .then(|| span.in_scope(|| traces.of(visitor.request)))
-            .flatten();
+        let trace = traces.of_span(&span);
         Box::new(Stream {
             span: Some(span),
             facts: 0,

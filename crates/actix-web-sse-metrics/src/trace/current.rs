@@ -9,10 +9,9 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::TraceContext;
 
-/// The context of the span that is current on this thread.
-pub(super) fn current() -> Option<TraceContext> {
-    // The handler may be in a span of its own that the layer does not see.
-    let context = Some(Span::current().context());
+/// The context of this span; of the current one of OpenTelemetry's where the layer does not see it.
+pub(super) fn of(span: &Span) -> Option<TraceContext> {
+    let context = Some(span.context());
     let context = context.filter(|context| context.span().span_context().is_valid());
     let context = context.unwrap_or_else(Context::current);
     let span = context.span();

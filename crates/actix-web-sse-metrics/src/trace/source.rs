@@ -54,19 +54,10 @@ impl TraceSource {
         matches!(self.0, Source::Nowhere)
     }
 
-    /// Whether [`adopt`](Self::adopt) does anything.
-    pub(crate) const fn can_adopt(&self) -> bool {
-        match self.0 {
-            #[cfg(feature = "opentelemetry")]
-            Source::CurrentSpan => true,
-            _ => false,
-        }
-    }
-
     /// Makes this span, which was not yet entered, a child of `parent`, which may have ended.
     pub(crate) fn adopt(&self, span: &Span, parent: TraceContext) {
         #[cfg(feature = "opentelemetry")]
-        if self.can_adopt() {
+        if matches!(self.0, Source::CurrentSpan) {
             super::current::adopt(span, parent);
         }
         #[cfg(not(feature = "opentelemetry"))]
@@ -80,7 +71,21 @@ impl TraceSource {
             Source::Header => from_header(request?),
             Source::Application(find) => find(request?),
             #[cfg(feature = "opentelemetry")]
-            Source::CurrentSpan => super::current::current(),
+            // The handler may be in a span of its own that the layer does not see.
+            Source::CurrentSpan => super::current::of(&Span::current()),
+        }
+    }
+
+    /// The trace of a span, where [`adopt`](Self::adopt) can name it as a parent. The span is not entered: its layer takes
+    /// the time of leaving for the span's end.
+    pub(crate) fn of_span(&self, span: &Span) -> Option<TraceContext> {
+        match self.0 {
+            #[cfg(feature = "opentelemetry")]
+            Source::CurrentSpan => super::current::of(span),
+            _ => {
+                let _ = span;
+                None
+            }
         }
     }
 }
