@@ -7,6 +7,7 @@
 
 use std::{
     hash::Hash,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -53,7 +54,7 @@ pub(crate) async fn announce(state: &State, link: &Link) -> Result<(), RedisErro
     let renewed = async {
         renew(state, link, Some(new_name())).await?;
         state.leased.resend_unless(false);
-        send_counts(state, link).await
+        send_counts(state, link).await.into_result()
     };
     match renewed.await {
         Err(error) if ends_session(&error) || is_moving(&error) || error.is_timeout() => Err(error),
@@ -99,67 +100,119 @@ pub(crate) async fn keep(state: &State, link: &Link) -> RedisError {
     }
 }
 
+/// What has failed, if something has: an error that ends the session, or else the first one.
+#[derive(Default)]
+pub(crate) struct Failed(Option<RedisError>);
+
+impl Failed {
+    pub(crate) fn note(&mut self, error: RedisError) {
+        if self.0.is_none() || (ends_session(&error) && !self.ends_session()) {
+            self.0 = Some(error);
+        }
+    }
+
+    /// Whether it is of no use to go on.
+    pub(crate) fn ends_session(&self) -> bool {
+        self.0.as_ref().is_some_and(ends_session)
+    }
+
+    pub(crate) fn into_result(self) -> Result<(), RedisError> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
 /// Counts that are being sent; put back if that fails or is given up.
 struct Unsent<'a, K: Eq + Hash + Clone, N: Clone> {
     counts: &'a Counts<K, N>,
     dirty: Vec<(K, N)>,
+    /// Those that Redis has refused: others are not to wait for them.
+    refused: Vec<(K, N)>,
 }
 
 impl<'a, K: Eq + Hash + Clone, N: Clone> Unsent<'a, K, N> {
     fn of(counts: &'a Counts<K, N>) -> Self {
         let dirty = counts.lock().take_dirty();
-        Self { counts, dirty }
+        let refused = Vec::new();
+        Self {
+            counts,
+            dirty,
+            refused,
+        }
+    }
+
+    /// Those that are to be sent next, some at once.
+    fn batch(&self) -> &[(K, N)] {
+        let from = self.dirty.len().saturating_sub(BATCH);
+        self.dirty.get(from..).unwrap_or_default()
+    }
+
+    /// What has become of the batch.
+    fn sent(&mut self, results: Vec<Result<(), RedisError>>, failed: &mut Failed) {
+        let from = self.dirty.len().saturating_sub(results.len());
+        for (count, sent) in self.dirty.drain(from..).zip(results) {
+            if let Err(error) = sent {
+                self.refused.push(count);
+                failed.note(error);
+            }
+        }
     }
 }
 
 impl<K: Eq + Hash + Clone, N: Clone> Drop for Unsent<'_, K, N> {
     fn drop(&mut self) {
-        for (key, note) in self.dirty.drain(..) {
+        for (key, note) in self.dirty.drain(..).chain(self.refused.drain(..)) {
             self.counts.lock().put_back(key, note);
         }
     }
 }
 
-/// Sends what this node has of users, tickets and readers, as far as that has changed.
+/// Sends what this node has of users, tickets and readers, as far as that has changed. What Redis refuses of it is sent
+/// again after the next renewal.
 async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
-    send_counts(state, link).await?;
-    presence::send(state, link).await
+    let mut failed = send_counts(state, link).await;
+    if !failed.ends_session()
+        && let Err(error) = presence::send(state, link).await
+    {
+        failed.note(error);
+    }
+    failed.into_result()
 }
 
 /// Sends how many streams of users and tickets this node has, of those that have changed.
-async fn send_counts(state: &State, link: &Link) -> Result<(), RedisError> {
+async fn send_counts(state: &State, link: &Link) -> Failed {
     let node = state.leased.node();
+    let mut failed = Failed::default();
     let mut users = Unsent::of(&state.leased.users);
-    while !users.dirty.is_empty() {
-        let from = users.dirty.len().saturating_sub(BATCH);
-        let mut pipe = redis::pipe();
-        for (user, ()) in users.dirty.iter().skip(from) {
-            let key = state.keys.user(user);
-            match users.counts.lock().count(user) {
-                0 => pipe.hdel(&key, &*node).ignore(),
-                count => pipe.hset(&key, &*node, count).ignore(),
-            };
-            pipe.cmd("PEXPIRE")
-                .arg(&key)
-                .arg(millis(COUNTS_TTL))
-                .ignore();
-        }
-        let sent: Result<(), _> = pipe.query_async(&mut link.commands.clone()).await;
-        sent.map_err(|error| link.judge(error))?;
-        users.dirty.truncate(from);
+    while !users.batch().is_empty() && !failed.ends_session() {
+        let sending = users.batch().iter();
+        let sending = sending.map(|(name, ())| user(state, link, &node, name));
+        let results = join_all(sending).await;
+        users.sent(results, &mut failed);
     }
     let mut tickets = Unsent::of(&state.leased.tickets);
-    while !tickets.dirty.is_empty() {
-        let from = tickets.dirty.len().saturating_sub(BATCH);
-        let batch = tickets.dirty.get(from..).unwrap_or_default();
-        let sending = batch
-            .iter()
-            .map(|(id, ended)| ticket(state, link, id, *ended));
-        let sent = join_all(sending).await;
-        sent.into_iter().collect::<Result<(), _>>()?;
-        tickets.dirty.truncate(from);
+    while !tickets.batch().is_empty() && !failed.ends_session() {
+        let sending = tickets.batch().iter();
+        let sending = sending.map(|(id, ended)| ticket(state, link, id, *ended));
+        let results = join_all(sending).await;
+        tickets.sent(results, &mut failed);
     }
-    Ok(())
+    failed
+}
+
+async fn user(state: &State, link: &Link, node: &str, name: &Arc<str>) -> Result<(), RedisError> {
+    let key = state.keys.user(name);
+    let mut pipe = redis::pipe();
+    match state.leased.users.lock().count(name) {
+        0 => pipe.hdel(&key, node).ignore(),
+        count => pipe.hset(&key, node, count).ignore(),
+    };
+    pipe.cmd("PEXPIRE")
+        .arg(&key)
+        .arg(millis(COUNTS_TTL))
+        .ignore();
+    // At once, or not at all: the count is the one of this moment.
+    let sent = pipe.query_async(&mut link.commands.clone()).await;
+    sent.map_err(|error| link.judge(error))
 }
 
 async fn ticket(
@@ -180,7 +233,6 @@ async fn ticket(
         .arg(millis(COUNTS_TTL))
         .arg(millis(ttl))
         .arg(millis(ended.elapsed()));
-    // At once, or not at all: the count is the one of this moment.
     let sent = call.invoke_async(&mut link.commands.clone()).await;
     sent.map_err(|error| link.judge(error))
 }

@@ -12,6 +12,7 @@ use crate::{
     attendance::{Attendee, reader},
     config::millis,
     handshake::new_epoch,
+    lease::Failed,
     link::{Link, ends_session},
     node_counts::{COUNTS_TTL, Leased},
     scripts::{COUNT_READER, DEAD_NODES, FORGET_NODE, READERS},
@@ -25,12 +26,17 @@ const BATCH: usize = 100;
 struct Unsent<'a> {
     leased: &'a Leased,
     attendees: Vec<Attendee>,
+    /// Those that Redis has refused: others are not to wait for them.
+    refused: Vec<Attendee>,
 }
 
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
-        let attendees = std::mem::take(&mut self.attendees);
-        self.leased.attendance().put_back(attendees);
+        let mut attendance = self.leased.attendance();
+        attendance.put_back(std::mem::take(&mut self.attendees));
+        for attendee in self.refused.drain(..) {
+            attendance.mark_dirty(attendee);
+        }
     }
 }
 
@@ -44,21 +50,29 @@ pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
         compared?;
     }
     let node = state.leased.node();
-    loop {
-        let attendees = state.leased.attendance().take_dirty(BATCH);
-        if attendees.is_empty() {
-            return Ok(());
+    let mut failed = Failed::default();
+    let mut unsent = Unsent {
+        leased: &state.leased,
+        attendees: Vec::new(),
+        refused: Vec::new(),
+    };
+    while !failed.ends_session() {
+        unsent.attendees = state.leased.attendance().take_dirty(BATCH);
+        if unsent.attendees.is_empty() {
+            break;
         }
-        let mut unsent = Unsent {
-            leased: &state.leased,
-            attendees,
-        };
         let sending = unsent.attendees.iter();
         let sending = sending.map(|attendee| count(state, link, &node, attendee, Said::ByItself));
         let sent = join_all(sending).await;
-        sent.into_iter().collect::<Result<(), _>>()?;
-        unsent.attendees.clear();
+        for (attendee, sent) in unsent.attendees.drain(..).zip(sent) {
+            if let Err(error) = sent {
+                failed.note(error);
+                unsent.refused.push(attendee);
+            }
+        }
     }
+    drop(unsent);
+    failed.into_result()
 }
 
 /// Finds what Redis has of this node that is not so, and has all sent again.
@@ -170,31 +184,45 @@ async fn sweep(state: &State, link: &Link) -> Result<(), RedisError> {
     let mut call = DEAD_NODES.key(state.keys.nodes());
     call.key(state.keys.attending());
     let dead: Vec<String> = link.ask(&link.commands, &call).await?;
+    let mut failed = Failed::default();
     for node in dead {
-        let mut cursor = 0;
-        loop {
-            let (next, members) = members(state, link, &node, cursor).await?;
-            let attendees: Vec<_> = members
-                .iter()
-                .filter_map(|one| Attendee::read(one))
-                .collect();
-            let saying = attendees.iter();
-            let saying =
-                saying.map(|attendee| count(state, link, &node, attendee, Said::OfTheDead));
-            let said = join_all(saying).await;
-            said.into_iter().collect::<Result<(), _>>()?;
-            cursor = next;
-            if cursor == 0 {
-                break;
-            }
+        if let Err(error) = bury(state, link, &node).await {
+            failed.note(error);
         }
-        let mut call = FORGET_NODE.key(state.keys.nodes());
-        call.key(state.keys.attendance(&node))
-            .key(state.keys.attending())
-            .arg(&node);
-        let () = link.ask(&link.commands, &call).await?;
+        if failed.ends_session() {
+            break;
+        }
     }
-    Ok(())
+    failed.into_result()
+}
+
+/// Says of a node that nobody is there, and forgets it when that has been said of all.
+async fn bury(state: &State, link: &Link, node: &str) -> Result<(), RedisError> {
+    let mut failed = Failed::default();
+    let mut cursor = 0;
+    loop {
+        let (next, members) = members(state, link, node, cursor).await?;
+        let attendees: Vec<_> = members
+            .iter()
+            .filter_map(|one| Attendee::read(one))
+            .collect();
+        let saying = attendees.iter();
+        let saying = saying.map(|attendee| count(state, link, node, attendee, Said::OfTheDead));
+        let said = join_all(saying).await;
+        said.into_iter()
+            .filter_map(Result::err)
+            .for_each(|error| failed.note(error));
+        cursor = next;
+        if cursor == 0 || failed.ends_session() {
+            break;
+        }
+    }
+    failed.into_result()?;
+    let mut call = FORGET_NODE.key(state.keys.nodes());
+    call.key(state.keys.attendance(node))
+        .key(state.keys.attending())
+        .arg(node);
+    link.ask(&link.commands, &call).await
 }
 
 /// Who follows a topic on all nodes.

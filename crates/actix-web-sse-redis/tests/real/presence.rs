@@ -12,9 +12,9 @@ use actix_web::{
 use actix_web_sse::{
     Hub, Identity, Policy, Subscriber,
     config::{PresenceMode, TopicConfig},
-    protect::{Attempt, AuthFuture, Authenticator},
+    protect::{Attempt, AuthFuture, Authenticator, UserLimitStore as _},
 };
-use actix_web_sse_redis::{RedisBackplane, RedisConfig};
+use actix_web_sse_redis::{RedisBackplane, RedisConfig, UserLimits};
 
 use crate::{
     node::{Node, config, data, read, until},
@@ -183,6 +183,32 @@ async fn another_node_says_that_the_users_of_a_dead_one_have_left_and_they_join_
     assert_eq!(published(&server), ["+alice", "+bob", "-bob", "+bob"]);
     // Nothing is left of the lease that was over.
     until(|| server.number(&["SCARD", "{sse}:attending"]) == 2).await;
+}
+
+#[actix_web::test]
+async fn keys_of_another_type_keep_no_other_reader_from_being_counted() {
+    let server = Server::start();
+    let mut config = config(&server);
+    config.user_limits = UserLimits::Shared;
+    let node = start(config, LONG, GRACE);
+    let limits = node.backplane.user_limits().unwrap();
+    let slot = limits.acquire(&"mallory".into(), 3).await.unwrap();
+    let theirs = ["readers:room/6", "user:mallory"].map(|key| format!("{{sse}}:{key}"));
+    for key in &theirs {
+        assert_eq!(server.command(&["SET", key, "theirs"]), "+OK\r\n");
+    }
+    drop(slot);
+    // More than are sent at once.
+    let mut refused = Vec::new();
+    for user in 0..150 {
+        refused.push(open(&node, "room/6", &format!("u{user}")).await);
+    }
+    let _alice = open(&node, ROOM, "alice").await;
+    until_present(&node, &[("alice", 1)]).await;
+    assert_eq!(published(&server), ["+alice"]);
+    for key in &theirs {
+        assert_eq!(server.command(&["GET", key]), "$6\r\ntheirs\r\n");
+    }
 }
 
 #[actix_web::test]
