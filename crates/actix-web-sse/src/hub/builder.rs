@@ -6,11 +6,17 @@ use std::{
 };
 
 use super::{
-    Backplane, Hub, KnowsTopic, Shared, Sink, core::Core, presence::Readers,
-    settings::TopicSettings, sync::Mutex, ticks::Ticks, topics::Limits,
+    Backplane, Hub, KnowsTopic, Shared, Sink,
+    core::Core,
+    presence::{PREFIX, Readers},
+    settings::TopicSettings,
+    sync::Mutex,
+    ticks::Ticks,
+    topics::Limits,
 };
 use crate::{
     config::{ConfigError, Faults, HubConfig, PresenceMode, StreamConfig, TopicConfig},
+    identity::TopicPattern,
     observe::{BackplaneWatch, HubWatch, Observer, Reported},
 };
 
@@ -110,8 +116,41 @@ impl HubBuilder {
                 "needs a backplane that counts who follows topics; this one does not: use list",
             );
         }
+        if backplane.is_some_and(|backplane| backplane.shares_presence()) {
+            let announced = self.hub.topics.iter().filter(|topics| has_events(topics));
+            for topics in announced {
+                if let Some(own) = self.kept_from_other_nodes(&topics.pattern) {
+                    faults.add(
+                        "hub.topics.shared",
+                        false,
+                        format!(
+                            "of {own:?} keeps the joins and leaves of {:?} from every node, since they come through the \
+                             backplane: add an entry for {:?} before it, or use presence = \"list\"",
+                            topics.pattern,
+                            format!("{PREFIX}{}", topics.pattern),
+                        ),
+                    );
+                }
+            }
+        }
         faults.into_result(())?;
         Ok(self.make())
+    }
+
+    /// The entry by which the joins and leaves of these topics are of one node alone, or those of some.
+    fn kept_from_other_nodes(&self, pattern: &str) -> Option<&str> {
+        let announced = TopicPattern::from(format!("{PREFIX}{pattern}").as_str());
+        for topics in &self.hub.topics {
+            let entry = TopicPattern::from(topics.pattern.as_str());
+            let whole = entry.covers(&announced);
+            if (whole || announced.covers(&entry)) && topics.shared == Some(false) {
+                return Some(&topics.pattern);
+            }
+            if whole {
+                break;
+            }
+        }
+        None
     }
 
     /// The hub, of a configuration that has been checked.
@@ -150,5 +189,44 @@ impl HubBuilder {
             shared.observer.backplane(&watch);
         }
         Hub { shared }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_and_leaves_that_one_node_would_keep_to_itself_are_found() {
+        let local = |pattern: &str| TopicConfig::of(pattern).shared(false);
+        let room = || TopicConfig::of("room/*").presence(PresenceMode::Events);
+        let cases = [
+            (vec![room()], None),
+            (vec![room(), local("cpu/*")], None),
+            (vec![room(), local("presence/*")], Some("presence/*")),
+            (vec![room(), local("*")], Some("*")),
+            (
+                vec![room(), local("presence/room/7")],
+                Some("presence/room/7"),
+            ),
+            // The first entry that matches a topic counts.
+            (
+                vec![TopicConfig::of("presence/room/*"), room(), local("*")],
+                None,
+            ),
+            (
+                vec![TopicConfig::of("presence/room/7"), room(), local("*")],
+                Some("*"),
+            ),
+        ];
+        for (topics, found) in cases {
+            let builder = Hub::builder().with(|hub, _| hub.topics = topics);
+            assert_eq!(
+                builder.kept_from_other_nodes("room/*"),
+                found,
+                "{:?}",
+                builder.hub.topics
+            );
+        }
     }
 }
