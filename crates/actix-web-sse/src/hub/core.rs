@@ -64,6 +64,8 @@ pub(crate) struct Attached {
     pub(crate) anchor: Option<String>,
     /// For a client without an ID: the one of its start, unless events come first.
     pub(crate) start: Option<String>,
+    /// Those of the topics for which it is to be known who follows them.
+    pub(crate) present: Vec<(Arc<str>, PresenceMode)>,
 }
 
 /// An event for the streams that follow its topic.
@@ -283,6 +285,7 @@ impl Core {
             ahead: position.filter(|position| self.is_ahead(*position)),
             anchor,
             start,
+            present: self.with_presence(&indexes),
         })
     }
 
@@ -445,15 +448,15 @@ impl Core {
     }
 
     /// Those of the topics for which it is to be known who follows them.
-    pub(crate) fn with_presence(&self, cursors: &[Cursor]) -> Vec<(Arc<str>, PresenceMode)> {
-        let with_presence = |cursor: &Cursor| {
-            let topic = self.topics.get(cursor.topic)?;
+    fn with_presence(&self, indexes: &[usize]) -> Vec<(Arc<str>, PresenceMode)> {
+        let with_presence = |index: &usize| {
+            let topic = self.topics.get(*index)?;
             let mode = topic.class.presence?;
             // Who follows a pattern is present in none of its topics.
             (!topic.is_of_pattern() && !is_exempt(&topic.name))
                 .then(|| (Arc::clone(&topic.name), mode))
         };
-        cursors.iter().filter_map(with_presence).collect()
+        indexes.iter().filter_map(with_presence).collect()
     }
 
     /// The name of the topic with this index.

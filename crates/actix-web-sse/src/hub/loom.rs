@@ -108,10 +108,14 @@ impl Worker {
         let account = Account::new(1.into(), Box::new(report.clone()), None, now);
         let config = Arc::clone(&hub.shared.stream);
         let mut stream = Stream::new(account, Some(slot), config, Some("alice".into()), now);
-        let (cursors, ends) = placed.places.take();
+        let Taken {
+            cursors,
+            ends,
+            present,
+        } = placed.places.take();
         stream.follow(cursors, None, None);
         let stream = Rc::new(RefCell::new(stream));
-        local.insert(&stream, &ends);
+        local.insert(&stream, &ends, present);
         let first = encode::first_block(Retry::clamped(Duration::from_secs(3)), None);
         let body = EventBody::new(local, stream, None, None, first);
         Some(Self {

@@ -26,9 +26,10 @@ use super::{
     view::{Found, Read, pack},
 };
 use crate::{
+    config::PresenceMode,
     identity::TopicPattern,
     observe::{CloseReason, Resume},
-    stream::Wakes,
+    stream::{Wakes, give_way},
 };
 
 /// How long a worker without streams keeps its task.
@@ -133,11 +134,13 @@ impl Local {
                 ahead,
                 anchor,
                 start,
+                present,
             } = attached;
             Placed {
                 places: Places {
                     local: Rc::clone(self),
                     cursors,
+                    present,
                 },
                 resume,
                 elsewhere,
@@ -177,15 +180,22 @@ impl Local {
     }
 
     /// Gives a stream its place among this worker's. `ends` are the byte counts that stood beside
-    /// its cursors.
-    pub(crate) fn insert(&self, stream: &Rc<RefCell<Stream>>, ends: &[u64]) {
+    /// its cursors, `present` those of its topics in which it is counted.
+    pub(crate) fn insert(
+        &self,
+        stream: &Rc<RefCell<Stream>>,
+        ends: &[u64],
+        present: Vec<(Arc<str>, PresenceMode)>,
+    ) {
         let mut state = self.state.borrow_mut();
         let before = state.next_due();
         state.insert(stream, ends, Instant::now());
-        if let Some(presence) = &self.hub.presence {
+        if let Some(presence) = self.hub.presence.as_ref().filter(|_| !present.is_empty()) {
             let stream = stream.borrow();
-            let attendance = presence.enter(&stream, &self.hub);
-            state.attending.extend(stream.key.zip(attendance));
+            let attendance = presence.enter(present, stream.user.as_ref());
+            state
+                .attending
+                .extend(stream.key.map(|key| (key, attendance)));
         }
         let sooner = state.next_due() < before || before.is_none();
         drop(state);
@@ -200,11 +210,18 @@ impl Local {
         driver.into_iter().for_each(Waker::wake);
     }
 
-    /// Publishes who has joined and left. Nothing may be borrowed.
+    /// Publishes who has joined and left, as much as fits into a turn; the driver goes on with the rest. Nothing may be
+    /// borrowed.
     pub(crate) fn announce(&self) {
-        if let Some(presence) = &self.hub.presence {
-            presence.announce(&self.hub);
+        if self.announce_some() {
+            self.wake_driver();
         }
+    }
+
+    /// Publishes a turn's worth of who has joined and left; whether more may be left.
+    fn announce_some(&self) -> bool {
+        let presence = self.hub.presence.as_ref();
+        presence.is_some_and(|presence| presence.announce(&self.hub))
     }
 
     pub(crate) fn read(&self, stream: &mut Stream) -> Read {
@@ -281,13 +298,28 @@ pub(crate) struct Placed {
 pub(crate) struct Places {
     local: Rc<Local>,
     cursors: Vec<(Cursor, u64)>,
+    present: Vec<(Arc<str>, PresenceMode)>,
+}
+
+/// What a stream takes over of its [`Places`].
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// A cursor per topic. From here on they are the stream's to give back.
+    pub(crate) cursors: Vec<Cursor>,
+    /// The topics' byte counts beside them.
+    pub(crate) ends: Vec<u64>,
+    /// Those of the topics in which it is counted.
+    pub(crate) present: Vec<(Arc<str>, PresenceMode)>,
 }
 
 impl Places {
-    /// A cursor per topic, and the topics' byte counts beside them. From here on they are the
-    /// stream's to give back.
-    pub(crate) fn take(mut self) -> (Vec<Cursor>, Vec<u64>) {
-        std::mem::take(&mut self.cursors).into_iter().unzip()
+    pub(crate) fn take(mut self) -> Taken {
+        let (cursors, ends) = std::mem::take(&mut self.cursors).into_iter().unzip();
+        Taken {
+            cursors,
+            ends,
+            present: std::mem::take(&mut self.present),
+        }
     }
 }
 
@@ -404,8 +436,14 @@ impl Future for Driver {
             let turn = self.turn(cx.waker(), &mut effects);
             // Nothing is borrowed here: a waker or an observer may run or drop anything.
             effects.run();
-            self.local.announce();
+            let crowded = self.local.announce_some()
+                || self.next_leave().is_some_and(|due| due <= Instant::now());
             self.turning = false;
+            if crowded {
+                // Whoever waits for this thread goes before the rest of a crowd that comes or leaves at once.
+                give_way(cx);
+                return Poll::Pending;
+            }
             match turn {
                 Outcome::Over => return Poll::Ready(()),
                 Outcome::Again => {

@@ -15,7 +15,8 @@ use std::{
 
 use slab::Slab;
 
-use super::{detached::Detached, turns::give_way};
+use super::detached::Detached;
+use crate::stream::give_way;
 
 /// How many streams are polled before the runtime's other tasks have their turn.
 const STREAMS_PER_TURN: usize = 256;

@@ -60,7 +60,6 @@ pub(crate) mod plain;
 pub(crate) mod script;
 mod snapshot;
 pub(crate) mod socket;
-mod turns;
 mod unasked;
 
 pub(crate) use self::{

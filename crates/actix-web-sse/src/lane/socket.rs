@@ -23,8 +23,8 @@ use super::{
     connection::{Connection, Kind, Reading, aborted},
     detached::Detached,
     plain::Carries,
-    turns::give_way,
 };
+use crate::stream::give_way;
 
 /// How much actix may read of an HTTP/1 connection before it looks at what it has read. It would
 /// go on to 128 KiB, and what came behind a request could not be bounded any more.

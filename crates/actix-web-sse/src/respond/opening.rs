@@ -24,7 +24,7 @@ use crate::{
     hub::{
         Filter, Hub, Shared, Slot,
         stream::Stream,
-        worker::{Local, Places},
+        worker::{Local, Places, Taken},
     },
     identity::PolicyStreams,
     lane::{
@@ -220,7 +220,7 @@ impl<'a> Opening<'a> {
         }
         // Whatever its ID is worth: it comes back with it.
         stream.named = self.subscriber.last_event_id().is_some();
-        let mut ends = Vec::new();
+        let mut taken = Taken::default();
         let (mut ahead, mut newest, mut extras) = (None, None, None);
         let mut begin = None;
         let events = match source {
@@ -232,9 +232,8 @@ impl<'a> Opening<'a> {
                 anchor,
                 start,
             } => {
-                let (cursors, bytes) = places.take();
-                ends = bytes;
-                stream.follow(cursors, filter, has);
+                taken = places.take();
+                stream.follow(std::mem::take(&mut taken.cursors), filter, has);
                 if let Some(before) = &before {
                     stream.wait(before.waiting());
                 }
@@ -266,7 +265,7 @@ impl<'a> Opening<'a> {
         };
         let local = Rc::clone(&self.local);
         let stream = Rc::new(RefCell::new(stream));
-        self.local.insert(&stream, &ends);
+        self.local.insert(&stream, &taken.ends, taken.present);
         let first = self.first_block(resume, newest.as_deref(), begin.as_deref());
         let mut body = EventBody::new(Rc::clone(&self.local), stream, events, ahead, first)
             .on(connection)

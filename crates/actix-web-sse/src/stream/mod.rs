@@ -8,6 +8,7 @@ mod jitter;
 mod moment;
 pub(crate) mod retry;
 mod schedule;
+mod turns;
 mod wakes;
 
 pub(crate) use self::{
@@ -16,5 +17,6 @@ pub(crate) use self::{
     jitter::{between, jitter},
     moment::Moment,
     schedule::{Due, Schedule},
+    turns::give_way,
     wakes::Wakes,
 };

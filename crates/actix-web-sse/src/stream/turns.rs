@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 /// had their turn.
 ///
 /// A task that wakes itself is polled up to sixty times more before the runtime looks for anything else.
-pub(super) fn give_way(cx: &mut Context<'_>) {
+pub(crate) fn give_way(cx: &mut Context<'_>) {
     let waits: Poll<()> = pin!(yield_now()).poll(cx);
     debug_assert!(waits.is_pending());
 }

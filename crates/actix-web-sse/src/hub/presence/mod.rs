@@ -20,7 +20,6 @@ use self::registry::{Change, Edge, Registry};
 use super::{
     BackplaneError, Hub, Shared,
     settings::TopicSettings,
-    stream::Stream,
     sync::{Mutex, MutexGuard},
 };
 use crate::{
@@ -28,6 +27,9 @@ use crate::{
     event::{Event, topic},
     observe::Misconfiguration,
 };
+
+/// How many changes are settled or announced before others have a turn.
+const CHANGES_PER_TURN: usize = 256;
 
 /// What the name of a topic's joins and leaves begins with.
 pub(super) const PREFIX: &str = "presence/";
@@ -194,13 +196,12 @@ impl Readers {
         changed
     }
 
-    /// A stream has opened; `None`: none of its topics has presence.
-    pub(super) fn enter(self: &Arc<Self>, stream: &Stream, hub: &Shared) -> Option<Attendance> {
-        let topics = hub.core().with_presence(stream.cursors());
-        if topics.is_empty() {
-            return None;
-        }
-        let user = stream.user.as_ref();
+    /// A stream has opened, of this user, that counts in these topics.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        topics: Vec<(Arc<str>, PresenceMode)>,
+        user: Option<&Arc<str>>,
+    ) -> Attendance {
         let topics = self.change(|registry| {
             let topics = topics.into_iter().map(|(topic, mode)| {
                 let reader = registry.enter(&topic, mode, user);
@@ -212,10 +213,10 @@ impl Readers {
             self.overfull.store(true, Ordering::Relaxed);
             self.news.store(true, Ordering::Relaxed);
         }
-        Some(Attendance {
+        Attendance {
             readers: Arc::clone(self),
             topics,
-        })
+        }
     }
 
     /// When the next user leaves, if one is about to.
@@ -224,17 +225,23 @@ impl Readers {
         (due != u64::MAX).then(|| self.start + std::time::Duration::from_nanos(due))
     }
 
-    /// Users leave whose grace is over.
+    /// Users leave whose grace is over, a turn's worth of them.
     pub(super) fn settle(&self, now: Instant) {
-        if self.next_due().is_some_and(|due| due <= now) {
-            self.change(|registry| registry.settle(now));
+        if self.is_due(now) {
+            self.change(|registry| registry.settle(now, CHANGES_PER_TURN));
         }
     }
 
-    /// Publishes what has changed, in its order. Observers run: nothing may be borrowed.
-    pub(super) fn announce(&self, hub: &Arc<Shared>) {
+    /// Whether the grace of somebody is over.
+    fn is_due(&self, now: Instant) -> bool {
+        self.next_due().is_some_and(|due| due <= now)
+    }
+
+    /// Publishes what has changed, in its order, a turn's worth of it; whether more may be left. Observers run: nothing
+    /// may be borrowed.
+    pub(super) fn announce(&self, hub: &Arc<Shared>) -> bool {
         if !self.news.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
         if self.overfull.swap(false, Ordering::Relaxed) {
             hub.report(Misconfiguration::PresenceFull);
@@ -243,10 +250,14 @@ impl Readers {
             readers: self,
             begun: false,
         };
-        while let Some(change) = turn.next() {
+        for _ in 0..CHANGES_PER_TURN {
+            let Some(change) = turn.next() else {
+                return false;
+            };
             // Whoever announces has a stream or a worker of its own to look after, perhaps while it is dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| change.announce(hub)));
         }
+        true
     }
 }
 
@@ -274,7 +285,7 @@ impl Turn<'_> {
 }
 
 impl Drop for Turn<'_> {
-    /// Something panicked; what is left is announced next time.
+    /// What is left is announced next time.
     fn drop(&mut self) {
         if self.begun {
             self.readers.lock().announcing = false;
@@ -361,7 +372,10 @@ impl Hub {
     pub fn presence(&self, topic: &str) -> Option<Presence> {
         let readers = self.shared.presence.as_ref()?;
         presence(&self.shared.topics, topic)?;
-        readers.settle(Instant::now());
+        let now = Instant::now();
+        while readers.is_due(now) {
+            readers.settle(now);
+        }
         readers.announce(&self.shared);
         let mut present = readers.lock().registry.list(topic);
         present.users.sort_unstable();

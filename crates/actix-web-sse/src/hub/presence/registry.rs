@@ -159,11 +159,15 @@ impl Registry {
         self.note(change);
     }
 
-    /// Users leave whose grace is over.
-    pub(super) fn settle(&mut self, now: Instant) {
-        while self.next_due().is_some_and(|due| due <= now)
-            && let Some((_, topic, user)) = self.leaving.pop_first()
-        {
+    /// Users leave whose grace is over, so many at the most.
+    pub(super) fn settle(&mut self, now: Instant, most: usize) {
+        for _ in 0..most {
+            if self.next_due().is_none_or(|due| due > now) {
+                return;
+            }
+            let Some((_, topic, user)) = self.leaving.pop_first() else {
+                return;
+            };
             let Some(room) = self.rooms.get_mut(&topic) else {
                 continue;
             };

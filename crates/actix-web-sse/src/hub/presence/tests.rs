@@ -135,7 +135,7 @@ proptest! {
                 Step::End(_) => {}
                 Step::Wait(millis) => {
                     now += Duration::from_millis(millis);
-                    registry.settle(now);
+                    registry.settle(now, usize::MAX);
                     model.settle(now);
                 }
             }
@@ -157,7 +157,7 @@ proptest! {
         for (topic, _, reader) in open {
             registry.leave(&name(topic), &reader, now);
         }
-        registry.settle(now + GRACE);
+        registry.settle(now + GRACE, usize::MAX);
         prop_assert!(registry.is_empty(), "nothing is left behind");
     }
 
@@ -184,7 +184,7 @@ proptest! {
                 Step::End(_) => {}
                 Step::Wait(millis) => {
                     now += Duration::from_millis(millis);
-                    registry.settle(now);
+                    registry.settle(now, usize::MAX);
                 }
             }
             let lists = [0, 1, 2].map(|topic| registry.list(&name(topic)));
@@ -199,7 +199,7 @@ proptest! {
         for (topic, reader) in open {
             registry.leave(&name(topic), &reader, now);
         }
-        registry.settle(now + GRACE);
+        registry.settle(now + GRACE, usize::MAX);
         prop_assert!(registry.is_empty());
     }
 }
@@ -294,6 +294,31 @@ async fn the_leave_is_published_although_the_worker_has_no_stream_left() {
     assert_eq!(seen.published.lock().unwrap().len(), 2);
     // And then the worker ends as any other.
     sleep(Duration::from_secs(60)).await;
+    assert_eq!(present(&hub, "room/7"), []);
+}
+
+#[actix_rt::test]
+async fn a_crowd_that_leaves_at_once_gives_others_their_turns() {
+    time::pause();
+    let seen = Seen::default();
+    let hub = hub(seen.clone());
+    let mut crowd = Vec::new();
+    for user in 0..1000 {
+        crowd.push(follower(&hub, "room/7", Some(&format!("u{user}"))).await);
+    }
+    drop(crowd);
+    let published = || seen.published.lock().unwrap().len();
+    let (mut before, mut most) = (published(), 0);
+    assert_eq!(before, 1000);
+    sleep(GRACE - Duration::from_millis(1)).await;
+    time::advance(Duration::from_millis(2)).await;
+    while before < 2000 {
+        // Whoever else is ready is polled between two turns of the worker.
+        let now = published();
+        (before, most) = (now, most.max(now - before));
+        tokio::task::yield_now().await;
+    }
+    assert!(most <= 256, "{most} in one turn");
     assert_eq!(present(&hub, "room/7"), []);
 }
 
