@@ -75,6 +75,10 @@ pub struct RedisConfig {
     /// The most bytes that are replayed to a client from Redis, in the same way. Eight questions are under
     /// way at a time, so a node reads no more than eight times as much at once. Default 8 MiB.
     pub history_bytes: usize,
+    /// The most bytes of what clients have missed that a node holds, about, of all clients together: they take it at
+    /// their own pace, up to ten times `stall`. Beyond it, clients that come back wait. At least `history_bytes`.
+    /// Default 128 MiB.
+    pub history_total_bytes: usize,
     /// Whether to start when Redis cannot be reached. Default false.
     pub start_degraded: bool,
     /// Whether to use a Redis whose `maxmemory-policy` removes what it should keep. What it removes is
@@ -186,6 +190,7 @@ impl Default for RedisConfig {
             log_events: 50_000,
             history_events: 10_000,
             history_bytes: 8 << 20,
+            history_total_bytes: 128 << 20,
             start_degraded: false,
             allow_eviction: false,
             connect_timeout: Duration::from_secs(5),
@@ -243,6 +248,9 @@ impl RedisConfig {
             if value < Duration::from_millis(1) {
                 return wrong(key, "must be at least 1 ms");
             }
+        }
+        if self.history_total_bytes < self.history_bytes {
+            return wrong("history_total_bytes", "must not be below history_bytes");
         }
         if self.backoff_most < self.backoff_least {
             return wrong("backoff_most", "must not be below backoff_least");

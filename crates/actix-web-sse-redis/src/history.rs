@@ -1,19 +1,53 @@
 //! What clients have missed, on a connection of its own: publications do not wait behind it. Clients that come
 //! back at the same time, as after a restart, are asked for together.
 
-use std::sync::Arc;
+use std::{mem::size_of, sync::Arc};
 
 use actix_web_sse::{Event, backplane::History};
 use redis::RedisError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     entry::{self, Raw},
     handle::Handle,
     link::{Link, describe, ends_session, is_moving},
-    questions::{Answer, Client, Found, Topics},
+    questions::{Client, Topics},
     scripts,
     state::State,
 };
+
+/// Room for what clients have missed and not taken yet, in KiB.
+pub(crate) struct Room(Arc<Semaphore>);
+
+/// Some of it, until it is dropped.
+struct Reserved(Option<OwnedSemaphorePermit>);
+
+impl Room {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(kib(bytes) as usize)))
+    }
+
+    /// Waits until there is room for so many bytes.
+    async fn reserve(&self, bytes: usize) -> Reserved {
+        let permit = Arc::clone(&self.0).acquire_many_owned(kib(bytes)).await;
+        // It is never closed.
+        Reserved(permit.ok())
+    }
+}
+
+impl Reserved {
+    /// Gives back what is beyond so many bytes.
+    fn shrink(&mut self, bytes: usize) {
+        if let Some(permit) = &mut self.0 {
+            let beyond = permit.num_permits().saturating_sub(kib(bytes) as usize);
+            drop(permit.split(beyond));
+        }
+    }
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}
 
 /// The events after a number in some topics. Waits while Redis cannot be reached; whoever asks drops the
 /// future when it has waited enough, and nothing is left of it.
@@ -31,19 +65,12 @@ pub(crate) async fn history(
         let asking = ask_until_answered(Arc::clone(&handle.state), Arc::clone(&topics));
         handle.spawn(asking).abort_handle()
     };
-    let mut waiter = handle.state.questions.wait(&topics, after, start);
-    Ok(waiter
+    handle
+        .state
+        .questions
+        .wait(&topics, after, start)
         .answer()
-        .await?
-        .map_or_else(History::default, |found| History {
-            // Others may have lacked more.
-            events: found
-                .iter()
-                .filter(|(_, number, _)| *number > after)
-                .cloned()
-                .collect(),
-            complete: true,
-        }))
+        .await
 }
 
 /// Asks for those who wait, and then for those who have come meanwhile: everything after an answer reaches
@@ -107,14 +134,14 @@ async fn answer_together(
 ) -> Result<(), RedisError> {
     let mut at = 0;
     while let Some((after, _)) = clients.get(at) {
-        let answer: Answer = Ok(ask(state, link, topics, *after).await?);
-        let (answered, left) = if matches!(answer, Ok(Some(_))) {
+        let history = ask(state, link, topics, *after).await?;
+        let (answered, left) = if history.events().is_some() {
             let (left, answered) = clients.split_at(at);
             (answered, left)
         } else {
             clients.split_at(clients.partition_point(|(other, _)| other <= after))
         };
-        state.questions.answer(topics, answered, &answer);
+        state.questions.answer(topics, answered, &Ok(history));
         clients = left;
         at = clients.len() / 2;
     }
@@ -126,8 +153,9 @@ async fn ask(
     link: &Link,
     topics: &Topics,
     after: u64,
-) -> Result<Option<Found>, RedisError> {
+) -> Result<History, RedisError> {
     let config = &state.config;
+    let mut room = state.room.reserve(config.history_bytes).await;
     let name = state.epoch().map(|epoch| epoch.name).unwrap_or_default();
     let mut call = scripts::HISTORY.prepare_invoke();
     call.key(&state.keys.numbering());
@@ -137,7 +165,20 @@ async fn ask(
         call.key(state.keys.topic(topic)).arg(&**topic);
     }
     let answer: Option<Vec<Vec<Raw>>> = link.ask(&link.resumes, &call).await?;
-    Ok(answer.map(|found| Arc::new(collect(topics, &found))))
+    let Some(found) = answer else {
+        return Ok(History::gap());
+    };
+    let events = collect(topics, &found);
+    let bytes = events.iter().map(|(_, _, event)| size(event)).sum();
+    room.shrink(bytes);
+    Ok(History::complete_with(events, room))
+}
+
+/// What an event takes in memory, about.
+fn size(event: &Event) -> usize {
+    let parts = event.parts();
+    let texts = [parts.name, parts.data, parts.tag].into_iter().flatten();
+    size_of::<(Arc<str>, u64, Event)>() + texts.map(str::len).sum::<usize>()
 }
 
 /// The events of all topics in the order of their numbers.

@@ -5,16 +5,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use actix_web_sse::Event;
+use actix_web_sse::backplane::History;
 use tokio::{sync::oneshot, task::AbortHandle};
 
 pub(crate) type Topics = Arc<[Arc<str>]>;
 
-/// Events in the order of their numbers, with their topics.
-pub(crate) type Found = Arc<Vec<(Arc<str>, u64, Event)>>;
-
-/// What there is; nothing where something is missing.
-pub(crate) type Answer = Result<Option<Found>, String>;
+/// What there is, or why that is not known.
+pub(crate) type Answer = Result<History, String>;
 
 /// A client that waits: the number after which it lacks everything, and which client it is.
 pub(crate) type Client = (u64, u64);
@@ -156,8 +153,8 @@ mod tests {
         let other = questions.wait(&topics("u"), 3, || asking().abort_handle());
         assert_eq!(questions.clients(&topics("t")), [(3, 2), (5, 1)]);
         drop(first);
-        questions.answer(&topics("t"), &[(5, 1), (3, 2)], &Ok(None));
-        assert_eq!(second.answer().now_or_never(), Some(Ok(None)));
+        questions.answer(&topics("t"), &[(5, 1), (3, 2)], &Ok(History::gap()));
+        assert!(matches!(second.answer().now_or_never(), Some(Ok(_))));
         drop(second);
         assert!(task.await.unwrap_err().is_cancelled());
         drop(other);
@@ -172,12 +169,12 @@ mod tests {
         let mut first = questions.wait(&topics("t"), 5, start);
         let asked = questions.clients(&topics("t"));
         let mut late = questions.wait(&topics("t"), 5, || unreachable!("there is a task"));
-        questions.answer(&topics("t"), &asked, &Ok(None));
-        assert_eq!(first.answer().now_or_never(), Some(Ok(None)));
-        assert_eq!(late.answer().now_or_never(), None);
+        questions.answer(&topics("t"), &asked, &Ok(History::gap()));
+        assert!(matches!(first.answer().now_or_never(), Some(Ok(_))));
+        assert!(late.answer().now_or_never().is_none());
         let asked = questions.clients(&topics("t"));
-        questions.answer(&topics("t"), &asked, &Ok(None));
-        assert_eq!(late.answer().now_or_never(), Some(Ok(None)));
+        questions.answer(&topics("t"), &asked, &Ok(History::gap()));
+        assert!(matches!(late.answer().now_or_never(), Some(Ok(_))));
         assert_eq!(questions.clients(&topics("t")), []);
     }
 }

@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     config::RedisConfig,
     cursor::{Cursor, Epoch},
+    history::Room,
     keys::Keys,
     known::Known,
     link::{Link, describe, is_moved},
@@ -51,6 +52,8 @@ pub(crate) struct State {
     pub(crate) known: Known,
     pub(crate) leased: Leased,
     pub(crate) resumes: Semaphore,
+    /// For what they have not taken yet.
+    pub(crate) room: Room,
     pub(crate) questions: Arc<Questions>,
     /// Streams that other nodes are to end.
     pub(crate) ends: Mutex<VecDeque<Revocation>>,
@@ -75,6 +78,7 @@ impl State {
             known: Known::new(config.max_pending_revocations),
             leased: Leased::new(config.lease),
             resumes: Semaphore::new(RESUMES),
+            room: Room::new(config.history_total_bytes),
             questions: Arc::default(),
             ends: Mutex::default(),
             queued: Notify::new(),

@@ -7,21 +7,25 @@
 )]
 
 use std::{
+    future::poll_fn,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::Poll,
     time::Duration,
 };
 
 use actix_web::{
     App, HttpRequest, Responder,
+    body::{BoxBody, MessageBody as _},
     dev::ServiceResponse,
     test::{TestRequest, call_service, init_service},
-    web,
+    web::{self, Bytes},
 };
 use actix_web_sse::{
     Backplane, BackplaneError, BackplaneFuture, BackplaneStats, BackplaneWatch, Event, Hub,
     PublishError, Snapshot, Subscriber, TopicPattern,
     backplane::{History, Revocation, Sink},
-    config::{PresenceMode, TopicConfig},
+    config::{PresenceMode, StreamConfig, TopicConfig},
     observe::{Observer, Opened, StreamObserver},
     test::{Reading, read_events},
 };
@@ -39,6 +43,14 @@ struct Kept {
     nodes: Vec<Sink>,
     /// Delivers nothing above this number for now: an engine's readers may be behind its history.
     held: Option<u64>,
+    /// What waits to be taken by clients has one of these.
+    untaken: Arc<()>,
+}
+
+impl Kept {
+    fn untaken(&self) -> usize {
+        Arc::strong_count(&self.untaken) - 1
+    }
 }
 
 impl Engine {
@@ -83,9 +95,9 @@ impl Backplane for Node {
         let events = kept.events.iter().filter(|(topic, number, _)| {
             topics.contains(topic) && *number > after.max(kept.trimmed)
         });
-        let history = History {
-            events: events.cloned().collect(),
-            complete: after >= kept.trimmed,
+        let history = match after >= kept.trimmed {
+            true => History::complete_with(events.cloned().collect(), Arc::clone(&kept.untaken)),
+            false => History::gap(),
         };
         Box::pin(async move { Ok(history) })
     }
@@ -151,9 +163,14 @@ async fn open_at(hub: &Hub, uri: &str, last_event_id: Option<&str>) -> ServiceRe
     async fn local(hub: Hub, subscriber: Subscriber) -> impl Responder {
         hub.subscribe(["t", "local/1"], subscriber)
     }
+    async fn rare(hub: Hub, subscriber: Subscriber) -> impl Responder {
+        let subscription = hub.subscribe("t", subscriber);
+        subscription.filter(|event| event.tag == Some("rare"))
+    }
     let app = App::new()
         .app_data(hub.clone())
         .route("/", web::get().to(topic))
+        .route("/rare", web::get().to(rare))
         .route("/below", web::get().to(below))
         .route("/local", web::get().to(local))
         .route("/alone", web::get().to(alone))
@@ -332,6 +349,107 @@ async fn what_came_with_the_history_is_not_sent_again_when_it_is_delivered_late(
     let (reading, ()) = tokio::join!(read(response, 2), later);
     assert_eq!(data(&reading), ["2", "3"]);
     assert_eq!(data(&read(other, 2).await), ["2", "3"]);
+}
+
+/// As many pieces of a body as this, or all that is there.
+async fn pieces(body: &mut BoxBody, most: usize) -> Vec<Bytes> {
+    let mut pieces = Vec::new();
+    while pieces.len() < most {
+        let piece = poll_fn(|cx| match Pin::new(&mut *body).poll_next(cx) {
+            Poll::Ready(piece) => Poll::Ready(piece.map(Result::unwrap)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        let Some(piece) = piece.await else {
+            break;
+        };
+        pieces.push(piece);
+    }
+    pieces
+}
+
+#[actix_web::test]
+async fn what_a_client_missed_is_encoded_as_it_takes_it_and_gone_when_it_has() {
+    let (engine, a, b) = nodes();
+    let first = publish(&a, "0").await;
+    let text = "x".repeat(1000);
+    for number in 1..=1000 {
+        let event = Event::data(format!("{number} {text}"));
+        a.publish_shared("t", event).await.unwrap();
+    }
+    let untaken = || engine.0.lock().unwrap().untaken();
+    let mut stream = open(&b, Some(&first)).await.into_body();
+    let begin = pieces(&mut stream, 5).await;
+    assert_eq!(untaken(), 1);
+    let longest = begin.iter().map(Bytes::len).max().unwrap();
+    assert!((10_000..40_000).contains(&longest), "{longest}");
+    // What is published meanwhile comes behind it.
+    publish(&a, "live").await;
+    let rest = pieces(&mut stream, usize::MAX).await;
+    assert_eq!(untaken(), 0);
+    let live = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await;
+    let all = [begin, rest, vec![live.unwrap().unwrap()]]
+        .concat()
+        .concat();
+    let all = String::from_utf8(all).unwrap();
+    let data = all.lines().filter_map(|line| line.strip_prefix("data: "));
+    let numbers: Vec<_> = data.map(|data| data.split(' ').next().unwrap()).collect();
+    let expected: Vec<_> = (1..=1000).map(|number| number.to_string()).collect();
+    assert_eq!(numbers[..1000], expected);
+    assert_eq!(numbers[1000..], ["live"]);
+    // And who goes before has nothing left either.
+    let mut stream = open(&b, Some(&first)).await.into_body();
+    pieces(&mut stream, 2).await;
+    assert_eq!(untaken(), 1);
+    drop(stream);
+    assert_eq!(untaken(), 0);
+}
+
+#[actix_web::test]
+async fn a_filter_that_wants_little_of_what_was_missed_gets_it_all_the_same() {
+    let (_, a, b) = nodes();
+    let first = publish(&a, "0").await;
+    let text = "x".repeat(1000);
+    for number in 1..=100 {
+        let event = Event::data(format!("{number} {text}"));
+        let event = if number == 90 {
+            event.tag("rare")
+        } else {
+            event
+        };
+        a.publish_shared("t", event).await.unwrap();
+    }
+    let stream = open_at(&b, "/rare", Some(&first)).await;
+    let last = Event::data("last").tag("rare");
+    a.publish_shared("t", last).await.unwrap();
+    let reading = read(stream, 2).await;
+    let data = data(&reading).into_iter();
+    let short: Vec<_> = data.map(|data| data.split(' ').next().unwrap()).collect();
+    assert_eq!(short, ["90", "last"]);
+}
+
+#[actix_web::test]
+async fn who_takes_what_it_missed_too_slowly_is_ended_and_comes_back_for_the_rest() {
+    let (engine, a, b) = nodes();
+    let first = publish(&a, "0").await;
+    for _ in 0..100 {
+        let event = Event::data("x".repeat(1000));
+        a.publish_shared("t", event).await.unwrap();
+    }
+    tokio::time::pause();
+    let mut stream = open(&b, Some(&first)).await.into_body();
+    let begin = pieces(&mut stream, 3).await.concat();
+    tokio::time::advance(10 * StreamConfig::default().stall).await;
+    let end = pieces(&mut stream, usize::MAX).await.concat();
+    let end = String::from_utf8(end).unwrap();
+    assert!(!end.contains("id: ") && end.contains("retry: "), "{end}");
+    assert_eq!(engine.0.lock().unwrap().untaken(), 0);
+    let begin = String::from_utf8(begin).unwrap();
+    let ids: Vec<_> = begin
+        .lines()
+        .filter_map(|line| line.strip_prefix("id: "))
+        .collect();
+    let rest = read(open(&b, ids.last().copied()).await, 100 - ids.len()).await;
+    assert_eq!(rest.events.len(), 100 - ids.len());
 }
 
 #[actix_web::test]

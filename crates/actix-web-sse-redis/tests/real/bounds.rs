@@ -1,5 +1,8 @@
 //! How many bytes a node reads at a time, counted on the wire.
 
+use std::{future::poll_fn, pin::Pin};
+
+use actix_web::body::MessageBody as _;
 use actix_web_sse::{Event, Hub};
 use actix_web_sse_redis::{RedisBackplane, RedisConfig};
 
@@ -208,4 +211,43 @@ async fn s82_a_storm_of_clients_of_one_topic_brings_what_they_lack_once() {
         wire.largest_answer()
     );
     assert!(asked <= 4, "{asked} questions of half a megabyte");
+}
+
+/// A client that does not take what it missed keeps room from others for as long as it is there.
+#[actix_web::test]
+async fn s82_what_waits_for_slow_clients_has_a_bound_in_total() {
+    const EVENTS: usize = 90;
+    let (server, wire) = wired();
+    let mut small = behind(&wire, &server);
+    (small.history_bytes, small.history_total_bytes) = (1 << 20, 3 << 19);
+    let (a, b) = (Node::start(config(&server)), Node::start(small));
+    let text = "x".repeat(10_000);
+    let start = a.publish("before", "0").await;
+    let _there = b.follow("other", 1).await;
+    for topic in ["slow", "next"] {
+        for _ in 0..EVENTS {
+            a.publish(topic, &text).await;
+        }
+    }
+    a.publish("other", "1").await;
+    until(|| b.backplane.stats().delivered == 1).await;
+    let mut slow = b.open("slow", Some(&start)).await.into_body();
+    loop {
+        let piece = poll_fn(|cx| Pin::new(&mut slow).poll_next(cx)).await;
+        if piece.unwrap().unwrap().starts_with(b"id: ") {
+            break;
+        }
+    }
+    wire.listen();
+    let next = b.open("next", Some(&start)).await;
+    let next = actix_web::rt::spawn(read(next, EVENTS));
+    let later = actix_web::rt::spawn(async move { b.publish("later", "1").await });
+    later.await.unwrap();
+    assert_eq!(
+        wire.heard("}:topic:next"),
+        0,
+        "there is no room for its answer"
+    );
+    drop(slow);
+    assert_eq!(next.await.unwrap().events.len(), EVENTS);
 }

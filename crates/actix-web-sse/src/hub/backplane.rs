@@ -10,6 +10,7 @@
 //! number, and reaches it.
 
 use std::{
+    any::Any,
     error::Error,
     fmt,
     future::Future,
@@ -65,14 +66,57 @@ pub enum Revocation {
     Topic(Arc<str>),
 }
 
-/// What a client missed, as the engine has kept it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct History {
-    /// Topic, number and event, in the order of the numbers.
-    pub events: Vec<(Arc<str>, u64, Event)>,
-    /// Nothing after the asked-for number is missing. If false, the client learns of a gap, and
-    /// the events are not sent.
-    pub complete: bool,
+/// What a client missed, as the engine has kept it. Clones share it: it may be the answer to several clients, and is
+/// dropped when the last of them has taken what it lacks. Default: [`gap`](Self::gap).
+#[derive(Clone, Default)]
+pub struct History(Option<Arc<Kept>>);
+
+struct Kept {
+    events: Vec<(Arc<str>, u64, Event)>,
+    _until_taken: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl History {
+    /// Something after the asked-for number is missing: the client learns of a gap.
+    #[must_use]
+    pub const fn gap() -> Self {
+        Self(None)
+    }
+
+    /// Topic, number and event, in the order of the numbers: everything after the asked-for number. What is
+    /// not after it is passed over.
+    #[must_use]
+    pub fn complete(events: Vec<(Arc<str>, u64, Event)>) -> Self {
+        Self(Some(Arc::new(Kept {
+            events,
+            _until_taken: None,
+        })))
+    }
+
+    /// [`complete`](Self::complete), with something that is dropped when no client has any of the events to take any
+    /// more: by that an engine can bound what waits in the streams of clients that take it slowly.
+    #[must_use]
+    pub fn complete_with(
+        events: Vec<(Arc<str>, u64, Event)>,
+        until_taken: impl Any + Send + Sync,
+    ) -> Self {
+        Self(Some(Arc::new(Kept {
+            events,
+            _until_taken: Some(Box::new(until_taken)),
+        })))
+    }
+
+    /// The events; `None`: something is missing.
+    #[must_use]
+    pub fn events(&self) -> Option<&[(Arc<str>, u64, Event)]> {
+        self.0.as_ref().map(|kept| &*kept.events)
+    }
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("History").field(&self.events()).finish()
+    }
 }
 
 /// An engine that numbers events and keeps them, shared by several hubs.
@@ -86,7 +130,8 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// What came after this number in these topics. Whatever is not in the answer has to reach
     /// [`Sink::deliver`] later. The stream waits for the answer, and drops the future if it ends
-    /// before.
+    /// before. Its client then takes the events a piece at a time, and each piece is encoded when it does; if it has not
+    /// taken them within ten times `stall`, the stream ends with `slow_consumer`.
     fn history(&self, topics: Vec<Arc<str>>, after: u64) -> BackplaneFuture<History>;
 
     /// Asks every node, this one excepted, to end streams ([`Sink::revoke`]).

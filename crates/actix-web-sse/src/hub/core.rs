@@ -81,12 +81,17 @@ impl<'a> Outgoing<'a> {
     /// Encodes it: before the lock is taken, under which it only gets its number.
     pub(crate) fn new(topic: &'a str, class: &'a Class, event: Event) -> Self {
         let encoded = Unnumbered::new(&event);
-        let (labels, transient) = labels(event);
+        let Event {
+            name,
+            tag,
+            transient,
+            ..
+        } = event;
         Self {
             topic,
             class,
             encoded,
-            labels,
+            labels: labels(name, tag),
             transient,
         }
     }

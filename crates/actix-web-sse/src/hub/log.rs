@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::event::{Event, EventName};
+use crate::event::EventName;
 
 /// How long a frame is kept for workers and subscribers that are about to read it, whatever the
 /// limits say: a burst must not make a subscriber that reads look slow.
@@ -319,16 +319,9 @@ impl Log {
     }
 }
 
-/// What filters look at, and whether the event is transient.
-pub(crate) fn labels(event: Event) -> (Option<Arc<Labels>>, bool) {
-    let Event {
-        name,
-        tag,
-        transient,
-        ..
-    } = event;
-    let labels = (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }));
-    (labels, transient)
+/// What filters look at.
+pub(crate) fn labels(name: Option<EventName>, tag: Option<Arc<str>>) -> Option<Arc<Labels>> {
+    (name.is_some() || tag.is_some()).then(|| Arc::new(Labels { name, tag }))
 }
 
 #[cfg(test)]

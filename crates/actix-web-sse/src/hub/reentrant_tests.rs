@@ -165,12 +165,7 @@ impl Backplane for Node {
     fn history(&self, topics: Vec<Arc<str>>, _: u64) -> BackplaneFuture<History> {
         let event = |topic| (topic, 7, Event::data("secret"));
         let events = topics.into_iter().map(event).collect();
-        Box::pin(async move {
-            Ok(History {
-                events,
-                complete: true,
-            })
-        })
+        Box::pin(async move { Ok(History::complete(events)) })
     }
 
     fn revoke(&self, _: Revocation) {}

@@ -8,13 +8,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::{backlog::Backlog, snapshot::Taking};
-use crate::{
-    hub::{
-        stream::{Stream, Waiting},
-        view::Read,
-        worker::Local,
-    },
-    observe::Resume,
+use crate::hub::{
+    stream::{Stream, Waiting},
+    view::Read,
+    worker::Local,
 };
 
 /// What was missed, or a snapshot, or the one if the other cannot be had.
@@ -54,16 +51,18 @@ impl Ahead {
     ) -> Poll<Option<Read>> {
         if let Some(backlog) = &mut self.backlog {
             let polled = backlog.poll(local, &mut stream.borrow_mut(), cx, now);
-            let (resume, read) = ready!(polled);
-            self.backlog = None;
-            if resume == Resume::Gap {
-                stream.borrow_mut().wait(self.waiting());
-                return Poll::Ready(Some(Read::Gap));
-            }
-            // It gets what it missed.
-            self.snapshot = None;
-            if !matches!(read, Read::Pending) {
-                return Poll::Ready(Some(read));
+            match ready!(polled) {
+                Read::Gap => {
+                    self.backlog = None;
+                    stream.borrow_mut().wait(self.waiting());
+                    return Poll::Ready(Some(Read::Gap));
+                }
+                // It has what it missed.
+                Read::Pending => (self.backlog, self.snapshot) = (None, None),
+                read => {
+                    self.snapshot = None;
+                    return Poll::Ready(Some(read));
+                }
             }
         }
         let Some(snapshot) = &mut self.snapshot else {
