@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often a server has turned such a command away.
-fn turned_away(server: &Server, command: &str) -> u64 {
+pub(crate) fn turned_away(server: &Server, command: &str) -> u64 {
     let stats = server.text(&["INFO", "commandstats"]);
     let of = format!("cmdstat_{command}:");
     let line = stats.lines().find_map(|line| line.strip_prefix(&*of));

@@ -17,6 +17,8 @@ use actix_web_sse::{
 use actix_web_sse_redis::{RedisBackplane, RedisConfig, UserLimits};
 
 use crate::{
+    cluster::{Moving, cluster, owner_first},
+    moving::turned_away,
     node::{Node, config, data, read, until},
     relay::Relay,
     server::Server,
@@ -208,6 +210,48 @@ async fn keys_of_another_type_keep_no_other_reader_from_being_counted() {
     assert_eq!(published(&server), ["+alice"]);
     for key in &theirs {
         assert_eq!(server.command(&["GET", key]), "$6\r\ntheirs\r\n");
+    }
+}
+
+/// In two ways: some of the keys are elsewhere (`TRYAGAIN`), or all that a count needs (`ASK`).
+#[actix_web::test]
+async fn s82_who_comes_and_goes_while_a_slot_is_half_moved_is_known_when_it_has_moved() {
+    let some: &[&str] = &["{sse}:nodes"];
+    let all = [
+        "head",
+        "log",
+        "topics",
+        "topic:presence/room/7",
+        "nodes",
+        "readers:room/7",
+        "announced:room/7",
+        "attending",
+    ];
+    let all = all.map(|key| format!("{{sse}}:{key}"));
+    let all: Vec<_> = all.iter().map(String::as_str).collect();
+    for half in [some, &all] {
+        let servers = cluster().await;
+        let [from, to] = owner_first(&servers);
+        let (a, b) = (
+            start(config(from), LONG, GRACE),
+            start(config(to), LONG, GRACE),
+        );
+        let (alice, _bob) = (open(&a, ROOM, "alice").await, open(&b, ROOM, "bob").await);
+        until_present(&b, &[("alice", 1), ("bob", 1)]).await;
+        let moving = Moving::begin(from, to);
+        moving.keys(half);
+        let away = turned_away(from, "evalsha");
+        drop(alice);
+        let _carol = [open(&a, ROOM, "carol").await, open(&b, ROOM, "carol").await];
+        until(|| a.hub.presence(ROOM).unwrap().users.len() == 1).await;
+        until(|| turned_away(from, "evalsha") > away + 3).await;
+        moving.end();
+        for node in [&a, &b] {
+            until_present(node, &[("bob", 1), ("carol", 2)]).await;
+        }
+        let mut published = published(to);
+        published.sort_unstable();
+        assert_eq!(published, ["+alice", "+bob", "+carol", "-alice"]);
     }
 }
 
