@@ -65,6 +65,11 @@ impl Contestant {
         !matches!(self, Self::Nchan | Self::Floor)
     }
 
+    /// What it costs to wake its thread can be measured by itself.
+    pub(crate) const fn has_wake(self) -> bool {
+        matches!(self, Self::Ours | Self::Http)
+    }
+
     /// It says how many streams are open, and resumes after an ID that it says.
     pub(crate) const fn says_streams(self) -> bool {
         matches!(self, Self::Ours | Self::Http)

@@ -30,6 +30,9 @@ pub(crate) struct Measured {
     /// CPU of a foreign thread per publication, with few streams and with all.
     pub(crate) foreign_few: Option<f64>,
     pub(crate) foreign_many: Option<f64>,
+    /// The same of a bare wake of the server's thread.
+    pub(crate) wake_few: Option<f64>,
+    pub(crate) wake_many: Option<f64>,
     /// Bytes on the wire per single event.
     pub(crate) bytes: Option<f64>,
 }

@@ -143,6 +143,9 @@ fn busy(
     if contestant.has_foreign_thread() {
         measured.foreign_few = Some(foreign(&mut control, &mut crowd, plan.foreign)?);
     }
+    if contestant.has_wake() {
+        measured.wake_few = Some(wakes(contestant, &mut control, &mut crowd, plan.foreign)?);
+    }
     crowd.shrink_to(0)?;
     crowd.read_for(Duration::from_millis(100))?;
 
@@ -167,6 +170,9 @@ fn busy(
     measured.bytes = Some((crowd.totals().bytes - bytes.bytes) as f64 / events as f64);
     if contestant.has_foreign_thread() {
         measured.foreign_many = Some(foreign(&mut control, &mut crowd, plan.foreign)?);
+    }
+    if contestant.has_wake() {
+        measured.wake_many = Some(wakes(contestant, &mut control, &mut crowd, plan.foreign)?);
     }
 
     crowd.shrink_to(plan.batch_streams)?;
@@ -230,23 +236,50 @@ pub(crate) fn deliver(
 
 /// CPU of a foreign thread per publication, in microseconds.
 fn foreign(control: &mut Control, crowd: &mut Crowd, events: usize) -> Result<f64, Box<dyn Error>> {
-    let (calls_before, nanos_before) = foreign_account(control)?;
+    let before = foreign_account(control, "/foreign")?;
     for _ in 0..events {
         let total = crowd.totals().events + crowd.len() as u64;
         control.send("POST", "/foreign", "", 1)?;
         crowd.read_events(total)?;
         control.finish()?;
     }
-    let (mut calls, mut nanos) = foreign_account(control)?;
-    while calls < calls_before + events as u64 {
-        // The thread still has to write down what it did.
-        (calls, nanos) = foreign_account(control)?;
-    }
-    Ok((nanos - nanos_before) as f64 / 1e3 / events as f64)
+    per_call(control, "/foreign", before, events)
 }
 
-fn foreign_account(control: &mut Control) -> Result<(u64, u64), Box<dyn Error>> {
-    let report = control.ask("GET", "/foreign")?;
+/// CPU of a foreign thread per wake of the server's thread, in microseconds; each after a delivery to all streams, as
+/// each publication is.
+fn wakes(
+    contestant: Contestant,
+    control: &mut Control,
+    crowd: &mut Crowd,
+    count: usize,
+) -> Result<f64, Box<dyn Error>> {
+    let before = foreign_account(control, "/wake")?;
+    for _ in 0..count {
+        deliver(contestant, control, crowd, 1, 1)?;
+        control.send("POST", "/wake", "", 1)?;
+        control.finish()?;
+    }
+    per_call(control, "/wake", before, count)
+}
+
+/// Microseconds each of so many calls, when the thread has written down what it did.
+fn per_call(
+    control: &mut Control,
+    path: &str,
+    (calls_before, nanos_before): (u64, u64),
+    count: usize,
+) -> Result<f64, Box<dyn Error>> {
+    loop {
+        let (calls, nanos) = foreign_account(control, path)?;
+        if calls >= calls_before + count as u64 {
+            return Ok((nanos - nanos_before) as f64 / 1e3 / count as f64);
+        }
+    }
+}
+
+fn foreign_account(control: &mut Control, path: &str) -> Result<(u64, u64), Box<dyn Error>> {
+    let report = control.ask("GET", path)?;
     let (calls, nanos) = report.split_once(' ').ok_or("no account")?;
     Ok((calls.parse()?, nanos.parse()?))
 }

@@ -28,7 +28,7 @@ impl Report {
         let close = strained
             .filter(|(of, _)| *of == ours)
             .filter_map(|(_, s)| s.close);
-        let foreign = |streams| format!("publish from a foreign thread, {streams} streams");
+        let foreign = |streams| format!("publish from a foreign thread, less a bare wake, {streams} streams");
         vec![
             goal(
                 "CPU per delivery, 1 in flight, bare",
@@ -91,13 +91,13 @@ impl Report {
                 &foreign(plan.few_streams),
                 3.0,
                 "µs",
-                self.value(ours, |m| m.foreign_few),
+                self.value(ours, |m| Some(m.foreign_few? - m.wake_few?)),
             ),
             goal(
                 &foreign(plan.streams),
                 3.0,
                 "µs",
-                self.value(ours, |m| m.foreign_many),
+                self.value(ours, |m| Some(m.foreign_many? - m.wake_many?)),
             ),
             goal(
                 "guards, metrics and logs, per open",
@@ -147,7 +147,7 @@ impl Report {
                 "| {what} | {most} {unit} | {measured} {unit} | {verdict} |"
             )?;
         }
-        let peers = [Contestant::Lab, Contestant::Axum]
+        let peers = [Contestant::Ours, Contestant::Lab, Contestant::Axum]
             .into_iter()
             .filter_map(|peer| {
                 let few = self.value(peer, |m| m.foreign_few)?;
@@ -158,7 +158,7 @@ impl Report {
         if !peers.is_empty() {
             writeln!(
                 f,
-                "\nA publication from a foreign thread with {} and with {} streams costs the peers: {}.",
+                "\nA publication from a foreign thread with {} and with {} streams, the wake included, costs {}.",
                 self.plan.few_streams,
                 self.plan.streams,
                 peers.join("; ")

@@ -3,7 +3,8 @@
 //! - `GET /events`: the stream;
 //! - `POST /publish?n=16`: so many events at once, from the server's own thread;
 //! - `POST /foreign`: one event from a thread that has nothing to do with the server;
-//! - `GET /foreign`: how often that was, and its CPU time in nanoseconds.
+//! - `GET /foreign`: how often that was, and its CPU time in nanoseconds;
+//! - `POST /wake`, `GET /wake`: the same for a bare wake of a task of the server's thread, by this crate's servers.
 
 mod axum;
 mod floor;

@@ -11,6 +11,7 @@ use actix_web_sse_metrics::{
     Metrics,
     log::{Log, json_layer_with},
 };
+use tokio::sync::Notify;
 use tracing_subscriber::{
     Layer as _, filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
@@ -65,6 +66,18 @@ async fn refuse() -> HttpResponse {
 
 async fn report_foreign(foreign: web::Data<Foreign>) -> String {
     foreign.report()
+}
+
+/// Wakes a task of the server's thread, and does nothing else.
+struct Wake(Foreign);
+
+async fn wake(wake: web::Data<Wake>) -> HttpResponse {
+    wake.0.publish();
+    HttpResponse::NoContent().finish()
+}
+
+async fn report_wake(wake: web::Data<Wake>) -> String {
+    wake.0.report()
 }
 
 /// What stands around the streams.
@@ -146,14 +159,24 @@ pub(super) fn serve(settings: &Settings, front: Front) -> Result<(), Box<dyn Err
             }
         }))
     };
+    let sleeper = Arc::new(Notify::new());
+    let waker = Arc::clone(&sleeper);
+    let wakes = web::Data::new(Wake(Foreign::new(move || waker.notify_one())));
     let listen = settings.listen;
     rt::System::new().block_on(async move {
         let application = {
             let hub = hub.clone();
             move || {
+                let sleeper = Arc::clone(&sleeper);
+                rt::spawn(async move {
+                    loop {
+                        sleeper.notified().await;
+                    }
+                });
                 App::new()
                     .app_data(hub.clone())
                     .app_data(foreign.clone())
+                    .app_data(wakes.clone())
                     .configure(|config| {
                         let streams = web::resource("/events").route(web::get().to(events));
                         match &policy {
@@ -170,6 +193,8 @@ pub(super) fn serve(settings: &Settings, front: Front) -> Result<(), Box<dyn Err
                     .route("/publish", web::post().to(publish_batch))
                     .route("/foreign", web::post().to(publish_foreign))
                     .route("/foreign", web::get().to(report_foreign))
+                    .route("/wake", web::post().to(wake))
+                    .route("/wake", web::get().to(report_wake))
             }
         };
         let server = match front {
