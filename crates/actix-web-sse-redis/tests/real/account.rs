@@ -229,7 +229,7 @@ fn context(engine: &Engine, scene: &Scene) -> String {
 
 async fn program(seed: u64, length: Duration, mut redis: Engine) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let nodes = (0..NODES)
+    let nodes: Vec<_> = (0..NODES)
         .map(|node| Node::start(redis.config(node)))
         .collect();
     // Their clocks are ten seconds apart in either direction.
@@ -245,6 +245,8 @@ async fn program(seed: u64, length: Duration, mut redis: Engine) {
             Guarded::by_clock(redis.config(node), Duration::from_secs(3600), clock)
         });
     let guards: Vec<_> = guards.collect();
+    until(|| nodes.iter().all(|node| node.backplane.stats().connected)).await;
+    until(|| guards.iter().all(|guard| guard.backplane.stats().connected)).await;
     let scene = Rc::new(Scene {
         nodes,
         over: Cell::new(false),

@@ -7,9 +7,9 @@ use actix_web_sse::{Event, Hub};
 use actix_web_sse_redis::{RedisBackplane, RedisConfig};
 
 use crate::{
-    node::{Node, config, data, read, until},
+    node::{Node, config, data, others_have_run, read, until},
     relay::Relay,
-    server::{LIMIT, Server},
+    server::Server,
 };
 
 /// What the README says that a read brings: so many entries of the log, and so many bytes of large events.
@@ -26,8 +26,6 @@ const ENTRY: u64 = 300;
 fn behind(wire: &Relay, server: &Server) -> RedisConfig {
     let mut config = config(server);
     config.redis = wire.url().into();
-    // A server that is stopped for a while is none that is gone.
-    config.answer_timeout = LIMIT;
     config
 }
 
@@ -109,12 +107,16 @@ async fn s82_a_client_that_comes_back_gets_history_bytes_and_what_is_above_is_no
     let mut few = behind(&wire, &server);
     few.history_bytes = usize::try_from(MOST).unwrap();
     let (a, b) = (Node::start(config(&server)), Node::start(few));
+    let _there = b.follow("other", 1).await;
     let text = "x".repeat(10_000);
-    for (topic, events, fits) in [("fits", 104, true), ("more", 105, false)] {
+    for (turn, topic, events, fits) in [(1, "fits", 104, true), (2, "more", 105, false)] {
         let first = a.publish(topic, "0").await;
         for _ in 0..events {
             a.publish(topic, &text).await;
         }
+        // It reads them in the log as well, before this.
+        a.publish("other", "1").await;
+        until(|| b.backplane.stats().delivered == turn).await;
         wire.largest_answer();
         let reading = read(
             b.open(topic, Some(&first)).await,
@@ -201,6 +203,8 @@ async fn s82_a_storm_of_clients_of_one_topic_brings_what_they_lack_once() {
         streams.push(actix_web::rt::spawn(read(stream, 10)));
     }
     until(|| wire.heard("}:topic:t") >= 1).await;
+    // All of them wait before the first one is answered.
+    others_have_run().await;
     server.signal("-CONT");
     for stream in streams {
         assert_eq!(stream.await.unwrap().events.len(), 10);

@@ -8,9 +8,18 @@ use crate::{
     traffic::{Traffic, seeds},
 };
 
+/// After how many milliseconds a primary takes the other one for gone, and with it the cluster: long enough for one that
+/// only has no processor for a while.
+pub(crate) const PATIENT: &str = "60000";
+
 /// Two primaries that own half of the slots each.
 pub(crate) async fn cluster() -> [Server; 2] {
-    let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+    let arguments = [
+        "--cluster-enabled",
+        "yes",
+        "--cluster-node-timeout",
+        PATIENT,
+    ];
     let (a, b) = (Server::with(&arguments), Server::with(&arguments));
     a.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
     b.command(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
@@ -50,7 +59,7 @@ impl<'a> Moving<'a> {
     /// Moves these keys, as far as they are there.
     pub(crate) fn keys(&self, keys: &[&str]) {
         let port = self.to.port.to_string();
-        let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+        let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "60000", "KEYS"];
         migrate.extend(keys);
         let told = self.from.command(&migrate);
         assert!(

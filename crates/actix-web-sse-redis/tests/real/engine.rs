@@ -6,7 +6,7 @@ use actix_web::rt::time::sleep;
 use actix_web_sse_redis::RedisConfig;
 
 use crate::{
-    cluster::{Moving, cluster, owner_first},
+    cluster::{Moving, PATIENT, cluster, owner_first},
     failover::in_step,
     node::{config, until},
     relay::Relay,
@@ -40,6 +40,8 @@ impl Engine {
         };
         config.answer_timeout = Duration::from_secs(1);
         config.connect_timeout = Duration::from_secs(1);
+        // So little time may not be enough at the first attempt.
+        config.start_degraded = true;
         config
     }
 
@@ -194,6 +196,13 @@ impl Cluster {
         }
     }
 
+    /// After how many milliseconds each takes the other for gone.
+    fn patience(&self, millis: &str) {
+        for server in &self.servers {
+            server.command(&["CONFIG", "SET", "cluster-node-timeout", millis]);
+        }
+    }
+
     fn config(&self, node: usize) -> RedisConfig {
         let mut config = config(&self.servers[0]);
         let urls = self
@@ -235,9 +244,15 @@ impl Cluster {
                 format!("{name} cut off for {pause:?}")
             }
             _ => {
+                // So short that the other one notices, and the cluster is down for a while; only now, since a server
+                // that has no processor for a while is no fault of this program.
+                self.patience("2000");
                 let done = of_one(&mut self.servers[self.owner], random, pause).await;
                 self.introduce();
                 let is_up = |server: &Server| server.says(&["CLUSTER", "INFO"], "cluster_state:ok");
+                until(|| self.servers.iter().all(is_up)).await;
+                self.patience(PATIENT);
+                // It may have been down once more until then.
                 until(|| self.servers.iter().all(is_up)).await;
                 done
             }

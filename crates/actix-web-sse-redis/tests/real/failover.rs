@@ -5,10 +5,10 @@ use std::rc::Rc;
 use actix_web_sse_redis::RedisConfig;
 
 use crate::{
-    node::{Node, config, data, read, until},
+    node::{Node, config, data, read, until, until_within},
     relay::Relay,
     sentinel::Sentinel,
-    server::Server,
+    server::{LIMIT, Server},
     traffic::{TOPICS, Traffic, kept, seeds},
 };
 
@@ -262,14 +262,18 @@ async fn a_sentinel_fails_over(config: impl Fn(&Server, &Server, &Sentinel) -> R
     a.publish("t", "1").await;
     in_step(&primary, &replica).await;
     primary.kill();
-    until(|| replica.says(&["ROLE"], "master")).await;
+    // One that has had no processor for two seconds does nothing for thirty, and takes a replica only that has lost its
+    // primary for no longer than ten times of this before the Sentinel itself noticed.
+    sentinel.be_patient_for("6000");
+    until_within(LIMIT * 3, || replica.says(&["ROLE"], "master")).await;
+    sentinel.be_patient_for("60000");
     went_over(&[&a, &b]).await;
     a.publish("t", "2").await;
     assert_eq!(data(&read(stream, 2).await), ["1", "2"]);
 
     // The old one stays a primary for a while, until the Sentinel demotes it.
     primary.restart();
-    until(|| primary.says(&["ROLE"], "slave")).await;
+    until_within(LIMIT * 3, || primary.says(&["ROLE"], "slave")).await;
     in_step(&replica, &primary).await;
     let late = Node::start(order);
     let stream = late.follow("t", 1).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::rt::time::sleep;
 use actix_web_sse::{PublishError, test::read_events};
 use actix_web_sse_redis::{LinkChange, RedisBackplane, RedisConfig, StartError};
 
@@ -81,15 +82,21 @@ async fn s82_streams_stay_open_through_an_outage_and_catch_up() {
 #[actix_web::test]
 async fn s82_a_redis_that_hangs_fails_publications_and_is_used_again() {
     let server = Server::start();
-    let (a, b) = (Node::start(config(&server)), Node::start(config(&server)));
+    let mut hurried = config(&server);
+    hurried.answer_timeout = Duration::from_secs(6);
+    let (a, b) = (Node::start(hurried.clone()), Node::start(hurried));
     let stream = b.follow("t", 1).await;
     a.publish("t", "1").await;
     server.signal("-STOP");
     let refused = a.try_publish("t", "perhaps").await.unwrap_err();
     server.signal("-CONT");
     assert!(refused.to_string().contains("may have stored"), "{refused}");
-    until(|| a.backplane.stats().connected).await;
-    a.publish("t", "last").await;
+    // The reader gives the connection up at about this time, or has the answer at the last moment.
+    while let Err(refused) = a.try_publish("t", "last").await {
+        let why = refused.to_string();
+        assert!(why.contains("Redis cannot be reached"), "{why}");
+        sleep(Duration::from_millis(20)).await;
+    }
     // What nobody acknowledged may be there or not: the question lay in a socket of a Redis that
     // stood still, and whether it is read depends on who closed that first. But it is the same
     // for all: the stream gets what Redis has, in its order.
@@ -135,13 +142,13 @@ async fn s82_a_redis_too_slow_to_wait_for_is_an_outage_and_nothing_is_lost_in_it
     let line = Relay::to(server.port);
     let mut slow = config(&server);
     slow.redis = line.url().into();
-    slow.answer_timeout = Duration::from_millis(500);
-    slow.connect_timeout = Duration::from_millis(500);
+    slow.answer_timeout = Duration::from_secs(4);
+    slow.connect_timeout = Duration::from_secs(4);
     let (a, b) = (Node::start(slow), Node::start(config(&server)));
     let stream = a.follow("t", 1).await;
     b.publish("t", "1").await;
     until(|| a.backplane.stats().delivered == 1).await;
-    line.delay(Duration::from_secs(2));
+    line.delay(Duration::from_secs(16));
     let refused = a.try_publish("t", "perhaps").await.unwrap_err();
     assert!(refused.to_string().contains("may have stored"), "{refused}");
     until(|| a.backplane.stats().failures > 0).await;
@@ -239,7 +246,8 @@ async fn s82_a_node_that_was_away_for_too_long_sends_its_clients_to_the_topics()
     let mut away = cuttable(&server);
     away.log_events = 1;
     let (a, b) = (Node::start(brief), Node::start(away));
-    let there = b.follow("t", 1).await;
+    // Read as it comes: what has not been sent when its place is lost is not sent any more.
+    let there = actix_web::rt::spawn(read(b.follow("t", 1).await, 999));
     let fresh = b.open("t", None).await;
     let first = a.publish("t", "1").await;
     assert_eq!(data(&read(fresh, 1).await), ["1"]);
@@ -250,7 +258,7 @@ async fn s82_a_node_that_was_away_for_too_long_sends_its_clients_to_the_topics()
         a.publish("t", &number.to_string()).await;
     }
     mend(&server);
-    let reading = read(there, 999).await;
+    let reading = there.await.unwrap();
     assert!(reading.ended, "{reading:?}");
     assert_eq!(data(&reading), ["1"], "it comes back with its ID");
     assert_eq!(b.backplane.stats().holes, 1);
@@ -328,12 +336,15 @@ async fn s82_after_a_long_outage_in_which_nothing_was_published_streams_go_on() 
     let server = Server::start();
     let mut brief = config(&server);
     brief.keep_age = Duration::from_secs(10);
+    brief.answer_timeout = Duration::from_secs(6);
     let (a, b) = (Node::start(brief.clone()), Node::start(brief));
     let stream = b.follow("t", 1).await;
     a.publish("t", "1").await;
     until(|| b.backplane.stats().delivered == 1).await;
     server.signal("-STOP");
-    until(|| b.backplane.stats().silent > Duration::from_secs(11)).await;
+    let is_out = |node: &Node| node.backplane.stats().failures > 0;
+    until(|| b.backplane.stats().silent > Duration::from_secs(11) && is_out(&a) && is_out(&b))
+        .await;
     server.signal("-CONT");
     until(|| a.backplane.stats().connected && b.backplane.stats().connected).await;
     a.publish("t", "2").await;
@@ -436,10 +447,11 @@ async fn s82_a_key_of_another_type_at_a_place_of_the_crate_stops_nothing_for_lon
             assert!(start.elapsed() < LIMIT, "{place}");
             actix_web::rt::time::sleep(Duration::from_millis(20)).await;
         }
-        // Of a new numbering where the old one is gone.
+        // Of a new numbering where the old one is gone, which this node may notice later.
         let first = read(stream, 1).await;
+        let reset = first.events.iter().any(|event| event.event == "reset");
         assert!(
-            data(&first) == ["1"] || first.events[0].event == "reset",
+            data(&first) == ["1"] || reset || first.ended,
             "{place}: {first:?}"
         );
         // And it goes on.

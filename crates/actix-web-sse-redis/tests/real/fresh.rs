@@ -1,9 +1,5 @@
 //! Streams that are new on their node: what is acknowledged after their 200 reaches them.
 
-use std::time::Duration;
-
-use actix_web_sse::test::read_events;
-
 use crate::{
     cut::{cut, cuttable, mend},
     node::{Node, config, data, read, until},
@@ -18,7 +14,7 @@ async fn w02_a_fresh_stream_of_a_fresh_topic_gets_what_is_published_after_its_20
         let topic = format!("t{turn}");
         let stream = b.open(&topic, None).await;
         a.publish(&topic, "1").await;
-        let reading = read_events(stream, 1, Duration::from_secs(5)).await;
+        let reading = read(stream, 1).await;
         assert_eq!(data(&reading), ["1"], "turn {turn}");
     }
 }
@@ -35,7 +31,7 @@ async fn w02_a_fresh_stream_of_known_and_fresh_topics_gets_all_in_order() {
         for (topic, text) in [("known", "1"), (&fresh, "2"), ("known", "3"), (&fresh, "4")] {
             a.publish(topic, text).await;
         }
-        let reading = read_events(stream, 4, Duration::from_secs(5)).await;
+        let reading = read(stream, 4).await;
         assert_eq!(data(&reading), ["1", "2", "3", "4"], "turn {turn}");
     }
 }

@@ -1,6 +1,9 @@
 //! A node: a hub with a backplane, as an application would have it.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::Location,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     App, Responder,
@@ -22,10 +25,12 @@ pub(crate) struct Node {
     pub(crate) backplane: RedisBackplane,
 }
 
-/// Settings for a test: outages are found out soon.
+/// Settings for a test. A connection that ends is an outage at once; a Redis that says nothing is none, as it may be only
+/// slow. Where it is to be one, the test says after which time.
 pub(crate) fn config(server: &Server) -> RedisConfig {
     let mut config = RedisConfig::at(server.url());
-    config.answer_timeout = Duration::from_secs(3);
+    config.answer_timeout = LIMIT;
+    config.connect_timeout = Duration::from_secs(20);
     config.backoff_least = Duration::from_millis(20);
     config.backoff_most = Duration::from_millis(200);
     config
@@ -87,11 +92,31 @@ impl Node {
     }
 }
 
-pub(crate) async fn until(mut probe: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !probe() {
-        assert!(start.elapsed() < LIMIT, "waited in vain");
-        actix_web::rt::time::sleep(Duration::from_millis(5)).await;
+#[track_caller]
+pub(crate) fn until(probe: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    until_within(LIMIT, probe)
+}
+
+#[track_caller]
+pub(crate) fn until_within(
+    limit: Duration,
+    mut probe: impl FnMut() -> bool,
+) -> impl Future<Output = ()> {
+    let caller = Location::caller();
+    async move {
+        let start = Instant::now();
+        while !probe() {
+            assert!(start.elapsed() < limit, "waited in vain at {caller}");
+            actix_web::rt::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Returns when every task that this one has spawned, and every stream that was woken, has been polled.
+pub(crate) async fn others_have_run() {
+    // Behind them in the queue; twice, for what they have spawned and woken themselves.
+    for _ in 0..2 {
+        actix_web::rt::spawn(async {}).await.unwrap();
     }
 }
 

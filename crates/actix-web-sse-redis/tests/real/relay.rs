@@ -1,7 +1,7 @@
 //! A wire that can be slow, or cut.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -117,10 +117,16 @@ impl Drop for Relay {
 impl Shared {
     fn join(self: &Arc<Self>, client: &TcpStream, server: &TcpStream) {
         let came = Arc::new(AtomicU64::new(0));
+        let mut wires = self.wires.lock().unwrap();
+        // It may have been severed since it was asked.
+        if self.severed.load(SeqCst) {
+            return;
+        }
         for (from, to, way) in [(client, server, Way::There), (server, client, Way::Back)] {
             let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-            to.set_nodelay(true).unwrap();
-            self.wires.lock().unwrap().push(to.try_clone().unwrap());
+            // Fails where the other end has gone already.
+            let _ = to.set_nodelay(true);
+            wires.push(to.try_clone().unwrap());
             let (shared, came) = (Arc::clone(self), Arc::clone(&came));
             thread::spawn(move || shared.pass(from, to, way, &came));
         }
@@ -129,7 +135,10 @@ impl Shared {
     fn pass(&self, mut from: TcpStream, mut to: TcpStream, way: Way, came: &AtomicU64) {
         let mut buffer = [0; 16 * 1024];
         loop {
-            let read = from.read(&mut buffer).unwrap_or_default();
+            let read = match from.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read.unwrap_or_default(),
+            };
             self.count(way, &buffer[..read], came);
             let delay = self.delay_millis.load(SeqCst);
             if delay > 0 {

@@ -21,7 +21,8 @@ pub(crate) struct Sentinel {
 }
 
 impl Sentinel {
-    /// Watches over this one, which it calls `main`, and knows its replicas.
+    /// Watches over this one, which it calls `main`, and knows its replicas. It takes nobody for gone who only has no
+    /// processor for a while, before it is told to.
     pub(crate) async fn over(primary: &Server) -> Self {
         let sentinel = Self::start(primary.port, "");
         let replicas = primary.command(&["INFO", "replication"]);
@@ -55,7 +56,7 @@ impl Sentinel {
         // It writes into its configuration.
         let configuration = format!(
             "bind 127.0.0.1\n{listen}\nsentinel monitor main 127.0.0.1 {primary} 1\n\
-             sentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 20000\n{more}"
+             sentinel down-after-milliseconds main 60000\nsentinel failover-timeout main 5000\n{more}"
         );
         fs::write(&path, configuration).unwrap();
         let process = Command::new("redis-server")
@@ -76,6 +77,12 @@ impl Sentinel {
 
     fn ask(&self, command: &[&str]) -> String {
         crate::server::ask(self.port, command)
+    }
+
+    /// From now on whoever is silent for so many milliseconds is gone.
+    pub(crate) fn be_patient_for(&self, millis: &str) {
+        let answer = self.ask(&["SENTINEL", "SET", "main", "down-after-milliseconds", millis]);
+        assert_eq!(answer, "+OK\r\n");
     }
 
     pub(crate) fn url(&self) -> String {

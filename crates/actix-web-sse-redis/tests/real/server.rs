@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream, UdpSocket},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -10,7 +10,8 @@ use std::{
 
 use tempfile::TempDir;
 
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+/// Long enough for anything that ought to happen, on a machine on which each process may stand still for seconds.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -149,10 +150,32 @@ impl Server {
             .unwrap()
     }
 
+    /// Sends a signal. One that has been stopped does nothing from then on.
     pub(crate) fn signal(&self, signal: &str) {
         let id = self.process.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().unwrap();
         assert!(sent.success());
+        let start = Instant::now();
+        while signal == "-STOP" && !has_stopped(&id) {
+            assert!(start.elapsed() < LIMIT, "it does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until somebody waits for a replica here, and ends that as when its time is over: what has come so far
+    /// is the answer.
+    pub(crate) fn give_up_on_replicas(&self) {
+        let start = Instant::now();
+        let waiting = || {
+            let clients = self.text(&["CLIENT", "LIST"]);
+            let client = clients.lines().find(|line| line.contains(" cmd=wait "))?;
+            let id = client.strip_prefix("id=")?.split(' ').next()?;
+            Some(id.to_owned())
+        };
+        while !waiting().is_some_and(|id| self.number(&["CLIENT", "UNBLOCK", &id]) == 1) {
+            assert!(start.elapsed() < LIMIT, "nobody waits for a replica");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until it answers; whether it does, or has ended.
@@ -201,8 +224,21 @@ pub(crate) fn ask(port: u16, args: &[&str]) -> String {
         return String::new();
     }
     let mut answer = [0; 4096];
-    let read = stream.read(&mut answer).unwrap_or_default();
-    String::from_utf8_lossy(&answer[..read]).into_owned()
+    loop {
+        match stream.read(&mut answer) {
+            // As after this process has been stopped and has gone on.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => {
+                return String::from_utf8_lossy(&answer[..read.unwrap_or_default()]).into_owned();
+            }
+        }
+    }
+}
+
+fn has_stopped(process: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // Behind the name, which stands in parentheses.
+    stat.rsplit_once(") ").unwrap().1.starts_with('T')
 }
 
 /// A port of one's own for as long as this lives, also while nothing listens there: the others
@@ -248,8 +284,10 @@ fn spawn(port: u16, folder: &TempDir, arguments: &[String]) -> Child {
             "",
             "--appendonly",
             "yes",
+            // Written before it is acknowledged, which is enough for a server that is killed. The disk of a busy
+            // machine would hold each acknowledgement up.
             "--appendfsync",
-            "always",
+            "no",
         ])
         .args(arguments)
         .current_dir(folder.path())

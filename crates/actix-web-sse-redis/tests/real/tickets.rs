@@ -1,6 +1,9 @@
 //! Tickets that all nodes know.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
 
 use actix_web::{
     App, HttpRequest, body,
@@ -33,6 +36,20 @@ impl Authenticator for Trusting {
     }
 }
 
+/// A clock that goes on when it is told to: however slow a machine is, a ticket of a second is fresh until then.
+#[derive(Clone)]
+struct Clock(Arc<Mutex<SystemTime>>);
+
+impl Clock {
+    fn standing() -> Self {
+        Self(Arc::new(Mutex::new(SystemTime::now())))
+    }
+
+    fn advance(&self, by: Duration) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
 /// A node that takes tickets.
 #[derive(Clone)]
 pub(crate) struct Ticketed {
@@ -43,6 +60,22 @@ pub(crate) struct Ticketed {
 
 impl Ticketed {
     pub(crate) fn start(config: RedisConfig, ttl: Duration, mode: TicketMode) -> Self {
+        Self::by_clock(config, ttl, mode, SystemTime::now)
+    }
+
+    /// One whose tickets can be resumed, by a clock of the test's.
+    fn resuming(config: RedisConfig, ttl: Duration, clock: &Clock) -> Self {
+        let clock = clock.clone();
+        let now = move || *clock.0.lock().unwrap();
+        Self::by_clock(config, ttl, TicketMode::Resumable, now)
+    }
+
+    fn by_clock(
+        config: RedisConfig,
+        ttl: Duration,
+        mode: TicketMode,
+        clock: impl Fn() -> SystemTime + Send + Sync + 'static,
+    ) -> Self {
         let backplane = RedisBackplane::connect(config).unwrap();
         let mut tickets = TicketConfig::new("reference-ticket-secret-of-32-bytes!!");
         tickets.mode = mode;
@@ -50,6 +83,7 @@ impl Ticketed {
         let policy: PolicyBuilder = Policy::builder()
             .require_auth(true)
             .authenticator(Trusting)
+            .clock(clock)
             .tickets(tickets)
             .ticket_store(backplane.tickets())
             .revocation_store(backplane.revocations());
@@ -182,13 +216,14 @@ async fn s82_a_resumable_ticket_is_resumed_on_another_node() {
 #[actix_web::test]
 async fn s82_a_resumable_ticket_ends_a_while_after_its_last_stream_on_every_node() {
     let server = Server::start();
-    let brief = Duration::from_secs(1);
-    let start = || Ticketed::start(config(&server), brief, TicketMode::Resumable);
+    let (brief, clock) = (Duration::from_secs(1), Clock::standing());
+    let start = || Ticketed::resuming(config(&server), brief, &clock);
     let (a, b) = (start(), start());
     let ticket = a.ticket("alice").await;
     let on_a = a.open(&ticket).await;
     assert_eq!(on_a.status(), StatusCode::OK);
-    // Past its own second it lives by its stream.
+    // Past its own second, by Redis's clock too, it lives by its stream.
+    clock.advance(brief * 2);
     actix_web::rt::time::sleep(brief * 2).await;
     let on_b = b.open(&ticket).await;
     assert_eq!(on_b.status(), StatusCode::OK);
@@ -216,9 +251,9 @@ async fn s82_the_ticket_of_a_node_that_died_without_a_word_is_over_soon_after_it
         config.lease = Duration::from_secs(2);
         config
     };
-    let ttl = Duration::from_secs(2);
-    let a = Ticketed::start(short(cuttable(&server)), ttl, TicketMode::Resumable);
-    let b = Ticketed::start(short(config(&server)), ttl, TicketMode::Resumable);
+    let (ttl, clock) = (Duration::from_secs(6), Clock::standing());
+    let a = Ticketed::resuming(short(cuttable(&server)), ttl, &clock);
+    let b = Ticketed::resuming(short(config(&server)), ttl, &clock);
     let ticket = a.ticket("alice").await;
     let on_a = a.open(&ticket).await;
     assert_eq!(on_a.status(), StatusCode::OK);
@@ -233,6 +268,7 @@ async fn s82_the_ticket_of_a_node_that_died_without_a_word_is_over_soon_after_it
     );
     drop(on_b);
     until(|| server.command(&["KEYS", "{sse}:ticket:*"]) == "*0\r\n").await;
+    clock.advance(ttl * 2);
     assert_eq!(b.answer(&ticket).await, StatusCode::UNAUTHORIZED);
 
     // And without a client that comes back.
@@ -254,8 +290,8 @@ async fn s82_the_ticket_of_a_node_that_died_without_a_word_is_over_soon_after_it
 #[actix_web::test]
 async fn s82_the_end_of_a_tickets_stream_in_an_outage_is_sent_when_redis_is_back() {
     let mut server = Server::start();
-    let brief = Duration::from_secs(1);
-    let start = || Ticketed::start(config(&server), brief, TicketMode::Resumable);
+    let (brief, clock) = (Duration::from_secs(1), Clock::standing());
+    let start = || Ticketed::resuming(config(&server), brief, &clock);
     let (a, b) = (start(), start());
     let ticket = a.ticket("alice").await;
     let on_a = a.open(&ticket).await;
@@ -268,6 +304,7 @@ async fn s82_the_end_of_a_tickets_stream_in_an_outage_is_sent_when_redis_is_back
     until(|| a.backplane.stats().connected && b.backplane.stats().connected).await;
     // Without that command the ticket would live for as long as its node.
     until(|| server.command(&["KEYS", "{sse}:ticket:*"]) == "*0\r\n").await;
+    clock.advance(brief * 2);
     assert_eq!(b.answer(&ticket).await, StatusCode::UNAUTHORIZED);
 }
 
@@ -289,11 +326,11 @@ async fn s82_a_revoked_users_ticket_opens_nothing_on_any_node() {
 #[actix_web::test]
 async fn s82_an_expired_ticket_that_is_shown_often_at_once_opens_nothing() {
     let server = Server::start();
-    let brief = Duration::from_secs(1);
-    let a = Ticketed::start(config(&server), brief, TicketMode::Resumable);
+    let (brief, clock) = (Duration::from_secs(1), Clock::standing());
+    let a = Ticketed::resuming(config(&server), brief, &clock);
     let (used, unused) = (a.ticket("alice").await, a.ticket("bob").await);
-    drop(a.open(&used).await);
-    actix_web::rt::time::sleep(brief * 2).await;
+    assert_eq!(a.answer(&used).await, StatusCode::OK);
+    clock.advance(brief * 2);
     until(|| server.command(&["KEYS", "{sse}:ticket:*"]) == "*0\r\n").await;
     for ticket in [&used, &unused] {
         let shown = (0..8).map(|_| a.answer(ticket));
@@ -307,8 +344,8 @@ async fn s82_an_expired_ticket_that_is_shown_often_at_once_opens_nothing() {
 #[actix_web::test]
 async fn s82_an_expired_ticket_whose_end_was_lost_at_a_fail_over_stays_expired() {
     let mut pair = Pair::start().await;
-    let brief = Duration::from_secs(1);
-    let start = || Ticketed::start(pair.config(), brief, TicketMode::Resumable);
+    let (brief, clock) = (Duration::from_secs(1), Clock::standing());
+    let start = || Ticketed::resuming(pair.config(), brief, &clock);
     let (a, b) = (start(), start());
     let ticket = a.ticket("alice").await;
     let on_a = a.open(&ticket).await;
@@ -320,6 +357,7 @@ async fn s82_an_expired_ticket_whose_end_was_lost_at_a_fail_over_stays_expired()
     assert_eq!(open_at_redis(&pair.replica), 1);
     pair.fail_over();
     until(|| pair.replica.command(&["KEYS", "{sse}:ticket:*"]) == "*0\r\n").await;
+    clock.advance(brief * 2);
     until(|| a.backplane.stats().connected && b.backplane.stats().connected).await;
     for node in [&a, &b] {
         assert_eq!(node.answer(&ticket).await, StatusCode::UNAUTHORIZED);
@@ -330,16 +368,15 @@ async fn s82_an_expired_ticket_whose_end_was_lost_at_a_fail_over_stays_expired()
 #[actix_web::test]
 async fn s82_who_shows_a_ticket_and_goes_away_holds_nothing() {
     let server = Server::start();
-    let a = Ticketed::start(
-        config(&server),
-        Duration::from_secs(1),
-        TicketMode::Resumable,
-    );
+    let a = Ticketed::resuming(config(&server), Duration::from_secs(1), &Clock::standing());
     let keys = || server.command(&["KEYS", "{sse}:ticket:*"]);
     for user in ["alice", "bob"] {
         let ticket = a.ticket(user).await;
         let mut asking = Box::pin(a.open(&ticket));
+        // Otherwise the answer could come before the first look for it.
+        server.signal("-STOP");
         assert!(futures_util::FutureExt::now_or_never(&mut asking).is_none());
+        server.signal("-CONT");
         until(|| keys() != "*0\r\n").await;
         // Before the answer is taken, or with it.
         if user == "bob" {

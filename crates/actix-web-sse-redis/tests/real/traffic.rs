@@ -28,6 +28,8 @@ pub(crate) fn seeds(known: &[u64]) -> Vec<u64> {
 pub(crate) struct Traffic {
     nodes: Rc<Vec<Node>>,
     over: Rc<Cell<bool>>,
+    /// How often a client has moved.
+    moves: Rc<Cell<usize>>,
     clients: Vec<actix_web::rt::task::JoinHandle<Seen>>,
     publishers: Vec<actix_web::rt::task::JoinHandle<Sent>>,
 }
@@ -68,6 +70,7 @@ impl Traffic {
     /// Six clients, each on some node until it moves to another, and a publisher for each topic.
     pub(crate) async fn start(nodes: &Rc<Vec<Node>>, random: &mut fastrand::Rng) -> Self {
         let over = Rc::new(Cell::new(false));
+        let moves = Rc::new(Cell::new(0));
         // Before anything counts, every client has an ID to go on from.
         let start = nodes[0].publish("a", "0").await;
         let clients = (0..6).map(|_| {
@@ -75,7 +78,7 @@ impl Traffic {
                 Rc::clone(nodes),
                 start.clone(),
                 random.fork(),
-                Rc::clone(&over),
+                (Rc::clone(&over), Rc::clone(&moves)),
             );
             actix_web::rt::spawn(client)
         });
@@ -89,6 +92,7 @@ impl Traffic {
             publishers: publishers.collect(),
             clients,
             over,
+            moves,
         }
     }
 
@@ -102,6 +106,8 @@ impl Traffic {
 
     /// Ends the publications, and waits until every client has come to the end of each topic.
     pub(crate) async fn finish(self) -> Accounts {
+        // In the end each reads all that is left at one node.
+        until(|| self.moves.get() > 12).await;
         self.over.set(true);
         let mut sent = HashMap::new();
         for (topic, publisher) in TOPICS.iter().zip(self.publishers) {
@@ -251,7 +257,7 @@ async fn follow(
     nodes: Rc<Vec<Node>>,
     start: String,
     mut random: fastrand::Rng,
-    over: Rc<Cell<bool>>,
+    (over, moves): (Rc<Cell<bool>>, Rc<Cell<usize>>),
 ) -> Seen {
     let mut seen = Seen::default();
     let mut last_event_id = start;
@@ -269,6 +275,7 @@ async fn follow(
         let patience = Duration::from_millis(random.u64(50..1500));
         let reading = read_events(stream, few, patience).await;
         seen.moves += 1;
+        moves.set(moves.get() + 1);
         for event in reading.events {
             if event.event == "reset" {
                 seen.came.push(Came::Reset);

@@ -93,9 +93,10 @@ async fn s82_a_revocation_that_redis_lost_before_a_later_one_is_told_again() {
     let server = Server::start();
     let (a, b, alice) = signed_out(&server).await;
     // Sooner than anybody asks whether the last one is still there.
+    let bob = token("bob");
     server.command(&["DEL", "{sse}:revoked"]);
     a.sign_out("bob");
-    b.until_refused(&token("bob")).await;
+    b.until_refused(&bob).await;
     until(|| server.number(&["XLEN", "{sse}:revoked"]) == 2).await;
     let late = Guarded::start(config(&server));
     assert_eq!(late.answer(&alice).await, StatusCode::UNAUTHORIZED);
@@ -180,9 +181,10 @@ async fn s82_revocations_that_nobody_knows_any_more_are_counted_as_lost() {
 async fn s82_after_a_fail_over_to_a_slower_clock_revocations_are_learned_and_told_again() {
     let server = Server::start();
     let (a, b, _) = signed_out(&server).await;
+    let (carol, dave) = (token("carol"), token("dave"));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let [now, ahead] = [now, now + Duration::from_secs(3600)].map(|time| time.as_millis());
-    let (id, carol, dave) = (format!("{ahead}-0"), token("carol"), token("dave"));
+    let id = format!("{ahead}-0");
     let (now, over) = ((now + 1000).to_string(), ahead.to_string());
     let mut entry = vec!["XADD", "{sse}:revoked", &id, "i", "7", "u", "carol"];
     entry.extend(["t", &now, "o", &over, "p", "0-0"]);
