@@ -26,6 +26,11 @@ async function hub(t) {
     ...server,
     open,
     streams: () => server.requests.filter(({ url }) => url.startsWith("/events")),
+    /** Cuts every stream, and forgets it at once: what is published next is for who comes back. */
+    cut() {
+      for (const reply of open) reply.destroy();
+      open.clear();
+    },
     publish(data) {
       const block = `id: ${log.length + 1}\ndata: ${data}\n\n`;
       log.push(block);
@@ -44,8 +49,7 @@ async function fetchStreamResumes(t, open) {
   await holds(page, () => seen.includes("open"));
   server.publish("1");
   await holds(page, () => seen.includes("1"));
-  for (const reply of server.open) reply.destroy();
-  await until("the cut is noticed", () => server.open.size === 0);
+  server.cut();
   server.publish("2");
   await holds(page, () => seen.includes("2"));
   server.publish("3");
@@ -82,7 +86,8 @@ async function aPostIsAnswered(t, open) {
   await page.evaluate(() => follow(new client.FetchStream("/chat", { method: "POST", body: "why?" }), "delta", "done"));
   await holds(page, () => source.readyState === 2);
   assert.deepEqual(await seenBy(page), ["open", "delta a", "done [DONE]", "error 2 ended"]);
-  assert.equal(server.requests.at(-1).body, "why?");
+  // A browser asks for the page's icon when it likes.
+  assert.equal(server.requests.find(({ url }) => url === "/chat").body, "why?");
 }
 
 async function refusalsAreReadAndSilenceIsNoticed(t, open) {
@@ -95,10 +100,21 @@ async function refusalsAreReadAndSilenceIsNoticed(t, open) {
   const page = await open(server.url);
   await page.evaluate(() => follow(new client.FetchStream("/forbidden")));
   await holds(page, () => source.readyState === 2);
-  await page.evaluate(() => follow(new client.FetchStream("/silent", { heartbeat: 200, retry: 20 })));
-  await holds(page, () => seen.filter((line) => line === "x").length === 2);
-  await page.evaluate(() => source.close());
-  assert.deepEqual(await seenBy(page), ["error 2 refused 403", "open", "x", "error 0 idle", "open", "x"]);
+  assert.deepEqual(await seenBy(page), ["error 2 refused 403"]);
+  await page.evaluate(() => {
+    seen.length = 0;
+    follow(new client.FetchStream("/silent", { heartbeat: 200, retry: 20 }));
+    // Here, and not from outside: by then there may have been another silence.
+    source.addEventListener("message", () => {
+      if (seen.filter((line) => line === "x").length === 2) source.close();
+    });
+  });
+  await holds(page, () => source.readyState === 2);
+  const lines = await seenBy(page);
+  // Where the server has to wait for a core, there are more silences: before an answer, and in the midst of one.
+  const once = lines.slice(lines.indexOf("x")).filter((line, at, all) => !all.slice(0, at).includes(line));
+  assert.deepEqual(once, ["x", "error 0 idle", "open"], lines.join());
+  assert.equal(lines.at(-1), "x");
 }
 
 async function aLastingSourceComesBack(t, open) {
@@ -130,7 +146,9 @@ async function aLastingSourceComesBack(t, open) {
     // The browser tries by itself, with the ticket that is used up; then it is for us.
     "error 0 network", "error 0 gave_up", "open", "second",
   ]);
-  assert.equal(server.requests.filter(({ url }) => url.startsWith("/events")).at(-1).url, "/events?ticket=2&lastEventId=7");
+  // The look at why there was no stream, by HEAD, may come before or after it.
+  const asked = server.requests.filter(({ method, url }) => method === "GET" && url.startsWith("/events"));
+  assert.equal(asked.at(-1).url, "/events?ticket=2&lastEventId=7");
   await until("a report", () => reports.length === 1);
   assert.deepEqual(reports, ["http_status"]);
 }
@@ -174,7 +192,9 @@ async function sevenTabsShareOneStream(t, open) {
   for (let round = 0; round < 3; round += 1) {
     const states = await Promise.all(pages.map((page) => page.evaluate(() => source.leads)));
     const [leader] = pages.splice(states.indexOf(true), 1);
-    const publishing = setInterval(() => server.publish(String(next++)), 5);
+    // No more than the tabs remember for each other, however long it takes.
+    const most = next + 100;
+    const publishing = setInterval(() => next < most && server.publish(String(next++)), 5);
     await leader.close();
     await until("another leads", async () => {
       const states = await Promise.all(pages.map((page) => page.evaluate(() => source.leads && source.readyState === 1)));
@@ -185,7 +205,7 @@ async function sevenTabsShareOneStream(t, open) {
     const last = String(next - 1);
     for (const page of pages) await holds(page, (last) => seen.includes(last), last);
     for (const page of pages) assert.deepEqual(await messages(page), numbers(1, next - 1), `round ${round}`);
-    assert.equal(server.open.size, 1);
+    await until("the stream of the tab that went is over", () => server.open.size === 1);
   }
   await pages.pop().evaluate(() => source.close());
   server.publish(String(next));
@@ -231,9 +251,10 @@ async function aRefusalClosesAllTabs(t, open) {
     assert.ok(lines.includes("event:error mine"), lines.join(", "));
     assert.equal(lines.at(-1), "error 2 refused 401");
   }
-  const before = server.requests.length;
+  const asked = () => server.requests.filter(({ url }) => url === "/events").length;
+  const before = asked();
   await new Promise((later) => setTimeout(later, 300));
-  assert.equal(server.requests.length, before, "nobody asks again");
+  assert.equal(asked(), before, "nobody asks again");
 }
 
 inEachBrowser([

@@ -16,16 +16,16 @@ test("a half-open connection is noticed within three heartbeats, and the stream 
   const source = closing(t, new FetchStream(`http://${net.address}:${port}/`, { heartbeat: HEARTBEAT, retry: 100, longestRetry: 500 }));
   const seen = watch(source);
   await until("an event", () => seen.length === 2);
+  const beats = (count) => new Promise((later) => setTimeout(later, count * HEARTBEAT));
   // It outlives more silence of events than that.
-  await new Promise((later) => setTimeout(later, 3.5 * HEARTBEAT));
+  await beats(3.5);
   assert.deepEqual(seen, ["open", "message hello 1"]);
 
   net.cut();
-  const start = performance.now();
-  await until("it notices", () => seen.length >= 3);
-  const noticed = performance.now() - start;
+  // Three heartbeats by timers of this process, of which the source has two as well: a busy machine holds up both alike.
+  await beats(2.5);
+  await beats(0.5);
   assert.equal(seen[2], "error 0 idle");
-  assert.ok(noticed <= 3 * HEARTBEAT, `after ${noticed} ms`);
 
   net.mend();
   await until("it resumes", () => seen.includes("message hello 2"));

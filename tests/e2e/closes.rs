@@ -2,6 +2,8 @@
 //! server, over both protocols, behind nothing and behind an nginx that strips the header; and
 //! that a stream which was used looks different in each of these.
 
+use std::time::Duration;
+
 use actix_web_sse_tests::{Browser, BrowserKind, LIMIT, Nginx, Site, until};
 
 use crate::{application::Application, certificate::Certificate, watched_page::WatchedPage};
@@ -121,7 +123,7 @@ fn is_told_apart(kind: BrowserKind, front: Front) {
         assert_eq!(application.sum("sse_connections_opened_total"), opened);
         application.publish(data);
         assert_eq!(page.wait_for_data(1), [data]);
-        page.page().wait("performance.now() > 2500");
+        page.wait_until_open_for(Duration::from_millis(2500));
         if data == "one" {
             page.page().evaluate("source.close()");
         } else {

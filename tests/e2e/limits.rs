@@ -28,8 +28,9 @@ fn l03_a_third_stream_waits_until_there_is_room(kind: BrowserKind) {
     first.wait_for_data(1);
     second.wait_for_data(1);
     first.page().evaluate("source.close()");
-    demo.wait_for_metric("sse_connections_active", &[], 1.0);
-    // It comes back after five seconds at the least, and holds the place that is free now.
+    let gone = [("reason", "client_gone")];
+    demo.wait_for_metric("sse_connections_closed_total", &gone, 1.0);
+    // It comes back after five seconds at the least, perhaps at this moment, and holds the place that is free now.
     demo.wait_for_metric("sse_connections_active", &[], 2.0);
     demo.publish("full", "for the others");
     assert_eq!(third.wait_for_data(1), ["for the others"]);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix_web_sse_tests::{
-    Claims, Demo, Nginx, Prometheus, Request, Settings, check_metrics, until,
+    Claims, Demo, Nginx, Prometheus, Request, Settings, check_metrics, free_port, until,
 };
 use sse_probe::exporter::{Config, Exporter};
 use tempfile::TempDir;
@@ -209,7 +209,9 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
             port = nginx.address().port(),
         )
     };
-    let watch = Watch::start(&config("127.0.0.1:0"));
+    // One that no connection of others takes while the probe is down.
+    let address = format!("127.0.0.1:{}", free_port());
+    let watch = Watch::start(&config(&address));
     let rules = impatient_rules(path);
     let scene = Scene {
         prometheus: Prometheus::scraping(
@@ -268,7 +270,6 @@ fn s61_each_alert_on_the_probe_fires_and_clears() {
     demo.restart();
     scene.wait("SSEProbeFailed", false);
 
-    let address = watch.address.to_string();
     scene.wait("SSEProbeMissing", false);
     drop(watch);
     scene.wait("SSEProbeMissing", true);

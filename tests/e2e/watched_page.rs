@@ -1,5 +1,7 @@
 //! A page with a stream, and what its script has seen.
 
+use std::time::Duration;
+
 use actix_web_sse_tests::{Browser, LIMIT, Page};
 use serde_json::Value;
 
@@ -38,8 +40,12 @@ impl<'b> WatchedPage<'b> {
                globalThis.expired = 0;
                globalThis.errors = [];
                globalThis.opened = 0;
+               globalThis.openedAt = 0;
                globalThis.source = {source};
-               source.addEventListener('open', () => opened++);
+               source.addEventListener('open', () => {{
+                 opened++;
+                 openedAt = performance.now();
+               }});
                source.addEventListener('error', () => errors.push(source.readyState));
                source.addEventListener('message', (event) => {{
                  data.push(event.data);
@@ -67,6 +73,16 @@ impl<'b> WatchedPage<'b> {
     #[track_caller]
     pub(crate) fn wait_for_opened(&self, times: usize) {
         self.0.wait(&format!("opened === {times}"));
+    }
+
+    /// Waits until the stream has been open for so long, as the page sees it: a page may take longer than
+    /// that to open one.
+    #[track_caller]
+    pub(crate) fn wait_until_open_for(&self, time: Duration) {
+        let millis = time.as_millis();
+        self.0.wait(&format!(
+            "opened && performance.now() > openedAt + {millis}"
+        ));
     }
 
     /// Waits until so many events have come, and tells their data.

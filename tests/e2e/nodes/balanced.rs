@@ -43,7 +43,8 @@ impl Balancer {
         )))
     }
 
-    /// HAProxy asks each of them whether it is ready.
+    /// HAProxy asks each of them whether it is ready. One that has to wait for a core is not gone: where all
+    /// are, the answer is 503, and a browser takes that for final.
     fn haproxy(nodes: &[Demo]) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let servers: String = nodes
@@ -60,7 +61,7 @@ impl Balancer {
         let path = folder.path().join("haproxy.cfg");
         let configuration = format!(
             "defaults\n    mode http\n    timeout connect 2s\n    timeout client 75s\n    \
-             timeout server 75s\n    option redispatch 1\n    retries 3\n    \
+             timeout server 75s\n    timeout check 20s\n    option redispatch 1\n    retries 3\n    \
              retry-on conn-failure empty-response 503\n\
              listen nodes\n    bind {address}\n    balance leastconn\n    \
              option httpchk GET /readyz\n{servers}"

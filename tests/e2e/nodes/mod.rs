@@ -17,7 +17,8 @@ fn with(redis: &Redis, settings: Settings) -> Settings {
         .set("backplane.redis", format!("redis://{}", redis.address()))
         .set("backplane.backoff_least", "20ms")
         .set("backplane.backoff_most", "200ms")
-        .set("backplane.answer_timeout", "3s")
+        // Longer than a Redis stands still that has to wait for a core.
+        .set("backplane.answer_timeout", "10s")
 }
 
 /// A node's own log is short, so that much has to come from Redis.
