@@ -77,8 +77,8 @@ fn cut(app: SocketAddr, request: &[u8], over: &AtomicBool, sent: &AtomicUsize) {
     }
 }
 
-/// Opens a stream from an address of its own; `None` if that is refused, or takes a second.
-fn open(demo: &Demo, n: u8) -> Option<EventStream> {
+/// Opens a stream from an address of its own; `None` if that is refused. How long it took.
+fn open(demo: &Demo, n: u8) -> Option<(EventStream, Duration)> {
     let since = Instant::now();
     let token = demo.token(&Claims::of(&format!("user {n}")));
     let address = Ipv4Addr::new(127, 0, 1, n);
@@ -87,8 +87,23 @@ fn open(demo: &Demo, n: u8) -> Option<EventStream> {
     connection.send(&request.bytes(demo.app)).ok()?;
     let response = connection.response(false);
     let stream = response.header("transfer-encoding") == Some("chunked");
-    let opened = response.status() == 200 && stream && since.elapsed() < Duration::from_secs(1);
-    opened.then(|| response.events())
+    let opened = response.status() == 200 && stream;
+    opened.then(|| (response.events(), since.elapsed()))
+}
+
+/// The others open their streams one after the other, but for one of them, and within a second. A busy machine stands
+/// still for longer now and then, which makes a few late; a server that lets the flood go first makes most of them late.
+#[track_caller]
+fn others_opened(what: &str, opened: &[(EventStream, Duration)]) {
+    let late = opened
+        .iter()
+        .filter(|(_, took)| *took >= Duration::from_secs(1));
+    let late = late.count();
+    assert!(
+        opened.len() >= usize::from(OTHERS) - 1 && late <= usize::from(OTHERS) / 10,
+        "{what}: {} opened, {late} of them late",
+        opened.len()
+    );
 }
 
 type Attack = fn(SocketAddr, &[u8], &AtomicBool, &AtomicUsize);
@@ -121,17 +136,13 @@ fn others_open_while(demo: &Demo, what: &str, attack: Attack, request: &Request)
         open.len()
     );
     assert!(sent >= 10, "{what}: there was no flood");
-    assert!(
-        open.len() >= usize::from(OTHERS) - 1,
-        "{what}: {}",
-        open.len()
-    );
+    others_opened(what, &open);
     drop(open);
     demo.wait_for_metric("sse_connections_active", &[], 0.0);
 }
 
 /// A connection that breaks is a stream that did not open.
-fn open_caught(demo: &Demo, n: u8) -> Option<EventStream> {
+fn open_caught(demo: &Demo, n: u8) -> Option<(EventStream, Duration)> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| open(demo, n)))
         .ok()
         .flatten()
@@ -213,10 +224,10 @@ fn h02_an_address_that_keeps_its_streams_and_requests_more_stops_no_other() {
             })
             .collect();
         over.store(true, Relaxed);
-        open.len()
+        open
     });
     assert!(sent.into_inner() >= BATCH, "there was no flood");
-    assert!(opened >= usize::from(OTHERS) - 1, "{opened}");
+    others_opened("over its own limit", &opened);
 }
 
 #[test]

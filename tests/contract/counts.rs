@@ -104,6 +104,8 @@ fn the_numbers_are_what_happened() {
     sign_out(&demo, &eve, &mut [&mut fourth]);
 
     demo.wait_for_metric("sse_connections_active", &[], 0.0);
+    // The last report of an end is the log's.
+    demo.wait_for_metric("sse_log_records_total", &[("event", "sse_close")], 4.0);
     let seen = demo.exposition();
     let is = |name: &str, labels: &[(&str, &str)], expected: f64| {
         assert_eq!(seen.sum(name, labels), expected, "{name} {labels:?}");
@@ -152,8 +154,11 @@ fn the_numbers_are_what_happened() {
 
 #[test]
 fn a_process_that_drains_says_so() {
-    let demo = Demo::start(DEMO, &Settings::open());
-    let mut stream = Request::stream("/events").open(demo.app);
+    let demo = Demo::start(DEMO, &Settings::open().set("stream.drain", "10s"));
+    // So many that the drain is not over before somebody looks: each ends at a random moment of the window.
+    let mut streams: Vec<_> = (0..50)
+        .map(|_| Request::stream("/events").open(demo.app))
+        .collect();
     assert_eq!(demo.exposition().sum("sse_draining", &[]), 0.0);
     demo.process().signal(Signal::TERM);
     let said = until("the drain is over or told", LIMIT, || {
@@ -166,6 +171,6 @@ fn a_process_that_drains_says_so() {
         text.contains("\nsse_draining 1\n").then_some(true)
     });
     assert!(said, "it ended without a word");
-    let blocks = stream.until_end(LIMIT);
+    let blocks = streams[0].until_end(LIMIT);
     assert!(blocks.iter().any(|block| matches!(block, Block::Retry(_))));
 }

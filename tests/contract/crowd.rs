@@ -102,16 +102,21 @@ fn d21_a_paused_process_makes_no_burst_of_heartbeats() {
     demo.process().signal(Signal::STOP);
     // Time passes for the demo; the test has nothing to wait for but the clock.
     thread::sleep(Duration::from_secs(5));
-    demo.process().signal(Signal::CONT);
+    // What was on its way before the stop.
+    while stream.block(Duration::from_millis(1)).is_ok() {}
     let resumed = Instant::now();
-    let mut beats = 0;
+    demo.process().signal(Signal::CONT);
+    stream.next_comment();
+    let mut beats = 1;
     while resumed.elapsed() < Duration::from_secs(2) {
         if matches!(stream.block(Duration::from_millis(500)), Ok(Some(_))) {
             beats += 1;
         }
     }
-    // One that was due, and those of two seconds with their jitter; never the five that were missed.
-    assert!((1..=4).contains(&beats), "{beats} heartbeats");
+    // One that was due, one that may have been late, and those of the time since, each after 0.9 s at the least;
+    // never the five that were missed.
+    let most = 2 + (resumed.elapsed().as_secs_f64() / 0.9) as usize;
+    assert!(beats <= most, "{beats} heartbeats, {most} at the most");
 }
 
 #[test]
@@ -120,6 +125,8 @@ fn d14_a_body_on_a_stream_request_is_not_kept() {
     let request = Request::stream("/events").header("Transfer-Encoding", "chunked");
     let mut connection = Connection::open(demo.app);
     connection.send(&request.bytes(demo.app)).unwrap();
+    // What the first request makes it allocate is not what the body costs.
+    connection.head(LIMIT).unwrap();
     let before = demo.process().memory();
     let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
     // 64 MiB, or as much as the server takes.

@@ -184,7 +184,15 @@ fn answers_as(theirs: &InProcess, front: Front) {
     ];
     for (what, pieces) in cases {
         let pieces: Vec<_> = pieces.iter().map(Vec::as_slice).collect();
-        let (ours, theirs) = (answer(&ours, &pieces), answer(theirs, &pieces));
+        let both = || (answer(&ours, &pieces), answer(theirs, &pieces));
+        let (mut ours, mut theirs) = both();
+        // If the machine stands still between two pieces, a connection is idle that should not be. That is no
+        // difference between the servers, and does not come three times.
+        for _ in 0..2 {
+            if ours != theirs {
+                (ours, theirs) = both();
+            }
+        }
         if ours != theirs {
             // Long answers: where they part is enough.
             let at = ours.bytes().zip(theirs.bytes()).take_while(|(a, b)| a == b);

@@ -20,8 +20,8 @@ const STREAMS: u32 = 4;
 
 const STALL: Duration = Duration::from_secs(1);
 
-/// How late on a busy machine something may be.
-const LATE: Duration = Duration::from_secs(4);
+/// How late on a busy machine something may be. What is held for ever is later.
+const LATE: Duration = Duration::from_secs(20);
 
 fn stream() -> StreamConfig {
     let mut stream = reference_stream();
@@ -126,13 +126,28 @@ async fn ask(sender: &SendRequest<Bytes>, path: &str) -> Option<Result<RecvStrea
     })
 }
 
+/// Opens so many. All are asked for at once: those that open first may stall, and their connection be closed, while a
+/// busy machine opens the others. Slots of before may be on their way out yet.
 async fn open_all(sender: &SendRequest<Bytes>, count: u32) -> Vec<RecvStream> {
-    let mut streams = Vec::new();
-    for _ in 0..count {
-        let stream = ask(sender, "/limited").await.expect("a connection");
-        streams.push(stream.expect("a stream"));
-    }
-    streams
+    let open = async || {
+        let start = Instant::now();
+        loop {
+            match ask(sender, "/limited").await.expect("a connection") {
+                Ok(stream) => return stream,
+                Err(429) => assert!(start.elapsed() < LIMIT, "no slot is free"),
+                Err(status) => panic!("{status}"),
+            }
+        }
+    };
+    futures_util::future::join_all((0..count).map(|_| open())).await
+}
+
+/// Waits until no stream is counted: it is for a moment after its end was reported.
+#[track_caller]
+fn wait_until_nobody_is_counted(app: &App) {
+    until("no stream is counted", LIMIT, || {
+        (app.hub.stats().streams == 0).then_some(())
+    });
 }
 
 /// Takes a byte a second of each stream.
@@ -161,7 +176,7 @@ fn rounds(window: u32) {
         app.account
             .wait_for(CloseReason::Stalled, u64::from(STREAMS) * round);
         let ended = Instant::now();
-        assert_eq!(app.hub.stats().streams, 0, "their ends are reported");
+        wait_until_nobody_is_counted(&app);
         // On the same connection and on another one, until the connection is closed.
         until("the connection is closed", STALL + LATE, || {
             let there = app.connections() > 0;
@@ -178,7 +193,9 @@ fn rounds(window: u32) {
         app.wait_for_connections(0);
         dripping.abort();
     }
-    assert_eq!(status(&app), 200, "the slots are free");
+    until("the slots are free", LIMIT, || {
+        (status(&app) == 200).then_some(())
+    });
 }
 
 #[test]
@@ -208,6 +225,8 @@ fn h03_on_many_connections_there_are_never_more_than_the_limit() {
                         std::mem::forget(stream);
                     }
                     Some(Err(429)) => refused += 1,
+                    // Its first stream has stalled before the others were asked for.
+                    None => break,
                     other => panic!("{other:?}"),
                 }
             }
@@ -246,7 +265,9 @@ fn h03_on_an_http_server_they_are_counted_as_long_as_they_last() {
 #[test]
 fn h03_a_drain_does_not_wait_for_what_is_still_counted() {
     let mut stream = stream();
-    stream.stall = Duration::from_secs(3);
+    // So long they are counted when they have ended.
+    stream.stall = Duration::from_secs(6);
+    stream.drain = Duration::from_secs(60);
     let app = app(Front::EventServer, stream, STREAMS);
     let runtime = Background::start();
     let sender = runtime.block_on(connect(app.address, 0));
@@ -254,9 +275,8 @@ fn h03_a_drain_does_not_wait_for_what_is_still_counted() {
     app.account
         .wait_for(CloseReason::Stalled, u64::from(STREAMS));
     assert_eq!(status(&app), 429, "they are still there");
-    let start = Instant::now();
-    runtime.block_on(app.hub.drain());
-    assert!(start.elapsed() < Duration::from_secs(1), "nothing is open");
+    let drained = runtime.block_on(async { timeout(LIMIT, app.hub.drain()).await });
+    drained.expect("nothing is open: it does not wait for its window");
     drop(streams);
 }
 
@@ -346,7 +366,7 @@ fn slot_of_a_slow_reader(front: Front) {
         (!app.account.closed().is_empty()).then_some(())
     });
     let ended = Instant::now();
-    assert_eq!(app.hub.stats().streams, 0, "its end is reported");
+    wait_until_nobody_is_counted(&app);
     until("its connection is closed", stall + LATE, || {
         let mut another = Connection::open(app.address);
         another
@@ -361,10 +381,13 @@ fn slot_of_a_slow_reader(front: Front) {
             return None;
         }
         assert_eq!(status, 200);
-        // The permit and the connection go together, on another thread than this one.
-        until("a free slot means a closed connection", STALL / 5, || {
-            (app.connections() == 1).then_some(())
-        });
+        // The permit and the connection go together, on another thread than this one. If only the permit had gone, the
+        // connection would be there for `stall` yet.
+        until(
+            "a free slot means a closed connection",
+            stall / 3 * 2,
+            || (app.connections() == 1).then_some(()),
+        );
         Some(())
     });
     assert!(ended.elapsed() < stall + LATE, "{:?}", ended.elapsed());
@@ -374,8 +397,8 @@ fn slot_of_a_slow_reader(front: Front) {
     reading.join().expect("the reader");
 }
 
-/// Four streams, of which one ends; how long until there is room for another.
-fn room_after(app: &App, end: impl FnOnce(Connection)) -> Duration {
+/// Four streams, of which one ends; then there is room for another.
+fn room_after(app: &App, end: impl FnOnce(Connection)) {
     // Those of before may be on their way out yet.
     let slot = || {
         until("a slot is free", LIMIT, || {
@@ -388,30 +411,27 @@ fn room_after(app: &App, end: impl FnOnce(Connection)) -> Duration {
         stream.next_comment();
     }
     assert_eq!(status(app), 429);
-    let start = Instant::now();
     end(open.remove(0).into_connection());
     until("there is room", LIMIT, || {
         (status(app) == 200).then_some(())
     });
-    start.elapsed()
 }
 
 #[test]
 fn l02_a_slot_is_free_when_its_stream_has_ended_on_both_servers() {
     for front in [Front::EventServer, Front::HttpServer] {
         let mut config = stream();
-        config.stall = Duration::from_secs(5);
+        // Whoever waits for that waits in vain.
+        config.stall = 4 * LIMIT;
         let app = app(front, config, STREAMS);
         for end in [Connection::reset, drop::<Connection>] {
-            let room = room_after(&app, end);
-            assert!(room < Duration::from_secs(2), "{front:?}: {room:?}");
+            room_after(&app, end);
         }
         // One that the server ends, with a client that reads and stays connected.
         let mut kept = None;
-        let room = room_after(&app, |connection| {
+        room_after(&app, |connection| {
             app.hub.disconnect_topic("demo");
             kept = Some(connection);
         });
-        assert!(room < Duration::from_secs(2), "{front:?}: {room:?}");
     }
 }

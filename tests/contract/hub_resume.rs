@@ -1,7 +1,7 @@
 //! Group R without guards: what needs a small hub, a reader that does not read, or many rounds.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
@@ -16,13 +16,13 @@ use fastrand::Rng;
 
 use crate::served::{Served, Setup};
 
-fn serve(replay_events: usize) -> Served {
+fn serve(replay_events: usize, stall: Duration) -> Served {
     let mut hub = HubConfig::default();
     hub.replay_events = replay_events;
     hub.replay_bytes = 64 << 20;
     let mut stream = StreamConfig::default();
     stream.heartbeat = Duration::from_secs(1);
-    stream.stall = Duration::from_secs(2);
+    stream.stall = stall;
     Served::new(Setup::ForEventStreams, hub, stream)
 }
 
@@ -43,7 +43,7 @@ fn next(stream: &mut EventStream) -> (String, usize) {
 /// 10 MiB of backlog, and nobody takes them: they stay where they are, once.
 #[test]
 fn r10_a_backlog_waits_in_the_log_and_not_in_the_connection() {
-    let served = serve(10_000);
+    let served = serve(10_000, Duration::from_secs(2));
     let first = publish(&served.hub, 0);
     for _ in 0..10_000 {
         served
@@ -63,13 +63,14 @@ fn r10_a_backlog_waits_in_the_log_and_not_in_the_connection() {
     ];
     assert!(evicted.contains(&end.reason), "{end:?}");
     assert!(end.bytes < 1 << 20, "{end:?}");
-    assert!(end.duration < Duration::from_secs(10), "{end:?}");
+    // `stall` and a little, and much more for a busy machine.
+    assert!(end.duration < Duration::from_secs(25), "{end:?}");
     drop(connection);
 }
 
 #[test]
 fn r13_events_without_an_id_do_not_move_the_place_to_resume_from() {
-    let served = serve(100);
+    let served = serve(100, PATIENT);
     let mut stream = served.open();
     let id = publish(&served.hub, 1);
     let passing = Event::data("2").transient();
@@ -84,26 +85,46 @@ fn r13_events_without_an_id_do_not_move_the_place_to_resume_from() {
     assert_eq!(served.recorder.look().opened, [Resume::Fresh, Resume::Hit]);
 }
 
+/// Ends the publisher when it is dropped, by a panic too.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// How long a reader may take nothing where that is not what the test is about: it is another thread of this machine.
+const PATIENT: Duration = Duration::from_secs(60);
+
+/// How far the publisher of a test may be ahead of its reader.
+const AHEAD: usize = 5000;
+
 /// A thousand cuts while another thread publishes without pause: each event exactly once.
 #[test]
 fn r15_a_thousand_reconnects_lose_nothing_and_double_nothing() {
-    let served = serve(100_000);
+    let served = serve(2 * AHEAD, PATIENT);
     let mut rng = Rng::new();
     let mut last = (publish(&served.hub, 0), 0);
-    let over = AtomicBool::new(false);
+    let (over, read) = (AtomicBool::new(false), AtomicUsize::new(0));
     let published = thread::scope(|scope| {
         let publisher = scope.spawn(|| {
             let mut count = 1;
             while !over.load(Ordering::SeqCst) {
-                publish(&served.hub, count);
-                count += 1;
-                if count % 8 == 0 {
-                    // Bursts, and pauses in which a client catches up and waits.
-                    thread::sleep(Duration::from_millis(2));
+                // However slow the machine makes the reader, what it has not read is kept.
+                if count < read.load(Ordering::SeqCst) + AHEAD {
+                    publish(&served.hub, count);
+                    count += 1;
+                    if count % 8 != 0 {
+                        continue;
+                    }
                 }
+                // Bursts, and pauses in which a client catches up and waits.
+                thread::sleep(Duration::from_millis(2));
             }
             count
         });
+        let ends = Over(&over);
         for _ in 0..1000 {
             let request = Request::stream("/events").header("Last-Event-ID", &last.0);
             let mut stream = request.open(served.address());
@@ -112,8 +133,9 @@ fn r15_a_thousand_reconnects_lose_nothing_and_double_nothing() {
                 assert_eq!(event.1, last.1 + 1, "after {last:?}");
                 last = event;
             }
+            read.store(last.1, Ordering::SeqCst);
         }
-        over.store(true, Ordering::SeqCst);
+        drop(ends);
         publisher.join().unwrap()
     });
     let mut stream = served.back_with(&last.0);

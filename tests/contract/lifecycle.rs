@@ -32,8 +32,8 @@ fn d02_a_client_that_closes_is_noticed() {
     let start = Instant::now();
     drop(opened(&demo));
     ends_as(&demo, "client_gone");
-    // 2 × heartbeat + 1 s, and as much again for a busy machine.
-    assert!(start.elapsed() < Duration::from_secs(6));
+    // 2 × heartbeat + 1 s, and much more for a busy machine.
+    assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
@@ -80,13 +80,13 @@ fn d09_sigterm_ends_every_stream_cleanly() {
     );
     let took = demo.terminate();
     // The drain window is 2 s; the rest is for a busy machine.
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 #[test]
 fn d10_a_draining_server_refuses_new_streams_and_says_that_it_is_not_ready() {
-    let demo = Demo::start(DEMO, &Settings::open().set("stream.drain", "10s"));
-    // Enough of them that the drain is not over before it is seen.
+    // Long enough, and with enough of them, that the drain is not over before it is seen.
+    let demo = Demo::start(DEMO, &Settings::open().set("stream.drain", "60s"));
     let mut held: Vec<_> = (0..50)
         .map(|_| Request::stream("/events").open(demo.app))
         .collect();

@@ -99,8 +99,8 @@ fn d22_a_stream_that_ends_by_age_is_resumed_exactly() {
             if !id.is_empty() {
                 request = request.header("Last-Event-ID", &id);
             }
+            // On a busy machine it may be over before its first event; the next one has that.
             let mut stream = request.open(app.address);
-            app.wait_for_subscribers("demo", 1);
             let mut retry = None;
             // To the clean end; a cut is an error.
             while let Some(block) = stream.block(LIMIT).expect("a clean end") {
@@ -117,6 +117,9 @@ fn d22_a_stream_that_ends_by_age_is_resumed_exactly() {
                 published += 1;
             }
             assert!(retry.is_some(), "the last block says when to come back");
+            if id.is_empty() {
+                stream.anchor().expect("an anchor").clone_into(&mut id);
+            }
         }
         app.account.wait_for(CloseReason::Lifetime, 4);
         assert!(seen.iter().copied().eq(0..seen.len() as u64), "{seen:?}");

@@ -98,7 +98,7 @@ fn d09_sigterm_ends_h1_and_h2_streams_cleanly() {
     }
     let took = demo.terminate();
     // The drain window is 2 s; the rest is for a busy machine.
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 /// Resident memory of a process in KiB.
@@ -264,17 +264,23 @@ fn d21_after_a_pause_there_is_no_burst_of_heartbeats() {
     until("the pause is over", LIMIT, || {
         (start.elapsed() >= pause).then_some(())
     });
-    demo.process().signal(Signal::CONT);
-    let deadline = Instant::now() + Duration::from_secs(1);
+    // What was on its way before the stop.
     for stream in &mut streams {
-        // One heartbeat may have been on its way before the stop, one is due now, and one within
-        // the second.
+        while stream.block(Duration::from_millis(1)).is_ok() {}
+    }
+    let resumed = Instant::now();
+    demo.process().signal(Signal::CONT);
+    let deadline = resumed + Duration::from_secs(1);
+    for stream in &mut streams {
         let mut beats = 0;
         let left = || deadline.saturating_duration_since(Instant::now());
         while let Ok(Some(_)) = stream.block(left().max(Duration::from_millis(1))) {
             beats += 1;
         }
-        assert!(beats <= 3, "{beats} heartbeats within a second");
+        // One is due now, and one may have been late. The others come at their interval, a tenth less at the
+        // least: the more of them, the longer this has taken.
+        let most = 2 + (resumed.elapsed().as_secs_f64() / 0.9) as usize;
+        assert!(beats <= most, "{beats} heartbeats, {most} at the most");
     }
     // The streams live on: nobody was stalled but the server.
     demo.publish("quiet", "on");

@@ -1,19 +1,16 @@
 //! Group W: what clients in use send, and what they bear.
 
-use std::{
-    collections::HashSet,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{App, Responder, web};
 use actix_web_sse::{
     Answer, AnswerError, Event, EventServer, Heartbeats, Hub, Sse, Subscriber, config::StreamConfig,
 };
 use actix_web_sse_tests::{
-    Block, Connection, Demo, EventStream, InProcess, LIMIT, Request, Settings, no_signals,
+    Block, Demo, EventStream, InProcess, LIMIT, Request, Settings, no_signals,
 };
 use futures_util::{StreamExt as _, stream};
+use tokio::sync::Notify;
 
 use crate::{APP, DEMO, expect};
 
@@ -173,14 +170,22 @@ fn w04_a_post_stream_takes_the_accept_of_api_clients_in_both_modes() {
 
 /// Streams without guards.
 fn serve(config: StreamConfig) -> InProcess {
+    serve_with(config, &Gate::default())
+}
+
+/// The same; the pieces of two of them wait for this gate.
+fn serve_with(config: StreamConfig, gate: &Gate) -> InProcess {
+    let gate = web::Data::new(gate.clone());
     InProcess::start(move |listener| {
         let hub = Hub::builder().stream(config).build().expect("a hub");
         let app_hub = hub.clone();
         let application = move || {
             App::new()
                 .app_data(app_hub.clone())
+                .app_data(gate.clone())
                 .route("/plain", web::post().to(plain))
                 .route("/plain-and-slow", web::post().to(plain_and_slow))
+                .route("/plain-at-a-gate", web::post().to(plain_at_a_gate))
                 .route("/plain-with-pings", web::post().to(plain_with_pings))
                 .route("/once", web::get().to(once))
                 .route("/topic", web::get().to(topic))
@@ -201,6 +206,23 @@ fn pieces(delay: Duration) -> impl stream::Stream<Item = Result<&'static str, An
     })
 }
 
+/// Shut until the test opens it.
+#[derive(Clone, Default)]
+struct Gate(Arc<Notify>);
+
+impl Gate {
+    fn open(&self) {
+        self.0.notify_one();
+    }
+
+    /// The pieces, once it is open.
+    fn pieces(&self) -> impl stream::Stream<Item = Result<&'static str, AnswerError>> + use<> {
+        let gate = Arc::clone(&self.0);
+        stream::once(async move { gate.notified().await })
+            .flat_map(|()| stream::iter(["a", "b"].map(Ok)))
+    }
+}
+
 async fn plain(subscriber: Subscriber) -> impl Responder {
     Answer::new(pieces(Duration::ZERO), subscriber).plain()
 }
@@ -209,9 +231,13 @@ async fn plain_and_slow(subscriber: Subscriber) -> impl Responder {
     Answer::new(pieces(Duration::from_millis(700)), subscriber).plain()
 }
 
-async fn plain_with_pings(subscriber: Subscriber) -> impl Responder {
+async fn plain_at_a_gate(gate: web::Data<Gate>, subscriber: Subscriber) -> impl Responder {
+    Answer::new(gate.pieces(), subscriber).plain()
+}
+
+async fn plain_with_pings(gate: web::Data<Gate>, subscriber: Subscriber) -> impl Responder {
     let ping = Event::data("{}").name("ping").expect("a name");
-    Answer::new(pieces(Duration::from_millis(700)), subscriber)
+    Answer::new(gate.pieces(), subscriber)
         .plain()
         .heartbeats(Heartbeats::Event(ping))
 }
@@ -247,28 +273,30 @@ fn w05_a_plain_answer_is_data_from_the_first_byte_to_the_last() {
 
 #[test]
 fn w05_the_head_of_a_plain_answer_does_not_wait_for_its_first_byte() {
-    let server = serve(busy_heart());
-    let request = Request::new("POST", "/plain-and-slow").body("application/json", "{}");
-    let start = Instant::now();
-    let mut connection = Connection::open(server.address());
-    connection
-        .send(&request.bytes(server.address()))
-        .expect("the request leaves");
-    assert_eq!(connection.head(LIMIT).expect("a head").status, 200);
-    assert!(
-        start.elapsed() < Duration::from_millis(600),
-        "{:?}",
-        start.elapsed()
-    );
+    let gate = Gate::default();
+    let server = serve_with(busy_heart(), &gate);
+    let request = Request::new("POST", "/plain-at-a-gate").body("application/json", "{}");
+    let response = request.send(server.address());
+    assert_eq!(response.status(), 200);
+    // Not before: whoever waits for the first byte would wait for ever.
+    gate.open();
+    let expected = "data: \"a\"\n\ndata: \"b\"\n\ndata: [DONE]\n\n";
+    assert_eq!(response.text(), expected);
 }
 
 #[test]
 fn w05_heartbeats_of_a_plain_answer_have_the_form_that_was_asked_for() {
-    let server = serve(busy_heart());
-    let body = body(server.address(), "/plain-with-pings");
+    let gate = Gate::default();
+    let server = serve_with(busy_heart(), &gate);
+    let request = Request::new("POST", "/plain-with-pings").body("application/json", "{}");
+    let mut response = request.send(server.address());
+    assert_eq!(response.status(), 200);
+    // The answer begins when its client has had a ping.
     let ping = "event: ping\ndata: {}\n\n";
-    assert!(body.starts_with(ping), "{body}");
-    let rest = body.replace(ping, "");
+    let first = response.piece(LIMIT).expect("a ping").expect("no end");
+    assert_eq!(String::from_utf8_lossy(&first), ping);
+    gate.open();
+    let rest = response.text().replace(ping, "");
     assert_eq!(rest, "data: \"a\"\n\ndata: \"b\"\n\ndata: [DONE]\n\n");
 }
 

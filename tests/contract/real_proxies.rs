@@ -7,7 +7,9 @@ use std::{
 
 use actix_web::{App, HttpRequest, Responder, web};
 use actix_web_sse::{EventServer, Hub, Policy, Subscriber};
-use actix_web_sse_tests::{Connection, Demo, InProcess, LIMIT, Request, Settings, no_signals};
+use actix_web_sse_tests::{
+    Connection, Demo, InProcess, LIMIT, Request, Settings, no_signals, until,
+};
 
 use crate::{DEMO, expect};
 
@@ -145,8 +147,9 @@ fn w08_the_browsers_word_that_a_page_is_the_servers_own_is_believed() {
     expect::refused(&extension, &demo, denied, None);
 }
 
-/// A server that takes the PROXY protocol from this peer, with one stream for each address.
-fn behind_a_balancer(balancer: &'static str) -> InProcess {
+/// A server that takes the PROXY protocol from this peer, with one stream for each address. So long a header may
+/// take.
+fn behind_a_balancer(balancer: &'static str, timeout: Duration) -> InProcess {
     InProcess::start(move |listener| {
         let hub = Hub::builder().build().expect("a hub");
         let policy = Policy::builder()
@@ -167,7 +170,7 @@ fn behind_a_balancer(balancer: &'static str) -> InProcess {
         let server = EventServer::new(application)
             .workers(1)
             .hub(&hub)
-            .client_request_timeout(TIMEOUT)
+            .client_request_timeout(timeout)
             .shutdown_signal(no_signals())
             .proxy_protocol([balancer])
             .expect("a network")
@@ -176,8 +179,11 @@ fn behind_a_balancer(balancer: &'static str) -> InProcess {
     })
 }
 
-/// How long a header may take.
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// Where it is about the time that a header may take.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// Where it is not: the most there is. On a busy machine a second may pass between any two lines.
+const PATIENT: Duration = Duration::from_secs(5);
 
 async fn who(request: HttpRequest) -> String {
     request
@@ -211,7 +217,9 @@ fn everything(server: &InProcess, pieces: &[&[u8]], pause: Duration) -> (Vec<u8>
     socket.set_read_timeout(Some(LIMIT)).expect("a limit");
     for piece in pieces {
         // The server may have closed already.
-        let _ = socket.write_all(piece);
+        if socket.write_all(piece).is_err() || start.elapsed() > LIMIT {
+            break;
+        }
         std::thread::sleep(pause);
     }
     let mut all = Vec::new();
@@ -223,7 +231,7 @@ fn everything(server: &InProcess, pieces: &[&[u8]], pause: Duration) -> (Vec<u8>
 
 #[test]
 fn w_11_the_address_that_a_balancer_names_is_the_peers() {
-    let server = behind_a_balancer("127.0.0.1");
+    let server = behind_a_balancer("127.0.0.1", PATIENT);
     let request = Request::new("GET", "/who");
     for (header, client) in [
         (ONE, "198.51.100.7:4711"),
@@ -239,7 +247,7 @@ fn w_11_the_address_that_a_balancer_names_is_the_peers() {
 
 #[test]
 fn w_11_streams_count_on_the_address_that_is_named() {
-    let server = behind_a_balancer("127.0.0.1");
+    let server = behind_a_balancer("127.0.0.1", PATIENT);
     let stream = Request::stream("/events").header("Authorization", "Bearer x");
     let mut open = Vec::new();
     for (header, status) in [(ONE, 200), (TWO, 200), (SIX, 200), (ONE, 429), (TWO, 429)] {
@@ -251,7 +259,7 @@ fn w_11_streams_count_on_the_address_that_is_named() {
 
 #[test]
 fn w_11_a_header_may_come_in_pieces() {
-    let server = behind_a_balancer("127.0.0.1");
+    let server = behind_a_balancer("127.0.0.1", PATIENT);
     let request = b"GET /who HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     for header in [ONE, TWO] {
         let bytes = [header, request].concat();
@@ -264,7 +272,7 @@ fn w_11_a_header_may_come_in_pieces() {
 
 #[test]
 fn w_11_a_balancer_that_sends_no_header_or_too_much_of_one_is_cut_off() {
-    let server = behind_a_balancer("127.0.0.1");
+    let server = behind_a_balancer("127.0.0.1", PATIENT);
     let long = [b"PROXY UNKNOWN ".as_slice(), &[b'x'; 4096]].concat();
     let far = [&TWO[..14], b"\xff\xff", &[0; 70_000]].concat();
     for junk in [
@@ -278,10 +286,15 @@ fn w_11_a_balancer_that_sends_no_header_or_too_much_of_one_is_cut_off() {
     ] {
         let (answer, after) = everything(&server, &[junk], Duration::ZERO);
         assert_eq!(answer, b"", "{}", junk[..junk.len().min(40)].escape_ascii());
-        assert!(after < TIMEOUT, "at once: {after:?}");
+        assert!(after < PATIENT, "at once: {after:?}");
     }
-    // Nothing at all, a piece, and a byte now and then: until the time is over.
-    let drip = ONE.chunks(1).collect::<Vec<_>>();
+    let who = Request::new("GET", "/who");
+    let others = ask(&server, ONE, &who).response(false).text();
+    assert!(others.starts_with("198.51.100.7"), "others go on: {others}");
+    // Nothing at all, a piece, and a byte now and then, for two minutes if it may: until the time is over.
+    let server = behind_a_balancer("127.0.0.1", SHORT);
+    let whole = [&TWO[..14], b"\x07\xf0", &[0; 2032]].concat();
+    let drip = whole.chunks(1).collect::<Vec<_>>();
     for (pieces, pause) in [
         (&[b"".as_slice()] as &[&[u8]], 0),
         (&[b"PROXY TCP4 1"], 0),
@@ -290,19 +303,18 @@ fn w_11_a_balancer_that_sends_no_header_or_too_much_of_one_is_cut_off() {
     ] {
         let (answer, after) = everything(&server, pieces, Duration::from_millis(pause));
         assert_eq!(answer, b"");
-        let drips = Duration::from_millis(60 * 45);
-        assert!(after >= TIMEOUT && after < TIMEOUT + drips, "{after:?}");
+        assert!(after >= SHORT && after < LIMIT, "{after:?}");
     }
-    let who = ask(&server, ONE, &Request::new("GET", "/who"));
-    assert!(
-        who.response(false).text().starts_with("198.51.100.7"),
-        "others go on"
-    );
+    until("others go on", LIMIT, || {
+        // It may be too slow as well.
+        let head = ask(&server, ONE, &who).head(LIMIT).ok()?;
+        (head.status == 200).then_some(())
+    });
 }
 
 #[test]
 fn w_11_nobody_else_may_name_an_address() {
-    let server = behind_a_balancer("10.0.0.0/8");
+    let server = behind_a_balancer("10.0.0.0/8", PATIENT);
     let who = Request::new("GET", "/who").header("Connection", "close");
     let text = ask(&server, b"", &who).response(false).text();
     assert!(

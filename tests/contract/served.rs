@@ -95,6 +95,14 @@ impl Served {
         self.server.address()
     }
 
+    /// Waits until no stream is counted: it is for a moment after its end was reported.
+    #[track_caller]
+    pub(crate) fn wait_until_nobody_is_counted(&self) {
+        until("no stream is counted", LIMIT, || {
+            (self.hub.stats().streams == 0).then_some(())
+        });
+    }
+
     /// Opens a stream and waits until it is subscribed.
     #[track_caller]
     pub(crate) fn open(&self) -> EventStream {

@@ -16,10 +16,10 @@ fn d01_the_first_block_leaves_at_once_and_heartbeats_follow() {
         assert!(first.is_some(), "a first line");
         (start.elapsed(), stream)
     };
-    // The best of several: the machine may have other work.
+    // The best of several: the machine may have other work. A block that waits for a heartbeat takes a second.
     let opened: Vec<_> = (0..5).map(|_| open()).collect();
     let fastest = opened.iter().map(|(took, _)| *took).min().unwrap();
-    assert!(fastest <= Duration::from_millis(100), "{fastest:?}");
+    assert!(fastest <= Duration::from_millis(500), "{fastest:?}");
     for (_, mut stream) in opened {
         let retry = stream.block(LIMIT).unwrap().and_then(|block| block.retry());
         let retry = retry.expect("retry in the first block");

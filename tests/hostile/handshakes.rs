@@ -118,16 +118,18 @@ impl Tls {
             over.store(true, Ordering::SeqCst);
             took
         });
-        let late: Vec<_> = took
+        let failed = took.iter().filter(|took| took.is_err()).count();
+        let late = took
             .iter()
             .filter(|took| !matches!(took, Ok(took) if *took <= IN_TIME))
-            .collect();
+            .count();
         println!(
             "{} of {} opens of others in time",
-            took.len() - late.len(),
+            took.len() - late,
             took.len()
         );
-        assert!(late.len() <= 1, "{late:?}");
+        // A busy machine makes a few late. A server whose workers shake hands with one address makes most so.
+        assert!(failed <= 1 && late <= took.len() / 10, "{took:?}");
         until("its connections are closed", LIMIT, || {
             connections_held(self.app.port()).is_empty().then_some(())
         });
@@ -143,8 +145,10 @@ const HOSTILE: Ipv4Addr = Ipv4Addr::new(127, 66, 7, 7);
 fn connect(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((from, 0)).into())?;
-    socket.set_read_timeout(Some(3 * IN_TIME))?;
-    socket.connect_timeout(&to.into(), 3 * IN_TIME)?;
+    // The hostile client has others to try; what becomes of an honest one is to be known.
+    let patience = if from == HOSTILE { 3 * IN_TIME } else { LIMIT };
+    socket.set_read_timeout(Some(patience))?;
+    socket.connect_timeout(&to.into(), patience)?;
     Ok(socket.into())
 }
 

@@ -26,7 +26,7 @@ use crate::{
 
 /// What an open may take.
 const IN_TIME: Duration = Duration::from_secs(1);
-/// How long opens and deliveries are waited for, to know how late they are.
+/// How long opens are waited for, to know how late they are.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How the crowd behaves.
@@ -131,7 +131,7 @@ impl Crowd {
         self.seen.opening.store(true, Ordering::SeqCst);
     }
 
-    /// Ends the phase: what was published may still arrive for three seconds.
+    /// Ends the phase: what was published may still arrive, however late. What has not within the limit never does.
     pub(crate) fn end(&mut self) -> Felt {
         self.seen.publishing.store(false, Ordering::SeqCst);
         self.seen.opening.store(false, Ordering::SeqCst);
@@ -144,7 +144,7 @@ impl Crowd {
                 .filter(|(number, _)| *number as usize >= from);
             of_phase.map(|(_, latency)| *latency).collect()
         };
-        let patience = Instant::now() + PATIENCE;
+        let patience = Instant::now() + LIMIT;
         let opens_end = || {
             let ended = self.seen.opens.lock().unwrap().len();
             ended >= self.seen.started.load(Ordering::SeqCst) as usize
@@ -154,7 +154,7 @@ impl Crowd {
         }
         let mut latencies = of_phase();
         let lost = expected.saturating_sub(latencies.len());
-        latencies.extend(std::iter::repeat_n(PATIENCE, lost));
+        latencies.extend(std::iter::repeat_n(LIMIT, lost));
         latencies.sort_unstable();
         Felt {
             opens: self.seen.opens.lock().unwrap().clone(),

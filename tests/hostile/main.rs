@@ -41,17 +41,29 @@ const PLAN: Plan = Plan {
     floor: Duration::from_millis(400),
     below_us: Duration::from_millis(1500),
     gives_way: false,
-    // What lies in the sockets is worked off yet.
-    idle_again: Duration::from_secs(4),
+    // What lies in the sockets is worked off yet, and a busy machine takes its time for it.
+    idle_again: Duration::from_secs(20),
 };
 
-/// The attack against both configurations; what went wrong is told for both.
+/// How often an attack is tried before it counts that something took too long.
+const TRIALS: usize = 3;
+
+/// The attack against both configurations; what went wrong is told for both. A machine that stands still for a second,
+/// for reasons of its own, makes somebody late who is in the midst of something. What the attack makes late, it makes late
+/// each time.
 #[track_caller]
 fn holds(attack: &Attack) {
     let mut faults = Vec::new();
     for setup in Setup::ALL {
-        let outcome = trial(attack, setup, PLAN);
+        let mut outcome = trial(attack, setup, PLAN);
         println!("{outcome}");
+        for _ in 1..TRIALS {
+            if outcome.faults.is_empty() || !outcome.only_late {
+                break;
+            }
+            outcome = trial(attack, setup, PLAN);
+            println!("again: {outcome}");
+        }
         faults.extend(
             outcome
                 .faults

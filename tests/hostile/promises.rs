@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web_sse_tests::{Demo, Request, Settings, Signal, until};
+use actix_web_sse_tests::{Demo, LIMIT, Request, Settings, until};
 
 use crate::{DEMO, frames, setup::Setup, target::Target};
 
@@ -129,7 +129,11 @@ fn target(demo: &Demo, setup: Setup, time: Duration) -> Target {
 /// H03: a drain waits for nobody who takes nothing, be the window closed or the reader asleep.
 #[test]
 fn h03_a_drain_does_not_wait_for_closed_windows() {
-    let mut demo = Demo::start(DEMO, &Settings::reference().set("server.workers", 2));
+    // Whoever waits for a peer that takes nothing waits in vain.
+    let settings = Settings::reference()
+        .set("server.workers", 2)
+        .set("stream.stall", "120s");
+    let mut demo = Demo::start(DEMO, &settings);
     let target = target(&demo, Setup::Reference, Duration::from_secs(60));
     let mut h2 = TcpStream::connect(demo.app).unwrap();
     h2.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -148,12 +152,9 @@ fn h03_a_drain_does_not_wait_for_closed_windows() {
     for _ in 0..40 {
         demo.publish("busy", &"x".repeat(60_000));
     }
-    let start = Instant::now();
-    demo.process().signal(Signal::TERM);
     let took = demo.terminate();
-    // The drain window of the reference set-up is two seconds.
-    assert!(took < Duration::from_secs(4), "it took {took:?}");
-    assert!(start.elapsed() >= took);
+    // The drain window of the reference set-up is two seconds; the rest is for a busy machine.
+    assert!(took < Duration::from_secs(20), "it took {took:?}");
     // What is left is an end, not a silence.
     let mut rest = Vec::new();
     let _ = h2.read_to_end(&mut rest);
@@ -186,7 +187,7 @@ fn a_demo_serves_after_bytes_that_are_no_http() {
             let mut socket = TcpStream::connect(demo.app).unwrap();
             socket.write_all(junk).unwrap();
         }
-        until("the demo answers", Duration::from_secs(5), || {
+        until("the demo answers", LIMIT, || {
             let answer = Request::new("GET", "/healthz").try_send(demo.app).ok()?;
             (answer.status() == 200).then_some(())
         });

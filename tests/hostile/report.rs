@@ -11,6 +11,7 @@ impl fmt::Display for Outcome {
         let mib = self.memory.map(|bytes| bytes >> 20);
         let verdict = match self.faults.is_empty() {
             true => "holds".to_owned(),
+            false if self.only_late => format!("late: {}", self.faults.join("; ")),
             false => self.faults.join("; "),
         };
         write!(

@@ -13,7 +13,7 @@ use actix_web_sse_tests::{Demo, Exposition, LIMIT, connections_held};
 use rustix::process::{getpriority_process, setpriority_process};
 
 use crate::{
-    attack::Attack,
+    attack::{Attack, Fault},
     honest::{Crowd, Felt, Manners},
     setup::Setup,
     target::Target,
@@ -61,6 +61,8 @@ pub(crate) struct Outcome {
     pub(crate) descriptors: [usize; 3],
     /// Each a sentence.
     pub(crate) faults: Vec<String>,
+    /// Whether each of the faults is that something took too long.
+    pub(crate) only_late: bool,
 }
 
 impl Outcome {
@@ -141,7 +143,7 @@ pub(crate) fn trial(attack: &Attack, setup: Setup, plan: Plan) -> Outcome {
     });
     let mut faults = match hostile.join() {
         Ok(faults) => faults,
-        Err(_) => vec!["the hostile client panicked".to_owned()],
+        Err(_) => vec![Fault::Wrong("the hostile client panicked".to_owned())],
     };
     let waited = self::waited(&demo).saturating_sub(waited);
     let felt = crowd.end();
@@ -149,11 +151,11 @@ pub(crate) fn trial(attack: &Attack, setup: Setup, plan: Plan) -> Outcome {
     let (until_idle, cpu_after) = idle(&demo, plan.idle_again);
 
     if quiet.opens.is_empty() || quiet.in_time(Duration::ZERO) < quiet.opens.len() {
-        faults.push(format!(
+        faults.push(Fault::Late(format!(
             "before it {} of {} opens were in time: the machine is too busy to measure",
             quiet.in_time(Duration::ZERO),
             quiet.opens.len()
-        ));
+        )));
     }
     // What h2 takes for itself, the threat model names. It must end, and nobody be lost.
     let more = if attack.below_us {
@@ -163,26 +165,26 @@ pub(crate) fn trial(attack: &Attack, setup: Setup, plan: Plan) -> Outcome {
     };
     faults.extend(felt_faults(&quiet, &felt, plan.floor, waited + more));
     if attack.rests && cpu_then > quiet_cpu + 2.0 * IDLE {
-        faults.push(format!(
+        faults.push(Fault::Late(format!(
             "the client rested, and the server took {cpu_then:.2} cores where {quiet_cpu:.2} did"
-        ));
+        )));
     }
     if until_idle > plan.idle_again {
-        faults.push(format!(
+        faults.push(Fault::Late(format!(
             "{cpu_after:.2} cores {until_idle:.1?} after the attack"
-        ));
+        )));
     }
     // The kernel's table is no snapshot: one that ends and one that begins may both be in it.
     let allowed = setup.per_address() + 1;
     let sockets = lasting(&sockets);
     if sockets > allowed {
-        faults.push(format!(
+        faults.push(Fault::Late(format!(
             "{sockets} of its streams had a descriptor, where {allowed} may be"
-        ));
+        )));
     }
     let (after, mut growth) = given_back(&demo, before);
     if after.memory > before.memory + TOO_MUCH {
-        faults.push(growth.join("; "));
+        faults.push(Fault::Wrong(growth.join("; ")));
     } else if !growth.is_empty() {
         // An allocator keeps what it once had, of each thread's own. What grows every time is no such
         // thing.
@@ -200,10 +202,11 @@ pub(crate) fn trial(attack: &Attack, setup: Setup, plan: Plan) -> Outcome {
             }
             before = after;
         }
-        faults.append(&mut growth);
+        faults.extend(growth.into_iter().map(Fault::Wrong));
     }
     drop(crowd);
-    accounts(&demo, &mut faults);
+    faults.extend(accounts(&demo).into_iter().map(Fault::Wrong));
+    let only_late = faults.iter().all(|fault| matches!(fault, Fault::Late(_)));
     Outcome {
         attack: attack.name,
         setup,
@@ -214,7 +217,8 @@ pub(crate) fn trial(attack: &Attack, setup: Setup, plan: Plan) -> Outcome {
         until_idle,
         memory: [before.memory, peak.memory, after.memory],
         descriptors: [before.descriptors, peak.descriptors, after.descriptors],
-        faults,
+        faults: faults.into_iter().map(Fault::into_text).collect(),
+        only_late,
     }
 }
 
@@ -299,27 +303,29 @@ fn idle(demo: &Demo, limit: Duration) -> (Duration, f64) {
     }
 }
 
-fn felt_faults(quiet: &Felt, felt: &Felt, floor: Duration, waited: Duration) -> Vec<String> {
+fn felt_faults(quiet: &Felt, felt: &Felt, floor: Duration, waited: Duration) -> Vec<Fault> {
     let mut faults = Vec::new();
     // The hostile client, those who measure and whatever else runs have the same cores as the
     // server. Waiting for one is no fault of it.
     let (opens, in_time) = (felt.opens.len(), felt.in_time(waited));
     // One of a hundred, and one where there were fewer.
     if opens == 0 || opens - in_time > opens.div_ceil(100) {
-        faults.push(format!("{in_time} of {opens} opens of others were in time"));
+        faults.push(Fault::Late(format!(
+            "{in_time} of {opens} opens of others were in time"
+        )));
     }
     let allowed = floor.max(2 * quiet.p99) + waited;
     if felt.p99 > allowed {
-        faults.push(format!(
+        faults.push(Fault::Late(format!(
             "p99 of delivery was {:.0?}, {:.0?} before, where {allowed:.0?} may be",
             felt.p99, quiet.p99
-        ));
+        )));
     }
     if felt.lost > 0 {
-        faults.push(format!(
+        faults.push(Fault::Wrong(format!(
             "{} of {} deliveries never were",
             felt.lost, felt.deliveries
-        ));
+        )));
     }
     faults
 }
@@ -355,15 +361,12 @@ fn given_back(demo: &Demo, before: Held) -> (Held, Vec<String>) {
 
 /// Waits until nothing of any stream is left, with everybody gone, and the accounts agree. Over
 /// HTTP/2 a client that has gone is found at the next write, within a heartbeat (15 s by default).
-fn accounts(demo: &Demo, faults: &mut Vec<String>) {
-    let deadline = Instant::now() + LIMIT * 4 / 5;
+fn accounts(demo: &Demo) -> Vec<String> {
+    let deadline = Instant::now() + 2 * LIMIT;
     loop {
         let left = left(&demo.exposition());
-        if left.is_empty() {
-            return;
-        }
-        if Instant::now() > deadline {
-            return faults.extend(left);
+        if left.is_empty() || Instant::now() > deadline {
+            return left;
         }
         thread::sleep(Duration::from_millis(50));
     }

@@ -10,10 +10,9 @@ use std::{
     os::fd::AsFd,
     process::{Command, Stdio},
     thread,
-    time::Duration,
 };
 
-use actix_web_sse_tests::{Demo, connections_held, until};
+use actix_web_sse_tests::{Demo, LIMIT, connections_held, until};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{DEMO, setup::Setup};
@@ -128,18 +127,16 @@ fn h04_clients_that_vanish_give_everything_back() {
         (0..Setup::Reference.per_address()).map(open).collect()
     });
     demo.wait_for_metric("sse_connections_active", &[], streams.len() as f64);
-    until("they are all there is", Duration::from_secs(10), || {
+    until("they are all there is", LIMIT, || {
         (connections_held(app.port()).len() == streams.len()).then_some(())
     });
     namespace.cut();
     drop(streams);
-    until("the streams have ended", Duration::from_secs(10), || {
+    until("the streams have ended", LIMIT, || {
         let active = demo.exposition().sum("sse_connections_active", &[]);
         (active < 0.5).then_some(())
     });
-    until(
-        "its connections are closed",
-        Duration::from_secs(10),
-        || connections_held(app.port()).is_empty().then_some(()),
-    );
+    until("its connections are closed", LIMIT, || {
+        connections_held(app.port()).is_empty().then_some(())
+    });
 }

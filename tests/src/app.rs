@@ -142,6 +142,7 @@ impl App {
                         Front::HttpServer => {
                             let server = HttpServer::new(application)
                                 .workers(workers)
+                                .client_request_timeout(LIMIT)
                                 .for_event_streams(&hub)
                                 .on_connect(move |io, data| {
                                     setup.apply(io, data);
@@ -154,6 +155,7 @@ impl App {
                         Front::EventServer | Front::BodyLane => {
                             let server = EventServer::new(application)
                                 .workers(workers)
+                                .client_request_timeout(LIMIT)
                                 .hub(&hub)
                                 .socket_lane(front == Front::EventServer)
                                 .on_connect(move |_, data| {

@@ -120,7 +120,7 @@ impl Reader {
             let _ = self.subscribe(run).await;
         }
         // The rest, on one connection that nobody cuts; another one if the server ends it.
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + 4 * LIMIT;
         while self.next.is_some() {
             let caught_up = self.catch_up(run).await;
             if matches!(caught_up, Ok(true)) {

@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::Attack;
+use super::{Attack, Fault};
 use crate::target::{Target, drain};
 
 /// Facts A13: this held a worker at 100 % for the life of the stream.
@@ -32,7 +32,7 @@ pub(crate) const STREAMS: Attack = Attack::new("200 streams pipelined behind a s
 .resting();
 
 /// Two streams' connections, both with this behind them; the server must close both.
-fn behind(target: &Target, first: &[u8], then: &[u8]) -> Vec<String> {
+fn behind(target: &Target, first: &[u8], then: &[u8]) -> Vec<Fault> {
     let open = Arc::new(AtomicUsize::new(0));
     let opened = Arc::new(AtomicUsize::new(0));
     target.run(async {
@@ -70,14 +70,14 @@ fn behind(target: &Target, first: &[u8], then: &[u8]) -> Vec<String> {
     });
     let mut faults = Vec::new();
     if opened.load(Ordering::SeqCst) == 0 {
-        faults.push("the attack could not open a stream".to_owned());
+        faults.push(Fault::Late("the attack could not open a stream".to_owned()));
     }
     match open.load(Ordering::SeqCst) {
         0 => {}
-        open => faults.push(format!(
+        open => faults.push(Fault::Late(format!(
             "{open} connections with {} bytes behind their stream are still open",
             first.len() + then.len()
-        )),
+        ))),
     }
     faults
 }
@@ -100,7 +100,7 @@ pub(crate) const HUGE_LENGTH: Attack = Attack::new("bodies of 10^18 bytes", |tar
     })
 });
 
-fn body(target: &Target, length: &'static str, piece: fn() -> Vec<u8>) -> Vec<String> {
+fn body(target: &Target, length: &'static str, piece: fn() -> Vec<u8>) -> Vec<Fault> {
     target.swarm(8, move |target, number| async move {
         let bearer = target.bearer().unwrap_or_else(|| "X-Nobody: 1".to_owned());
         let headers = ["Accept: text/event-stream", "Content-Type: text/plain"];

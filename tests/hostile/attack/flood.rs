@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::{io::AsyncWriteExt, net::tcp::OwnedReadHalf};
 
-use super::Attack;
+use super::{Attack, Fault};
 use crate::{
     frames::{self, frame},
     target::Target,
@@ -117,7 +117,7 @@ pub(crate) const WINDOW_UPDATE: Attack = Attack::new("h2: WINDOW_UPDATE flood", 
 
 /// Four connections, each with frames by the number of the round; a new one where the server ends
 /// it.
-fn flood(target: &Target, frames: fn(&Target, u32) -> Vec<u8>) -> Vec<String> {
+fn flood(target: &Target, frames: fn(&Target, u32) -> Vec<u8>) -> Vec<Fault> {
     target.swarm(4, move |target, _| async move {
         let socket = frames::connect(&target, &[]).await?;
         let (reader, mut writer) = socket.into_split();

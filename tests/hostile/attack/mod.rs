@@ -10,6 +10,22 @@ pub(crate) mod window;
 
 use crate::target::Target;
 
+/// What went wrong, a sentence.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Something took too long: the machine may be the reason.
+    Late(String),
+    /// No machine is so slow that this may be.
+    Wrong(String),
+}
+
+impl Fault {
+    pub(crate) fn into_text(self) -> String {
+        let (Self::Late(text) | Self::Wrong(text)) = self;
+        text
+    }
+}
+
 /// One kind of hostile client.
 #[derive(Debug, Clone, Copy)]
 #[allow(
@@ -20,7 +36,7 @@ pub(crate) struct Attack {
     /// What it does, for the table.
     pub(crate) name: &'static str,
     /// Attacks until the target says that it is over; what the client itself saw go wrong.
-    pub(crate) run: fn(&Target) -> Vec<String>,
+    pub(crate) run: fn(&Target) -> Vec<Fault>,
     /// Whether the client does nothing once it is set up, so that the server must do nothing too.
     pub(crate) rests: bool,
     /// Whether events are published that it does not take.
@@ -36,7 +52,7 @@ pub(crate) struct Attack {
 }
 
 impl Attack {
-    pub(crate) const fn new(name: &'static str, run: fn(&Target) -> Vec<String>) -> Self {
+    pub(crate) const fn new(name: &'static str, run: fn(&Target) -> Vec<Fault>) -> Self {
         Self {
             name,
             run,

@@ -7,7 +7,7 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use super::Attack;
+use super::{Attack, Fault};
 use crate::target::{Target, reset, status};
 
 /// H07: a name that is far longer than any topic's.
@@ -27,7 +27,7 @@ pub(crate) const CONTROL_CHARACTERS: Attack =
     });
 
 /// Each name must be refused as one that cannot be.
-fn refused(target: &Target, names: &[String]) -> Vec<String> {
+fn refused(target: &Target, names: &[String]) -> Vec<Fault> {
     let mut faults = Vec::new();
     for name in names {
         let answer = target.run(async {
@@ -39,10 +39,16 @@ fn refused(target: &Target, names: &[String]) -> Vec<String> {
         match answer {
             // 401: a query that is too long to be searched for a ticket has no good one.
             Some(Ok(400 | 401 | 403 | 414 | 431)) => {}
-            Some(Ok(status)) => faults.push(format!("the topic {start}… was answered {status}")),
+            Some(Ok(status)) => {
+                let answered = format!("the topic {start}… was answered {status}");
+                faults.push(Fault::Wrong(answered));
+            }
             // Closed, which refuses too.
             Some(Err(error)) if error.kind() != io::ErrorKind::InvalidData => {}
-            other => faults.push(format!("the topic {start}… had no answer: {other:?}")),
+            other => {
+                let answered = format!("the topic {start}… had no answer: {other:?}");
+                faults.push(Fault::Late(answered));
+            }
         }
     }
     faults
@@ -64,7 +70,8 @@ pub(crate) const MANY_TOPICS: Attack = Attack::new("a new topic for each stream"
 /// R11: the whole replay, again and again.
 pub(crate) const REPLAY_STORM: Attack = Attack::new("the oldest Last-Event-ID, again", |target| {
     let Some(Ok(id)) = target.run(first_id(target)) else {
-        return vec!["the attack could not read an event ID".to_owned()];
+        let text = "the attack could not read an event ID".to_owned();
+        return vec![Fault::Late(text)];
     };
     let line = format!("Last-Event-ID: {id}");
     target.swarm(target.per_address.min(16), move |target, _| {

@@ -11,7 +11,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::Attack;
+use super::{Attack, Fault};
 use crate::{
     frames::{self, Held},
     target::Target,
@@ -63,7 +63,7 @@ impl Peak {
 
 /// Asks for streams again and again, and never takes an event. More than may be held at a time
 /// must never be there: what the server gave up is reset, or goes on being counted.
-fn hold(target: &Target, connections: usize, trickle: Trickle) -> Vec<String> {
+fn hold(target: &Target, connections: usize, trickle: Trickle) -> Vec<Fault> {
     let peak = Arc::new(Mutex::new(Peak {
         held: vec![0; connections],
         ..Peak::default()
@@ -81,13 +81,13 @@ fn hold(target: &Target, connections: usize, trickle: Trickle) -> Vec<String> {
     let peak = peak.lock().unwrap();
     let mut faults = Vec::new();
     if peak.ever == 0 {
-        faults.push("the attack could not open a stream".to_owned());
+        faults.push(Fault::Late("the attack could not open a stream".to_owned()));
     }
     if peak.peak > target.per_address {
-        faults.push(format!(
+        faults.push(Fault::Wrong(format!(
             "{} streams were there at a time, where {} may be",
             peak.peak, target.per_address
-        ));
+        )));
     }
     faults
 }

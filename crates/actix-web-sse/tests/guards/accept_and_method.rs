@@ -1,7 +1,4 @@
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use actix_web_sse::protect::AcceptMode;
 use tokio::io::AsyncWriteExt;
@@ -85,9 +82,7 @@ async fn a06_head_has_the_headers_of_the_stream_and_opens_none() {
     socket.write_all(get.as_bytes()).await.unwrap();
     let mut reply = Reply::read(socket).await;
     reply.assert_ok();
-    tokio::time::timeout(Duration::from_secs(5), reply.first_byte())
-        .await
-        .unwrap();
+    reply.first_byte().await;
 }
 
 async fn a07_other_methods_are_not_allowed() {

@@ -14,7 +14,9 @@ use actix_web_sse::{
 use tokio::time::Instant;
 
 use super::reply::over_both;
-use super::support::{APP, Ear, Recording, Reply, Server, reference, refusal, streams, wait_until};
+use super::support::{
+    APP, Ear, LIMIT, Recording, Reply, Server, reference, refusal, streams, wait_until,
+};
 
 /// Understands tokens that say what is to happen.
 #[derive(Default)]
@@ -34,7 +36,7 @@ impl Authenticator for Obedient {
                 "ending" => Ok(Identity::user("ending").expiring_in(Duration::from_secs(1))),
                 "ended" => Ok(Identity::user("ended").expiring_in(Duration::ZERO)),
                 "slow" => {
-                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    tokio::time::sleep(10 * LIMIT).await;
                     Ok(Identity::user("slow"))
                 }
                 "panic" => panic!("provoked"),
@@ -207,9 +209,8 @@ async fn t05_credentials_that_may_disagree_are_refused() {
 async fn t07_what_cannot_be_checked_is_not_let_in() {
     let (server, _) = serve(|builder| builder.streams_per_ip(1));
     for token in ["slow", "broken", "panic", "panic-now"] {
-        let since = Instant::now();
+        // Before the slow one has answered, or there would be no reply within the limit.
         let mut reply = bearer(&server, token).await;
-        assert!(since.elapsed() < Duration::from_secs(4), "{token}");
         reply.assert_err(503);
         reply.assert_readable_by(APP);
         assert!(reply.header("retry-after").is_some());
@@ -223,7 +224,7 @@ async fn t07_what_cannot_be_checked_is_not_let_in() {
 async fn t08_a_client_that_leaves_while_it_is_checked_gives_its_slot_back() {
     let recording: Arc<Recording> = Arc::default();
     let policy = reference(&recording)
-        .auth(auth(|auth| auth.timeout = Duration::from_secs(30)))
+        .auth(auth(|auth| auth.timeout = Duration::from_secs(60)))
         .authenticator(Obedient::default())
         .streams_per_ip(100)
         .build()
@@ -250,7 +251,7 @@ async fn t08_a_client_that_leaves_while_it_is_checked_gives_its_slot_back() {
         drop(sockets);
         let since = Instant::now();
         while bearer(&server, "alice").await.status != 200 {
-            assert!(since.elapsed() < Duration::from_secs(3), "slots are free");
+            assert!(since.elapsed() < LIMIT, "slots are free");
         }
         wait_until("none is left", || {
             recording.active.load(Ordering::SeqCst) == 0

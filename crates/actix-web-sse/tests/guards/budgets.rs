@@ -47,6 +47,18 @@ async fn exhaust(server: &Server, address: &str, lines: &str) -> usize {
     panic!("{address} is never too fast");
 }
 
+/// The answer to an address that is too fast, with credentials that do not hold. On a busy machine it may have an
+/// attempt again by then.
+async fn too_fast(server: &Server, address: &str, lines: &str) -> Reply {
+    for _ in 0..1000 {
+        let reply = from(server, address, lines).await;
+        if reply.status != 401 {
+            return reply;
+        }
+    }
+    panic!("{address} is never too fast");
+}
+
 #[actix_rt::test]
 async fn h02_an_address_beyond_its_attempts_is_refused_before_authentication_and_alone() {
     let server = serve(|builder| {
@@ -57,14 +69,14 @@ async fn h02_an_address_beyond_its_attempts_is_refused_before_authentication_and
     });
     let forged = "Authorization: Bearer forged\r\n";
     assert!(exhaust(&server, "127.0.0.9", forged).await >= 1);
-    let hard = from(&server, "127.0.0.9", &format!("{forged}Origin: {APP}\r\n")).await;
+    let hard = too_fast(&server, "127.0.0.9", &format!("{forged}Origin: {APP}\r\n")).await;
     hard.assert_err(429);
     hard.assert_readable_by(APP);
     assert!(hard.header("retry-after").is_some());
     let browser = format!(
         "Origin: {APP}\r\nCache-Control: no-cache\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n"
     );
-    let mut soft = from(&server, "127.0.0.9", &browser).await;
+    let mut soft = too_fast(&server, "127.0.0.9", &browser).await;
     assert_eq!(soft.status, 200);
     assert!(soft.body().await.starts_with(b"retry: "));
     from(&server, "127.0.0.10", forged).await.assert_err(401);
@@ -204,6 +216,7 @@ async fn l18_the_rates_of_a_network_are_its_own() {
     config.limits.overrides = vec![office];
     let server = serve(|builder| builder.config(config));
     for (address, most) in [("127.0.0.9", 60), ("127.0.0.10", 5)] {
+        let since = Instant::now();
         let mut open = Vec::new();
         for _ in 0..most {
             let reply = from(&server, address, "").await;
@@ -213,7 +226,8 @@ async fn l18_the_rates_of_a_network_are_its_own() {
         }
         let expected = if address == "127.0.0.9" { 60 } else { 2 };
         assert!(open.len() >= expected, "{address}: {}", open.len());
-        let seconds = if address == "127.0.0.9" { 0 } else { 2 };
-        assert!(open.len() <= expected + seconds, "{address}");
+        // Two more in each second, the one that has begun among them.
+        let more = 2 * (1 + since.elapsed().as_secs() as usize);
+        assert!(open.len() <= expected + more, "{address}");
     }
 }

@@ -22,6 +22,9 @@ use tokio::sync::Semaphore;
 use super::reply::over_both;
 use super::support::{APP, Recording, Reply, Server, reference, wait_until};
 
+/// Later than this nothing is that happens at once, on a machine that is busy with other work.
+const LATE: Duration = Duration::from_secs(20);
+
 /// Where a request waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -161,7 +164,7 @@ impl Site {
         let recording: Arc<Recording> = Arc::default();
         let mut auth = AuthConfig::default();
         auth.required = true;
-        auth.timeout = Duration::from_secs(10);
+        auth.timeout = Duration::from_secs(60);
         auth.ticket = Some(TicketConfig::new("reference-ticket-secret-of-32-bytes!!"));
         change(&mut auth);
         let policy = reference(&recording)
@@ -257,7 +260,7 @@ impl Site {
             let text = String::from_utf8(reply.rest_of_it().await).unwrap();
             assert!(!text.contains("secret"), "{text}");
         }
-        assert!(since.elapsed() < Duration::from_secs(1));
+        assert!(since.elapsed() < LATE);
         wait_until("no stream is left", || self.hub.stats().streams == 0).await;
     }
 }
@@ -424,7 +427,7 @@ async fn h06_open_streams_end_with_the_revocation_alone() {
         let text = String::from_utf8(stream.rest_of_it().await).unwrap();
         assert!(!text.contains("secret"), "{text}");
     }
-    assert!(since.elapsed() < Duration::from_secs(1));
+    assert!(since.elapsed() < LATE);
     bob.until("data: secret\n").await;
 }
 

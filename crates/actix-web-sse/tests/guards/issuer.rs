@@ -191,7 +191,7 @@ pub fn auth(issuer: &Issuer, change: impl FnOnce(&mut AuthConfig)) -> AuthConfig
 
         [jwks]
         url = "http://{}/keys?v=1"
-        timeout = "1s"
+        timeout = "4s"
         refetch_pause = "1s"
         "#,
         issuer.address

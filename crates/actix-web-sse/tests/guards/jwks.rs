@@ -234,7 +234,11 @@ async fn w12_an_issuer_that_fails_or_lies_lets_nobody_in_and_is_asked_again() {
         let token = token.clone();
         async move {
             let issuer = Issuer::start(lie).await;
-            let server = behind(auth(&issuer, |_| {}));
+            let since = Instant::now();
+            let server = behind(auth(&issuer, |auth| {
+                // Some of them say nothing, or no end.
+                auth.jwks.as_mut().unwrap().timeout = Duration::from_secs(1);
+            }));
             let mut reply = bearer(&server, &token).await;
             reply.assert_err(503);
             assert_eq!(reply.body().await, refusal("auth_unavailable"), "{what}");
@@ -242,7 +246,9 @@ async fn w12_an_issuer_that_fails_or_lies_lets_nobody_in_and_is_asked_again() {
             for _ in 0..20 {
                 bearer(&server, &token).await.assert_err(503);
             }
-            assert!(issuer.asked() <= 3, "{what}: {}", issuer.asked());
+            // Once a second at the most.
+            let most = 2 + since.elapsed().as_secs() as usize;
+            assert!(issuer.asked() <= most, "{what}: {}", issuer.asked());
             issuer.answers(Answer::keys(&["ec"]));
             becomes(&server, &token, 200).await;
             let keys = server.recording.keys.lock().unwrap().clone();
@@ -258,6 +264,7 @@ async fn w12_an_issuer_that_fails_or_lies_lets_nobody_in_and_is_asked_again() {
 #[actix_rt::test]
 async fn w12_old_keys_are_used_while_the_issuer_fails_until_they_are_too_old() {
     let issuer = Issuer::start(Answer::keys(&["rsa-1"])).await;
+    let since = Instant::now();
     let server = behind(auth(&issuer, |auth| {
         let jwks = auth.jwks.as_mut().unwrap();
         jwks.max_age = Duration::from_secs(1);
@@ -265,7 +272,6 @@ async fn w12_old_keys_are_used_while_the_issuer_fails_until_they_are_too_old() {
     }));
     let old = Key::new("rsa-1").token();
     bearer(&server, &old).await.assert_ok();
-    let since = Instant::now();
     issuer.answers(Answer::text("500 Internal Server Error", "", "no"));
     let failed = || {
         server
@@ -292,7 +298,8 @@ async fn w12_old_keys_are_used_while_the_issuer_fails_until_they_are_too_old() {
         "{:?}",
         since.elapsed()
     );
-    assert!(issuer.asked() <= 5, "{}", issuer.asked());
+    let most = 2 + since.elapsed().as_secs() as usize;
+    assert!(issuer.asked() <= most, "{}", issuer.asked());
     issuer.answers(Answer::keys(&["rsa-1"]));
     becomes(&server, &old, 200).await;
 }

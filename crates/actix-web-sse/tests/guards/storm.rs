@@ -1,7 +1,7 @@
 //! A restart sends everybody back at once.
 
 use std::{
-    cell::Cell,
+    cell::RefCell,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -160,12 +160,11 @@ async fn l17_all_are_back_as_soon_as_the_rate_allows() {
     let app = App::new().app_data(data).configure(streams(policy));
     let app = Rc::new(init_service(app).await);
     let (start, tasks) = (Instant::now(), LocalSet::new());
-    // What refusing took by the real clock.
-    let (refusals, refusing) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(Duration::ZERO)));
+    // What each refusal took by the real clock.
+    let refusing = Rc::new(RefCell::new(Vec::new()));
     let mut clients = Vec::with_capacity(CLIENTS);
     for client in 0..CLIENTS {
-        let (app, refusals) = (Rc::clone(&app), Rc::clone(&refusals));
-        let refusing = Rc::clone(&refusing);
+        let (app, refusing) = (Rc::clone(&app), Rc::clone(&refusing));
         // With its stream, which stays open to the end.
         clients.push(tasks.spawn_local(async move {
             loop {
@@ -177,8 +176,7 @@ async fn l17_all_are_back_as_soon_as_the_rate_allows() {
                     Ok(stream) => return stream,
                     Err(wait) => {
                         assert!((Duration::from_secs(4)..=LONGEST).contains(&wait));
-                        refusals.set(refusals.get() + 1);
-                        refusing.set(refusing.get() + took);
+                        refusing.borrow_mut().push(took);
                         tokio::time::sleep(wait).await;
                     }
                 }
@@ -193,7 +191,10 @@ async fn l17_all_are_back_as_soon_as_the_rate_allows() {
     // After the first wave nobody comes for a wait; of the last ones, fewer come than could.
     let bound = Duration::from_secs(CLIENTS as u64) / PER_SECOND + LONGEST * 3;
     assert!(took <= bound, "{took:?}, and not {bound:?}");
-    let each = refusing.get() / refusals.get();
+    // Most of them: during some the machine does something else.
+    let mut refusing = refusing.take();
+    refusing.sort_unstable();
+    let each = refusing[refusing.len() / 2];
     assert!(each < Duration::from_millis(1), "{each:?} per refusal");
 }
 

@@ -35,7 +35,8 @@ use tokio::{
 pub use super::reply::Reply;
 
 pub const APP: &str = "https://app.example.com";
-pub const LIMIT: Duration = Duration::from_secs(10);
+/// Long enough for anything that ought to happen soon, on a machine that is busy with other work.
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// The body of a refusal for this reason: its code, and what to do.
 pub fn refusal(code: &str) -> Vec<u8> {
@@ -224,6 +225,9 @@ impl Server {
         .workers(workers)
         .h1_allow_half_closed(false)
         .tcp_nodelay(true)
+        // A busy machine may take longer than actix's five seconds between a connection and its request, or between two.
+        .client_request_timeout(LIMIT)
+        .keep_alive(LIMIT)
         .shutdown_timeout(0)
         .disable_signals()
         .bind_auto_h2c(("127.0.0.1", 0))

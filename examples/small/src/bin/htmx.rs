@@ -3,7 +3,7 @@
 //!
 //! `HTMX` is the folder with htmx's files: `node_modules/htmx.org/dist` after `npm install htmx.org`.
 
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, path::PathBuf, time::Duration};
 
 use actix_web::{
     App, HttpResponse, Responder, get,
@@ -58,7 +58,10 @@ async fn sign(hub: Hub, entry: web::Form<Entry>) -> impl Responder {
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::var("HTMX").unwrap_or("node_modules/htmx.org/dist".to_owned());
     let folder = web::Data::new(PathBuf::from(folder));
-    let hub = Hub::builder().build()?;
+    // htmx waits for as long before it comes back as the server says, the first time too: by default half a minute.
+    let hub = Hub::builder()
+        .with(|_, stream| stream.retry = Duration::from_secs(2))
+        .build()?;
     let streams = hub.clone();
     EventServer::new(move || {
         let app = App::new()
