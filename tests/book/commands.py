@@ -17,9 +17,11 @@ Three things are replaced. Programs of the repository are those that the suite h
 page says `cargo run -p`. What `cargo add` would fetch of this repository are the packages that
 `tests/run package` has made. And `cargo` is offline: it has what the suite has fetched.
 
-Where it can, everything runs in a network namespace of its own, so that ports are free.
+Where it can, each page runs in a network namespace of its own, so that ports are free, and several pages at
+a time, as most of their commands wait.
 """
 
+import concurrent.futures
 import os
 import re
 import shutil
@@ -37,6 +39,7 @@ PACKAGES = os.path.join(ROOT, "target/package/unpacked")
 FENCE = re.compile(r"^```(\w*)(.*)$")
 MARK = re.compile(r"^<!-- (background|ends by time|not run|file)(?:: (.*))? -->$")
 LIMIT = 600
+AT_ONCE = 4
 OURS = ("actix-web-sse", "actix-web-sse-metrics", "actix-web-sse-redis")
 
 
@@ -211,23 +214,42 @@ def pages():
     return ["README.md"] + [f"docs/src/{name}" for name in names]
 
 
-def in_namespace():
-    """Goes on in a network of its own, if there can be one."""
-    if os.environ.get("BOOK_NETWORK") or not shutil.which("unshare") or not shutil.which("ip"):
-        return
-    for options in (["--net"], ["--net", "--map-root-user"]):
-        command = ["unshare", *options, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-        if subprocess.run([*command, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
-            os.environ["BOOK_NETWORK"] = "own"
-            os.execvp(command[0], [*command, sys.executable, *sys.argv])
+def namespace():
+    """The beginning of a command that runs in a network of its own; nothing, if there can be none."""
+    if shutil.which("unshare") and shutil.which("ip"):
+        for options in (["--net"], ["--net", "--map-root-user"]):
+            command = ["unshare", *options, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+            if subprocess.run([*command, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+                return command
+    return None
+
+
+def run(page):
+    with tempfile.TemporaryDirectory() as scratch:
+        return run_page(page, scratch)
+
+
+def apart(page, command):
+    """Runs a page in a network of its own; what it wrote, and the number of its commands."""
+    script = [*command, sys.executable, os.path.realpath(__file__), page]
+    env = {**os.environ, "BOOK_NETWORK": "own"}
+    done = subprocess.run(script, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, check=False)
+    *said, last = done.stdout.decode(errors="replace").splitlines(keepends=True) or [""]
+    if done.returncode != 0:
+        raise SystemExit("".join([*said, last]))
+    return "".join(said), int(last.split()[0])
 
 
 def main():
-    in_namespace()
-    count = 0
-    for page in sys.argv[1:] or pages():
-        with tempfile.TemporaryDirectory() as scratch:
-            count += run_page(page, scratch)
+    chosen, count = sys.argv[1:] or pages(), 0
+    command = None if os.environ.get("BOOK_NETWORK") else namespace()
+    if command is None:
+        count = sum(run(page) for page in chosen)
+    else:
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            for text, number in pool.map(lambda page: apart(page, command), chosen):
+                print(text, end="", flush=True)
+                count += number
     print(f"{count} blocks of commands were run")
 
 
