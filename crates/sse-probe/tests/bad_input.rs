@@ -13,7 +13,7 @@ use std::{
 };
 
 use sse_probe::{AttemptError, FindingKind};
-use support::{Reply, Server, Step, good};
+use support::{Reply, Server, Step, good, refusing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Runs the program while the server of the test goes on.
@@ -122,9 +122,7 @@ async fn wrong_usage_ends_with_2_and_says_why() {
 
 #[tokio::test]
 async fn a_refused_connection_ends_with_3() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
+    let (_held, url) = refusing();
     for command in ["check", "tail"] {
         ended(&probe(&[command, &url]).await, 3, "refuses the connection");
     }
@@ -168,8 +166,8 @@ async fn tls_with_a_server_that_does_not_speak_it_ends_with_3() {
     plain.await.unwrap();
     let server = Server::start(good).await;
     let url = format!("https://{}/", server.address);
-    let output = probe(&["check", &url, "--timeout", "300ms"]).await;
-    ended(&output, 3, "no TLS handshake within 300ms");
+    let output = probe(&["check", &url, "--timeout", "4s"]).await;
+    ended(&output, 3, "no TLS handshake within 4s");
 }
 
 #[tokio::test]
@@ -193,9 +191,9 @@ async fn a_server_that_never_answers_ends_with_3_in_time() {
     })
     .await;
     ended(
-        &probe(&["check", &server.url(), "--timeout", "300ms"]).await,
+        &probe(&["check", &server.url(), "--timeout", "4s"]).await,
         3,
-        "no reply within 300ms",
+        "no reply within 4s",
     );
 }
 
@@ -215,16 +213,12 @@ async fn a_stream_whose_head_is_held_back_is_a_finding() {
         "--bearer",
         "token",
         "--timeout",
-        "300ms",
+        "4s",
         "--format",
         "prom",
     ];
     let output = probe(&arguments).await;
-    ended(
-        &output,
-        1,
-        "not even the head of the stream came within 300ms",
-    );
+    ended(&output, 1, "not even the head of the stream came within 4s");
     ended(&output, 1, "probe_sse_buffering_detected 1");
 }
 

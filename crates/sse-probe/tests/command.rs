@@ -10,7 +10,7 @@ mod support;
 
 use std::process::{Command, Output};
 
-use support::{APP, Server, good};
+use support::{APP, Server, good, refusing, steadily};
 
 async fn probe(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sse-probe"));
@@ -42,6 +42,11 @@ fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+#[track_caller]
+fn ended(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}", out(output));
+}
+
 async fn without_vary() -> Server {
     Server::start(|request| good(request).without("Vary")).await
 }
@@ -49,8 +54,8 @@ async fn without_vary() -> Server {
 #[tokio::test]
 async fn a_good_stream_ends_with_0_and_a_summary_line() {
     let server = Server::start(good).await;
-    let output = probe(&check(&server.url(), &[])).await;
-    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let (url, is_good) = (server.url(), |output: &Output| ended(output, 0));
+    let output = steadily(async || probe(&check(&url, &[])).await, is_good).await;
     let text = out(&output);
     let last = text.lines().last().unwrap();
     assert!(
@@ -219,9 +224,8 @@ async fn prom_has_the_metrics_of_the_catalogue() {
 
 #[tokio::test]
 async fn every_form_is_printed_when_nothing_answers() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/?token=s3cret", listener.local_addr().unwrap());
-    drop(listener);
+    let (_held, url) = refusing();
+    let url = format!("{url}?token=s3cret");
     for (format, parts) in [
         ("json", ["\"reason\": \"connect\"", "\"passed\": false"]),
         ("junit", ["errors=\"1\"", "type=\"connect\""]),
@@ -321,11 +325,10 @@ async fn diff_takes_a_host_for_each_side() {
         "--hold",
         "1s",
     ];
-    let output = probe(&arguments).await;
-    assert_eq!(output.status.code(), Some(3), "{}", out(&output));
+    ended(&probe(&arguments).await, 3);
     arguments.extend(["--host-direct", "api.example.com", "--format", "github"]);
-    let output = probe(&arguments).await;
-    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let the_same = |output: &Output| ended(output, 0);
+    steadily(async || probe(&arguments).await, the_same).await;
 }
 
 #[tokio::test]
@@ -379,8 +382,8 @@ async fn diff_ends_with_0_or_1() {
         .map(str::to_owned)
     };
     let same = with(&app_url);
-    let output = probe(&same.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let same: Vec<_> = same.iter().map(String::as_str).collect();
+    steadily(async || probe(&same).await, |output| ended(output, 0)).await;
     let other = with(&edge_url);
     let output = probe(&other.iter().map(String::as_str).collect::<Vec<_>>()).await;
     assert_eq!(output.status.code(), Some(1), "{}", out(&output));

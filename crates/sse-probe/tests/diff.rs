@@ -13,29 +13,39 @@ use sse_probe::{
     Profile, Target,
     compare::{DiffError, DiffReport, Kind, compare},
 };
-use support::{APP, Reply, Request, Server, Step, bytes, good};
+use support::{APP, Reply, Request, Server, Step, bytes, good, steadily};
 
-async fn diff(hop: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> DiffReport {
-    let app = Server::start(good).await;
-    let edge = Server::start(hop).await;
-    compare(&held(&app), &held(&edge)).await.unwrap()
+/// What is found of a hop in front of the good stream, which are these kinds of differences.
+async fn diff(
+    hop: impl Fn(&Request) -> Reply + Clone + Send + Sync + 'static,
+    kinds: &[Kind],
+) -> DiffReport {
+    let measure = async || {
+        let app = Server::start(good).await;
+        let edge = Server::start(hop.clone()).await;
+        compare(&held(&app), &held(&edge)).await.unwrap()
+    };
+    steadily(measure, |report| named(report, kinds)).await
 }
 
 fn held(server: &Server) -> Target {
     server.target().hold(Duration::from_millis(1500))
 }
 
-/// A hop that changes the stream itself.
-async fn stream(change: impl Fn(Reply) -> Reply + Send + Sync + 'static) -> DiffReport {
-    diff(move |request| {
+/// The same of a hop that changes the stream itself.
+async fn stream(
+    change: impl Fn(Reply) -> Reply + Clone + Send + Sync + 'static,
+    kinds: &[Kind],
+) -> DiffReport {
+    let hop = move |request: &Request| {
         let reply = good(request);
         if reply.is_stream() {
             change(reply)
         } else {
             reply
         }
-    })
-    .await
+    };
+    diff(hop, kinds).await
 }
 
 #[track_caller]
@@ -53,77 +63,80 @@ fn named(report: &DiffReport, kinds: &[Kind]) {
 
 #[tokio::test]
 async fn a_hop_that_changes_nothing_is_clean() {
-    named(&diff(good).await, &[]);
+    diff(good, &[]).await;
 }
 
 #[tokio::test]
 async fn what_proxies_may_do_is_no_fault() {
-    let report = stream(|r| {
+    let changed = |r: Reply| {
         r.without("X-Accel-Buffering")
             .with("Via", "1.1 varnish")
             .with("Server", "nginx")
             .set("Vary", "Accept-Encoding, Origin")
-    })
-    .await;
-    named(&report, &[]);
+    };
+    let report = stream(changed, &[]).await;
     assert_eq!(report.software.len(), 2);
 }
 
 #[tokio::test]
 async fn a_stripped_header_is_named() {
-    named(
-        &stream(|r| r.without("Access-Control-Allow-Origin")).await,
+    stream(
+        |r| r.without("Access-Control-Allow-Origin"),
         &[Kind::Stripped],
-    );
-    named(&stream(|r| r.without("Vary")).await, &[Kind::Stripped]);
+    )
+    .await;
+    stream(|r| r.without("Vary"), &[Kind::Stripped]).await;
 }
 
 #[tokio::test]
 async fn a_doubled_header_is_named() {
-    named(
-        &stream(|r| r.with("Access-Control-Allow-Origin", APP)).await,
+    stream(
+        |r| r.with("Access-Control-Allow-Origin", APP),
         &[Kind::Doubled],
-    );
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_added_wildcard_is_named() {
-    named(
-        &stream(|r| r.with("Access-Control-Allow-Origin", "*")).await,
+    stream(
+        |r| r.with("Access-Control-Allow-Origin", "*"),
         &[Kind::Wildcard],
-    );
-    named(
-        &stream(|r| r.set("Access-Control-Allow-Origin", "*")).await,
+    )
+    .await;
+    stream(
+        |r| r.set("Access-Control-Allow-Origin", "*"),
         &[Kind::Wildcard],
-    );
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_origin_that_is_not_forwarded_is_named() {
-    let report = diff(|request| {
+    let hop = |request: &Request| {
         let mut without = request.clone();
         without
             .headers
             .retain(|(n, _)| !n.eq_ignore_ascii_case("origin"));
         good(&without)
-    })
-    .await;
+    };
     // The preflight fails for the same reason.
-    named(&report, &[Kind::OriginNotForwarded, Kind::Preflight]);
+    diff(hop, &[Kind::OriginNotForwarded, Kind::Preflight]).await;
 }
 
 #[tokio::test]
 async fn a_redirect_and_another_status_are_named() {
-    named(
-        &diff(|_| Reply::new(301).with("Location", "https://x/")).await,
+    diff(
+        |_| Reply::new(301).with("Location", "https://x/"),
         &[Kind::Redirected],
-    );
-    named(&diff(|_| Reply::new(502)).await, &[Kind::Status]);
+    )
+    .await;
+    diff(|_| Reply::new(502), &[Kind::Status]).await;
 }
 
 #[tokio::test]
 async fn a_redirect_that_browsers_follow_is_named_and_the_rest_compared() {
-    let report = diff(|request| {
+    let hop = |request: &Request| {
         if request.target == "/events" && request.method == "GET" {
             Reply::new(308)
                 .with("Location", "/v2/events")
@@ -132,28 +145,26 @@ async fn a_redirect_that_browsers_follow_is_named_and_the_rest_compared() {
         } else {
             good(request).without("Vary")
         }
-    })
-    .await;
-    named(&report, &[Kind::Redirected, Kind::Stripped]);
+    };
+    let report = diff(hop, &[Kind::Redirected, Kind::Stripped]).await;
     assert_eq!(report.kinds(Profile::Browser), []);
 }
 
 #[tokio::test]
 async fn a_preflight_that_fails_at_the_edge_is_named() {
-    let report = diff(|r| {
+    let hop = |r: &Request| {
         if r.method == "OPTIONS" {
             Reply::new(405)
         } else {
             good(r)
         }
-    })
-    .await;
-    named(&report, &[Kind::Preflight]);
+    };
+    diff(hop, &[Kind::Preflight]).await;
 }
 
 #[tokio::test]
 async fn a_compressor_is_named() {
-    let report = diff(|request| {
+    let hop = |request: &Request| {
         let reply = good(request);
         let gzip = request
             .get("accept-encoding")
@@ -163,33 +174,27 @@ async fn a_compressor_is_named() {
         } else {
             reply
         }
-    })
-    .await;
-    named(&report, &[Kind::Compressed]);
+    };
+    diff(hop, &[Kind::Compressed]).await;
 }
 
 #[tokio::test]
 async fn a_buffer_is_named() {
-    let lumps = b":\n:\n:\n:\n:\n".to_vec();
-    let report = stream(move |r| {
+    let lumps = |r: Reply| {
         r.body(vec![
             bytes("retry: 3000\n\n:\n"),
             Step::Pause(1150),
-            Step::Forever(lumps.clone(), 1150),
+            Step::Forever(b":\n:\n:\n:\n:\n".to_vec(), 1150),
         ])
-    })
-    .await;
-    named(&report, &[Kind::Buffered]);
-    named(
-        &stream(|r| r.body(vec![Step::Hold])).await,
-        &[Kind::Buffered],
-    );
-    let late = stream(|r| {
+    };
+    stream(lumps, &[Kind::Buffered]).await;
+    stream(|r| r.body(vec![Step::Hold]), &[Kind::Buffered]).await;
+    let late = |r: Reply| {
         let mut body = vec![Step::Pause(1000)];
         body.extend(r.body.clone());
         r.body(body)
-    });
-    named(&late.await, &[Kind::Buffered]);
+    };
+    stream(late, &[Kind::Buffered]).await;
 }
 
 #[tokio::test]
@@ -233,28 +238,28 @@ async fn an_idle_timeout_below_the_heartbeat_is_named_with_its_length() {
         }
     })
     .await;
-    let report = compare(
-        &held(&app).hold(Duration::from_secs(3)),
-        &held(&edge).hold(Duration::from_secs(3)),
-    )
-    .await
-    .unwrap();
-    named(&report, &[Kind::Cut]);
-    assert!(
-        report.differences[0].cause.contains("idle timeout"),
-        "{:?}",
-        report.differences
-    );
+    let [app, edge] = [&app, &edge].map(|server| held(server).hold(Duration::from_secs(3)));
+    let measure = async || compare(&app, &edge).await.unwrap();
+    let judge = |report: &DiffReport| {
+        named(report, &[Kind::Cut]);
+        assert!(
+            report.differences[0].cause.contains("idle timeout"),
+            "{:?}",
+            report.differences
+        );
+    };
+    steadily(measure, judge).await;
 }
 
 #[tokio::test]
 async fn a_cache_is_named() {
-    named(&stream(|r| r.with("Age", "7")).await, &[Kind::Cached]);
+    stream(|r| r.with("Age", "7"), &[Kind::Cached]).await;
     // A store without any mark: the same bytes at once, to their end.
-    named(
-        &stream(|r| r.body(vec![bytes("retry: 3123\n\nid: 1\ndata: a\n\n")])).await,
+    stream(
+        |r| r.body(vec![bytes("retry: 3123\n\nid: 1\ndata: a\n\n")]),
         &[Kind::Cached],
-    );
+    )
+    .await;
 }
 
 #[tokio::test]

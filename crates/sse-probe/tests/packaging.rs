@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use support::{APP, Server, good};
+use support::{APP, Server, good, steadily};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/sse-probe")
@@ -44,17 +44,21 @@ async fn the_action_annotates_and_fails_where_the_edge_differs() {
             ("ARGUMENTS", arguments),
         ]
     };
-    let output = action(&inputs(same.as_str())).await;
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.lines().last().unwrap().starts_with("good"), "{text}");
-    let output = action(&inputs(other.as_str())).await;
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(
-        text.starts_with("::error title=sse-probe diff%2C stripped"),
-        "{text}"
-    );
+    let is_good = |output: &Output| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.lines().last().unwrap().starts_with("good"), "{text}");
+    };
+    steadily(async || action(&inputs(same.as_str())).await, is_good).await;
+    let differs = |output: &Output| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            text.starts_with("::error title=sse-probe diff%2C stripped"),
+            "{text}"
+        );
+    };
+    steadily(async || action(&inputs(other.as_str())).await, differs).await;
 }
 
 #[tokio::test]
@@ -64,14 +68,16 @@ async fn the_recipe_with_a_policy_works() {
     std::fs::write(file.path(), policy).unwrap();
     let server = Server::start(good).await;
     let url = server.url();
-    let output = action(&[
-        ("URL", &url),
+    let inputs = [
+        ("URL", url.as_str()),
         ("POLICY", file.path().to_str().unwrap()),
         ("ARGUMENTS", "--credentials --hold 1s"),
-    ])
-    .await;
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{text}");
+    ];
+    let is_good = |output: &Output| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+    };
+    steadily(async || action(&inputs).await, is_good).await;
 }
 
 #[test]

@@ -247,9 +247,10 @@ impl State {
         }
         let targets = config.targets.iter();
         let instances: Vec<_> = targets.map(StaticTarget::instance).collect();
-        lock(&self.results).retain(|instance, _| instances.contains(instance));
         *lock(&self.web) = Arc::new(web);
+        // First of all: a round of the older configuration that ends from now on leaves no result.
         self.config.send_replace(Arc::new(config));
+        lock(&self.results).retain(|instance, _| instances.contains(instance));
         Ok(())
     }
 
@@ -283,7 +284,10 @@ impl State {
             };
             let probed = self.probe(module, &target.url, limit).await;
             drop(permit);
-            lock(&self.results).insert(target.instance(), probed);
+            let mut results = lock(&self.results);
+            if std::ptr::eq(&*self.config(), config) {
+                results.insert(target.instance(), probed);
+            }
         }
     }
 
@@ -333,4 +337,42 @@ impl State {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_round_that_ends_when_its_target_is_no_longer_there_leaves_no_result() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("probe.toml");
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = format!(
+            "[[targets]]\nurl = \"http://{}/\"\n",
+            server.local_addr().unwrap()
+        );
+        let write = |targets: &str| {
+            std::fs::write(&file, format!("listen = \"127.0.0.1:0\"\n{targets}")).unwrap();
+        };
+        write(&target);
+        let config = Config::read(&file).unwrap();
+        let exporter = Exporter::bind_with(config, Some(&file), WebConfig::default());
+        let state = exporter.await.unwrap().state;
+        let before = state.config();
+        let taken_out = async {
+            let (socket, _) = server.accept().await.unwrap();
+            write("");
+            state.reload().unwrap();
+            drop(socket);
+            while lock(&state.history).is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            () = state.probe_for_ever(&before, 0) => {}
+            () = taken_out => {}
+        }
+        assert!(lock(&state.results).is_empty());
+    }
 }

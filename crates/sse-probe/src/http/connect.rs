@@ -69,6 +69,8 @@ pub struct Exchange {
     pub head: Head,
     pub(super) body: Incoming,
     pub(super) sent: Instant,
+    /// For how long this process did not run while it waited for the body.
+    pub(super) stood_still: Duration,
     pub(super) body_bytes: u64,
     _connection: JoinSet<Result<(), hyper::Error>>,
 }
@@ -273,6 +275,7 @@ impl Dialer {
             },
             body,
             sent,
+            stood_still: Duration::ZERO,
             body_bytes: self.limits.body_bytes,
             _connection: driver,
         })
@@ -280,9 +283,10 @@ impl Dialer {
 }
 
 impl Exchange {
-    /// The time since the request was sent.
+    /// The time since the request was sent. That in which this process did not run, on a machine that is busy, is left out:
+    /// what came meanwhile was not late, and did not come at one moment.
     pub fn age(&self) -> Duration {
-        self.sent.elapsed()
+        self.sent.elapsed().saturating_sub(self.stood_still)
     }
 }
 

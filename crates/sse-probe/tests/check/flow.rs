@@ -6,7 +6,7 @@ use sse_probe::{Expectation, FindingKind, Profile, checks::CheckResult};
 
 use super::{
     checked, found, long_stream, only, stream,
-    support::{Reply, Server, Step, bytes, good},
+    support::{Reply, Server, Step, bytes, good, steadily},
 };
 
 #[tokio::test]
@@ -28,13 +28,19 @@ async fn a_first_byte_that_waits_is_named() {
     })
     .await;
     let target = server.target().only("first_byte").unwrap();
-    let report = checked(target.expect(Expectation::FirstByte(Duration::from_millis(100)))).await;
-    found(
-        &report,
-        "first_byte",
-        FindingKind::Advice,
-        "first byte after",
-    );
+    let target = target.expect(Expectation::FirstByte(Duration::from_millis(100)));
+    steadily(
+        || checked(target.clone()),
+        |report| {
+            found(
+                report,
+                "first_byte",
+                FindingKind::Advice,
+                "first byte after",
+            );
+        },
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -44,21 +50,31 @@ async fn a_stream_without_events_in_it_is_blocked() {
             r.body(vec![Step::Forever(line.as_bytes().to_vec(), 300)])
         })
     };
-    let report = lines("{\"n\":1}\n\n").await;
-    found(
-        &report,
-        "format",
-        FindingKind::Blocked,
-        "lines that clients ignore",
-    );
-    let report = lines("data: x\n").await;
-    found(
-        &report,
-        "format",
-        FindingKind::Blocked,
-        "without a blank line",
-    );
-    assert!(report.facts.browser_opens, "an EventSource opens");
+    steadily(
+        || lines("{\"n\":1}\n\n"),
+        |report| {
+            found(
+                report,
+                "format",
+                FindingKind::Blocked,
+                "lines that clients ignore",
+            );
+        },
+    )
+    .await;
+    steadily(
+        || lines("data: x\n"),
+        |report| {
+            found(
+                report,
+                "format",
+                FindingKind::Blocked,
+                "without a blank line",
+            );
+            assert!(report.facts.browser_opens, "an EventSource opens");
+        },
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -261,14 +277,22 @@ async fn r02_a_gap_that_is_told_is_no_fault() {
 
 #[tokio::test]
 async fn a_cut_stream_is_a_fault_and_an_end_a_warning() {
-    let report = stream("survival", |r| {
-        r.body(vec![bytes(":\n"), Step::Pause(100), Step::Cut])
+    let cut = || {
+        stream("survival", |r| {
+            r.body(vec![bytes(":\n"), Step::Pause(100), Step::Cut])
+        })
+    };
+    steadily(cut, |report| {
+        found(report, "survival", FindingKind::Blocked, "cut after");
     })
     .await;
-    found(&report, "survival", FindingKind::Blocked, "cut after");
-    let report = stream("survival", |r| {
-        r.body(vec![bytes("data: x\n\n"), Step::Pause(100)])
+    let ended = || {
+        stream("survival", |r| {
+            r.body(vec![bytes("data: x\n\n"), Step::Pause(100)])
+        })
+    };
+    steadily(ended, |report| {
+        found(report, "survival", FindingKind::Advice, "ended cleanly");
     })
     .await;
-    found(&report, "survival", FindingKind::Advice, "ended cleanly");
 }

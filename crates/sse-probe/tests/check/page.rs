@@ -7,11 +7,11 @@ use std::{
 };
 
 use sse_probe::{AttemptError, FindingKind, Target, check_with, checks::CheckResult};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     checked, found,
-    support::{Reply, Server, bytes, good},
+    support::{Reply, Server, bytes, good, refusing},
 };
 
 async fn page_with(policy: &'static str) -> Server {
@@ -67,10 +67,7 @@ async fn a_page_whose_policy_does_not_name_the_stream_is_blocked() {
 
 #[tokio::test]
 async fn a_page_that_gives_no_answer_is_advice_and_no_verdict_on_the_stream() {
-    // Its listener is gone, so nothing answers there.
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let page = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
+    let (_held, page) = refusing();
     let server = Server::start(good).await;
     let target = server.target().page(&page).unwrap().only("page").unwrap();
     let report = checked(target).await;
@@ -95,7 +92,7 @@ async fn a_page_that_is_still_awaited_when_the_time_is_up_is_not_judged() {
     let page = format!("http://{}/", stuck.address);
     let server = Server::start(good).await;
     let target = server.target().page(&page).unwrap().only("page").unwrap();
-    let deadline = Instant::now() + Duration::from_secs(3);
+    let deadline = Instant::now() + Duration::from_secs(6);
     let report = check_with(target, Some(deadline), &|_| {}).await.unwrap();
     let outcome = report.outcome("page").unwrap();
     assert_eq!(outcome.result, CheckResult::Skipped);

@@ -11,6 +11,8 @@
 
 use std::{
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -18,11 +20,56 @@ use std::{
 use sse_probe::{Credentials, Target};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     task::JoinHandle,
+    time::{Instant, timeout},
 };
 
 pub const APP: &str = "https://app.example.com";
+
+/// A judgement on what comes when fails where the machine was busy with something else at the wrong moment. If it does, and
+/// this program has stood still for longer than this meanwhile, all is measured once more.
+const STILL: Duration = Duration::from_millis(100);
+
+/// For how long that is done.
+const TRIES: Duration = Duration::from_secs(120);
+
+/// Measures, and judges what was seen.
+pub async fn steadily<T>(measure: impl AsyncFn() -> T, judge: impl Fn(&T)) -> T {
+    let begun = Instant::now();
+    loop {
+        let (seen, stood_still) = beside_a_clock(measure()).await;
+        let Err(why) = catch_unwind(AssertUnwindSafe(|| judge(&seen))) else {
+            return seen;
+        };
+        if stood_still < STILL || begun.elapsed() > TRIES {
+            resume_unwind(why);
+        }
+        eprintln!("once more: this program stood still for {stood_still:?}");
+    }
+}
+
+/// Waits for something; what it was, and for how long at the most nothing ran here meanwhile.
+async fn beside_a_clock<T>(what: impl Future<Output = T>) -> (T, Duration) {
+    const TICK: Duration = Duration::from_millis(20);
+    let (mut what, mut longest) = (pin!(what), Duration::ZERO);
+    loop {
+        let begun = Instant::now();
+        let done = timeout(TICK, &mut what).await;
+        longest = longest.max(begun.elapsed().saturating_sub(TICK));
+        if let Ok(done) = done {
+            return (done, longest);
+        }
+    }
+}
+
+/// A URL at which nobody listens, and nobody else will for as long as the socket lives.
+pub fn refusing() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/", socket.local_addr().unwrap());
+    (socket, url)
+}
 
 /// What a client asked.
 #[derive(Debug, Clone)]

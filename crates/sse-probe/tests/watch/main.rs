@@ -121,7 +121,7 @@ async fn until(address: SocketAddr, line: &str) -> String {
             return text;
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(30),
+            begun.elapsed() < Duration::from_secs(60),
             "no `{line}` in {text}"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;

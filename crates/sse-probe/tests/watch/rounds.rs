@@ -103,7 +103,7 @@ async fn rounds_are_spread_over_the_interval() {
     })
     .await;
     let mut toml = format!(
-        "interval = \"4s\"\n{}only = [\"status\"]\n",
+        "interval = \"8s\"\n{}only = [\"status\"]\n",
         module(&[&server])
     );
     for name in ["a", "b", "c", "d"] {
