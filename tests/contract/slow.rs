@@ -92,8 +92,9 @@ fn stalled(app: &App) -> Connection {
 fn d06_a_reader_that_stops_is_ended_and_the_others_get_everything() {
     for front in Front::ALL {
         let mut stream = reference_stream();
-        // A worker that gets no processor for a while finds it stalled before it finds it slow.
-        stream.stall = PATIENT;
+        // A worker that gets no processor for a while finds it stalled before it finds it slow. And an `HttpServer` closes
+        // its connection as late as that.
+        stream.stall = Duration::from_secs(6);
         let app = App::on(front, 2, reference_hub(), stream, |_| {});
         let mut publisher = Publisher::new(&app);
         let _stalled = stalled(&app);
@@ -111,11 +112,11 @@ fn d06_a_reader_that_stops_is_ended_and_the_others_get_everything() {
 fn d06_a_reader_that_stops_on_a_quiet_topic_is_stalled() {
     for front in Front::ALL {
         // If the worker has no processor at the moment at which the time is over, the kernel is first, and of actix's
-        // body lane nobody can tell then why the connection has failed. That does not come three times.
-        let ends = (0..3).map(|_| end_on_a_quiet_topic(front));
+        // body lane nobody can tell then why the connection has failed. That does not come five times.
+        let ends = (0..5).map(|_| end_on_a_quiet_topic(front));
         let ends = ends.take_while(|closed| closed.contains_key("client_gone"));
         let gone = ends.collect::<Vec<_>>();
-        assert!(gone.len() < 3, "not as if the client had gone: {gone:?}");
+        assert!(gone.len() < 5, "not as if the client had gone: {gone:?}");
     }
 }
 

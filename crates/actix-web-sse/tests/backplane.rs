@@ -189,7 +189,7 @@ async fn publish(hub: &Hub, data: &'static str) -> String {
 }
 
 async fn read(response: ServiceResponse, events: usize) -> Reading {
-    read_events(response, events, Duration::from_secs(10)).await
+    read_events(response, events, Duration::from_secs(30)).await
 }
 
 fn data(reading: &Reading) -> Vec<&str> {

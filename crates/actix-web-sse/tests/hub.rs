@@ -48,7 +48,7 @@ async fn open(hub: &Hub, topics: &str, only: &'static str, id: Option<&str>) -> 
 
 async fn read(response: ServiceResponse, events: usize) -> Reading {
     assert_event_stream(&response);
-    read_events(response, events, Duration::from_secs(10)).await
+    read_events(response, events, Duration::from_secs(30)).await
 }
 
 fn data(reading: &Reading) -> Vec<&str> {

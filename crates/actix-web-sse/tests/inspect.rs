@@ -84,6 +84,8 @@ fn publish(hub: &Hub, topic: &str) {
 
 #[actix_web::test]
 async fn a_stream_is_described_by_what_it_was_sent_and_by_what_it_has_not_read() {
+    // From here on time passes only when nobody has anything to do: the reader waits until the others have asked.
+    tokio::time::pause();
     let seen = Seen::default();
     let hub = seen.hub();
     let response = open(&hub, "/topics").await;
@@ -98,7 +100,7 @@ async fn a_stream_is_described_by_what_it_was_sent_and_by_what_it_has_not_read()
         if stream.behind_events > 0 {
             break stream;
         }
-        assert!(stream.age < Duration::from_secs(10), "{stream:?}");
+        assert!(stream.age < Duration::from_secs(30), "{stream:?}");
         rt::task::yield_now().await;
     };
     assert_eq!(before.connection, seen.opened()[0]);
@@ -158,9 +160,9 @@ async fn one_stream_is_ended_and_the_others_go_on() {
     assert_eq!(seen.ends(), [CloseReason::Revoked]);
     assert_eq!(hub.stats().streams, 1);
     publish(&hub, "a");
-    let read = read_events(ended, 1, Duration::from_secs(10)).await;
+    let read = read_events(ended, 1, Duration::from_secs(30)).await;
     assert!(read.events.is_empty(), "{read:?}");
-    let read = read_events(other, 1, Duration::from_secs(10)).await;
+    let read = read_events(other, 1, Duration::from_secs(30)).await;
     assert_eq!(read.events.len(), 1);
 }
 
@@ -190,7 +192,7 @@ fn a_worker_that_something_blocks_is_left_out() {
     let began = Instant::now();
     let found = rt::System::new().block_on(hub.streams(seen.opened()));
     assert_eq!(found, []);
-    assert!(began.elapsed() < Duration::from_secs(8), "{began:?}");
+    assert!(began.elapsed() < Duration::from_secs(25), "{began:?}");
     release.send(()).unwrap();
     worker.join().unwrap();
     // Its question went with it.
@@ -222,6 +224,6 @@ async fn a_question_that_was_given_up_ends_no_stream() {
         assert!(asked.await, "the worker has not answered yet");
     }
     publish(&hub, "a");
-    let read = read_events(stream, 1, Duration::from_secs(10)).await;
+    let read = read_events(stream, 1, Duration::from_secs(30)).await;
     assert!(!read.ended && read.events.len() == 1, "{read:?}");
 }

@@ -28,7 +28,7 @@ use actix_web_sse::{
 };
 use futures_util::stream;
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Remembers the mistakes that it hears of. Clones share them.
 #[derive(Debug, Clone, Default)]

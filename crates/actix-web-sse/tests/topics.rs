@@ -90,7 +90,7 @@ async fn open(hub: &Hub, patterns: &str, id: Option<&str>) -> ServiceResponse {
 
 async fn read(response: ServiceResponse, events: usize) -> Reading {
     assert_event_stream(&response);
-    read_events(response, events, Duration::from_secs(10)).await
+    read_events(response, events, Duration::from_secs(30)).await
 }
 
 fn data(reading: &Reading) -> Vec<&str> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Longer than anything here takes, shorter than anybody's patience.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(30);
 
 struct Demo {
     process: Child,
@@ -487,7 +487,10 @@ fn h09_a_log_that_is_not_read_stops_neither_streams_nor_health_checks() {
     let began = Instant::now();
     let mut opens = 0;
     while metric(&demo, "sse_log_records_dropped_total") == 0.0 {
-        assert!(began.elapsed() < 3 * LIMIT, "no line lost in {opens} opens");
+        assert!(
+            began.elapsed() < 10 * LIMIT,
+            "no line lost in {opens} opens"
+        );
         for _ in 0..200 {
             read_to(&mut stream(&demo), "retry:");
             opens += 1;
