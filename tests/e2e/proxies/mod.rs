@@ -84,14 +84,15 @@ fn is_clean(software: Software) {
         public(&front, hold).bearer(&token),
     );
     let checked = looked_at(
-        || wait(check(public.clone())).unwrap(),
-        |report| report.passes(Profile::Strict),
+        || wait(check(public.clone())),
+        |report| matches!(report, Ok(report) if report.passes(Profile::Strict)),
     );
-    checked.assert_passes(Profile::Strict);
+    checked.unwrap().assert_passes(Profile::Strict);
     let report = looked_at(
-        || wait(compare(&direct, &public)).unwrap(),
-        |report| report.kinds(Profile::Strict).is_empty(),
+        || wait(compare(&direct, &public)),
+        |report| matches!(report, Ok(report) if report.kinds(Profile::Strict).is_empty()),
     );
+    let report = report.unwrap();
     assert!(
         report.kinds(Profile::Strict).is_empty(),
         "{}",
