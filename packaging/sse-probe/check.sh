@@ -7,6 +7,7 @@ options=(--format github --profile "${PROFILE:-browser}")
 # Further arguments are words without quotes of their own.
 read -ra more <<<"${ARGUMENTS:-}"
 if [[ -n ${DIRECT:-} ]]; then
-  sse-probe diff "$DIRECT" "${URL:?}" "${options[@]}" "${more[@]}"
+  read -ra between <<<"${DIFF_ARGUMENTS:-}"
+  sse-probe diff "$DIRECT" "${URL:?}" "${options[@]}" "${more[@]}" "${between[@]}"
 fi
 sse-probe check "${URL:?}" "${options[@]}" "${more[@]}" --quiet

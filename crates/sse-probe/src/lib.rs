@@ -23,7 +23,7 @@
 //! # When it goes wrong
 //!
 //! A target that gives no reply is an [`AttemptError`], not a report; a refusal such as 429 or 503 is a report. Whatever a
-//! server sends, memory is bounded: heads of 64 KiB, 256 KiB of a line, 64 KiB of each event, 32 MiB of a body.
+//! server sends, memory is bounded: heads of 256 KiB, 256 KiB of a line, 64 KiB of each event, 32 MiB of a body.
 //!
 //! # Rooms
 //!

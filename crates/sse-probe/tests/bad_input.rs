@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use sse_probe::{AttemptError, FindingKind};
+use sse_probe::{AttemptError, FindingKind, Target};
 use support::{Reply, Server, Step, good, refusing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -223,10 +223,35 @@ async fn a_stream_whose_head_is_held_back_is_a_finding() {
 }
 
 #[tokio::test]
+async fn a_head_that_browsers_read_is_no_error() {
+    for lines in [
+        "X-Folded: a\r\n b\r\n".to_owned(),
+        "X-Space : a\r\n".to_owned(),
+        "no colon\r\n".to_owned(),
+        "X(Y): a\r\n".to_owned(),
+        "X-Control: a\u{1}b\r\n".to_owned(),
+        format!("X-Long: {}\r\n", "a".repeat(200 * 1024)),
+        "X-Line: a\r\n".repeat(1000),
+    ] {
+        let shown: String = lines.chars().take(20).collect();
+        let kind = "Content-Type : text/event-stream\r\n";
+        let head = format!("HTTP/1.1 200 OK\r\n{lines}{kind}\r\ndata: x\n\n");
+        let server = Server::start(move |_| Reply::raw(head.clone())).await;
+        let target = Target::new(&server.url()).unwrap();
+        let target = target.hold(Duration::from_millis(300));
+        let report = sse_probe::check(target).await;
+        let report = report.unwrap_or_else(|why| panic!("{shown:?}: {why}"));
+        assert!(report.facts.browser_opens, "{shown:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_endless_head_ends_with_3() {
     for head in [
         format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(4 * 1024 * 1024)),
-        format!("HTTP/1.1 200 OK\r\n{}", "x: a\r\n".repeat(5000)),
+        format!("HTTP/1.1 200 OK\r\n{}", "x: a\r\n".repeat(50_000)),
+        format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: a\r\n".repeat(5000)),
+        format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(300 * 1024)),
     ] {
         let server = Server::start(move |_| Reply::raw(head.clone())).await;
         let error = sse_probe::check(server.target()).await.unwrap_err();

@@ -244,7 +244,51 @@ async fn every_form_is_printed_when_nothing_answers() {
         for part in parts {
             assert!(text.contains(part), "no `{part}` in {text}");
         }
-        assert!(!text.contains("s3cret"), "{text}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !text.contains("s3cret") && !errors.contains("s3cret"),
+            "{text}{errors}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn diff_prints_its_form_when_nothing_answers() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}/events?token=s3cret", free.local_addr().unwrap());
+    drop(free);
+    let server = Server::start(good).await;
+    for (direct, public, side) in [
+        (&nobody, &server.url(), "at the application"),
+        (&server.url(), &nobody, "at the public URL"),
+    ] {
+        for (format, parts) in [
+            (
+                "json",
+                ["\"passed\": false", "\"reason\": \"connect\"", side],
+            ),
+            (
+                "github",
+                [
+                    "::error title=sse-probe diff%3A http",
+                    "refuses the connection",
+                    side,
+                ],
+            ),
+        ] {
+            let more = ["--bearer", "token", "--hold", "300ms", "--format", format];
+            let output = probe(&[&["diff", direct, public], &more[..]].concat()).await;
+            assert_eq!(output.status.code(), Some(3));
+            let text = out(&output);
+            for part in parts {
+                assert!(text.contains(part), "no `{part}` in {text}");
+            }
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                !text.contains("s3cret") && !errors.contains("s3cret"),
+                "{text}{errors}"
+            );
+        }
     }
 }
 

@@ -151,6 +151,34 @@ async fn a_proxy_is_asked_for_a_tunnel_to_a_server_with_tls() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_nobody_listens_at_is_named() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = free.local_addr().unwrap();
+    drop(free);
+    for url in ["http://api.example.com/", "https://api.example.com/"] {
+        let error = sse_probe::check(through(url, proxy, "")).await.unwrap_err();
+        assert_eq!(error.reason(), "proxy", "{url}: {error}");
+        let shown = error.to_string();
+        assert!(shown.contains(&proxy.to_string()), "{url}: {shown}");
+        assert!(shown.contains("refused"), "{url}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_that_is_no_http_proxy_is_refused() {
+    for proxy in ["socks5://127.0.0.1:1", "https://127.0.0.1:1"] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sse-probe"))
+            .args(["check", "https://api.example.com/"])
+            .env("HTTPS_PROXY", proxy)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{errors}");
+        assert!(errors.contains("only http proxies can be used"), "{errors}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_http_proxy_is_refused() {
     for bad in ["socks5://127.0.0.1:1", "", "https://proxy.example:1"] {
         let error = Proxy::always(bad).unwrap_err();

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use support::{APP, Server, good, steadily};
+use support::{APP, Reply, Server, good, steadily};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/sse-probe")
@@ -59,6 +59,28 @@ async fn the_action_annotates_and_fails_where_the_edge_differs() {
         );
     };
     steadily(async || action(&inputs(other.as_str())).await, differs).await;
+}
+
+#[tokio::test]
+async fn the_action_compares_with_an_application_that_checks_the_host() {
+    let app = Server::start(|request| match request.get("host") {
+        Some("api.example.com") => good(request),
+        _ => Reply::new(421),
+    })
+    .await;
+    let edge = Server::start(good).await;
+    let (direct, url) = (app.url(), edge.url());
+    let output = action(&[
+        ("URL", &url),
+        ("DIRECT", &direct),
+        ("ORIGIN", APP),
+        ("ARGUMENTS", "--credentials --hold 1s"),
+        ("DIFF_ARGUMENTS", "--host-direct api.example.com"),
+    ])
+    .await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(!app.requests().is_empty());
 }
 
 #[tokio::test]

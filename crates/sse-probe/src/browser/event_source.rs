@@ -60,12 +60,12 @@ pub fn event_source_opens(
     }
     let mime = content_type(headers).filter(|mime| mime.matches("text", "event-stream"));
     let mime = mime.ok_or_else(|| Refusal::ContentType(headers.text("content-type")))?;
-    match mime.get_parameter(CHARSET) {
-        Some(charset) if !charset.eq_ignore_ascii_case("utf-8") => {
-            Err(Refusal::Charset(printable(charset.as_bytes())))
-        }
-        _ => Ok(()),
+    // Chromium takes the space around it away, and an empty one for none.
+    let charset = mime.get_parameter(CHARSET).unwrap_or_default().trim();
+    if charset.is_empty() || charset.eq_ignore_ascii_case("utf-8") {
+        return Ok(());
     }
+    Err(Refusal::Charset(printable(charset.as_bytes())))
 }
 
 /// Whether a browser takes a reply with these headers for an event stream.
@@ -141,6 +141,20 @@ mod tests {
             let charset = opens(200, "text/event-stream; charset=latin1", same_origin);
             assert!(matches!(charset, Err(Refusal::Charset(_))));
         }
+    }
+
+    #[test]
+    fn a_charset_with_spaces_around_it_or_none_in_its_quotes_is_good() {
+        let opens = |kind: &str| {
+            let headers = Headers::from_lines([("Content-Type", kind)]);
+            event_source_opens(200, &headers, &Origin::null(), Credentials::Omit, true)
+        };
+        // As in Chromium 156.
+        for good in ["= utf-8", "=\tutf-8", "=\" utf-8 \"", "=\"\"", "=", "=  "] {
+            let kind = format!("text/event-stream; charset{good}");
+            assert_eq!(opens(&kind), Ok(()), "{kind}");
+        }
+        assert!(opens("text/event-stream; charset= latin1").is_err());
     }
 
     #[test]

@@ -118,6 +118,20 @@ pub(crate) fn is_mixed_content(origin: &Origin, url: &Url) -> bool {
     origin.as_str().starts_with("https://") && url.scheme() == "http" && !is_this_machine(url)
 }
 
+/// The ports that browsers [never connect to](https://fetch.spec.whatwg.org/#port-blocking).
+#[rustfmt::skip]
+const BAD_PORTS: [u16; 83] = [
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111,
+    113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554,
+    556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666,
+    6667, 6668, 6669, 6679, 6697, 10080,
+];
+
+/// The port of a URL, if browsers never connect to it.
+pub(crate) fn bad_port(url: &Url) -> Option<u16> {
+    url.port().filter(|port| BAD_PORTS.contains(port))
+}
+
 /// Whether a URL leads to this machine, by its host alone.
 pub(crate) fn is_this_machine(url: &Url) -> bool {
     match url.host() {
@@ -211,6 +225,16 @@ mod tests {
             "http://[::1]/",
         ] {
             assert!(!mixed(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn some_ports_are_never_connected_to() {
+        let bad = |url: &str| bad_port(&url.parse().unwrap());
+        assert_eq!(bad("http://127.0.0.1:6000/events"), Some(6000));
+        assert_eq!(bad("https://api.example.com:10080/"), Some(10080));
+        for good in [API, "http://x/", "http://x:8080/", "https://x:9090/"] {
+            assert_eq!(bad(good), None, "{good}");
         }
     }
 

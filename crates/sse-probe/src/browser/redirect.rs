@@ -2,7 +2,7 @@
 //! `Origin` the next request carries, and which credentials go with it. Pure.
 
 use thiserror::Error;
-use url::Url;
+use url::{Position, Url};
 
 use super::{
     cors::{Block, Credentials, cors_check},
@@ -32,8 +32,8 @@ pub struct Redirect {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RedirectBlock {
-    /// The CORS check of the redirect itself failed.
-    #[error("the redirect at {0} is blocked: {1}")]
+    /// The CORS check of the redirect itself failed. The URL is shown without its query, which may hold a token.
+    #[error("the redirect at {at} is blocked: {1}", at = &.0[..Position::AfterPath])]
     Cors(Url, Block),
     /// `Location` is not a URL, or not one of http or https.
     #[error("a redirect to `{0}`, which is no http URL")]
@@ -168,9 +168,12 @@ impl Route {
     ) -> Result<Url, RedirectBlock> {
         self.cors(headers, credentials)
             .map_err(|block| RedirectBlock::Cors(self.url.clone(), block))?;
-        let location = headers.get("location").unwrap_or_default();
-        let joined = str::from_utf8(&location).ok();
-        let joined = joined.and_then(|text| self.url.join(text).ok());
+        // Lines that are equal count as one, as in browsers; lines that differ lead nowhere.
+        let mut lines: Vec<&[u8]> = headers.all("location").collect();
+        lines.dedup();
+        let location = lines.join(&b", "[..]);
+        let joined = self.url.join(&escaped(&location)).ok();
+        let joined = joined.filter(|_| lines.len() == 1);
         let usable = |to: &Url| matches!(to.scheme(), "http" | "https") && to.has_host();
         let unusable = || RedirectBlock::Location(printable(&location));
         let mut to = joined.filter(usable).ok_or_else(unusable)?;
@@ -195,6 +198,18 @@ impl Route {
         let reach = REACHES.iter().position(|reach| *reach == site);
         self.reach = self.reach.max(reach.unwrap_or(0));
     }
+}
+
+/// Browsers escape the bytes that are not ASCII.
+fn escaped(location: &[u8]) -> String {
+    let mut text = String::new();
+    for &byte in location {
+        match byte.is_ascii() {
+            true => text.push(char::from(byte)),
+            false => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -257,6 +272,54 @@ mod tests {
         let mut route = route(APP, "https://api.example.com/events");
         assert!(!follow(&mut route, &to("https://u:p@api.example.com/")));
         assert!(matches!(route.block, Some(RedirectBlock::UserInfo(_))));
+    }
+
+    #[test]
+    fn equal_lines_of_location_are_one_and_different_ones_lead_nowhere() {
+        let twice = |second: &str| {
+            let lines = [("location", "/v2"), ("location", second)];
+            let cors = [("access-control-allow-origin", "*")];
+            Headers::from_lines(lines.into_iter().chain(cors))
+        };
+        let follow = |headers: &Headers| {
+            let mut route = route(APP, "https://api.example.com/events");
+            route.follow(302, headers, Credentials::Omit, &|_| true);
+            (route.block.is_some(), route.url().to_string())
+        };
+        let (blocked, url) = follow(&twice("/v2"));
+        assert_eq!(
+            (blocked, url.as_str()),
+            (false, "https://api.example.com/v2")
+        );
+        assert!(follow(&twice("/v3")).0);
+    }
+
+    #[test]
+    fn bytes_that_are_not_ascii_are_escaped() {
+        for (location, url) in [
+            (&b"/caf\xe9"[..], "https://api.example.com/caf%E9"),
+            ("/caf\u{e9}".as_bytes(), "https://api.example.com/caf%C3%A9"),
+        ] {
+            let headers = Headers::from_lines([
+                ("location", location),
+                ("access-control-allow-origin", b"*"),
+            ]);
+            let mut route = route(APP, "https://api.example.com/events");
+            assert!(route.follow(302, &headers, Credentials::Omit, &|_| true));
+            assert_eq!(route.url().as_str(), url);
+        }
+    }
+
+    #[test]
+    fn a_query_is_not_shown() {
+        let mut route = route(APP, "https://api.example.com/events?token=s3cret");
+        assert!(!follow(&mut route, &Headers::default()));
+        let shown = route.block.unwrap().to_string();
+        assert!(
+            shown.contains("https://api.example.com/events is blocked"),
+            "{shown}"
+        );
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Who gets a stream at all: credentials, what is asked for, the preflight, the page's own policies.
 
+use http::Method;
+
 use super::{Finding, Verdict, answered, found, good, texts};
 use crate::{
     browser::{
         Credentials, Origin, PreflightBlock, cors_check,
-        page::{AddressSpace, ContentPolicy, is_mixed_content},
+        page::{AddressSpace, ContentPolicy, bad_port, is_mixed_content},
     },
     http::Recording,
     observe::{Survey, UNKNOWN_HEADER, asked_headers, foreign, preflight_headers, seen},
@@ -53,6 +55,9 @@ fn no_credentials(survey: &Survey) -> Verdict {
 
 /// Whoever does not ask for an event stream had better not get one.
 pub(super) fn accept(survey: &Survey) -> Verdict {
+    if survey.target.method != Method::GET {
+        return Err("only a GET is asked for once more with another Accept".to_owned());
+    }
     let head = &answered(&survey.others.not_acceptable, " to another Accept")?.head;
     match head.status {
         _ if head.is_stream() => {
@@ -139,9 +144,17 @@ fn echo(survey: &Survey) -> Option<Finding> {
 /// Nothing but the reply's own headers may stop the page.
 pub(super) fn page(survey: &Survey) -> Verdict {
     let (route, head) = (&survey.main.route, &survey.main.head);
-    let origin = survey.target.origin.as_ref();
-    let origin = origin.ok_or("no page was given with --page or --origin")?;
     let mut findings = Vec::new();
+    if let Some(port) = route.urls().find_map(bad_port) {
+        findings
+            .push(texts::BAD_PORT.seen(format!("port {port}, which browsers never connect to")));
+    }
+    let Some(origin) = &survey.target.origin else {
+        return match findings.is_empty() {
+            true => Err("no page was given with --page or --origin".to_owned()),
+            false => Ok(("a port that browsers block".to_owned(), findings)),
+        };
+    };
     let mut seen = Vec::new();
     if let Some(plain) = route.urls().find(|url| is_mixed_content(origin, url)) {
         let seen = format!("mixed content: a page on https opens {}", Origin::of(plain));

@@ -158,6 +158,7 @@ texts! {
     DIALOG: Advice, "browsers open a password dialog", CHALLENGE;
     EXPECTED_401: Advice, "401 was expected", CHALLENGE;
     ACCEPT: Advice, "crawlers, monitors and link previews open streams that never end, and hold slots", ACCEPT;
+    BAD_PORT: Blocked, "the Fetch standard blocks the ports of other protocols; the request is not even sent", BAD_PORT;
     MIXED_CONTENT: Blocked, "browsers block plain http from a page on https; the request is not even sent", MIXED_CONTENT;
     PAGE_POLICY: Blocked, "the browser does not send the request; the page gets an error without a reason", PAGE_POLICY;
     NO_PAGE: Advice, "whether its policies let the stream in could not be seen", PAGE_POLICY;

@@ -30,6 +30,7 @@ pub(super) fn status(survey: &Survey) -> Verdict {
         403 => " (the origin, or the rights of the credentials)",
         404 | 405 => " (is this the stream's URL?)",
         406 => " (the server did not accept `Accept: text/event-stream`)",
+        407 => " (a proxy wants a user name and a password)",
         429 => " (too many streams or connects)",
         502..=504 => " (a proxy without its application?)",
         _ => "",

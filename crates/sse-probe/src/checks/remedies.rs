@@ -206,6 +206,10 @@ remedies! {
         Actix: "this was asked for by `--expect`; change the server or the expectation"
     }
 
+    BAD_PORT {
+        Actix: "listen on a port that browsers do not block, such as 8080 or 8443"
+    }
+
     MIXED_CONTENT {
         Actix: "serve the stream over https; a page on https may not open one on http"
         Page: "give the page the https URL of the stream"

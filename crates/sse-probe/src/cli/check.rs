@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr};
 use clap::{Args, ValueEnum};
 use tokio::time::Instant;
 
-use super::{Ended, FOUND, Failed, UNREACHABLE};
+use super::{Ended, FOUND, Failed, UNREACHABLE, without_query};
 use crate::{
     checks::Software,
     compare::{self, DiffError},
@@ -67,13 +67,12 @@ pub(super) async fn check(args: CheckArgs) -> Ended {
     };
     let held_back = matches!(why, AttemptError::HeldBack(_));
     let code = if held_back { FOUND } else { UNREACHABLE };
-    Err(Failed(code, format!("{}: {why}", args.url)))
+    Err(Failed(code, format!("{}: {why}", without_query(&args.url))))
 }
 
 fn form(args: &CheckArgs, checked: &Checked, begun: Instant) -> Result<String, String> {
     let took = begun.elapsed();
-    // A query may hold a token.
-    let url = args.url.split(['?', '#']).next().unwrap_or_default();
+    let url = without_query(&args.url);
     Ok(match args.format {
         Format::Human => match checked {
             Ok(report) => report::human(report, chosen(&args.proxy, &report.software)),
@@ -164,11 +163,26 @@ pub(super) async fn diff(args: DiffArgs) -> Ended {
     };
     let direct = side(&args.direct, &args.host_direct, &args.resolve_direct)?;
     let public = side(&args.public, &args.host_public, &args.resolve_public)?;
-    let report = compare::compare(&direct, &public).await.map_err(|why| {
-        let public = matches!(why, DiffError::Public(_));
-        let url = if public { &args.public } else { &args.direct };
-        Failed(UNREACHABLE, format!("{url}: {why}"))
-    })?;
+    let report = match compare::compare(&direct, &public).await {
+        Ok(report) => report,
+        Err(why) => {
+            let [direct, public] = [&args.direct, &args.public].map(|url| without_query(url));
+            let at_public = matches!(why, DiffError::Public(_));
+            let url = if at_public { public } else { direct };
+            let text = match args.format {
+                DiffFormat::Human => String::new(),
+                DiffFormat::Json => {
+                    let json = compare::unmade(direct, public, args.options.profile, &why);
+                    format!("{json:#}\n")
+                }
+                DiffFormat::Github => {
+                    report::annotate(true, &format!("sse-probe diff: {url}"), &why.to_string())
+                }
+            };
+            anstream::print!("{text}");
+            return Err(Failed(UNREACHABLE, format!("{url}: {why}")));
+        }
+    };
     let software = chosen(&args.proxy, &report.software);
     let text = match args.format {
         DiffFormat::Human => compare::human(&report, software),

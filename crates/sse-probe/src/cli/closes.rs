@@ -16,6 +16,7 @@ use crate::{
     http::{Ask, AttemptError, Dialer, End, opens},
     observe::Page,
     options::Options,
+    report::shown_url,
     target::Target,
 };
 
@@ -99,7 +100,7 @@ pub async fn seen_after(
     hold: Duration,
     patience: Duration,
 ) -> Result<Option<Duration>, Failed> {
-    let unreachable = |why| Failed(UNREACHABLE, format!("{}: {why}", target.url));
+    let unreachable = |why| Failed(UNREACHABLE, format!("{}: {why}", shown_url(&target.url)));
     let before = counted(metrics).await?;
     open_for(target, hold, patience)
         .await
@@ -147,12 +148,13 @@ async fn counted(metrics: &[Url]) -> Result<f64, Failed> {
             let exchange = exchange.map_err(|why| why.to_string())?;
             exchange.whole(LARGEST, SLOWEST).await
         };
-        let unreachable = |why| Failed(UNREACHABLE, format!("{url}: {why}"));
+        let shown = shown_url(url);
+        let unreachable = |why| Failed(UNREACHABLE, format!("{shown}: {why}"));
         let text = page.await.map_err(unreachable)?;
         let text = String::from_utf8_lossy(&text);
         if !text.contains(LIBRARY) {
             let must = "it must be the /metrics of an application with actix-web-sse-metrics";
-            return Err(Failed(USAGE, format!("{url} has no {LIBRARY}: {must}")));
+            return Err(Failed(USAGE, format!("{shown} has no {LIBRARY}: {must}")));
         }
         sum += count(&text);
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use humantime::format_duration;
 use tokio::time::{Instant, sleep};
 
-use super::{FOUND, Failed, UNREACHABLE};
+use super::{FOUND, Failed, UNREACHABLE, without_query};
 use crate::{
     browser::{Refusal, headers::harmless},
     http::{AttemptError, End, opens},
@@ -67,7 +67,8 @@ pub(super) async fn run(args: TailArgs) -> super::Ended {
         followed = follow(&target, args.last_event_id.clone(), args.once, listen) => followed,
         _ = tokio::signal::ctrl_c() => return Ok(true),
     };
-    let failed = |code, why: String| Err(Failed(code, format!("{}: {why}", args.url)));
+    let failed =
+        |code, why: String| Err(Failed(code, format!("{}: {why}", without_query(&args.url))));
     match followed {
         Ok(Ended::Refused(why)) => failed(FOUND, format!("an EventSource ends for good: {why}")),
         Ok(_) => Ok(true),

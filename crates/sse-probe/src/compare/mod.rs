@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anstyle::AnsiColor::{Cyan, Green, Red};
 use serde::Serialize;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::{
@@ -133,6 +134,28 @@ pub enum DiffError {
         "the application itself answers {0}, so there is no stream to compare; run `sse-probe check` on it first"
     )]
     NotOpen(u16),
+}
+
+impl DiffError {
+    /// The error as a label, from a closed list.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Direct(why) | Self::Public(why) => why.reason(),
+            Self::NotOpen(_) => "status",
+        }
+    }
+}
+
+/// As JSON, where there is no report: both URLs, the reason, the error.
+pub fn unmade(direct: &str, public: &str, profile: Profile, why: &DiffError) -> Value {
+    json!({
+        "direct": direct,
+        "public": public,
+        "passed": false,
+        "profile": profile,
+        "reason": why.reason(),
+        "error": why.to_string(),
+    })
 }
 
 /// What is seen on one side.

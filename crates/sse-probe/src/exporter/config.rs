@@ -115,7 +115,7 @@ impl Config {
             let of_module = module.faults().into_iter();
             faults.extend(of_module.map(|fault| format!("modules.{name}: {fault}")));
         }
-        let mut instances: BTreeMap<String, usize> = BTreeMap::new();
+        let mut instances: BTreeMap<String, (usize, String)> = BTreeMap::new();
         for (number, target) in (1..).zip(&self.targets) {
             let shown = without_query(&target.url);
             let fault = match self.modules.get(&target.module) {
@@ -125,13 +125,17 @@ impl Config {
             faults.extend(fault.map(|fault| format!("targets, {shown}: {fault}")));
             // Metrics of two targets with one label would be one.
             let instance = target.instance();
-            if let Some(first) = instances.get(&instance) {
+            if let Some((first, other)) = instances.get(&instance) {
+                let both = format!("number {first} ({other}) and number {number} ({shown})");
+                let query = match target.name {
+                    None => ", since queries are left out of it",
+                    Some(_) => "",
+                };
                 faults.push(format!(
-                    "targets: number {first} and number {number} ({shown}) both have the instance `{instance}`, since \
-                     queries are left out of it; give each a `name` of its own"
+                    "targets: {both} both have the instance `{instance}`{query}; give each a `name` of its own"
                 ));
             }
-            instances.entry(instance).or_insert(number);
+            instances.entry(instance).or_insert((number, shown));
         }
         faults
     }
@@ -342,7 +346,22 @@ mod tests {
                 &["unknown field `bearer`"],
             ),
             // Targets that differ in the query alone.
-            (two, &["number 1 and number 2", "`http://x/`", "`name`"]),
+            (
+                two,
+                &[
+                    "number 1 (http://x/) and number 2 (http://x/)",
+                    "`http://x/`",
+                    "`name`",
+                ],
+            ),
+            // Targets with one name.
+            (
+                "[[targets]]\nurl = \"http://x/a?b\"\nname = \"n\"\n[[targets]]\nurl = \"http://y/c\"\nname = \"n\"\n",
+                &[
+                    "number 1 (http://x/a) and number 2 (http://y/c)",
+                    "`n`; give",
+                ],
+            ),
         ];
         for (text, parts) in cases {
             let error = Config::parse(text).unwrap_err();

@@ -81,18 +81,34 @@ pub struct Exporter {
 #[derive(Debug)]
 struct State {
     source: Option<PathBuf>,
-    config: watch::Sender<Arc<Config>>,
+    setup: watch::Sender<Arc<Setup>>,
     web: Mutex<Arc<WebConfig>>,
-    /// Rounds under way.
-    rounds: Semaphore,
-    /// Probes on demand under way. They do not take the places of rounds.
-    on_demand: Semaphore,
     /// The last result of each static target, by instance.
     results: Mutex<HashMap<String, Arc<Probed>>>,
     /// The last probes, the newest first.
     history: Mutex<VecDeque<Arc<Probed>>>,
     /// Whether the configuration was read the last time that it was tried, and when it was read last.
     reloaded: Mutex<(bool, SystemTime)>,
+}
+
+/// A configuration, and the places that it gives. Each reload makes a new one.
+#[derive(Debug)]
+struct Setup {
+    config: Config,
+    /// Rounds under way.
+    rounds: Semaphore,
+    /// Probes on demand under way. They do not take the places of rounds.
+    on_demand: Semaphore,
+}
+
+impl From<Config> for Arc<Setup> {
+    fn from(config: Config) -> Self {
+        Self::new(Setup {
+            rounds: Semaphore::new(config.concurrency),
+            on_demand: Semaphore::new(config.probe_concurrency),
+            config,
+        })
+    }
 }
 
 /// A probe and its result.
@@ -129,9 +145,7 @@ impl Exporter {
         let listener = TcpListener::bind(config.listen).await?;
         let state = Arc::new(State {
             source: source.map(Path::to_owned),
-            rounds: Semaphore::new(config.concurrency),
-            on_demand: Semaphore::new(config.probe_concurrency),
-            config: watch::Sender::new(Arc::new(config)),
+            setup: watch::Sender::new(config.into()),
             web: Mutex::new(Arc::new(web)),
             results: Mutex::default(),
             history: Mutex::default(),
@@ -159,16 +173,16 @@ impl Exporter {
     /// Probes and answers until `shutdown` is done.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let rounds = async {
-            let mut config = self.state.config.subscribe();
+            let mut setup = self.state.setup.subscribe();
             loop {
-                let current = Arc::clone(&config.borrow_and_update());
+                let current = Arc::clone(&setup.borrow_and_update());
                 // Rounds of an older configuration end with the set.
                 let mut tasks = JoinSet::new();
-                for index in 0..current.targets.len() {
+                for index in 0..current.config.targets.len() {
                     let (state, current) = (Arc::clone(&self.state), Arc::clone(&current));
                     tasks.spawn(async move { state.probe_for_ever(&current, index).await });
                 }
-                if config.changed().await.is_err() {
+                if setup.changed().await.is_err() {
                     return;
                 }
             }
@@ -241,7 +255,7 @@ impl State {
         let source = self.source.as_ref();
         let config = Config::read(source.ok_or("there is no file to read again")?)?;
         let web = self.web().read_again()?;
-        let before = self.config().listen;
+        let before = self.setup().config.listen;
         if config.listen.port() != 0 && config.listen != before {
             tracing::warn!(listen = %config.listen, "a new `listen` counts after a restart only");
         }
@@ -249,7 +263,7 @@ impl State {
         let instances: Vec<_> = targets.map(StaticTarget::instance).collect();
         *lock(&self.web) = Arc::new(web);
         // First of all: a round of the older configuration that ends from now on leaves no result.
-        self.config.send_replace(Arc::new(config));
+        self.setup.send_replace(config.into());
         lock(&self.results).retain(|instance, _| instances.contains(instance));
         Ok(())
     }
@@ -258,13 +272,14 @@ impl State {
         Arc::clone(&lock(&self.web))
     }
 
-    fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.config.borrow())
+    fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.borrow())
     }
 
     /// Probes one static target again and again. The targets share the interval, so that their rounds do not begin at one
     /// moment.
-    async fn probe_for_ever(&self, config: &Config, index: usize) {
+    async fn probe_for_ever(&self, setup: &Setup, index: usize) {
+        let config = &setup.config;
         let (interval, targets) = (config.interval, &config.targets);
         let target = targets.get(index);
         let module = target.and_then(|target| config.modules.get_key_value(&target.module));
@@ -279,13 +294,13 @@ impl State {
         let limit = module.1.timeout.unwrap_or(hold + BEYOND_HOLD);
         loop {
             ticks.tick().await;
-            let Ok(permit) = self.rounds.acquire().await else {
+            let Ok(permit) = setup.rounds.acquire().await else {
                 return;
             };
             let probed = self.probe(module, &target.url, limit).await;
             drop(permit);
             let mut results = lock(&self.results);
-            if std::ptr::eq(&*self.config(), config) {
+            if std::ptr::eq(&*self.setup(), setup) {
                 results.insert(target.instance(), probed);
             }
         }
@@ -359,7 +374,7 @@ mod tests {
         let config = Config::read(&file).unwrap();
         let exporter = Exporter::bind_with(config, Some(&file), WebConfig::default());
         let state = exporter.await.unwrap().state;
-        let before = state.config();
+        let before = state.setup();
         let taken_out = async {
             let (socket, _) = server.accept().await.unwrap();
             write("");

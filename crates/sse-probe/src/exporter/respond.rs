@@ -96,7 +96,7 @@ fn metrics(state: &State) -> Answer {
     metrics.set_build_info();
     metrics.set(names::RELOADED, &[], flag(succeeded));
     metrics.set(names::RELOAD_TIME, &[], unix(at));
-    let interval = state.config().interval.as_secs_f64();
+    let interval = state.setup().config.interval.as_secs_f64();
     for (instance, probed) in &*lock(&state.results) {
         metrics.of_instance(instance);
         add(&mut metrics, probed);
@@ -112,8 +112,8 @@ async fn on_demand(state: &State, query: &str, headers: &HeaderMap) -> Answer {
     let target = parameter(query, "target");
     let target = target.ok_or_else(|| bad("the parameter `target` is missing".to_owned()))?;
     let name = parameter(query, "module").unwrap_or_else(|| "default".to_owned());
-    let config = state.config();
-    let module = config.modules.get_key_value(&name);
+    let setup = state.setup();
+    let module = setup.config.modules.get_key_value(&name);
     let module = module.ok_or_else(|| bad("there is no such module".to_owned()))?;
     module.1.allows(&target).map_err(bad)?;
     let asked = headers.get("x-prometheus-scrape-timeout-seconds");
@@ -122,7 +122,7 @@ async fn on_demand(state: &State, query: &str, headers: &HeaderMap) -> Answer {
     let limit = asked.map_or(LIMIT, |t| t.saturating_sub(MARGIN).min(LIMIT));
     let end = begun + limit;
     // Waits for its turn as long as the scraper does.
-    let Ok(Ok(_permit)) = timeout_at(end, state.on_demand.acquire()).await else {
+    let Ok(Ok(_permit)) = timeout_at(end, setup.on_demand.acquire()).await else {
         return Err(busy());
     };
     let left = end.saturating_duration_since(Instant::now());

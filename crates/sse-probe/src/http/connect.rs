@@ -35,12 +35,12 @@ use url::Url;
 
 use super::{
     Ask, AttemptError, Certificates, Head, IpVersion, Limits, Phases, Protocol, Proxy, Tls,
-    tls::certificates,
+    tls::certificates, with_causes,
 };
 use crate::browser::Headers;
 
-/// Head lines that are read. Browsers read fewer.
-const HEAD_LINES: usize = 200;
+/// Head lines that are read. Browsers count bytes only, and these are more lines than any server sends.
+pub(super) const HEAD_LINES: usize = 4000;
 
 /// What the connector's own time-out leaves to name the address that failed.
 const GRACE: Duration = Duration::from_millis(250);
@@ -109,20 +109,25 @@ impl Dialer {
         let no_host = || AttemptError::Request("the URL has no host".to_owned());
         let port = url.port_or_known_default().unwrap_or(80);
         let own = (url.host_str().ok_or_else(no_host)?, port);
-        let proxy = self.proxy.of(url);
+        let proxy = self.proxy.of(url)?;
         let (host, port) = proxy.as_ref().map_or(own, |proxy| {
             let port = proxy.uri().port_u16().unwrap_or(80);
             (proxy.uri().host().unwrap_or_default(), port)
         });
         let mut phases = Phases::default();
         let begin = Instant::now();
-        let addresses = self.addresses(host, port).await?;
+        let at_proxy = |why: String| AttemptError::Proxy(format!("{host}:{port}: {why}"));
+        let addresses = self.addresses(host, port).await;
+        let addresses = addresses.map_err(|why| match &proxy {
+            Some(_) => AttemptError::Proxy(why.to_string()),
+            None => why,
+        })?;
         phases.resolve = begin.elapsed();
 
         let begin = Instant::now();
         // The connector gives each address its share of the time, and races the two families.
         let first = addresses.first().copied();
-        let port = first.map_or(port, |address| address.port());
+        let to_port = first.map_or(port, |address| address.port());
         let mut connector = HttpConnector::new_with_resolver(Known(addresses));
         connector.enforce_http(false);
         connector.set_nodelay(true);
@@ -132,7 +137,7 @@ impl Dialer {
             let uri = text.parse::<Uri>();
             uri.map_err(|why| AttemptError::Request(format!("{text}: {why}")))
         };
-        let to = uri("http", (host, port))?;
+        let to = uri("http", (host, to_port))?;
         let (stream, forward) = match &proxy {
             Some(proxy) if url.scheme() == "https" => {
                 let mut tunnel = Tunnel::new(to, connector);
@@ -140,12 +145,13 @@ impl Dialer {
                     tunnel = tunnel.with_auth(auth.clone());
                 }
                 let stream = tunnel.call(uri("https", own)?).await;
-                let stream = stream.map_err(|why| AttemptError::Proxy(why.to_string()))?;
+                let stream = stream.map_err(|why| at_proxy(with_causes(&why)))?;
                 (stream.into_inner(), None)
             }
             _ => {
                 use AttemptError::{Connect, ConnectTimeout, Refused, Resolve};
                 let failed = |io: io::Error| match (first, io.kind()) {
+                    _ if proxy.is_some() => at_proxy(io.to_string()),
                     (Some(_), io::ErrorKind::TimedOut) => ConnectTimeout(self.limits.connect),
                     (Some(address), io::ErrorKind::ConnectionRefused) => Refused(address),
                     (Some(address), _) => Connect(address, io),
@@ -252,9 +258,13 @@ impl Dialer {
             driver.spawn(connection);
             sender.send_request(request).await
         } else {
+            // Browsers read heads that the standard forbids, so these are read as well.
             let (mut sender, connection) = http1::Builder::new()
                 .max_buf_size(head_bytes)
                 .max_headers(HEAD_LINES)
+                .allow_obsolete_multiline_headers_in_responses(true)
+                .allow_spaces_after_header_name_in_responses(true)
+                .ignore_invalid_headers_in_responses(true)
                 .handshake(io)
                 .await
                 .map_err(failed)?;
@@ -262,6 +272,14 @@ impl Dialer {
             sender.send_request(request).await
         };
         let (parts, body) = reply.map_err(failed)?.into_parts();
+        // What was read at once may have gone beyond the limit.
+        let bytes = parts
+            .headers
+            .iter()
+            .map(|(n, v)| n.as_str().len() + v.len() + 4);
+        if bytes.sum::<usize>() > head_bytes {
+            return Err(AttemptError::HeadTooLarge(head_bytes));
+        }
         link.phases.processing = sent.elapsed();
         Ok(Exchange {
             head: Head {

@@ -66,7 +66,7 @@ pub struct Limits {
     pub connect: Duration,
     /// From the request to the head of the reply. 10 s by default.
     pub head: Duration,
-    /// The largest head that is read. 64 KiB by default, more than any browser accepts.
+    /// The largest head that is read. 256 KiB by default, as in Chromium.
     pub head_bytes: usize,
     /// How much of a body is read before the exchange is ended. 32 MiB by default.
     pub body_bytes: u64,
@@ -77,7 +77,7 @@ impl Default for Limits {
         Self {
             connect: Duration::from_secs(10),
             head: Duration::from_secs(10),
-            head_bytes: 64 * 1024,
+            head_bytes: 256 * 1024,
             body_bytes: 32 * 1024 * 1024,
         }
     }
@@ -197,13 +197,22 @@ impl Proxy {
         Err(format!("`{url}` is not a proxy that can be used; {write}"))
     }
 
-    fn of(&self, url: &Url) -> Option<Intercept> {
-        let uri: Uri = url.as_str().parse().ok()?;
-        match self {
+    fn of(&self, url: &Url) -> Result<Option<Intercept>, AttemptError> {
+        let Ok(uri) = url.as_str().parse::<Uri>() else {
+            return Ok(None);
+        };
+        let found = match self {
             Self::Direct => None,
             Self::Environment if is_this_machine(url) => None,
             Self::Environment => Matcher::from_env().intercept(&uri),
             Self::Always(matcher) => matcher.intercept(&uri),
+        };
+        let scheme = found.as_ref().and_then(|found| found.uri().scheme_str());
+        match scheme.filter(|scheme| *scheme != "http") {
+            None => Ok(found),
+            Some(other) => Err(AttemptError::Proxy(format!(
+                "the environment names one of the scheme `{other}`, and only http proxies can be used"
+            ))),
         }
     }
 }
@@ -287,7 +296,7 @@ pub enum AttemptError {
     #[error("the server does not speak HTTP/2")]
     NoHttp2,
     /// The head has more bytes or lines than any client reads.
-    #[error("the head of the reply goes on beyond {} KiB or 200 lines", .0 / 1024)]
+    #[error("the head of the reply goes on beyond {} KiB or {} lines", .0 / 1024, connect::HEAD_LINES)]
     HeadTooLarge(usize),
     /// What came back is not HTTP.
     #[error("the reply is not HTTP: {0}")]

@@ -142,13 +142,24 @@ fn further_origins(target: &Target) -> Vec<Origin> {
     list
 }
 
+/// Who must not be let in: the look-alikes of the target's origin first, those of further ones last.
 fn outsiders(target: &Target, origin: &Origin) -> Vec<(Outsider, Origin)> {
-    let mut list = vec![(Outsider::Foreign, foreign())];
-    list.extend(target.deny.iter().map(|o| (Outsider::Named, o.clone())));
-    let look_alikes = origin.look_alikes().into_iter();
-    list.extend(look_alikes.map(|l| (Outsider::LookAlike(l.mistake), l.origin)));
-    list.push((Outsider::Null, Origin::null()));
-    list.retain(|(_, o)| !target.allows(o) && !o.is_origin_of(&target.url));
+    let look_alikes = |of: &Origin| {
+        let list = of.look_alikes().into_iter();
+        list.map(|l| (Outsider::LookAlike(l.mistake), l.origin))
+    };
+    let mut all = vec![(Outsider::Foreign, foreign())];
+    all.extend(target.deny.iter().map(|o| (Outsider::Named, o.clone())));
+    all.extend(look_alikes(origin));
+    all.push((Outsider::Null, Origin::null()));
+    all.extend(further_origins(target).iter().flat_map(look_alikes));
+    let mut list: Vec<(Outsider, Origin)> = Vec::new();
+    for (who, origin) in all {
+        let again = list.iter().any(|(_, before)| *before == origin);
+        if !again && !target.allows(&origin) && !origin.is_origin_of(&target.url) {
+            list.push((who, origin));
+        }
+    }
     list
 }
 

@@ -5,7 +5,7 @@ use std::{error::Error, fmt, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, header};
 use serde_json::Value;
-use url::Url;
+use url::{Position, Url};
 
 use super::USER_AGENT;
 use crate::http::{Ask, Dialer};
@@ -133,7 +133,8 @@ impl TicketSource {
             let missing = || format!("the answer has no text in `{}`", self.field);
             Ok(ticket.ok_or_else(missing)?.to_owned())
         };
-        let failed = |why: Cause| format!("no ticket from {}: {why}", self.url);
+        let shown = &self.url[..Position::AfterPath];
+        let failed = |why: Cause| format!("no ticket from {shown}: {why}");
         fetched.await.map_err(failed)
     }
 }

@@ -86,8 +86,16 @@ pub struct ServerPolicy {
     pub allow: Vec<String>,
     /// Whether pages may send cookies.
     pub credentials: bool,
-    /// The request headers that pages may send.
+    /// The request headers that pages may send. In a file: by default those of `actix-web-sse`, which are `authorization`,
+    /// `last-event-id` and `cache-control`; an empty list says that there is no preflight.
+    #[serde(default = "usual_headers")]
     pub request_headers: Vec<String>,
+}
+
+fn usual_headers() -> Vec<String> {
+    ["authorization", "last-event-id", "cache-control"]
+        .map(str::to_owned)
+        .into()
 }
 
 impl ServerPolicy {
@@ -201,6 +209,8 @@ mod tests {
     fn every_entry_gives_an_origin_that_it_matches() {
         let policy = ServerPolicy::parse(FILE).unwrap();
         assert!(policy.credentials && !policy.is_public());
+        // As the server, which does not say in its file what is so by default.
+        assert_eq!(policy.request_headers, usual_headers());
         let origins = policy.origins();
         let shown: Vec<_> = origins.iter().map(Origin::as_str).collect();
         assert_eq!(

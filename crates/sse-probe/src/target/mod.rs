@@ -195,12 +195,14 @@ impl Target {
         Ok(self)
     }
 
-    /// What the server's own configuration allows. Every origin of it is tried; the first one is the target's, if none was
-    /// given.
+    /// What the server's own configuration allows. Every origin of it is tried. The first one is the target's, if none was
+    /// given; the stream's own origin only if there is no other.
     #[must_use]
     pub fn policy(mut self, policy: ServerPolicy) -> Self {
         if self.origin.is_none() {
-            self.origin = policy.origins().into_iter().next();
+            let mut origins = policy.origins();
+            origins.sort_by_key(|origin| origin.is_origin_of(&self.url));
+            self.origin = origins.into_iter().next();
         }
         self.policy = Some(policy);
         self
@@ -485,6 +487,18 @@ mod tests {
             Err(TargetError::CookieWithoutCredentials)
         ));
         assert!(cross.credentials(Credentials::Include).validate().is_ok());
+    }
+
+    #[test]
+    fn a_policy_that_begins_with_the_streams_own_origin_is_tried_by_another() {
+        let allow = ["http://localhost:8080", "http://127.0.0.1:8080"];
+        let policy = ServerPolicy {
+            allow: allow.map(str::to_owned).into(),
+            ..ServerPolicy::default()
+        };
+        let target = Target::new("http://localhost:8080/events").unwrap();
+        let target = target.policy(policy);
+        assert_eq!(target.origin.unwrap().as_str(), allow[1]);
     }
 
     #[test]

@@ -255,6 +255,55 @@ async fn the_servers_own_policy_says_what_is_tried() {
 }
 
 #[tokio::test]
+async fn a_policy_is_tried_in_both_credentials_modes_by_its_only_origin() {
+    let policy = |credentials: bool| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let allow = format!("[policy.origins]\nallow = [\"{APP}\"]\n");
+        std::fs::write(file.path(), format!("{allow}credentials = {credentials}\n")).unwrap();
+        sse_probe::ServerPolicy::read(file.path()).unwrap()
+    };
+    let only = |server: &Server, credentials| {
+        let target = Target::new(&server.url()).unwrap();
+        let target = target.policy(policy(credentials));
+        target
+            .only("allowed_origins")
+            .unwrap()
+            .hold(Duration::from_millis(300))
+    };
+    let without = open_to(APP).await;
+    let report = checked(only(&without, true)).await;
+    let text = "no Access-Control-Allow-Credentials";
+    found(&report, "allowed_origins", FindingKind::Blocked, text);
+    checked(only(&without, false)).await.assert_clean();
+    let with = Server::start(good).await;
+    let report = checked(only(&with, false)).await;
+    let text = "may read with credentials, against the policy";
+    found(&report, "allowed_origins", FindingKind::Insecure, text);
+    checked(only(&with, true)).await.assert_clean();
+}
+
+#[tokio::test]
+async fn a_look_alike_of_a_further_origin_is_caught() {
+    // The edge's pattern has no end.
+    let further = "https://app.tenant.example.net";
+    let server = Server::start(move |request| {
+        let origin = request.get("origin").unwrap_or_default();
+        let reply = good(&by_app(request));
+        match origin.starts_with(further) {
+            true => reply.set("Access-Control-Allow-Origin", origin),
+            false => good(request),
+        }
+    })
+    .await;
+    let target = server.target().allow_origin(further).unwrap();
+    let report = checked(target.only("origins").unwrap()).await;
+    let text = "https://app.tenant.example.net.evil.example (only the beginning is compared)";
+    found(&report, "origins", FindingKind::Insecure, text);
+    // The other port begins with it as well.
+    assert_eq!(report.outcome("origins").unwrap().findings.len(), 2);
+}
+
+#[tokio::test]
 async fn a_refusal_that_an_outsider_may_read_opens_no_door() {
     // As nchan does it: 403, with the origin that asked.
     let server = Server::start(|request| {

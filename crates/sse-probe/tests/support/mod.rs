@@ -400,7 +400,7 @@ pub fn good(request: &Request) -> Reply {
             .with("Access-Control-Allow-Methods", "GET")
             .with(
                 "Access-Control-Allow-Headers",
-                "authorization, last-event-id",
+                "authorization, last-event-id, cache-control",
             )
             .with("Access-Control-Max-Age", "600");
     }

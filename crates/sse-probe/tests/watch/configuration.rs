@@ -1,12 +1,14 @@
 //! The configuration, reloads, TLS and passwords.
 
+use std::time::{Duration, Instant};
+
 use sse_probe::{
     exporter::{Config, Exporter, WebConfig},
     http::{Ask, Dialer, Trust},
 };
 
 use super::{
-    TokenFile, filled, get, module, post, root, run,
+    TokenFile, filled, get, module, post, root, run, scrape, stuck,
     support::{Server, good},
     until,
 };
@@ -80,6 +82,39 @@ async fn a_configuration_is_read_again_and_a_wrong_one_is_refused() {
     let text = until(running.address, "probe_success{instance=\"after\"} 1").await;
     assert!(!text.contains("instance=\"before\""), "{text}");
     assert_eq!(get(running.address, "/-/reload", "").await.0, 405);
+}
+
+#[tokio::test]
+async fn a_reload_gives_as_many_places_as_the_new_configuration_says() {
+    let (slow, server) = (stuck().await, Server::start(good).await);
+    let token = TokenFile::new("places");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("probe.toml");
+    let with = |places: usize| {
+        let text = format!(
+            "probe_concurrency = {places}\n{}",
+            module(&[&slow, &server])
+        );
+        std::fs::write(&file, filled(&text, &token)).unwrap();
+    };
+    with(1);
+    let config = Config::read(&file).unwrap();
+    let exporter = Exporter::bind_with(config, Some(&file), WebConfig::default());
+    let running = run(exporter.await.unwrap(), TokenFile::new("places-other"));
+    let address = running.address;
+    let path = |server: &Server| format!("/probe?module=app&target={}", server.url());
+    let first = path(&slow);
+    let first = tokio::spawn(async move { get(address, &first, &scrape(30.0)).await });
+    let begun = Instant::now();
+    while slow.requests().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    with(2);
+    assert_eq!(post(address, "/-/reload").await.0, 200);
+    let (status, text) = get(address, &path(&server), &scrape(4.0)).await;
+    assert_eq!(status, 200, "{text}");
+    first.abort();
 }
 
 #[tokio::test]
