@@ -443,7 +443,8 @@ if ARGV[5] ~= '' and string.sub(who, 1, 1) == 'u' then
     end
     if here ~= (redis.call('SISMEMBER', joined, user) == 1) then
         local users = redis.call('SCARD', joined) + (here and 1 or -1)
-        local data = '{"user":' .. cjson.encode(user) .. ',"users":' .. text(users) .. '}'
+        local topic = string.gsub(cjson.encode(string.sub(ARGV[5], #'presence/' + 1)), '\\/', '/')
+        local data = '{"user":' .. cjson.encode(user) .. ',"users":' .. text(users) .. ',"topic":' .. topic .. '}'
         epoch, base, number = publish(false, '', 'd', data, 'n', here and 'join' or 'leave')
         if not epoch then return base end
         redis.call(here and 'SADD' or 'SREM', joined, user)

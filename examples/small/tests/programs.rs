@@ -134,7 +134,7 @@ fn presence() {
         }
     };
     let bob_is = |kind: &str, users: u32| {
-        let data = format!(r#"{{"user":"bob","users":{users}}}"#);
+        let data = format!(r#"{{"user":"bob","users":{users},"topic":"room/7"}}"#);
         (kind.to_owned(), data)
     };
     assert_eq!(next(), bob_is("join", 2));

@@ -145,7 +145,8 @@ async fn a_user_joins_and_leaves_once_on_whichever_nodes_it_is() {
     assert_eq!(published(&server), ["+alice", "+bob", "-alice", "-bob"]);
     let news = read(news, 4).await;
     let expected = [("alice", 1), ("bob", 2), ("alice", 1), ("bob", 0)];
-    let expected = expected.map(|(user, users)| format!(r#"{{"user":"{user}","users":{users}}}"#));
+    let expected = expected
+        .map(|(user, users)| format!(r#"{{"user":"{user}","users":{users},"topic":"room/7"}}"#));
     assert_eq!(data(&news), expected);
     assert_eq!(server.command(&["KEYS", "{sse}:readers:*"]), "*0\r\n");
     assert_eq!(server.command(&["KEYS", "{sse}:announced:*"]), "*0\r\n");

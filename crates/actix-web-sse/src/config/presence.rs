@@ -15,7 +15,7 @@ pub enum PresenceMode {
     /// It can be asked for ([`Hub::presence`](crate::Hub::presence)).
     List,
     /// And who comes and goes is published: the events of `room/7` are in the topic `presence/room/7`,
-    /// with the type `join` or `leave` and data such as `{"user":"alice","users":3}`.
+    /// with the type `join` or `leave` and data such as `{"user":"alice","users":3,"topic":"room/7"}`.
     ///
     /// A client needs the right to that topic, and has it by no right to `room/7`; `*` is one to every topic.
     /// [`TopicAccess::Anyone`](super::TopicAccess::Anyone) counts for it in an entry for such names only. Only the hub

@@ -199,7 +199,10 @@ impl TopicConfig {
             faults.add(
                 "hub.topics.linger",
                 linger,
-                "must be at most 100ms: that much later may each event be",
+                format!(
+                    "of {:?} must be at most 100ms: that much later may each event be",
+                    self.pattern
+                ),
             );
         }
         let at_least_one = [
@@ -211,7 +214,10 @@ impl TopicConfig {
                 faults.add(
                     key,
                     0,
-                    "must be at least 1; to keep clients out, set read = \"nobody\"",
+                    format!(
+                        "of {:?} must be at least 1; to keep clients out, set read = \"nobody\"",
+                        self.pattern
+                    ),
                 );
             }
         }

@@ -9,7 +9,7 @@ use super::{
     Backplane, Hub, KnowsTopic, Shared, Sink,
     core::Core,
     presence::{PREFIX, Readers},
-    settings::TopicSettings,
+    settings::{self, TopicSettings},
     sync::Mutex,
     ticks::Ticks,
     topics::Limits,
@@ -105,6 +105,7 @@ impl HubBuilder {
         let mut faults = Faults::default();
         self.hub.check(&mut faults);
         self.stream.check(&mut faults);
+        settings::check(&self.hub, &mut faults);
         let has_events = |topics: &TopicConfig| topics.presence == Some(PresenceMode::Events);
         let backplane = self.backplane.as_ref();
         if backplane.is_some_and(|backplane| !backplane.shares_presence())

@@ -157,7 +157,7 @@ impl Core {
         event: Outgoing<'_>,
         now: Instant,
     ) -> Result<Accepted, NoRoom> {
-        let (topic, class) = (event.topic, event.class);
+        let topic = event.topic;
         let index = match self.topics.index(topic) {
             Some(index) => index,
             None => {
@@ -165,6 +165,21 @@ impl Core {
                 self.topics.index_or_make(&topic, self.position, now)?
             }
         };
+        Ok(self.accept(Some(index), event, now))
+    }
+
+    /// Takes a join or leave. It makes no topic of it: whoever is not there and comes back later has missed it.
+    pub(crate) fn announce(&mut self, event: Outgoing<'_>, now: Instant) -> Accepted {
+        let index = self.topics.index(event.topic);
+        if index.is_none() {
+            self.topics.announced_to_nobody(self.position + 1);
+        }
+        self.accept(index, event, now)
+    }
+
+    /// Gives an event its place, in the log of this topic and of the patterns that match it.
+    fn accept(&mut self, index: Option<usize>, event: Outgoing<'_>, now: Instant) -> Accepted {
+        let (topic, class) = (event.topic, event.class);
         // An engine counts what all nodes share, and nothing else: what is of this node comes after all of that.
         let own = self.topics.is_shared();
         self.position += u64::from(!own);
@@ -178,12 +193,14 @@ impl Core {
                 wakes.append(self.append(index, entry.clone(), now));
             }
         }
-        wakes.append(self.append(index, entry, now));
-        Ok(Accepted {
+        if let Some(index) = index {
+            wakes.append(self.append(index, entry, now));
+        }
+        Accepted {
             id,
             bytes: len,
             wakes,
-        })
+        }
     }
 
     /// Whether a topic is followed; if not, its event with this number has passed.
@@ -522,8 +539,10 @@ impl Core {
         wakes
     }
 
-    /// Looks at a few topics for what has become too old, and removes those without use.
-    pub(crate) fn sweep(&mut self, topics: usize, now: Instant) {
-        self.topics.sweep(topics, now);
+    /// Looks at some topics for what has become too old, and removes those without use: at all of a hundred thousand within
+    /// half a minute, if it is called once a second.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        let some = (self.topics.len() / 32).clamp(256, 4096);
+        self.topics.sweep(some, now);
     }
 }

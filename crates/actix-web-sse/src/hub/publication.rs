@@ -172,6 +172,14 @@ impl Hub {
         Ok(Published { id: accepted.id })
     }
 
+    /// Publishes a join or leave to whoever follows it, by name or by a pattern.
+    pub(super) fn announce(&self, topic: &str, event: Event) {
+        let event = Outgoing::new(topic, self.shared.topics.class(topic), event);
+        let accepted = self.shared.core().announce(event, Instant::now());
+        accepted.wakes.wake();
+        self.report(topic, accepted.bytes);
+    }
+
     /// Publishes to every node of a hub with a [`Backplane`](super::Backplane); without one it is
     /// [`publish`](Self::publish) and ready at once.
     ///

@@ -7,7 +7,8 @@ use super::{
     presence::PREFIX as PRESENCE,
 };
 use crate::{
-    config::{HubConfig, PresenceMode, TopicAccess, TopicConfig},
+    config::{Faults, HubConfig, PresenceMode, TopicAccess, TopicConfig},
+    event::topic,
     identity::{TopicPattern, TopicRights},
 };
 
@@ -48,6 +49,45 @@ impl Class {
     /// itself, which has no place among the numbers of an engine.
     pub(super) fn in_patterns(&self) -> bool {
         self.shared && self.read != TopicAccess::Nobody
+    }
+}
+
+/// Notes entries of `[[hub.topics]]` that could have no effect.
+pub(super) fn check(config: &HubConfig, faults: &mut Faults) {
+    let mut before: Vec<(TopicPattern, &str)> = Vec::new();
+    for topics in &config.topics {
+        let (text, pattern) = (&*topics.pattern, TopicPattern::from(&*topics.pattern));
+        let name = pattern.name().map(|name| &**name);
+        if let Some((_, wider)) = before.iter().find(|(wider, _)| wider.covers(&pattern)) {
+            faults.add(
+                "hub.topics.match",
+                text,
+                format!("never counts, since the entry {wider:?} before it matches all that it does: put it before that"),
+            );
+        } else if name.is_some_and(|name| name.contains('*')) {
+            faults.add(
+                "hub.topics.match",
+                text,
+                "is a topic of this name: a * stands for others only alone, or at the end after a /, as in orders/*, \
+                 which matches orders/1/2 as well",
+            );
+        }
+        let longest = name.or_else(|| pattern.prefix()).unwrap_or_default();
+        if let Err(invalid) = topic::check(longest, config.max_topic_bytes) {
+            faults.add(
+                "hub.topics.match",
+                text,
+                format!("matches no topic: {invalid}"),
+            );
+        }
+        if topics.presence.is_some() && pattern.is_below(PRESENCE) {
+            faults.add(
+                "hub.topics.presence",
+                text,
+                "has no effect: it is never known who follows joins and leaves",
+            );
+        }
+        before.push((pattern, text));
     }
 }
 
@@ -156,5 +196,60 @@ impl TopicSettings {
             }
         }
         rights.allow_all(followed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The faults of entries with these patterns.
+    fn faults(topics: &[TopicConfig]) -> String {
+        let mut config = HubConfig::default();
+        config.topics = topics.to_vec();
+        let mut faults = Faults::default();
+        check(&config, &mut faults);
+        faults
+            .into_result(())
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn entries_that_could_have_no_effect_are_refused_by_name() {
+        let of = |patterns: &[&str]| {
+            let topics: Vec<_> = patterns
+                .iter()
+                .map(|pattern| TopicConfig::of(*pattern))
+                .collect();
+            faults(&topics)
+        };
+        for good in [
+            &["room/1", "room/*", "*"][..],
+            &["a/*", "b/*", "a"],
+            &["presence/room/*", "room/*"],
+            &["e-mail/é日本/*"],
+        ] {
+            assert_eq!(of(good), "", "{good:?}");
+        }
+        for (bad, named) in [
+            (
+                &["*", "room/*"][..],
+                "\"room/*\": never counts, since the entry \"*\"",
+            ),
+            (&["room/*", "room/1"], "\"room/1\": never counts"),
+            (&["a", "a"], "\"a\": never counts"),
+            (&["orders/**"], "\"orders/**\": is a topic of this name"),
+            (&["a*"], "\"a*\": is a topic of this name"),
+            (&["**"], "\"**\": is a topic of this name"),
+            (&["a\nb"], "matches no topic"),
+        ] {
+            let said = of(bad);
+            assert!(said.contains(named), "{bad:?}: {said}");
+        }
+        assert!(of(&[&"x".repeat(300)]).contains("matches no topic"));
+        let presence = TopicConfig::of("presence/room/*").presence(PresenceMode::List);
+        assert!(faults(&[presence]).contains("has no effect"));
     }
 }

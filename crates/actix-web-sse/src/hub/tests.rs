@@ -247,7 +247,7 @@ async fn an_event_that_the_log_could_not_keep_ends_the_stream_and_is_not_forgott
     publish(&hub, "t");
     // As another worker does, while this one is busy for too long.
     let later = Instant::now() + Duration::from_secs(2);
-    hub.shared.core().sweep(64, later);
+    hub.shared.core().sweep(later);
     client.is_ended().await;
     assert_eq!(*ends.seen.lock().unwrap(), [CloseReason::SlowConsumer]);
 }

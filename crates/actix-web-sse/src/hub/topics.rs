@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     log::Log,
     patterns::Patterns,
+    presence::PREFIX as PRESENCE,
     settings::{Class, TopicSettings},
 };
 use crate::identity::TopicPattern;
@@ -147,6 +148,8 @@ pub(super) struct Topics {
     of_class: Vec<usize>,
     /// The newest position that a removed topic took with it.
     removed: u64,
+    /// The newest position of a join or leave whose topic was not there.
+    announced_to_nobody: u64,
     /// Where the sweep goes on.
     swept: usize,
     made: u64,
@@ -163,6 +166,7 @@ impl Topics {
             by_name: HashMap::new(),
             patterns: Patterns::default(),
             removed: 0,
+            announced_to_nobody: 0,
             swept: 0,
             made: 0,
             shared: false,
@@ -261,6 +265,9 @@ impl Topics {
             (_, true) if !class.shared => 0,
             // Behind a backplane a log says nothing of what has passed.
             (_, true) => position,
+            (None, false) if followed.is_below(PRESENCE) => {
+                self.removed.max(self.announced_to_nobody)
+            }
             (None, false) => self.removed,
             (Some(_), false) => self.newest_of(followed).unwrap_or(position),
         };
@@ -300,7 +307,12 @@ impl Topics {
         let topics = self.by_name.iter();
         let matching = topics.filter(|(name, _)| pattern.matches(name));
         let newest = matching.filter_map(|(_, index)| self.get(*index)?.log.last_position());
-        Some(newest.fold(self.removed, u64::max))
+        Some(newest.fold(self.removed.max(self.announced_to_nobody), u64::max))
+    }
+
+    /// A join or leave got this position, and has no log of its own.
+    pub(super) fn announced_to_nobody(&mut self, position: u64) {
+        self.announced_to_nobody = self.announced_to_nobody.max(position);
     }
 
     /// Makes room where patterns are kept for who may come back.

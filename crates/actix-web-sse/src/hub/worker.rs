@@ -35,9 +35,8 @@ use crate::{
 /// How long a worker without streams keeps its task.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// How often a worker with streams looks for topics that have become too old, and how many of
-/// them each time.
-const SWEEP: (Duration, usize) = (Duration::from_secs(1), 256);
+/// How often a worker with streams looks for topics that have become too old.
+const SWEEP: Duration = Duration::from_secs(1);
 
 thread_local! {
     static LOCALS: RefCell<Vec<Weak<Local>>> = const { RefCell::new(Vec::new()) };
@@ -395,9 +394,9 @@ impl Driver {
         if let Some(presence) = &local.hub.presence {
             presence.settle(now);
         }
-        if now.duration_since(self.swept) >= SWEEP.0 {
+        if now.duration_since(self.swept) >= SWEEP {
             self.swept = now;
-            local.hub.core().sweep(SWEEP.1, now);
+            local.hub.core().sweep(now);
         }
         let unneeded = state
             .empty_since

@@ -43,7 +43,9 @@ impl RefusalReason {
             }
             Self::UserLimit => "close other streams of this user, or wait as Retry-After says",
             Self::RateLimit => "connect less often: wait as Retry-After says",
-            Self::Capacity => "all streams of the server are taken: wait as Retry-After says",
+            Self::Capacity => {
+                "all streams of the server, or of a topic, are taken: wait as Retry-After says"
+            }
             Self::Draining => "this process is about to stop: connect again after Retry-After",
             Self::AuthUnavailable => {
                 "credentials cannot be checked at the moment: wait as Retry-After says"

@@ -113,6 +113,7 @@ pub struct ReaderCount<'a> {
 struct Announcement<'a> {
     user: &'a str,
     users: usize,
+    topic: &'a str,
 }
 
 /// Who follows the topics of a hub. It has a lock of its own, under which no other is taken.
@@ -317,14 +318,14 @@ impl Change {
             Edge::Join => "join",
             Edge::Leave => "leave",
         };
-        let event = Event::json(&Announcement { user, users });
+        let topic = &self.topic;
+        let event = Event::json(&Announcement { user, users, topic });
         let event = event.and_then(|event| event.name(kind));
         if let Ok(event) = event {
             let hub = Hub {
                 shared: Arc::clone(hub),
             };
-            // Nobody follows a topic that cannot be made.
-            let _ = hub.put(&name, event);
+            hub.announce(&name, event);
         }
     }
 }

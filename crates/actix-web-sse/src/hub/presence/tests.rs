@@ -22,6 +22,7 @@ use crate::{
     Event, Hub, PublishError,
     config::{PresenceConfig, PresenceMode, TopicConfig},
     hub::tests::{Client, publish, subscriber},
+    identity::TopicPattern,
     observe::{Misconfiguration, Observer, Opened, Publication, StreamObserver},
 };
 
@@ -273,7 +274,9 @@ async fn a_user_joins_with_the_first_stream_and_leaves_when_the_last_one_has_bee
     loop {
         let piece = news_of.next().await.unwrap();
         let text = String::from_utf8_lossy(&piece);
-        if text.contains("event: leave\ndata: {\"user\":\"alice\",\"users\":0}") {
+        if text
+            .contains("event: leave\ndata: {\"user\":\"alice\",\"users\":0,\"topic\":\"room/7\"}")
+        {
             break;
         }
         assert!(!text.contains("event:"), "{text}");
@@ -320,6 +323,57 @@ async fn a_crowd_that_leaves_at_once_gives_others_their_turns() {
     }
     assert!(most <= 256, "{most} in one turn");
     assert_eq!(present(&hub, "room/7"), []);
+}
+
+/// However full the hub is, and whatever they leave behind takes no place from others.
+#[actix_rt::test]
+async fn who_follows_all_joins_gets_them_where_there_is_no_room_for_their_topics() {
+    time::pause();
+    let hub = Hub::builder()
+        .with(|hub, _| {
+            hub.presence = config();
+            hub.max_topics = 8;
+            hub.topics = vec![
+                TopicConfig::of("room/*").presence(PresenceMode::Events),
+                TopicConfig::of("presence/room/*").max_topics(1),
+            ];
+        })
+        .build()
+        .unwrap();
+    let request = TestRequest::get().to_http_request();
+    let all = hub.subscribe(
+        TopicPattern::from("presence/room/*"),
+        subscriber(&request, None, None),
+    );
+    let mut all = Client(Box::pin(all.respond_to(&request).into_body()));
+    all.next().await.unwrap();
+    let _one = follower(&hub, "presence/room/0", None).await;
+    for room in 1..100 {
+        drop(follower(&hub, &format!("room/{room}"), Some("alice")).await);
+    }
+    let joins = news(&mut all).await;
+    assert_eq!(joins.len(), 99, "{joins:?}");
+    sleep(GRACE + Duration::from_millis(10)).await;
+    let leaves = news(&mut all).await;
+    assert_eq!(leaves, vec!["leave alice 0"; 99]);
+    // The pattern and the one topic that is followed.
+    assert_eq!(hub.stats().topics, 2);
+}
+
+/// Nor is it kept what nobody follows; who comes back is told so.
+#[actix_rt::test]
+async fn who_comes_back_to_joins_that_nobody_followed_is_told_of_a_gap() {
+    time::pause();
+    let hub = hub(());
+    let id = hub.shared.core().id(0);
+    drop(follower(&hub, "room/7", Some("alice")).await);
+    assert_eq!(hub.stats().topics, 0);
+    let request = TestRequest::get().insert_header(("last-event-id", id));
+    let request = request.to_http_request();
+    let back = hub.subscribe("presence/room/7", subscriber(&request, None, None));
+    let mut back = Client(Box::pin(back.respond_to(&request).into_body()));
+    let first = String::from_utf8(back.next().await.unwrap().to_vec()).unwrap();
+    assert!(first.contains("event: reset"), "{first}");
 }
 
 /// Keeps what was published and reported.
