@@ -159,7 +159,7 @@ fn b7_an_event_source_names_itself_by_fetch_metadata(kind: BrowserKind) {
 
 /// B1: for so many seconds the server sees the connection of a stream that the browser keeps from its page,
 /// and the script hears of it at once. A browser that has to wait for a core takes longer, so it may try again.
-fn blocked_stream_is_held_for(kind: BrowserKind, connection: &str, expected: Range<f64>) {
+fn blocked_stream_is_held_for(kind: BrowserKind, connection: &str, expected: &Range<f64>) {
     let connection = connection.to_owned();
     let streams = Site::serve(move |_| {
         Answer::stream(|socket| hold(socket, "4\r\n:hi\n\r\n"))
@@ -196,17 +196,17 @@ fn blocked_stream_is_held_for(kind: BrowserKind, connection: &str, expected: Ran
 
 #[test]
 fn b1_chromium_holds_a_blocked_stream_for_five_seconds() {
-    blocked_stream_is_held_for(BrowserKind::Chromium, "keep-alive", 4.5..7.0);
+    blocked_stream_is_held_for(BrowserKind::Chromium, "keep-alive", &(4.5..7.0));
 }
 
 #[test]
 fn b1_chromium_lets_go_at_once_if_the_connection_is_to_close_anyway() {
-    blocked_stream_is_held_for(BrowserKind::Chromium, "close", 0.0..3.0);
+    blocked_stream_is_held_for(BrowserKind::Chromium, "close", &(0.0..3.0));
 }
 
 #[test]
 fn b1_firefox_lets_go_of_a_blocked_stream_at_once() {
-    blocked_stream_is_held_for(BrowserKind::Firefox, "keep-alive", 0.0..3.0);
+    blocked_stream_is_held_for(BrowserKind::Firefox, "keep-alive", &(0.0..3.0));
 }
 
 crate::in_each_browser! {

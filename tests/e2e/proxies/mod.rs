@@ -13,7 +13,7 @@ use front::{Front, Software};
 use sse_probe::{
     Credentials, Profile, Target, check,
     cli::closes::{AT_ONCE, seen_after},
-    compare::{DiffReport, Kind, compare, human},
+    compare::{DiffError, DiffReport, Kind, compare, human},
     http::{Limits, Protocol, Trust},
 };
 
@@ -154,7 +154,11 @@ fn faults_are_named(software: Software) {
                 let follows = |kind: &Kind| fault.follows().contains(kind);
                 kinds.contains(&fault.kind) && kinds.iter().all(|k| *k == fault.kind || follows(k))
             };
-            let report = looked_at(|| with(software, &demo, fault, hold), named);
+            let report = looked_at(
+                || with(software, &demo, fault, hold),
+                |report| report.as_ref().is_ok_and(named),
+            );
+            let report = report.unwrap_or_else(|why| panic!("{software:?}, {}: {why}", fault.name));
             if !named(&report) {
                 wrong.push(format!(
                     "{}, to be named {} and no more:\n{}",
@@ -168,10 +172,14 @@ fn faults_are_named(software: Software) {
     assert!(wrong.is_empty(), "{software:?}: {}", wrong.join("\n"));
 }
 
-fn with(software: Software, demo: &Demo, fault: &Fault, hold: Duration) -> DiffReport {
+fn with(
+    software: Software,
+    demo: &Demo,
+    fault: &Fault,
+    hold: Duration,
+) -> Result<DiffReport, DiffError> {
     let front = software.start(demo.app, fault.patch);
     wait(compare(&direct(demo, hold), &public(&front, hold)))
-        .unwrap_or_else(|why| panic!("{software:?}, {}: {why}", fault.name))
 }
 
 macro_rules! for_each_proxy {
