@@ -148,6 +148,7 @@ pub(crate) mod worker;
 use std::{
     fmt,
     future::poll_fn,
+    pin::pin,
     sync::{
         Arc, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -172,6 +173,7 @@ use self::{
     core::Core,
     mailbox::Command,
     settings::TopicSettings,
+    stream::LAST_WORDS,
     sync::{Mutex, MutexGuard},
     ticks::Ticks,
 };
@@ -421,7 +423,7 @@ impl Hub {
 
     /// Ends every stream cleanly, each with a jittered `retry:`, spread over the window
     /// `stream.drain`; from now on new streams are refused for a time. Returns when the last one
-    /// has ended, and when the window is over at the latest.
+    /// has ended, and soon after the window is over at the latest.
     ///
     /// The server itself goes on: stop it after this
     /// ([`for_event_streams`](crate::ForEventStreams::for_event_streams) does both on SIGTERM).
@@ -447,7 +449,13 @@ impl Hub {
             },
         );
         // What is still open then belongs to peers that take nothing; their workers end it.
-        let _ = timeout(window + Duration::from_millis(250), ended).await;
+        let mut ended = pin!(ended);
+        if timeout(window + LAST_WORDS, ended.as_mut()).await.is_err() {
+            // Or to a worker that had no processor while the window ended. Once each has had a turn, what it has ended
+            // in that has time for its last lines as well.
+            self.streams([]).await;
+            let _ = timeout(LAST_WORDS, ended).await;
+        }
     }
 
     /// Whether the hub drains: what a readiness check answers by.

@@ -15,6 +15,10 @@ use crate::{
 /// How long a stream that looks stalled has to prove that only the worker was.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
+/// How long a stream has at least for its last lines from when it is told to end, be its time over by then: its worker
+/// may be late.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// What a stream waits for before it reads live events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
@@ -224,6 +228,10 @@ impl Stream {
     /// It comes to its end, and has `stall` for that: its last lines are to be said, or its last bytes are not with the
     /// kernel yet. Only the first call counts.
     pub(crate) fn closing(&mut self, reason: CloseReason, now: Instant) {
+        if self.ending.is_none() {
+            let least = (now + LAST_WORDS).into();
+            self.finish_by = self.finish_by.map(|by| by.max(least));
+        }
         self.ending.get_or_insert(reason);
         self.finish_by
             .get_or_insert((now + self.config.stall).into());

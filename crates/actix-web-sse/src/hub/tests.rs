@@ -360,6 +360,30 @@ async fn a_drain_waits_for_a_stream_that_is_about_to_open() {
     assert!(start.elapsed() < Duration::from_secs(6));
 }
 
+/// As in a process that gets no processor while its window ends, or on a machine that was asleep.
+#[actix_rt::test]
+async fn d09_d21_a_drain_that_is_late_waits_for_the_last_lines() {
+    time::pause();
+    let ends = Ends::default();
+    let hub = hub(&ends);
+    let mut client = Client::waiting(&hub, "t", None).await;
+    let drained = rt::spawn({
+        let hub = hub.clone();
+        async move { hub.drain_within(Duration::from_secs(2)).await }
+    });
+    rt::task::yield_now().await;
+    advance(Duration::from_secs(10)).await;
+    // Everybody but the client has a turn, and several.
+    for _ in 0..20 {
+        rt::task::yield_now().await;
+    }
+    assert!(!drained.is_finished(), "nothing was said yet");
+    assert_eq!(*ends.seen.lock().unwrap(), []);
+    client.is_ended().await;
+    drained.await.unwrap();
+    assert_eq!(*ends.seen.lock().unwrap(), [CloseReason::Drain]);
+}
+
 #[actix_rt::test]
 async fn a_drain_without_bound_ends() {
     time::pause();
