@@ -15,7 +15,7 @@ async fn heartbeats_in_lumps_show_a_buffer() {
         long_stream("buffering", |r| {
             r.body(vec![
                 bytes("retry: 3000\n\n:\n"),
-                Step::Pause(1300),
+                Step::Pause(2300),
                 bytes(":\n:\n:\n:\n"),
                 Step::Hold,
             ])
@@ -128,7 +128,7 @@ async fn events_that_the_application_stamped_apart_show_a_buffer() {
                 let text: String = (from..from + 3).map(event).collect();
                 Step::Bytes(text.into_bytes())
             };
-            r.body(vec![lump(0), Step::Pause(2300), lump(3), Step::Hold])
+            r.body(vec![lump(0), Step::Pause(3200), lump(3), Step::Hold])
         })
     };
     steadily(measure, |report| {
