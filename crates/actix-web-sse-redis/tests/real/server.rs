@@ -172,7 +172,7 @@ impl Server {
             let id = client.strip_prefix("id=")?.split(' ').next()?;
             Some(id.to_owned())
         };
-        while !waiting().is_some_and(|id| self.number(&["CLIENT", "UNBLOCK", &id]) == 1) {
+        while waiting().is_none_or(|id| self.number(&["CLIENT", "UNBLOCK", &id]) != 1) {
             assert!(start.elapsed() < LIMIT, "nobody waits for a replica");
             std::thread::sleep(Duration::from_millis(5));
         }

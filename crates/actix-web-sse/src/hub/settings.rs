@@ -205,8 +205,10 @@ mod tests {
 
     /// The faults of entries with these patterns.
     fn faults(topics: &[TopicConfig]) -> String {
-        let mut config = HubConfig::default();
-        config.topics = topics.to_vec();
+        let config = HubConfig {
+            topics: topics.to_vec(),
+            ..HubConfig::default()
+        };
         let mut faults = Faults::default();
         check(&config, &mut faults);
         faults
