@@ -28,7 +28,8 @@ impl Report {
         let close = strained
             .filter(|(of, _)| *of == ours)
             .filter_map(|(_, s)| s.close);
-        let foreign = |streams| format!("publish from a foreign thread, less a bare wake, {streams} streams");
+        let foreign =
+            |streams| format!("publish from a foreign thread, less a bare wake, {streams} streams");
         vec![
             goal(
                 "CPU per delivery, 1 in flight, bare",
