@@ -5,7 +5,6 @@ use std::{mem::size_of, sync::Arc};
 
 use actix_web_sse::{Event, backplane::History};
 use redis::RedisError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     entry::{self, Raw},
@@ -15,39 +14,6 @@ use crate::{
     scripts,
     state::State,
 };
-
-/// Room for what clients have missed and not taken yet, in KiB.
-pub(crate) struct Room(Arc<Semaphore>);
-
-/// Some of it, until it is dropped.
-struct Reserved(Option<OwnedSemaphorePermit>);
-
-impl Room {
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(kib(bytes) as usize)))
-    }
-
-    /// Waits until there is room for so many bytes.
-    async fn reserve(&self, bytes: usize) -> Reserved {
-        let permit = Arc::clone(&self.0).acquire_many_owned(kib(bytes)).await;
-        // It is never closed.
-        Reserved(permit.ok())
-    }
-}
-
-impl Reserved {
-    /// Gives back what is beyond so many bytes.
-    fn shrink(&mut self, bytes: usize) {
-        if let Some(permit) = &mut self.0 {
-            let beyond = permit.num_permits().saturating_sub(kib(bytes) as usize);
-            drop(permit.split(beyond));
-        }
-    }
-}
-
-fn kib(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
-}
 
 /// The events after a number in some topics. Waits while Redis cannot be reached; whoever asks drops the
 /// future when it has waited enough, and nothing is left of it.

@@ -17,7 +17,7 @@ use tokio::{select, time::sleep};
 
 use crate::{
     config::millis,
-    link::{Link, MOVING, ends_session, is_moving},
+    link::{Failed, Link, MOVING, ends_session, is_moving},
     node_counts::{COUNTS_TTL, Counts, Ended, TicketId, new_name},
     presence,
     scripts::{RENEW_LEASE, SYNC_TICKET},
@@ -97,27 +97,6 @@ pub(crate) async fn keep(state: &State, link: &Link) -> RedisError {
             all_sent = Instant::now();
             state.leased.resend_unless(false);
         }
-    }
-}
-
-/// What has failed, if something has: an error that ends the session, or else the first one.
-#[derive(Default)]
-pub(crate) struct Failed(Option<RedisError>);
-
-impl Failed {
-    pub(crate) fn note(&mut self, error: RedisError) {
-        if self.0.is_none() || (ends_session(&error) && !self.ends_session()) {
-            self.0 = Some(error);
-        }
-    }
-
-    /// Whether it is of no use to go on.
-    pub(crate) fn ends_session(&self) -> bool {
-        self.0.as_ref().is_some_and(ends_session)
-    }
-
-    pub(crate) fn into_result(self) -> Result<(), RedisError> {
-        self.0.map_or(Ok(()), Err)
     }
 }
 

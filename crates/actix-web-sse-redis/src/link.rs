@@ -130,6 +130,27 @@ pub(crate) fn is_moved(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::Moved)
 }
 
+/// What has failed, if something has: an error that ends the session, or else the first one.
+#[derive(Default)]
+pub(crate) struct Failed(Option<RedisError>);
+
+impl Failed {
+    pub(crate) fn note(&mut self, error: RedisError) {
+        if self.0.is_none() || (ends_session(&error) && !self.ends_session()) {
+            self.0 = Some(error);
+        }
+    }
+
+    /// Whether it is of no use to go on.
+    pub(crate) fn ends_session(&self) -> bool {
+        self.0.as_ref().is_some_and(ends_session)
+    }
+
+    pub(crate) fn into_result(self) -> Result<(), RedisError> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
 /// Whether the connections cannot be used any more after this error.
 pub(crate) fn ends_session(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly};

@@ -6,7 +6,10 @@ use std::{
 };
 
 use actix_web_sse::backplane::History;
-use tokio::{sync::oneshot, task::AbortHandle};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    task::AbortHandle,
+};
 
 pub(crate) type Topics = Arc<[Arc<str>]>;
 
@@ -131,6 +134,39 @@ impl Drop for Waiter {
             open.of.remove(&self.topics);
         }
     }
+}
+
+/// Room for what clients have missed and not taken yet, in KiB.
+pub(crate) struct Room(Arc<Semaphore>);
+
+/// Some of it, until it is dropped.
+pub(crate) struct Reserved(Option<OwnedSemaphorePermit>);
+
+impl Room {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(kib(bytes) as usize)))
+    }
+
+    /// Waits until there is room for so many bytes.
+    pub(crate) async fn reserve(&self, bytes: usize) -> Reserved {
+        let permit = Arc::clone(&self.0).acquire_many_owned(kib(bytes)).await;
+        // It is never closed.
+        Reserved(permit.ok())
+    }
+}
+
+impl Reserved {
+    /// Gives back what is beyond so many bytes.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        if let Some(permit) = &mut self.0 {
+            let beyond = permit.num_permits().saturating_sub(kib(bytes) as usize);
+            drop(permit.split(beyond));
+        }
+    }
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

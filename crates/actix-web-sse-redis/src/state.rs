@@ -17,13 +17,12 @@ use tokio::{
 use crate::{
     config::RedisConfig,
     cursor::{Cursor, Epoch},
-    history::Room,
     keys::Keys,
     known::Known,
     link::{Link, describe, is_moved},
     metrics::{Clock, Gauges},
     node_counts::{Leased, new_name},
-    questions::Questions,
+    questions::{Questions, Room},
 };
 
 /// The error of callers while there is no connection.
