@@ -30,7 +30,11 @@ use loom::{
 };
 use tokio::time::Instant;
 
-use super::{Hub, stream::Stream, worker::Local};
+use super::{
+    Hub,
+    stream::Stream,
+    worker::{Local, Taken},
+};
 use crate::{
     Event, Identity, Retry,
     event::encode,
