@@ -129,9 +129,8 @@ impl<'a, K: Eq + Hash + Clone, N: Clone> Unsent<'a, K, N> {
     fn sent(&mut self, results: Vec<Result<(), RedisError>>, failed: &mut Failed) {
         let from = self.dirty.len().saturating_sub(results.len());
         for (count, sent) in self.dirty.drain(from..).zip(results) {
-            if let Err(error) = sent {
+            if failed.note(sent) {
                 self.refused.push(count);
-                failed.note(error);
             }
         }
     }
@@ -149,10 +148,8 @@ impl<K: Eq + Hash + Clone, N: Clone> Drop for Unsent<'_, K, N> {
 /// again after the next renewal.
 async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
     let mut failed = send_counts(state, link).await;
-    if !failed.ends_session()
-        && let Err(error) = presence::send(state, link).await
-    {
-        failed.note(error);
+    if !failed.ends_session() {
+        failed.note(presence::send(state, link).await);
     }
     failed.into_result()
 }

@@ -135,10 +135,13 @@ pub(crate) fn is_moved(error: &RedisError) -> bool {
 pub(crate) struct Failed(Option<RedisError>);
 
 impl Failed {
-    pub(crate) fn note(&mut self, error: RedisError) {
+    /// Whether this has failed as well.
+    pub(crate) fn note(&mut self, result: Result<(), RedisError>) -> bool {
+        let Err(error) = result else { return false };
         if self.0.is_none() || (ends_session(&error) && !self.ends_session()) {
             self.0 = Some(error);
         }
+        true
     }
 
     /// Whether it is of no use to go on.

@@ -64,8 +64,7 @@ pub(crate) async fn send(state: &State, link: &Link) -> Result<(), RedisError> {
         let sending = sending.map(|attendee| count(state, link, &node, attendee, Said::ByItself));
         let sent = join_all(sending).await;
         for (attendee, sent) in unsent.attendees.drain(..).zip(sent) {
-            if let Err(error) = sent {
-                failed.note(error);
+            if failed.note(sent) {
                 unsent.refused.push(attendee);
             }
         }
@@ -185,9 +184,7 @@ async fn sweep(state: &State, link: &Link) -> Result<(), RedisError> {
     let dead: Vec<String> = link.ask(&link.commands, &call).await?;
     let mut failed = Failed::default();
     for node in dead {
-        if let Err(error) = bury(state, link, &node).await {
-            failed.note(error);
-        }
+        failed.note(bury(state, link, &node).await);
         if failed.ends_session() {
             break;
         }
@@ -207,10 +204,9 @@ async fn bury(state: &State, link: &Link, node: &str) -> Result<(), RedisError> 
             .collect();
         let saying = attendees.iter();
         let saying = saying.map(|attendee| count(state, link, node, attendee, Said::OfTheDead));
-        let said = join_all(saying).await;
-        said.into_iter()
-            .filter_map(Result::err)
-            .for_each(|error| failed.note(error));
+        for said in join_all(saying).await {
+            failed.note(said);
+        }
         cursor = next;
         if cursor == 0 || failed.ends_session() {
             break;

@@ -222,6 +222,20 @@ async fn prom_has_the_metrics_of_the_catalogue() {
     }
 }
 
+/// All of it on its standard output, and no secret anywhere.
+fn says_that_nothing_answers(output: &Output, parts: &[&str]) {
+    assert_eq!(output.status.code(), Some(3));
+    let text = out(output);
+    for part in parts {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !text.contains("s3cret") && !errors.contains("s3cret"),
+        "{text}{errors}"
+    );
+}
+
 #[tokio::test]
 async fn every_form_is_printed_when_nothing_answers() {
     let (_held, url) = refusing();
@@ -239,24 +253,14 @@ async fn every_form_is_printed_when_nothing_answers() {
         ),
     ] {
         let output = probe(&["check", &url, "--format", format]).await;
-        assert_eq!(output.status.code(), Some(3));
-        let text = out(&output);
-        for part in parts {
-            assert!(text.contains(part), "no `{part}` in {text}");
-        }
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            !text.contains("s3cret") && !errors.contains("s3cret"),
-            "{text}{errors}"
-        );
+        says_that_nothing_answers(&output, &parts);
     }
 }
 
 #[tokio::test]
 async fn diff_prints_its_form_when_nothing_answers() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}/events?token=s3cret", free.local_addr().unwrap());
-    drop(free);
+    let (_held, url) = refusing();
+    let nobody = format!("{url}?token=s3cret");
     let server = Server::start(good).await;
     for (direct, public, side) in [
         (&nobody, &server.url(), "at the application"),
@@ -278,16 +282,7 @@ async fn diff_prints_its_form_when_nothing_answers() {
         ] {
             let more = ["--bearer", "token", "--hold", "300ms", "--format", format];
             let output = probe(&[&["diff", direct, public], &more[..]].concat()).await;
-            assert_eq!(output.status.code(), Some(3));
-            let text = out(&output);
-            for part in parts {
-                assert!(text.contains(part), "no `{part}` in {text}");
-            }
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(
-                !text.contains("s3cret") && !errors.contains("s3cret"),
-                "{text}{errors}"
-            );
+            says_that_nothing_answers(&output, &parts);
         }
     }
 }

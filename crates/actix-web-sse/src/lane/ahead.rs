@@ -14,6 +14,10 @@ use crate::hub::{
     worker::Local,
 };
 
+/// How long a client may take over what goes before its live events, in multiples of `stall`: what takes a byte now and
+/// then is not stalled, and has a state or an answer to itself that perhaps no other stream shares.
+pub(super) const STALLS: u32 = 10;
+
 /// What was missed, or a snapshot, or the one if the other cannot be had.
 pub(crate) struct Ahead {
     backlog: Option<Backlog>,

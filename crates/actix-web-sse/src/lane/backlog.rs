@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::script::PIECE;
+use super::{ahead::STALLS, script::PIECE};
 use crate::{
     event::{Event, encode::Unnumbered},
     hub::{
@@ -20,10 +20,6 @@ use crate::{
     observe::{CloseReason, Resume},
 };
 use tokio::time::Instant;
-
-/// How long a client may take over what it missed, in multiples of `stall`: what takes a byte now and then is not
-/// stalled, and has an answer that perhaps no other stream shares.
-const STALLS: u32 = 10;
 
 /// What an engine was asked for on behalf of a client that comes back.
 pub(crate) struct Backlog {

@@ -13,7 +13,10 @@ use std::{
 use bytes::BytesMut;
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
-use super::script::{EventSource, PIECE};
+use super::{
+    ahead::STALLS,
+    script::{EventSource, PIECE},
+};
 use crate::{
     config::HubConfig,
     event::{Event, encode},
@@ -29,10 +32,6 @@ use crate::{
 
 /// How often a snapshot is asked for before the stream is given up.
 const ATTEMPTS: u8 = 3;
-
-/// How long a client may take over a snapshot, in multiples of `stall`: what takes a byte now and then is
-/// not stalled, and has a state to itself that no other stream shares.
-const STALLS: u32 = 10;
 
 /// The application's closure, as a stream calls it.
 pub(crate) type Make = Box<dyn Fn(Position) -> Making>;

@@ -5,14 +5,14 @@ use std::io::{IsTerminal, stderr};
 use clap::{Args, ValueEnum};
 use tokio::time::Instant;
 
-use super::{Ended, FOUND, Failed, UNREACHABLE, without_query};
+use super::{Ended, FOUND, Failed, UNREACHABLE};
 use crate::{
     checks::Software,
     compare::{self, DiffError},
     http::AttemptError,
     observe::Progress,
     options::Options,
-    report::{self, Checked, check_with},
+    report::{self, Checked, check_with, without_query},
     target::Target,
 };
 

@@ -58,11 +58,6 @@ fn parse() -> Cli {
     cli.unwrap_or_else(|why| why.exit())
 }
 
-/// A URL as messages show it: a query may hold a token.
-fn without_query(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
-}
-
 /// What a command came to: whether everything is as it should be, or what kept it from being so.
 type Ended = Result<bool, Failed>;
 

@@ -7,13 +7,13 @@ use clap::Args;
 use humantime::format_duration;
 use tokio::time::{Instant, sleep};
 
-use super::{FOUND, Failed, UNREACHABLE, without_query};
+use super::{FOUND, Failed, UNREACHABLE};
 use crate::{
     browser::{Refusal, headers::harmless},
     http::{AttemptError, End, opens},
     observe::Page,
     options::Options,
-    report::{bold, dim, paint},
+    report::{bold, dim, paint, without_query},
     stream::{Fault, Item, Reader, SeenEvent},
     target::Target,
 };

@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     http::{Identity, pem_certificates},
     options::Options,
+    report::without_query,
 };
 
 /// What connecting, and after it the head of a reply, may take if the module does not say.
@@ -115,7 +116,7 @@ impl Config {
             let of_module = module.faults().into_iter();
             faults.extend(of_module.map(|fault| format!("modules.{name}: {fault}")));
         }
-        let mut instances: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        let mut instances: BTreeMap<String, (usize, &str)> = BTreeMap::new();
         for (number, target) in (1..).zip(&self.targets) {
             let shown = without_query(&target.url);
             let fault = match self.modules.get(&target.module) {
@@ -145,12 +146,8 @@ impl StaticTarget {
     /// The label `instance`.
     pub fn instance(&self) -> String {
         let name = self.name.clone();
-        name.unwrap_or_else(|| without_query(&self.url))
+        name.unwrap_or_else(|| without_query(&self.url).to_owned())
     }
-}
-
-fn without_query(url: &str) -> String {
-    url.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 fn default_module() -> String {

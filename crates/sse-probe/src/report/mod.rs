@@ -139,6 +139,11 @@ pub(crate) fn shown_url(url: &url::Url) -> String {
     format!("{shown}{query}")
 }
 
+/// The same of what may be no URL.
+pub(crate) fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// Checks a stream by every check.
 ///
 /// # Errors

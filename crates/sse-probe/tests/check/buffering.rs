@@ -9,6 +9,14 @@ use super::{
     support::{Reply, Server, Step, bytes, good, steadily},
 };
 
+/// Measures until what was seen is due to the server, and finds this buffer.
+async fn shows_a_buffer(measure: impl AsyncFn() -> CheckReport, seen: &str) {
+    let is_found = |report: &CheckReport| {
+        found(report, "buffering", FindingKind::Blocked, seen);
+    };
+    steadily(measure, is_found).await;
+}
+
 #[tokio::test]
 async fn heartbeats_in_lumps_show_a_buffer() {
     let measure = || {
@@ -71,10 +79,7 @@ async fn several_comments_at_each_beat_are_not_called_buffered() {
             r.body(body)
         })
     };
-    steadily(measure, |report| {
-        report.assert_clean();
-    })
-    .await;
+    steadily(measure, CheckReport::assert_clean).await;
 }
 
 #[tokio::test]
@@ -94,18 +99,7 @@ async fn a_compressor_that_does_not_flush_is_named() {
     .await;
     let target = server.target().only("buffering").unwrap();
     let target = target.hold(Duration::from_secs(4));
-    steadily(
-        || checked(target.clone()),
-        |report| {
-            found(
-                report,
-                "buffering",
-                FindingKind::Blocked,
-                "compressed, no event came",
-            );
-        },
-    )
-    .await;
+    shows_a_buffer(|| checked(target.clone()), "compressed, no event came").await;
 }
 
 #[tokio::test]
@@ -131,15 +125,7 @@ async fn events_that_the_application_stamped_apart_show_a_buffer() {
             r.body(vec![lump(0), Step::Pause(3200), lump(3), Step::Hold])
         })
     };
-    steadily(measure, |report| {
-        found(
-            report,
-            "buffering",
-            FindingKind::Blocked,
-            "stamped 2.0 s apart",
-        );
-    })
-    .await;
+    shows_a_buffer(measure, "stamped 2.0 s apart").await;
 }
 
 /// Events whose IDs are numbers, in one piece.
@@ -189,10 +175,7 @@ async fn events_that_an_application_sends_by_the_second_are_not_called_buffered(
             r.body(body)
         })
     };
-    steadily(measure, |report| {
-        report.assert_clean();
-    })
-    .await;
+    steadily(measure, CheckReport::assert_clean).await;
 }
 
 #[tokio::test]
@@ -219,16 +202,9 @@ async fn a_published_event_that_does_not_come_shows_a_buffer() {
         .only("buffering")
         .unwrap()
         .hold(Duration::from_secs(4));
-    steadily(
+    shows_a_buffer(
         || checked(target.clone()),
-        |report| {
-            found(
-                report,
-                "buffering",
-                FindingKind::Blocked,
-                "the published event did not come",
-            );
-        },
+        "the published event did not come",
     )
     .await;
     let requests = server.requests();
@@ -278,18 +254,7 @@ async fn a_published_event_that_comes_at_once_shows_that_nothing_is_held() {
 
 #[tokio::test]
 async fn a_published_event_that_comes_late_shows_a_buffer() {
-    steadily(
-        || relayed(4000),
-        |report| {
-            found(
-                report,
-                "buffering",
-                FindingKind::Blocked,
-                "after the server had taken it",
-            );
-        },
-    )
-    .await;
+    shows_a_buffer(|| relayed(4000), "after the server had taken it").await;
 }
 
 /// A stream in bursts of 4096 bytes, of events of that size.
@@ -307,22 +272,11 @@ fn bursts(reply: Reply, event: usize) -> Reply {
 #[tokio::test]
 async fn bursts_of_a_buffers_size_show_a_buffer() {
     let measure = || long_stream("buffering", |r| bursts(r, 100));
-    steadily(measure, |report| {
-        found(
-            report,
-            "buffering",
-            FindingKind::Blocked,
-            "bursts of 4096 bytes",
-        );
-    })
-    .await;
+    shows_a_buffer(measure, "bursts of 4096 bytes").await;
 }
 
 #[tokio::test]
 async fn events_of_a_buffers_size_are_not_called_buffered() {
     let measure = || long_stream("buffering", |r| bursts(r, 4096));
-    steadily(measure, |report| {
-        report.assert_clean();
-    })
-    .await;
+    steadily(measure, CheckReport::assert_clean).await;
 }
